@@ -1,0 +1,1 @@
+"""creditmesh: small services over a credit lake, its replica and its warehouse."""
