@@ -1,0 +1,77 @@
+"""Who may do what in the lake: one login a service, and grants that are this table and nothing more.
+
+The statements are the same on PostgreSQL and SQL Server. tests/integration/lake/test_ownership.py tries what
+they forbid.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from services.lake.tables import CAPTURED
+
+READERS = ("intake", "approval", "search", "loader", "verifier")
+"""Logins that read every table of schema `credit`."""
+
+JOURNAL_READERS = ("relay", "loader", "verifier", "search")
+"""Logins that read the journal; search shows it as the audit trail of one record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """`login` may `privilege` on `table`, on `columns` only where they are named."""
+
+    login: str
+    privilege: str
+    table: str
+    columns: tuple[str, ...] = ()
+
+    def statement(self) -> str:
+        """Render the GRANT, without a closing semicolon."""
+        columns = f" ({', '.join(self.columns)})" if self.columns else ""
+        return f"GRANT {self.privilege}{columns} ON {self.table} TO {self.login}"
+
+
+_WRITES = (
+    Grant("intake", "INSERT", "credit.party"),
+    Grant("intake", "UPDATE", "credit.party"),
+    Grant("intake", "INSERT", "credit.application_party"),
+    Grant("intake", "DELETE", "credit.application_party"),
+    Grant("intake", "INSERT", "credit.product"),
+    Grant("intake", "UPDATE", "credit.product"),
+    Grant("intake", "INSERT", "credit.document"),
+    Grant("intake", "DELETE", "credit.document"),
+    Grant("intake", "INSERT", "credit.bureau_report"),
+    Grant("intake", "INSERT", "credit.application"),
+    Grant(
+        "intake",
+        "UPDATE",
+        "credit.application",
+        ("state", "current_version", "revision", "draft", "submitted_at"),
+    ),
+    Grant("approval", "UPDATE", "credit.application", ("state", "revision", "decided_at")),
+    Grant("intake", "INSERT", "credit.application_version"),
+    Grant("intake", "INSERT", "credit.application_event"),
+    Grant("approval", "INSERT", "credit.application_event"),
+    Grant("intake", "INSERT", "credit.loan_transaction"),
+    Grant("approval", "INSERT", "credit.loan_transaction"),
+    Grant("approval", "INSERT", "credit.decision"),
+    Grant("approval", "INSERT", "credit.approval_band"),
+    Grant("approval", "UPDATE", "credit.approval_band"),
+    Grant("approval", "INSERT", "credit.loan"),
+    Grant("approval", "UPDATE", "credit.loan", ("restructured", "defaulted")),
+    Grant("approval", "INSERT", "credit.instalment"),
+    Grant("intake", "SELECT", "intake.idempotency_key"),
+    Grant("intake", "INSERT", "intake.idempotency_key"),
+    Grant("intake", "DELETE", "intake.idempotency_key"),
+)
+
+
+def grants() -> Iterator[Grant]:
+    """Yield every grant on tables of the lake."""
+    for table in CAPTURED:
+        for login in READERS:
+            yield Grant(login, "SELECT", f"credit.{table.name}")
+    for table_name in ("journal.change", "journal.incarnation", "journal.captured_table"):
+        for login in JOURNAL_READERS:
+            yield Grant(login, "SELECT", table_name)
+    yield from _WRITES

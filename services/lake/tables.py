@@ -1,0 +1,280 @@
+"""Tables of the lake. Who may write which is in `ownership.py`; what they mean is in docs/guides/credit-domain.md.
+
+Every table of schema `credit` is captured by the journal. `implicit_returning=False` keeps SQLAlchemy from
+emitting OUTPUT without INTO, which SQL Server refuses on a table with triggers (error 334).
+"""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from services.lake.states import State
+from services.lake.types import UtcDateTime, binary, code, long_text, money, rate, text
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _captured(name: str, *items: sa.schema.SchemaItem) -> sa.Table:
+    return sa.Table(name, metadata, *items, schema="credit", implicit_returning=False)
+
+
+def _one_of(column: str, values: type[State] | tuple[str, ...]) -> sa.CheckConstraint:
+    listed = ", ".join(f"'{value}'" for value in values)
+    return sa.CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+def _id() -> sa.Column[Any]:
+    return sa.Column("id", sa.Uuid, primary_key=True)
+
+
+def _required(name: str, type_: Any, *constraints: sa.schema.SchemaItem) -> sa.Column[Any]:
+    return sa.Column(name, type_, *constraints, nullable=False, autoincrement=False)
+
+
+party = _captured(
+    "party",
+    _id(),
+    _required("kind", code(16)),
+    _required("full_name", text(200)),
+    sa.Column("birth_date", sa.Date),
+    sa.Column("national_id", text(32)),
+    sa.Column("email", text(254)),
+    sa.Column("phone", text(32)),
+    _required("created_by", sa.Uuid),
+    _required("created_at", UtcDateTime),
+    _required("revision", sa.Integer),
+    _one_of("kind", ("person", "organisation")),
+)
+
+product = _captured(
+    "product",
+    sa.Column("code", code(32), primary_key=True),
+    _required("name", text(100)),
+    _required("currency", code(3)),
+    _required("min_amount", money()),
+    _required("max_amount", money()),
+    _required("min_term_months", sa.Integer),
+    _required("max_term_months", sa.Integer),
+    _required("interest_rate", rate()),
+    _required("probability_of_default", rate()),
+    _required("loss_given_default", rate()),
+    _required("credit_conversion_factor", rate()),
+    sa.CheckConstraint("min_amount > 0 AND min_amount <= max_amount", name="amounts"),
+    sa.CheckConstraint("min_term_months > 0 AND min_term_months <= max_term_months", name="terms"),
+)
+
+application = _captured(
+    "application",
+    _id(),
+    _required("state", code(16)),
+    sa.Column("current_version", sa.Integer),
+    _required("revision", sa.Integer),
+    sa.Column("draft", long_text()),
+    _required("created_by", sa.Uuid),
+    _required("created_at", UtcDateTime),
+    sa.Column("submitted_at", UtcDateTime),
+    sa.Column("decided_at", UtcDateTime),
+    _one_of("state", State),
+    sa.Index("ix_application_state_submitted_at", "state", "submitted_at"),
+)
+
+application_party = _captured(
+    "application_party",
+    sa.Column("application_id", sa.ForeignKey(application.c.id), primary_key=True),
+    sa.Column("party_id", sa.ForeignKey(party.c.id), primary_key=True),
+    sa.Column("role", code(16), primary_key=True),
+    _one_of("role", ("borrower", "co-borrower", "guarantor")),
+    sa.Index("ix_application_party_party_id", "party_id"),
+)
+
+application_version = _captured(
+    "application_version",
+    sa.Column("application_id", sa.ForeignKey(application.c.id), primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    _required("product_code", code(32), sa.ForeignKey(product.c.code)),
+    _required("amount", money()),
+    _required("currency", code(3)),
+    _required("term_months", sa.Integer),
+    _required("purpose", text(64)),
+    _required("channel", code(16)),
+    _required("maker", sa.Uuid),
+    _required("profile", long_text()),
+    _required("score", sa.Integer),
+    _required("score_reasons", long_text()),
+    _required("submitted_at", UtcDateTime),
+    sa.CheckConstraint("amount > 0", name="amount"),
+    sa.CheckConstraint("term_months > 0", name="term"),
+    # The target of decision's foreign key, maker included: a decision cannot name another maker.
+    sa.UniqueConstraint("application_id", "version", "maker"),
+)
+
+application_event = _captured(
+    "application_event",
+    _id(),
+    _required("application_id", sa.Uuid, sa.ForeignKey(application.c.id)),
+    sa.Column("version", sa.Integer),
+    sa.Column("from_state", code(16)),
+    _required("to_state", code(16)),
+    _required("actor", sa.Uuid),
+    _required("role", code(32)),
+    sa.Column("reason_code", code(32)),
+    sa.Column("comment", text(1000)),
+    _required("occurred_at", UtcDateTime),
+    sa.Index("ix_application_event_application_id", "application_id"),
+)
+
+approval_band = _captured(
+    "approval_band",
+    sa.Column("band", code(32), primary_key=True),
+    sa.Column("stage_order", sa.Integer, primary_key=True, autoincrement=False),
+    _required("stage", code(32)),
+    _required("currency", code(3)),
+    _required("amount_from", money()),
+    sa.Column("amount_below", money()),
+    sa.UniqueConstraint("band", "stage"),
+)
+
+decision = _captured(
+    "decision",
+    _id(),
+    _required("application_id", sa.Uuid),
+    _required("version", sa.Integer),
+    _required("stage", code(32)),
+    _required("outcome", code(16)),
+    _required("maker", sa.Uuid),
+    _required("decided_by", sa.Uuid),
+    sa.Column("reason_code", code(32)),
+    sa.Column("comment", text(1000)),
+    _required("decided_at", UtcDateTime),
+    sa.ForeignKeyConstraint(
+        ["application_id", "version", "maker"],
+        [
+            application_version.c.application_id,
+            application_version.c.version,
+            application_version.c.maker,
+        ],
+    ),
+    _one_of("outcome", ("approve", "reject", "return")),
+    # Four eyes, whatever a service believes: see docs/guides/credit-domain.md.
+    sa.CheckConstraint("maker <> decided_by", name="four_eyes"),
+    sa.CheckConstraint("outcome = 'approve' OR reason_code IS NOT NULL", name="reason"),
+    sa.UniqueConstraint("application_id", "version", "decided_by"),
+    sa.UniqueConstraint("application_id", "version", "stage"),
+)
+
+document = _captured(
+    "document",
+    _id(),
+    _required("application_id", sa.Uuid, sa.ForeignKey(application.c.id)),
+    _required("kind", code(32)),
+    _required("file_name", text(255)),
+    _required("media_type", code(127)),
+    _required("size_bytes", sa.BigInteger),
+    _required("sha256", binary(32)),
+    _required("object_key", code(512)),
+    _required("uploaded_by", sa.Uuid),
+    _required("uploaded_at", UtcDateTime),
+    sa.Index("ix_document_application_id", "application_id"),
+)
+
+bureau_report = _captured(
+    "bureau_report",
+    _id(),
+    _required("application_id", sa.Uuid, sa.ForeignKey(application.c.id)),
+    _required("party_id", sa.Uuid, sa.ForeignKey(party.c.id)),
+    _required("provider", code(64)),
+    _required("raw_response", long_text()),
+    _required("received_at", UtcDateTime),
+    sa.Index("ix_bureau_report_application_id", "application_id"),
+)
+
+loan = _captured(
+    "loan",
+    _id(),
+    _required("application_id", sa.Uuid, sa.ForeignKey(application.c.id)),
+    _required("version", sa.Integer),
+    _required("product_code", code(32), sa.ForeignKey(product.c.code)),
+    _required("borrower_id", sa.Uuid, sa.ForeignKey(party.c.id)),
+    _required("principal", money()),
+    _required("currency", code(3)),
+    _required("interest_rate", rate()),
+    _required("term_months", sa.Integer),
+    _required("booked_by", sa.Uuid),
+    _required("booked_at", UtcDateTime),
+    _required("restructured", sa.Boolean),
+    _required("defaulted", sa.Boolean),
+    sa.ForeignKeyConstraint(
+        ["application_id", "version"],
+        [application_version.c.application_id, application_version.c.version],
+        name="fk_loan_version",
+    ),
+    sa.UniqueConstraint("application_id"),
+)
+
+instalment = _captured(
+    "instalment",
+    sa.Column("loan_id", sa.ForeignKey(loan.c.id), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    _required("due_on", sa.Date),
+    _required("principal", money()),
+    _required("interest", money()),
+)
+
+loan_transaction = _captured(
+    "loan_transaction",
+    _id(),
+    _required("loan_id", sa.Uuid, sa.ForeignKey(loan.c.id)),
+    _required("kind", code(16)),
+    _required("amount", money()),
+    _required("currency", code(3)),
+    _required("effective_on", sa.Date),
+    sa.Column("reverses", sa.Uuid, sa.ForeignKey("credit.loan_transaction.id")),
+    _required("recorded_by", sa.Uuid),
+    _required("recorded_at", UtcDateTime),
+    _one_of("kind", ("disbursement", "payment", "write-off", "recovery", "reversal")),
+    sa.CheckConstraint("amount > 0", name="amount"),
+    sa.CheckConstraint(
+        "(kind = 'reversal' AND reverses IS NOT NULL) OR (kind <> 'reversal' AND reverses IS NULL)",
+        name="reversal",
+    ),
+    sa.Index("ix_loan_transaction_loan_id", "loan_id"),
+)
+
+CAPTURED: tuple[sa.Table, ...] = (
+    party,
+    product,
+    application,
+    application_party,
+    application_version,
+    application_event,
+    approval_band,
+    decision,
+    document,
+    bureau_report,
+    loan,
+    instalment,
+    loan_transaction,
+)
+"""The captured tables, parents before children."""
+
+# Not captured: intake's own memory of requests, so that a retried submit is answered and not repeated.
+idempotency_key = sa.Table(
+    "idempotency_key",
+    metadata,
+    sa.Column("caller", sa.Uuid, primary_key=True),
+    sa.Column("key", code(128), primary_key=True),
+    _required("request_sha256", binary(32)),
+    _required("status", sa.Integer),
+    _required("response", long_text()),
+    _required("created_at", UtcDateTime),
+    schema="intake",
+    implicit_returning=False,
+)

@@ -1,0 +1,80 @@
+"""Column types of the lake, each with its exact form on both engines.
+
+PostgreSQL is the default; a variant names the SQL Server type with its size and collation spelt out, so that
+nothing depends on the collation a server happened to be installed with.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import mssql
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+CODE_COLLATION = "Latin1_General_100_BIN2_UTF8"
+TEXT_COLLATION = "Latin1_General_100_CI_AS_SC"
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An instant in UTC with microseconds: `timestamp` on PostgreSQL, `datetime2(6)` on SQL Server.
+
+    Takes and returns aware datetimes. Neither column stores an offset, so both engines replicate to the same
+    type of the application database.
+
+    Raises:
+        ValueError: when a naive datetime is bound.
+    """
+
+    impl = sa.DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Give the column type on `dialect`."""
+        if dialect.name == "mssql":
+            return dialect.type_descriptor(mssql.DATETIME2(6))
+        return dialect.type_descriptor(sa.DateTime())
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Turn an aware datetime into the naive UTC one that the column holds."""
+        del dialect
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value!r} has no time zone; the lake stores UTC and takes aware datetimes only")
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Mark what the column holds as UTC."""
+        del dialect
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+def code(size: int) -> TypeEngine[str]:
+    """A short code of at most `size` bytes, compared bytewise on both engines."""
+    return sa.String(size).with_variant(mssql.VARCHAR(size, collation=CODE_COLLATION), "mssql")
+
+
+def text(size: int) -> TypeEngine[str]:
+    """Text for people, at most `size` characters."""
+    return sa.Unicode(size).with_variant(mssql.NVARCHAR(size, collation=TEXT_COLLATION), "mssql")
+
+
+def long_text() -> TypeEngine[str]:
+    """Text without a limit; JSON documents are kept in it as they were written."""
+    return sa.UnicodeText().with_variant(mssql.NVARCHAR("max", collation=TEXT_COLLATION), "mssql")
+
+
+def binary(size: int) -> TypeEngine[bytes]:
+    """At most `size` bytes."""
+    return sa.LargeBinary(size).with_variant(mssql.VARBINARY(size), "mssql")
+
+
+def money() -> sa.Numeric[Any]:
+    """An amount with four decimals; its currency stands in a column beside it."""
+    return sa.Numeric(19, 4)
+
+
+def rate() -> sa.Numeric[Any]:
+    """A yearly rate or a probability as a fraction: 0.085 is 8.5 %."""
+    return sa.Numeric(9, 6)
