@@ -41,7 +41,9 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         if value.tzinfo is None:
-            raise ValueError(f"{value!r} has no time zone; the lake stores UTC and takes aware datetimes only")
+            raise ValueError(
+                f"{value!r} has no time zone; the lake stores UTC and takes aware datetimes only"
+            )
         return value.astimezone(UTC).replace(tzinfo=None)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:

@@ -1,0 +1,216 @@
+"""Engines and transactions, typed by the database they are of.
+
+A lake transaction is one PRODUCER span; its context and the actor go into the database session, from where the
+capture triggers copy them into every journal row of the transaction.
+"""
+
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Self
+
+import sqlalchemy as sa
+from opentelemetry import trace
+from opentelemetry.trace import SpanKind
+from sqlalchemy.engine import CursorResult
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from services.chassis import metrics
+from services.chassis.dialects import Dialect, dialect_named
+from services.chassis.telemetry import current_traceparent, exemplar
+
+SLOW_STATEMENT_SECONDS = 0.25
+"""A statement slower than this gets a span of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    connection: AsyncConnection
+    dialect: Dialect
+
+    async def execute(
+        self, statement: sa.Executable, parameters: Mapping[str, Any] | list[dict[str, Any]] | None = None
+    ) -> CursorResult[Any]:
+        """Run one Core statement; `parameters` as SQLAlchemy takes them."""
+        return await self.connection.execute(statement, parameters)
+
+    async def scalar(self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None) -> Any:
+        """Run one Core statement and give the first column of its first row, None when there is none."""
+        return await self.connection.scalar(statement, parameters)
+
+
+class LakeReader(_Session):
+    """Reads of the lake."""
+
+
+class LakeTransaction(LakeReader):
+    """One transaction of the lake; what it writes is captured under its actor and trace."""
+
+    async def try_lock(self, name: str) -> bool:
+        """Take the lock `name` (≤ 200 characters) until the transaction ends, or say at once that it is taken."""
+        return await self.dialect.try_lock(self.connection, name)
+
+
+class ApplicationReader(_Session):
+    """Reads of the application database."""
+
+
+class ApplicationTransaction(ApplicationReader):
+    """One transaction of the application database."""
+
+
+class _Database:
+    """One engine with its pool, measured."""
+
+    role: str
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.engine = engine
+        self.dialect = dialect_named(engine.dialect.name)
+        self.dialect.install(engine)
+        _observe(engine, self.role)
+        self._tracer = trace.get_tracer("services.chassis.database")
+
+    @classmethod
+    def open(cls, url: str, *, service: str, pool_size: int = 10) -> Self:
+        """Make an engine for `url`; nothing connects before it is used.
+
+        Args:
+            url: SQLAlchemy URL with an async driver.
+            service: shown by the server as the application's name.
+            pool_size: most connections; a request waits at most 5 s for one.
+
+        Raises:
+            ValueError: when the engine is neither PostgreSQL nor SQL Server.
+        """
+        parsed = sa.make_url(url)
+        arguments: dict[str, Any] = {}
+        if parsed.get_backend_name() == "postgresql":
+            arguments = {"server_settings": {"application_name": service}, "timeout": 5}
+        return cls(
+            create_async_engine(
+                parsed,
+                pool_size=pool_size,
+                max_overflow=0,
+                pool_timeout=5,
+                pool_pre_ping=True,
+                # Parameters can hold personal data: never in an exception's text, which is logged.
+                hide_parameters=True,
+                connect_args=arguments,
+            )
+        )
+
+    async def ping(self) -> None:
+        """Run the smallest statement; raises what the driver raises when the database does not answer."""
+        async with self.engine.connect() as connection:
+            await connection.execute(sa.text("SELECT 1"))
+
+    async def dispose(self) -> None:
+        """Close every connection of the pool."""
+        await self.engine.dispose()
+
+    @asynccontextmanager
+    async def _begin(self, kind: SpanKind) -> AsyncIterator[AsyncConnection]:
+        with self._tracer.start_as_current_span(
+            f"transaction {self.role}",
+            kind=kind,
+            attributes={
+                "db.system.name": _SYSTEMS[self.dialect.name],
+                "db.namespace": str(self.engine.url.database),
+                "creditmesh.database": self.role,
+            },
+        ):
+            started = time.perf_counter()
+            async with self.engine.connect() as connection:
+                metrics.DB_CONNECTION_WAIT.labels(self.role).observe(time.perf_counter() - started)
+                async with connection.begin():
+                    yield connection
+
+
+class Lake(_Database):
+    """Database A: where applications, decisions and loans are written."""
+
+    role = "lake"
+
+    @asynccontextmanager
+    async def transaction(self, *, actor: str) -> AsyncIterator[LakeTransaction]:
+        """Open a transaction, committed at the end of the block and rolled back on any exception.
+
+        Args:
+            actor: who does it, kept in every journal row (a user's id or a process's name).
+        """
+        # PRODUCER: the context of this span is what the journal, the topic and the replica's writer continue.
+        async with self._begin(SpanKind.PRODUCER) as connection:
+            await self.dialect.set_context(connection, actor, current_traceparent())
+            yield LakeTransaction(connection, self.dialect)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[LakeReader]:
+        """Open a transaction that only reads."""
+        async with self._begin(SpanKind.CLIENT) as connection:
+            yield LakeReader(connection, self.dialect)
+
+
+class ApplicationDatabase(_Database):
+    """Database B1: the replica, and what services keep for themselves."""
+
+    role = "application"
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[ApplicationTransaction]:
+        """Open a transaction, committed at the end of the block and rolled back on any exception."""
+        async with self._begin(SpanKind.CLIENT) as connection:
+            yield ApplicationTransaction(connection, self.dialect)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[ApplicationReader]:
+        """Open a transaction that only reads."""
+        async with self._begin(SpanKind.CLIENT) as connection:
+            yield ApplicationReader(connection, self.dialect)
+
+
+_SYSTEMS = {"postgresql": "postgresql", "mssql": "microsoft.sql_server"}
+
+
+def _observe(engine: AsyncEngine, role: str) -> None:
+    """Measure every statement, and give slow ones a span; never the parameters, which can be personal."""
+    tracer = trace.get_tracer("services.chassis.database")
+    system = _SYSTEMS[engine.dialect.name]
+
+    def before(_c: Any, _cursor: Any, _s: str, _p: Any, context: Any, _many: bool) -> None:
+        context.creditmesh_started = time.time_ns()
+
+    def after(_c: Any, _cursor: Any, statement: str, _p: Any, context: Any, _many: bool) -> None:
+        ended = time.time_ns()
+        seconds = (ended - context.creditmesh_started) / 1e9
+        operation = _operation(statement)
+        metrics.DB_OPERATION_DURATION.labels(system, role, operation, "").observe(seconds, exemplar())
+        if seconds >= SLOW_STATEMENT_SECONDS:
+            span = tracer.start_span(
+                f"{operation} {role}",
+                kind=SpanKind.CLIENT,
+                start_time=context.creditmesh_started,
+                attributes={
+                    "db.system.name": system,
+                    "db.namespace": str(engine.url.database),
+                    "db.operation.name": operation,
+                    "db.query.text": statement,
+                },
+            )
+            span.end(ended)
+
+    def failed(error: sa.engine.ExceptionContext) -> None:
+        started = getattr(error.execution_context, "creditmesh_started", None)
+        if started is not None and error.statement is not None:
+            seconds = (time.time_ns() - started) / 1e9
+            labels = (system, role, _operation(error.statement), type(error.original_exception).__name__)
+            metrics.DB_OPERATION_DURATION.labels(*labels).observe(seconds, exemplar())
+
+    sa.event.listen(engine.sync_engine, "before_cursor_execute", before)
+    sa.event.listen(engine.sync_engine, "after_cursor_execute", after)
+    sa.event.listen(engine.sync_engine, "handle_error", failed)
+
+
+def _operation(statement: str) -> str:
+    return statement.lstrip("( \n").split(None, 1)[0].upper()

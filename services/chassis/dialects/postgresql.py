@@ -1,0 +1,274 @@
+"""PostgreSQL 16 and later.
+
+The horizon: before its first journal row a transaction takes a shared advisory lock whose key is the
+sequence's last value at that moment, so it draws only positions above that key. A reader takes the smaller of
+the sequence's last value and the lowest such key: a writer without its lock yet will draw above it, and a
+commit is visible before its locks go.
+"""
+
+from collections.abc import Sequence
+from textwrap import dedent
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from services.chassis.dialects.interface import CapturedColumn, CapturedTable, ColumnType, Position
+
+# Advisory lock keys of the horizon are this tag in the upper 16 bits, a position in the lower 48.
+_HORIZON_TAG = 0x434A
+
+_INTEGERS = (ColumnType.SMALLINT, ColumnType.INTEGER)
+
+
+class PostgreSQL:
+    """The PostgreSQL half of `services.chassis.dialects.interface.Dialect`."""
+
+    name = "postgresql"
+
+    def install(self, engine: AsyncEngine) -> None:
+        """Do nothing: a transaction's settings end with it."""
+
+    async def set_context(self, connection: AsyncConnection, actor: str, traceparent: str | None) -> None:
+        """Set both for the transaction, in one statement."""
+        await connection.execute(
+            sa.text(
+                "SELECT set_config('journal.actor', :actor, true), set_config('journal.traceparent', :traceparent, true)"
+            ),
+            {"actor": actor, "traceparent": traceparent or ""},
+        )
+
+    async def try_lock(self, connection: AsyncConnection, name: str) -> bool:
+        """Take a transaction-long advisory lock on the name's hash."""
+        taken = await connection.scalar(
+            sa.text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name}
+        )
+        return bool(taken)
+
+    def create_schema(self, name: str) -> str:
+        """Create a schema where it is missing."""
+        return f"CREATE SCHEMA IF NOT EXISTS {name}"
+
+    def create_journal(self) -> Sequence[str]:
+        """Create sequence, journal, its audit index, incarnation and definitions, and the TRUNCATE guard."""
+        return (
+            "CREATE SEQUENCE journal.position CACHE 1",
+            # One value drawn at once: a sequence never used has no last value to build a horizon from.
+            "SELECT nextval('journal.position')",
+            dedent("""\
+                CREATE TABLE journal.change (
+                    position bigint NOT NULL CONSTRAINT pk_change PRIMARY KEY,
+                    table_name varchar(130) NOT NULL,
+                    operation char(1) NOT NULL,
+                    key text NOT NULL,
+                    image text,
+                    fingerprint varchar(16) NOT NULL,
+                    actor varchar(128) NOT NULL,
+                    traceparent varchar(55),
+                    captured_at timestamp NOT NULL
+                )"""),
+            "CREATE INDEX ix_change_table_name_key_position ON journal.change (table_name, key, position)",
+            dedent("""\
+                CREATE TABLE journal.incarnation (
+                    id uuid NOT NULL CONSTRAINT pk_incarnation PRIMARY KEY,
+                    created_at timestamp NOT NULL
+                )"""),
+            "INSERT INTO journal.incarnation VALUES (gen_random_uuid(), clock_timestamp() AT TIME ZONE 'UTC')",
+            dedent("""\
+                CREATE TABLE journal.captured_table (
+                    fingerprint varchar(16) NOT NULL CONSTRAINT pk_captured_table PRIMARY KEY,
+                    table_name varchar(130) NOT NULL,
+                    definition text NOT NULL,
+                    installed_at timestamp NOT NULL
+                )"""),
+            dedent(f"""\
+                CREATE FUNCTION journal.enter() RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+                SET search_path = pg_catalog, pg_temp AS $$
+                DECLARE
+                    remembered text := current_setting('journal.bound', true);
+                    -- Whatever the setting says, the key locked is not above the last value drawn, and the lock
+                    -- is held before this statement draws: a session that plays with the setting cannot make
+                    -- the reader skip its rows. Taking a lock that is already held costs next to nothing.
+                    bound bigint := least(pg_sequence_last_value('journal.position'), nullif(remembered, '')::bigint);
+                BEGIN
+                    PERFORM pg_advisory_xact_lock_shared(({_HORIZON_TAG}::bigint << 48) | greatest(bound, 0));
+                    IF remembered IS DISTINCT FROM bound::text THEN
+                        PERFORM set_config('journal.bound', bound::text, true);
+                        -- A change that readers have seen must survive a crash of the server.
+                        PERFORM set_config('synchronous_commit', 'on', true);
+                    END IF;
+                END $$"""),
+            dedent("""\
+                CREATE FUNCTION journal.refuse_truncate() RETURNS trigger LANGUAGE plpgsql AS $$
+                BEGIN
+                    RAISE EXCEPTION 'TRUNCATE of %.% is refused: capture cannot see it', TG_TABLE_SCHEMA, TG_TABLE_NAME
+                        USING HINT = 'Use DELETE, which is captured.', ERRCODE = 'feature_not_supported';
+                END $$"""),
+        )
+
+    def create_capture(self, table: CapturedTable) -> Sequence[str]:
+        """One statement-level trigger an event, on transition tables; the writer needs no right on the journal."""
+        statements = [
+            f"INSERT INTO journal.captured_table VALUES ('{table.fingerprint}', '{table.full_name}', "
+            f"'{_quoted(table.to_json())}', clock_timestamp() AT TIME ZONE 'UTC') ON CONFLICT DO NOTHING"
+        ]
+        moved = " AND ".join(f"n.{name} = r.{name}" for name in table.key)
+        # A statement has no pairs of old and new rows. Keys that went are deletes, written first; every new
+        # row is an image: a moved key is a delete and an insert.
+        gone = self._write(
+            table, "d", f"old_rows AS r WHERE NOT EXISTS (SELECT FROM new_rows AS n WHERE {moved})"
+        )
+        events = {
+            "insert": ("NEW TABLE AS new_rows", [self._write(table, "c", "new_rows AS r")]),
+            "update": (
+                "OLD TABLE AS old_rows NEW TABLE AS new_rows",
+                [gone, self._write(table, "u", "new_rows AS r")],
+            ),
+            "delete": ("OLD TABLE AS old_rows", [self._write(table, "d", "old_rows AS r")]),
+        }
+        for event, (transition, writes) in events.items():
+            function = f"journal.capture_{table.schema}_{table.name}_{event}"
+            statements += [
+                f"DROP TRIGGER IF EXISTS capture_{event} ON {table.full_name}",
+                f"DROP FUNCTION IF EXISTS {function}",
+                self._function(function, writes),
+                f"CREATE TRIGGER capture_{event} AFTER {event.upper()} ON {table.full_name} "
+                f"REFERENCING {transition} FOR EACH STATEMENT EXECUTE FUNCTION {function}()",
+            ]
+        statements += [
+            f"DROP TRIGGER IF EXISTS refuse_truncate ON {table.full_name}",
+            f"CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON {table.full_name} "
+            "FOR EACH STATEMENT EXECUTE FUNCTION journal.refuse_truncate()",
+        ]
+        return statements
+
+    def _function(self, function: str, writes: Sequence[str]) -> str:
+        body = "".join(f"    {write};\n" for write in writes)
+        return (
+            f"CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER\n"
+            # Nothing else is pinned: column_text renders every type independent of the session's settings.
+            "SET search_path = pg_catalog, pg_temp AS $$\n"
+            "<<capture>>\n"
+            "DECLARE\n"
+            "    actor text := coalesce(nullif(current_setting('journal.actor', true), ''), session_user);\n"
+            "    traceparent text := nullif(current_setting('journal.traceparent', true), '');\n"
+            "    captured_at timestamp := clock_timestamp() AT TIME ZONE 'UTC';\n"
+            "BEGIN\n"
+            "    PERFORM journal.enter();\n"
+            f"{body}"
+            "    RETURN NULL;\n"
+            "END $$"
+        )
+
+    def _write(self, table: CapturedTable, operation: str, source: str) -> str:
+        image = "NULL" if operation == "d" else self.image(table, "r")
+        return (
+            "INSERT INTO journal.change SELECT nextval('journal.position'), "
+            f"'{table.full_name}', '{operation}', {self.key(table, 'r')}, {image}, "
+            f"'{table.fingerprint}', capture.actor, capture.traceparent, capture.captured_at FROM {source}"
+        )
+
+    def image(self, table: CapturedTable, row: str) -> str:
+        """Render a row as a JSON object: numbers that JSON may round, times and bytes as text."""
+        members: list[str] = []
+        for index, column in enumerate(table.columns):
+            text = self.column_text(column, row)
+            if column.type is ColumnType.TEXT:
+                value = f"to_json({text})::text"
+            elif column.type in (*_INTEGERS, ColumnType.BOOLEAN):
+                value = text
+            else:
+                value = f"'\"' || {text} || '\"'"
+            members += [f"'{'{' if index == 0 else ','}\"{column.name}\":'", f"coalesce({value}, 'null')"]
+        return f"concat({', '.join(members)}, '}}')"
+
+    def key(self, table: CapturedTable, row: str) -> str:
+        """Render a row's key as a JSON array of canonical texts."""
+        members = [f"to_json({self.column_text(column, row)})::text" for column in table.key_columns]
+        return f"""concat('[', {", ',', ".join(members)}, ']')"""
+
+    def column_text(self, column: CapturedColumn, row: str) -> str:
+        """Render one column by its type, independent of every session setting."""
+        value = f"{row}.{column.name}"
+        match column.type:
+            case ColumnType.BINARY:
+                return f"encode({value}, 'hex')"
+            case ColumnType.TIMESTAMP:
+                return f"to_char({value}, 'YYYY-MM-DD\"T\"HH24:MI:SS.US')"
+            case ColumnType.DATE:
+                return f"to_char({value}, 'YYYY-MM-DD')"
+            case ColumnType.DOUBLE:
+                # The bits, as no two engines agree on decimal digits.
+                return f"encode(float8send({value}), 'hex')"
+            case _:
+                return f"{value}::text"
+
+    def row_hashes(self, table: CapturedTable, buckets: int, bucket: int | None = None) -> str:
+        """Hash rows and bucket them by the hash of their key, in one scan."""
+        parts = ", chr(31), ".join(f"coalesce('=' || {self.column_text(c, 'r')}, '~')" for c in table.columns)
+        keyed = (
+            f"WITH keyed AS (SELECT {self.key(table, 'r')} AS key, concat({parts}) AS row_text "
+            f"FROM {table.full_name} AS r), "
+            f"hashed AS (SELECT key, {_hash('row_text')} AS row_hash, "
+            f"({_hash('key')} & {buckets - 1}) AS bucket FROM keyed) "
+        )
+        if bucket is None:
+            return keyed + "SELECT bucket, count(*), sum(row_hash::numeric(38)) FROM hashed GROUP BY bucket"
+        return keyed + f"SELECT key, row_hash FROM hashed WHERE bucket = {bucket}"
+
+    def grant_statements(self, logins: Sequence[str]) -> Sequence[str]:
+        """Grant USAGE on the lake's schemas, and the sequence's last value, which the reader asks for."""
+        names = ", ".join(logins)
+        return (
+            f"GRANT USAGE ON SCHEMA credit, journal TO {names}",
+            "GRANT USAGE ON SCHEMA intake TO intake",
+            f"GRANT SELECT ON SEQUENCE journal.position TO {names}",
+        )
+
+    async def read_horizon(self, connection: AsyncConnection) -> Position:
+        """Read the sequence first, the locks after it: the order is what makes the horizon true."""
+        last = await connection.scalar(sa.text("SELECT pg_sequence_last_value('journal.position')"))
+        lowest = await connection.scalar(
+            sa.text(
+                "SELECT min(((classid::bigint & 65535) << 32) | objid::bigint) FROM pg_locks "
+                "WHERE locktype = 'advisory' AND objsubid = 1 AND classid::bigint >> 16 = :tag "
+                "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+            ),
+            {"tag": _HORIZON_TAG},
+        )
+        return Position(last if lowest is None else min(last, lowest))
+
+    def select_changes(self) -> sa.TextClause:
+        """Select by the primary key alone: minors are always 0 here."""
+        return sa.text(
+            "SELECT position AS major, 0::bigint AS minor, table_name, operation, key, image, "
+            "fingerprint, actor, traceparent, captured_at FROM journal.change "
+            "WHERE position > :major AND position <= :horizon_major ORDER BY position LIMIT :limit"
+        )
+
+    async def oldest_writer_seconds(self, connection: AsyncConnection) -> float:
+        """Take the age of the oldest transaction that holds a horizon lock, prepared ones included."""
+        seconds = await connection.scalar(
+            sa.text(
+                "SELECT coalesce(max(extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, p.prepared))), 0) "
+                "FROM pg_locks AS l LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid "
+                "LEFT JOIN pg_prepared_xacts AS p ON l.virtualtransaction = '-1/' || p.transaction::text "
+                "WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.classid::bigint >> 16 = :tag "
+                "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+            ),
+            {"tag": _HORIZON_TAG},
+        )
+        return float(seconds or 0)
+
+    def error_code(self, error: BaseException) -> str | None:
+        """Give the SQLSTATE."""
+        original = getattr(error, "orig", error)
+        code = getattr(original, "sqlstate", None) or getattr(original, "pgcode", None)
+        return str(code) if code else None
+
+
+def _hash(text: str) -> str:
+    return f"('x' || encode(substr(sha256(convert_to({text}, 'UTF8')), 1, 8), 'hex'))::bit(64)::bigint"
+
+
+def _quoted(text: str) -> str:
+    return text.replace("'", "''")

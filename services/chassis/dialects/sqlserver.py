@@ -1,0 +1,253 @@
+"""SQL Server 2019 and later: every line of T-SQL in the project is written here.
+
+The horizon: `MIN_ACTIVE_ROWVERSION()` is the lowest rowversion that an open transaction may still commit, so
+rows below it are complete. `@@DBTS` and IDENTITY would lose rows. No MERGE, no CREATE OR ALTER.
+"""
+
+from collections.abc import Sequence
+from textwrap import dedent
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from services.chassis.dialects.interface import CapturedColumn, CapturedTable, ColumnType, Position
+
+CODE = "COLLATE Latin1_General_100_BIN2_UTF8"
+TEXT = "COLLATE Latin1_General_100_CI_AS_SC"
+
+_MAX_BIGINT = 2**63 - 1
+_NATIVE_JSON = (ColumnType.SMALLINT, ColumnType.INTEGER, ColumnType.BOOLEAN)
+
+
+class SQLServer:
+    """The SQL Server half of `services.chassis.dialects.interface.Dialect`."""
+
+    name = "mssql"
+
+    def install(self, engine: AsyncEngine) -> None:
+        """Clear the session's context whenever a connection returns to the pool.
+
+        Here the context outlives the transaction: without this the next user of the connection would write
+        under the actor and the trace of the last one.
+        """
+
+        def clear(dbapi_connection: Any, _record: Any, _state: Any) -> None:
+            cursor = dbapi_connection.cursor()
+            cursor.execute(
+                "EXEC sp_set_session_context @key = N'actor', @value = NULL; "
+                "EXEC sp_set_session_context @key = N'traceparent', @value = NULL"
+            )
+            cursor.close()
+
+        sa.event.listen(engine.sync_engine, "reset", clear)
+
+    async def set_context(self, connection: AsyncConnection, actor: str, traceparent: str | None) -> None:
+        """Set both for the session; never read-only, since the connection is pooled."""
+        await connection.execute(
+            sa.text(
+                "EXEC sp_set_session_context @key = N'actor', @value = :actor; "
+                "EXEC sp_set_session_context @key = N'traceparent', @value = :traceparent"
+            ),
+            {"actor": actor, "traceparent": traceparent},
+        )
+
+    async def try_lock(self, connection: AsyncConnection, name: str) -> bool:
+        """Take a transaction-long application lock; `name` is at most 255 characters."""
+        result = await connection.scalar(
+            sa.text(
+                "SET NOCOUNT ON; DECLARE @result int; "
+                "EXEC @result = sp_getapplock @Resource = :name, @LockMode = 'Exclusive', "
+                "@LockOwner = 'Transaction', @LockTimeout = 0; SELECT @result"
+            ),
+            {"name": name},
+        )
+        return int(result) >= 0 if result is not None else False
+
+    def create_schema(self, name: str) -> str:
+        """Create a schema where it is missing; CREATE SCHEMA must be alone in its batch, hence EXEC."""
+        return f"IF SCHEMA_ID(N'{name}') IS NULL EXEC (N'CREATE SCHEMA {name}')"
+
+    def create_journal(self) -> Sequence[str]:
+        """Create journal, its audit index, incarnation and definitions. TRUNCATE is refused by grants here."""
+        return (
+            dedent(f"""\
+                CREATE TABLE journal.change (
+                    stamp rowversion NOT NULL,
+                    id bigint IDENTITY(1, 1) NOT NULL,
+                    table_name varchar(130) {CODE} NOT NULL,
+                    operation char(1) {CODE} NOT NULL,
+                    [key] varchar(850) {CODE} NOT NULL,
+                    image nvarchar(max) {TEXT} NULL,
+                    fingerprint varchar(16) {CODE} NOT NULL,
+                    actor nvarchar(128) {TEXT} NOT NULL,
+                    traceparent varchar(55) {CODE} NULL,
+                    captured_at datetime2(6) NOT NULL,
+                    CONSTRAINT pk_change PRIMARY KEY CLUSTERED (stamp, id)
+                )"""),
+            "CREATE INDEX ix_change_table_name_key_position ON journal.change (table_name, [key], stamp, id)",
+            dedent("""\
+                CREATE TABLE journal.incarnation (
+                    id uniqueidentifier NOT NULL CONSTRAINT pk_incarnation PRIMARY KEY,
+                    created_at datetime2(6) NOT NULL
+                )"""),
+            "INSERT INTO journal.incarnation (id, created_at) VALUES (NEWID(), SYSUTCDATETIME())",
+            dedent(f"""\
+                CREATE TABLE journal.captured_table (
+                    fingerprint varchar(16) {CODE} NOT NULL CONSTRAINT pk_captured_table PRIMARY KEY,
+                    table_name varchar(130) {CODE} NOT NULL,
+                    definition nvarchar(max) {TEXT} NOT NULL,
+                    installed_at datetime2(6) NOT NULL
+                )"""),
+        )
+
+    def create_capture(self, table: CapturedTable) -> Sequence[str]:
+        """One AFTER trigger an event; the writer needs no right on the journal, as one owner has both schemas."""
+        fingerprint = table.fingerprint
+        statements = [
+            "INSERT INTO journal.captured_table (fingerprint, table_name, definition, installed_at) "
+            f"SELECT '{fingerprint}', '{table.full_name}', N'{_quoted(table.to_json())}', SYSUTCDATETIME() "
+            f"WHERE NOT EXISTS (SELECT 1 FROM journal.captured_table WHERE fingerprint = '{fingerprint}')"
+        ]
+        moved = " AND ".join(f"n.{_name(name)} = r.{_name(name)}" for name in table.key)
+        gone = self._write(
+            table, "d", f"deleted AS r WHERE NOT EXISTS (SELECT 1 FROM inserted AS n WHERE {moved})"
+        )
+        events = {
+            "insert": [self._write(table, "c", "inserted AS r")],
+            "update": [gone, self._write(table, "u", "inserted AS r")],
+            "delete": [self._write(table, "d", "deleted AS r")],
+        }
+        for event, writes in events.items():
+            trigger = f"{table.schema}.capture_{table.name}_{event}"
+            body = "".join(f"    {write};\n" for write in writes)
+            statements += [
+                f"DROP TRIGGER IF EXISTS {trigger}",
+                f"CREATE TRIGGER {trigger} ON {table.schema}.{_name(table.name)} AFTER {event.upper()} AS\n"
+                "BEGIN\n"
+                "    SET NOCOUNT ON;\n"
+                "    DECLARE @actor nvarchar(128) = "
+                "COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());\n"
+                "    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));\n"
+                "    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();\n"
+                f"{body}"
+                "END",
+                f"EXEC sp_settriggerorder @triggername = N'{trigger}', @order = N'First', "
+                f"@stmttype = N'{event.upper()}'",
+            ]
+        return statements
+
+    def _write(self, table: CapturedTable, operation: str, source: str) -> str:
+        image = "NULL" if operation == "d" else self.image(table, "r")
+        return (
+            "INSERT INTO journal.change "
+            "(table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) "
+            f"SELECT '{table.full_name}', '{operation}', {self.key(table, 'r')}, {image}, "
+            f"'{table.fingerprint}', @actor, @traceparent, @captured_at FROM {source}"
+        )
+
+    def image(self, table: CapturedTable, row: str) -> str:
+        """Render a row as a JSON object: numbers that JSON may round, times and bytes as text."""
+        members = ", ".join(
+            f"{f'{row}.{_name(c.name)}' if c.type in _NATIVE_JSON else self.column_text(c, row)} AS {_name(c.name)}"
+            for c in table.columns
+        )
+        return f"(SELECT {members} FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER)"
+
+    def key(self, table: CapturedTable, row: str) -> str:
+        """Render a row's key as a JSON array of canonical texts."""
+        members = " + ',' + ".join(
+            f"'\"' + STRING_ESCAPE({self.column_text(column, row)}, 'json') + '\"'"
+            for column in table.key_columns
+        )
+        return f"'[' + {members} + ']'"
+
+    def column_text(self, column: CapturedColumn, row: str) -> str:
+        """Render one column by its type, independent of every session setting."""
+        value = f"{row}.{_name(column.name)}"
+        match column.type:
+            case ColumnType.TEXT:
+                return value
+            case ColumnType.UUID:
+                return f"LOWER(CONVERT(char(36), {value}))"
+            case ColumnType.BOOLEAN:
+                return f"CASE {value} WHEN 1 THEN 'true' WHEN 0 THEN 'false' END"
+            case ColumnType.SMALLINT | ColumnType.INTEGER | ColumnType.BIGINT:
+                return f"CONVERT(varchar(20), {value})"
+            case ColumnType.NUMERIC:
+                return f"CONVERT(varchar(41), CONVERT(decimal({column.precision}, {column.scale}), {value}))"
+            case ColumnType.DOUBLE:
+                # The bits, as no two engines agree on decimal digits.
+                return f"LOWER(CONVERT(char(16), CONVERT(binary(8), {value}), 2))"
+            case ColumnType.DATE:
+                return f"CONVERT(char(10), {value}, 23)"
+            case ColumnType.TIMESTAMP:
+                return f"REPLACE(CONVERT(char(26), CONVERT(datetime2(6), {value}), 121), ' ', 'T')"
+            case ColumnType.BINARY:
+                return f"LOWER(CONVERT(varchar(max), {value}, 2))"
+
+    def row_hashes(self, table: CapturedTable, buckets: int, bucket: int | None = None) -> str:
+        """Hash rows and bucket them by the hash of their key, in one scan."""
+        parts = ", CHAR(31), ".join(
+            f"COALESCE(N'=' + {self.column_text(c, 'r')}, N'~')" for c in table.columns
+        )
+        keyed = (
+            f"WITH keyed AS (SELECT {self.key(table, 'r')} AS [key], CONCAT(CONVERT(nvarchar(max), N''), {parts}) "
+            f"AS row_text FROM {table.schema}.{_name(table.name)} AS r), "
+            f"hashed AS (SELECT [key], {_hash('row_text')} AS row_hash, "
+            f"({_hash('[key]')} & {buckets - 1}) AS bucket FROM keyed) "
+        )
+        if bucket is None:
+            return keyed + (
+                "SELECT bucket, COUNT_BIG(*), SUM(CONVERT(decimal(38, 0), row_hash)) FROM hashed GROUP BY bucket"
+            )
+        return keyed + f"SELECT [key], row_hash FROM hashed WHERE bucket = {bucket}"
+
+    def grant_statements(self, logins: Sequence[str]) -> Sequence[str]:
+        """Let readers of the journal see how old the oldest open transaction is."""
+        del logins
+        return ("GRANT VIEW DATABASE STATE TO relay",)
+
+    async def read_horizon(self, connection: AsyncConnection) -> Position:
+        """Everything below the lowest rowversion still open is complete."""
+        lowest = await connection.scalar(sa.text("SELECT CONVERT(bigint, MIN_ACTIVE_ROWVERSION())"))
+        return Position(int(lowest or 0) - 1, _MAX_BIGINT)
+
+    def select_changes(self) -> sa.TextClause:
+        """Select by the clustered key; rows below the horizon carry no locks to wait for."""
+        return sa.text(
+            "SELECT TOP (:limit) CONVERT(bigint, stamp) AS major, id AS minor, table_name, operation, [key], image, "
+            "fingerprint, actor, traceparent, captured_at FROM journal.change "
+            "WHERE stamp >= CONVERT(binary(8), CAST(:major AS bigint)) "
+            "AND (stamp > CONVERT(binary(8), CAST(:major AS bigint)) OR id > :minor) "
+            "AND stamp <= CONVERT(binary(8), CAST(:horizon_major AS bigint)) ORDER BY stamp, id"
+        )
+
+    async def oldest_writer_seconds(self, connection: AsyncConnection) -> float:
+        """Take the age of the oldest transaction that has written in this database."""
+        seconds = await connection.scalar(
+            sa.text(
+                "SELECT COALESCE(MAX(DATEDIFF_BIG(millisecond, t.database_transaction_begin_time, GETDATE())), 0) "
+                "FROM sys.dm_tran_database_transactions AS t "
+                "WHERE t.database_id = DB_ID() AND t.database_transaction_begin_time IS NOT NULL"
+            )
+        )
+        return float(seconds or 0) / 1000
+
+    def error_code(self, error: BaseException) -> str | None:
+        """Give the ODBC SQLSTATE that the driver puts first."""
+        original = getattr(error, "orig", error)
+        return str(original.args[0]) if getattr(original, "args", None) else None
+
+
+def _name(name: str) -> str:
+    return f"[{name}]"
+
+
+def _hash(text: str) -> str:
+    utf8 = f"CONVERT(varchar(max), {text} {CODE})"
+    return f"CONVERT(bigint, CONVERT(binary(8), SUBSTRING(HASHBYTES('SHA2_256', {utf8}), 1, 8)))"
+
+
+def _quoted(text: str) -> str:
+    return text.replace("'", "''")

@@ -1,0 +1,58 @@
+"""One-shot commands of the lake: `migrate` and `seed-samples`."""
+
+import argparse
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from services.chassis.database import Lake
+from services.chassis.migrations import upgrade
+from services.chassis.settings import load_settings
+from services.lake.samples.reference import missing_rows
+from services.lake.samples.seed import seed_samples
+from services.lake.settings import LakeSettings
+from services.lake.tables import approval_band, product
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+VERSION_SCHEMA = "journal"
+
+
+async def add_reference_data(lake: Lake) -> int:
+    """Add the products and approval bands that are missing; returns how many."""
+    async with lake.transaction(actor="migration") as tx:
+        products = {code for (code,) in await tx.execute(sa.select(product.c.code))}
+        bands = {
+            (band, order)
+            for band, order in await tx.execute(sa.select(approval_band.c.band, approval_band.c.stage_order))
+        }
+        inserts = missing_rows(products, bands)
+        for insert in inserts:
+            await tx.execute(insert)
+    return len(inserts)
+
+
+async def _with_lake(url: str, command: str) -> str:
+    lake = Lake.open(url, service=f"lake-{command}", pool_size=1)
+    try:
+        if command == "migrate":
+            return f"lake: schema is up to date, {await add_reference_data(lake)} reference rows added"
+        return f"lake: {await seed_samples(lake)} sample applications added"
+    finally:
+        await lake.dispose()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command against LAKE_URL and say what it did."""
+    parser = argparse.ArgumentParser(prog="services.lake.main", description=__doc__)
+    parser.add_argument("command", choices=("migrate", "seed-samples"))
+    command = parser.parse_args(arguments).command
+    url = load_settings(LakeSettings).lake_url.get_secret_value()
+    if command == "migrate":
+        upgrade(MIGRATIONS, url, version_table_schema=VERSION_SCHEMA)
+    print(asyncio.run(_with_lake(url, command)))
+
+
+if __name__ == "__main__":
+    main()

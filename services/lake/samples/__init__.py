@@ -1,0 +1,1 @@
+"""Rows that the lake starts with: reference data and fifty sample applications."""

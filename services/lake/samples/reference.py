@@ -1,0 +1,60 @@
+"""Reference data that every installation starts with: products and approval bands.
+
+Rates and risk parameters are synthetic: plausible for consumer lending, measured on nobody. The currency is
+the one of the sample applications, Deutsche Mark (ISO 4217 DEM, withdrawn in 2002).
+"""
+
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+
+from services.lake.tables import approval_band, product
+
+PRODUCTS: list[dict[str, Any]] = [
+    {
+        "code": code,
+        "name": name,
+        "currency": "DEM",
+        "min_amount": Decimal(100),
+        "max_amount": Decimal(25_000),
+        "min_term_months": 3,
+        "max_term_months": 84,
+        "interest_rate": Decimal(interest_rate),
+        "probability_of_default": Decimal(default),
+        "loss_given_default": Decimal(loss),
+        "credit_conversion_factor": Decimal(0),
+    }
+    for code, name, interest_rate, default, loss in (
+        ("CONSUMER", "Consumer loan", "0.0890", "0.040", "0.45"),
+        ("CAR", "Car loan", "0.0690", "0.030", "0.30"),
+        ("BUSINESS", "Small business loan", "0.0990", "0.055", "0.50"),
+        ("EDUCATION", "Education loan", "0.0490", "0.035", "0.45"),
+    )
+]
+
+BANDS: list[dict[str, Any]] = [
+    {
+        "band": band,
+        "stage_order": order,
+        "stage": stage,
+        "currency": "DEM",
+        "amount_from": Decimal(amount_from),
+        "amount_below": None if amount_below is None else Decimal(amount_below),
+    }
+    for band, amount_from, amount_below, stages in (
+        ("small", 0, 4_000, ("officer",)),
+        ("medium", 4_000, 10_000, ("officer", "senior_officer")),
+        ("large", 10_000, None, ("officer", "senior_officer", "committee")),
+    )
+    for order, stage in enumerate(stages, start=1)
+]
+
+
+def missing_rows(present_products: set[str], present_bands: set[tuple[str, int]]) -> list[sa.Insert]:
+    """Give the inserts for what is not there yet; what an operator changed stays as it is."""
+    products = [row for row in PRODUCTS if row["code"] not in present_products]
+    bands = [row for row in BANDS if (row["band"], row["stage_order"]) not in present_bands]
+    return [
+        sa.insert(table).values(row) for table, rows in ((product, products), (approval_band, bands)) for row in rows
+    ]
