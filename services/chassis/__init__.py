@@ -1,0 +1,1 @@
+"""What every service is bolted on: settings, telemetry, problems, identity, HTTP, messaging, databases."""

@@ -1,0 +1,202 @@
+"""The web application that every process has, and how it is run and stopped."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from types import FrameType
+from typing import Any, TypeVar
+
+import uvicorn
+from fastapi import APIRouter, FastAPI, Response
+from prometheus_client import REGISTRY
+from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from services.chassis.health import Check, Readiness, health_router
+from services.chassis.identity import TokenVerifier
+from services.chassis.logging import get_logger, set_level
+from services.chassis.problems import add_problem_handlers, default_responses
+from services.chassis.settings import ServiceSettings
+from services.chassis.telemetry import Telemetry
+from services.chassis.tracing import RequestTelemetry
+
+# What is still being served when the drain is over may finish within this time.
+FINISH_SECONDS = 20
+FLUSH_SECONDS = 5.0
+
+_log = get_logger(__name__)
+T = TypeVar("T")
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+def create_app(
+    *,
+    service: str,
+    title: str,
+    summary: str,
+    settings: ServiceSettings,
+    telemetry: Telemetry,
+    routers: Sequence[APIRouter],
+    checks: Sequence[Check] = (),
+    lifespan: Lifespan | None = None,
+    verifier: TokenVerifier | None = None,
+) -> FastAPI:
+    """The application of one process: `routers` plus /livez, /readyz and /metrics.
+
+    With routers it also serves /docs and /openapi.json; the relay and the sink pass none. `checks` decide
+    about readiness; `lifespan` opens and closes what the routes use; `verifier` is needed by
+    routes that `require` a scope (built from `auth_jwks_url` when not given).
+    """
+    set_level(settings.log_level)
+    app = FastAPI(
+        title=title,
+        summary=summary,
+        version="1",
+        lifespan=_lifespan(lifespan),
+        responses=default_responses(),
+        # FastAPI's own makes up to four spans a request; RequestTelemetry makes one.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
+        docs_url="/docs" if routers else None,
+        openapi_url="/openapi.json" if routers else None,
+        redoc_url=None,
+    )
+    readiness = Readiness(checks)
+    app.state.service = service
+    app.state.telemetry = telemetry
+    app.state.readiness = readiness
+    if verifier is None and settings.auth_jwks_url is not None:
+        verifier = TokenVerifier(settings.auth_issuer, settings.auth_jwks_url)
+    app.state.verifier = verifier
+    for router in routers:
+        app.include_router(router)
+    app.include_router(health_router(readiness))
+    app.add_api_route("/metrics", _metrics, include_in_schema=False)
+    add_problem_handlers(app)
+    # Added last, so outermost: the span covers everything else.
+    app.add_middleware(RequestTelemetry, tracer=telemetry.tracer, readiness=readiness)
+    return app
+
+
+def serve(app: FastAPI, settings: ServiceSettings) -> None:
+    """Serve `app` until SIGTERM or SIGINT; exits with status 1 when it could not start.
+
+    Then: unready, a drain of `http_drain_seconds`, no new requests, the running ones finish, the lifespan
+    ends, telemetry is flushed.
+    """
+    run(_serve(app, settings))
+
+
+async def run_with_operations(
+    app: FastAPI, settings: ServiceSettings, main: Callable[[asyncio.Event], Awaitable[None]]
+) -> int:
+    """Run `main` beside the server of `app`; returns the exit status of the process.
+
+    SIGTERM and SIGINT make the process unready and set the event that `main` got; it then returns when its
+    work is safe. When it returns (0) or raises (1, logged), the server ends and telemetry is flushed.
+    """
+    stop = asyncio.Event()
+
+    def on_signal() -> None:
+        app.state.readiness.stopping = True
+        stop.set()
+
+    server = _Server(app, settings, on_signal)
+    serving = asyncio.create_task(server.serve(), name="operations")
+    working = asyncio.create_task(_await(main(stop)), name="main")
+    try:
+        await asyncio.wait({serving, working}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            _log.error("the operations server ended before the process did", port=settings.http_port)
+            stop.set()
+        failed = serving.done()
+        try:
+            await working
+        except Exception:  # noqa: BLE001 - reported, and turned into an exit status
+            # Whatever ended the work, the process must say so, flush and leave with a status.
+            _log.exception("the process failed", service=app.state.service)
+            failed = True
+        server.should_exit = True
+        await serving
+        return 1 if failed else 0
+    finally:
+        await _flush(app)
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """Run `main` to its end on uvloop (asyncio's own loop on Windows)."""
+    if sys.platform == "win32":
+        return asyncio.run(main)
+    import uvloop  # noqa: PLC0415 - not available on Windows
+
+    return uvloop.run(main)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, with signals that start our own way of stopping."""
+
+    def __init__(self, app: FastAPI, settings: ServiceSettings, on_signal: Callable[[], None]) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                host=settings.http_host,
+                port=settings.http_port,
+                http="httptools",
+                ws="none",
+                lifespan="on",
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                timeout_graceful_shutdown=FINISH_SECONDS,
+            )
+        )
+        self._on_signal = on_signal
+        self._loop = asyncio.get_running_loop()
+        self._signalled = False
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
+        # Not recorded as captured: uvicorn would raise it again and the process die before the flush.
+        if self._signalled and sig == signal.SIGINT:
+            self.force_exit = True
+        self._signalled = True
+        self._loop.call_soon_threadsafe(self._on_signal)
+
+
+async def _serve(app: FastAPI, settings: ServiceSettings) -> None:
+    loop = asyncio.get_running_loop()
+
+    def on_signal() -> None:
+        app.state.readiness.stopping = True
+        loop.call_later(settings.http_drain_seconds, setattr, server, "should_exit", True)
+
+    server = _Server(app, settings, on_signal)
+    try:
+        await server.serve()
+    finally:
+        await _flush(app)
+
+
+async def _flush(app: FastAPI) -> None:
+    telemetry: Telemetry = app.state.telemetry
+    await asyncio.to_thread(telemetry.shutdown, FLUSH_SECONDS)
+
+
+async def _await(awaitable: Awaitable[None]) -> None:
+    await awaitable
+
+
+def _lifespan(inner: Lifespan | None) -> Lifespan:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
+        if inner is None:
+            yield
+            return
+        async with inner(app):
+            yield
+
+    return lifespan
+
+
+async def _metrics() -> Response:
+    exposition = generate_latest(REGISTRY)  # type: ignore[no-untyped-call] # has no annotations
+    return Response(exposition, media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,75 @@
+"""Liveness and readiness: /livez says the process runs, /readyz says that it can do its work now."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+
+from services.chassis.logging import get_logger
+from services.chassis.redaction import scrub
+
+CACHE_SECONDS = 1.0
+CHECK_TIMEOUT_SECONDS = 2.0
+
+_log = get_logger(__name__)
+
+
+class Check(NamedTuple):
+    """One thing without which the process cannot work; `probe` raises when it is missing."""
+
+    name: str
+    probe: Callable[[], Awaitable[object]]
+
+
+class Readiness:
+    """The readiness of a process: its checks, their last results, and whether it is being stopped."""
+
+    def __init__(self, checks: Sequence[Check]) -> None:
+        """`checks` run side by side, each for at most `CHECK_TIMEOUT_SECONDS`."""
+        self.stopping = False
+        self._checks = [Check(*check) for check in checks]
+        self._results: dict[str, str] = {}
+        self._expires = 0.0
+        self._lock = asyncio.Lock()
+
+    async def report(self) -> tuple[bool, dict[str, str]]:
+        """Whether the process is ready, and for each check `ok` or what failed; at most a second old."""
+        async with self._lock:
+            if time.monotonic() >= self._expires:
+                outcomes = await asyncio.gather(*(self._run(check) for check in self._checks))
+                self._results = dict(zip((check.name for check in self._checks), outcomes, strict=True))
+                self._expires = time.monotonic() + CACHE_SECONDS
+        ready = not self.stopping and all(outcome == "ok" for outcome in self._results.values())
+        return ready, self._results
+
+    async def _run(self, check: Check) -> str:
+        try:
+            async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
+                await check.probe()
+        except TimeoutError:
+            return f"no answer within {CHECK_TIMEOUT_SECONDS:g} s"
+        except Exception as error:  # noqa: BLE001 - a probe may fail in any way
+            # The reason belongs into the log, its kind into the answer.
+            _log.warning("readiness check failed", check=check.name, error=scrub(str(error)))
+            return type(error).__name__
+        return "ok"
+
+
+def health_router(readiness: Readiness) -> APIRouter:
+    """The routes /livez and /readyz; not part of the API's documentation."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/livez")
+    async def livez() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @router.get("/readyz")
+    async def readyz(_: Request) -> JSONResponse:
+        ready, results = await readiness.report()
+        status = "stopping" if readiness.stopping else "ok" if ready else "unready"
+        return JSONResponse({"status": status, "checks": results}, status_code=200 if ready else 503)
+
+    return router

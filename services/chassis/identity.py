@@ -1,0 +1,178 @@
+"""Who is calling: verification of access tokens and the check of a scope."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Self
+from uuid import UUID
+
+import httpx
+import jwt
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from opentelemetry import trace
+
+from services.chassis.logging import get_logger
+from services.chassis.problems import Forbidden, Unauthenticated, Unavailable
+
+AUDIENCE = "creditmesh"
+ALGORITHM = "EdDSA"
+REFRESH_AFTER_SECONDS = 300.0
+RETRY_AFTER_SECONDS = 5.0
+LEEWAY_SECONDS = 5.0
+FETCH_TIMEOUT_SECONDS = 3.0
+
+# Where the keys come from: a JWKS URL, the key set itself, or a callable that returns it.
+JwksSource = str | Mapping[str, Any] | Callable[[], Awaitable[Mapping[str, Any]]]
+
+_log = get_logger(__name__)
+_bearer = HTTPBearer(
+    auto_error=False, bearerFormat="JWT", description="Access token from auth's POST /token."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The user on whose behalf a request is made, as the access token says."""
+
+    id: UUID
+    username: str
+    roles: frozenset[str]
+    scopes: frozenset[str]
+    token_id: UUID | None = None
+
+    @classmethod
+    def from_claims(cls, claims: Mapping[str, Any]) -> Self:
+        """The caller of verified JWT claims; raises KeyError, TypeError or ValueError if not ours."""
+        return cls(
+            id=UUID(claims["sub"]),
+            username=str(claims["username"]),
+            roles=frozenset(claims["roles"]),
+            scopes=frozenset(str(claims["scope"]).split()),
+            token_id=UUID(claims["jti"]),
+        )
+
+
+class TokenVerifier:
+    """Verifies Ed25519-signed JWTs against a JWKS that it keeps in memory.
+
+    The keys are fetched once, refreshed in the background every five minutes, and again when a token
+    names an unknown key; never more than once in five seconds. While the source is down, known keys go on
+    verifying.
+    """
+
+    def __init__(self, issuer: str, jwks: JwksSource, audience: str = AUDIENCE) -> None:
+        """Tokens must be issued by `issuer` for `audience` and signed by a key of `jwks`."""
+        self._issuer = issuer
+        self._audience = audience
+        self._source = jwks
+        self._keys: dict[str, jwt.PyJWK] = {}
+        self._fetched = self._tried = float("-inf")
+        self._lock = asyncio.Lock()
+        self._refresh: asyncio.Task[None] | None = None
+
+    async def verify(self, token: str) -> Caller:
+        """The caller that `token` names.
+
+        Raises Unauthenticated for a token that is malformed, expired or not ours; Unavailable when no key
+        could be fetched yet.
+        """
+        key = await self._key(_key_id(token))
+        try:
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=[ALGORITHM],
+                audience=self._audience,
+                issuer=self._issuer,
+                leeway=LEEWAY_SECONDS,
+                options={"require": ["iss", "aud", "sub", "iat", "exp", "jti"]},
+            )
+            return Caller.from_claims(claims)
+        except jwt.ExpiredSignatureError:
+            raise _invalid("The access token has expired; log in again.") from None
+        except (jwt.PyJWTError, KeyError, TypeError, ValueError):
+            raise _invalid("The access token is not valid.") from None
+
+    async def _key(self, key_id: str) -> jwt.PyJWK:
+        if key_id not in self._keys:
+            await self._fetch()
+        elif time.monotonic() - self._fetched > REFRESH_AFTER_SECONDS and self._refresh is None:
+            self._refresh = asyncio.create_task(self._fetch(), name="jwks-refresh")
+            self._refresh.add_done_callback(self._refreshed)
+        if key_id in self._keys:
+            return self._keys[key_id]
+        if not self._keys:
+            raise Unavailable("Access tokens cannot be verified now: the signing keys could not be fetched.")
+        raise _invalid("The access token is signed by an unknown key.")
+
+    async def _fetch(self) -> None:
+        async with self._lock:
+            if time.monotonic() - self._tried < RETRY_AFTER_SECONDS:
+                return
+            self._tried = time.monotonic()
+            try:
+                document = await self._load()
+                keys = [jwt.PyJWK(one, algorithm=ALGORITHM) for one in document["keys"]]
+                self._keys = {str(key.key_id): key for key in keys}
+                self._fetched = time.monotonic()
+            except (httpx.HTTPError, jwt.PyJWTError, KeyError, ValueError, Unavailable) as error:
+                _log.warning("signing keys could not be fetched", error=str(error), known=len(self._keys))
+
+    async def _load(self) -> Mapping[str, Any]:
+        if isinstance(self._source, Mapping):
+            return self._source
+        if not isinstance(self._source, str):
+            return await self._source()
+        async with httpx.AsyncClient(timeout=FETCH_TIMEOUT_SECONDS) as client:
+            response = await client.get(self._source)
+            response.raise_for_status()
+            document: Mapping[str, Any] = response.json()
+            return document
+
+    def _refreshed(self, _: asyncio.Task[None]) -> None:
+        self._refresh = None
+
+
+Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+
+
+async def authenticated(request: Request, credentials: Credentials) -> Caller:
+    """FastAPI dependency: the caller of the request; raises Unauthenticated without a valid bearer token."""
+    if credentials is None:
+        raise Unauthenticated("Send an access token as `Authorization: Bearer …`.")
+    verifier: TokenVerifier = request.app.state.verifier
+    caller = await verifier.verify(credentials.credentials)
+    trace.get_current_span().set_attribute("enduser.id", str(caller.id))
+    return caller
+
+
+def require(scope: str) -> Callable[[Caller], Coroutine[Any, Any, Caller]]:
+    """A FastAPI dependency that returns the caller if their token has `scope`.
+
+    Use: `CanSubmit = Annotated[Caller, Depends(require("applications:submit"))]`. Raises Unauthenticated
+    without a valid token and Forbidden without the scope.
+    """
+
+    async def caller_with_scope(caller: Annotated[Caller, Depends(authenticated)]) -> Caller:
+        if scope not in caller.scopes:
+            problem = Forbidden(f"This needs the scope {scope}, which none of your roles has.")
+            problem.headers["WWW-Authenticate"] = (
+                f'Bearer realm="creditmesh", error="insufficient_scope", scope="{scope}"'
+            )
+            raise problem
+        return caller
+
+    return caller_with_scope
+
+
+def _key_id(token: str) -> str:
+    try:
+        return str(jwt.get_unverified_header(token)["kid"])
+    except (jwt.PyJWTError, KeyError):
+        raise _invalid("The access token is not valid.") from None
+
+
+def _invalid(detail: str) -> Unauthenticated:
+    return Unauthenticated(detail, error="invalid_token")

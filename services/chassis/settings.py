@@ -1,0 +1,59 @@
+"""Settings of a process, read from its environment and checked before anything starts."""
+
+import sys
+from typing import TypeVar
+
+from pydantic import Field, ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+INVALID_SETTINGS_STATUS = 2
+
+
+class ServiceSettings(BaseSettings):
+    """The settings that every process has; a service adds its own in a subclass.
+
+    Each field is one environment variable of the same name in upper case, and its description is
+    what an operator reads when the value is wrong. Secrets are `SecretStr`.
+    """
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    http_host: str = Field("127.0.0.1", description="address that the process listens on")
+    http_port: int = Field(ge=0, le=65535, description="TCP port that the process listens on")
+    http_drain_seconds: float = Field(
+        1.0, ge=0, le=60, description="seconds of being unready before the server stops taking requests"
+    )
+    auth_issuer: str = Field("creditmesh", min_length=1, description="issuer that access tokens must name")
+    auth_jwks_url: str | None = Field(
+        None, pattern="^https?://", description="URL of the JSON Web Key Set that verifies access tokens"
+    )
+    log_level: str = Field(
+        "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR"
+    )
+
+
+S = TypeVar("S", bound=BaseSettings)
+
+
+def load_settings(cls: type[S]) -> S:
+    """The settings of class `cls` from the environment.
+
+    When any is missing or wrong, prints a line for each on stderr (environment name, what is wrong, what
+    is expected; never the value) and exits with status 2.
+    """
+    try:
+        return cls()
+    except ValidationError as error:
+        print(f"{cls.__name__}: the environment is not valid.", file=sys.stderr)
+        for problem in error.errors(include_url=False, include_context=False, include_input=False):
+            print(_line(cls, problem), file=sys.stderr)
+        sys.exit(INVALID_SETTINGS_STATUS)
+
+
+def _line(cls: type[BaseSettings], problem: ErrorDetails) -> str:
+    name = str(problem["loc"][0]) if problem["loc"] else ""
+    field = cls.model_fields.get(name.lower())
+    wrong = "is not set" if problem["type"] == "missing" else f"is wrong: {problem['msg']}"
+    expected = f"; expected: {field.description}" if field and field.description else ""
+    return f"  {name.upper() or 'settings'} {wrong}{expected}"
