@@ -1,0 +1,99 @@
+"""The state folder: its layout, its secrets, and the lock that keeps two commands from it at once."""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import json
+import os
+import secrets
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.platform.errors import PlatformError
+
+OWNER = "creditmesh"
+LOGINS = ("auth", "intake", "approval", "search", "relay", "sink", "loader", "verifier")
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace a file in one step; nobody but its owner may ever read it."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with os.fdopen(descriptor, "w") as file:  # mkstemp makes it 0600
+        file.write(text)
+    Path(name).replace(path)
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The state folder of one platform; removing it removes the platform."""
+
+    root: Path
+
+    @property
+    def data(self) -> Path:
+        """What the stores keep."""
+        return self.root / "data"
+
+    @property
+    def logs(self) -> Path:
+        """One log file a process."""
+        return self.root / "logs"
+
+    @property
+    def run(self) -> Path:
+        """Generated configuration, sockets and locks."""
+        return self.root / "run"
+
+    @property
+    def secrets(self) -> Path:
+        """Generated passwords and keys; for the owner's eyes."""
+        return self.root / "secrets"
+
+    def create(self) -> None:
+        """Make the folders that are missing."""
+        for folder, mode in (
+            (self.data, 0o755),
+            (self.logs, 0o755),
+            (self.run, 0o700),
+            (self.secrets, 0o700),
+        ):
+            folder.mkdir(parents=True, exist_ok=True)
+            folder.chmod(mode)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the platform for one command.
+
+        Raises:
+            PlatformError: another command is changing this platform.
+        """
+        self.create()
+        with (self.run / "platform.lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise PlatformError(
+                    f"another command is starting or stopping the platform in {self.root}; wait for it to end"
+                ) from None
+            yield
+
+    def database_password(self, login: str) -> str:
+        """The password of a database login, generated on first use."""
+        path = self.secrets / "databases.json"
+        known: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+        missing = {OWNER, *LOGINS} - known.keys()
+        if missing:
+            known.update({name: secrets.token_urlsafe(24) for name in sorted(missing)})
+            write_private(path, json.dumps(known, indent=2))
+        return known[login]
+
+    def auth_key_encryption_key(self) -> str:
+        """The key that encrypts auth's signing keys: 32 random bytes, URL-safe base64, made on first use."""
+        path = self.secrets / "auth_key_encryption_key"
+        if not path.exists():
+            write_private(path, base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
+        return path.read_text()

@@ -1,0 +1,118 @@
+"""Embedded Apache Kafka: one node that is broker and controller (KRaft)."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import subprocess
+import uuid
+from pathlib import Path
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from services.platform import java
+from services.platform.component import Component, Program, Tell
+from services.platform.errors import NotReadyYet, PlatformError
+from services.platform.readiness import accepts
+from services.platform.settings import HOST
+
+JARS = "kafka-4.3.1"
+LOGGING = """\
+rootLogger.level = INFO
+rootLogger.appenderRef.stdout.ref = stdout
+appender.stdout.type = Console
+appender.stdout.name = stdout
+appender.stdout.layout.type = PatternLayout
+appender.stdout.layout.pattern = %d{ISO8601} %p %c{1} %m%n
+"""
+
+
+class Kafka(Component):
+    """The broker."""
+
+    name = "kafka"
+    ports = ("kafka_port", "kafka_controller_port")
+
+    async def prepare(self, tell: Tell) -> None:
+        """Have the jars, the configuration and a formatted storage."""
+        tell("fetching the jars")
+        await asyncio.to_thread(java.jars, JARS, self.settings.tools)
+        self._configuration.write_text(self._properties())
+        (self.home.run / "log4j2.properties").write_text(LOGGING)
+        if not (self._storage / "meta.properties").exists():
+            tell("formatting the storage")
+            await asyncio.to_thread(self._format)
+
+    def program(self) -> Program:
+        """The broker's process."""
+        options = ("-Xmx512m", "-XX:+ExitOnOutOfMemoryError", "-Djava.awt.headless=true")
+        command = self._java(*options, "kafka.Kafka", str(self._configuration))
+        return Program(self.name, command, self.home.run, stop_seconds=30)
+
+    async def ready(self) -> None:
+        """It answers a client's metadata request."""
+        await accepts(self.settings.kafka_port)
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.settings.kafka_bootstrap, request_timeout_ms=3000)
+        try:
+            await admin.start()
+            cluster = await admin.describe_cluster()
+        except KafkaError as error:
+            raise NotReadyYet(str(error)) from error
+        finally:
+            await admin.close()
+        if not cluster["brokers"]:
+            raise NotReadyYet("the broker is not registered yet")
+
+    @property
+    def _configuration(self) -> Path:
+        return self.home.run / "kafka.properties"
+
+    @property
+    def _storage(self) -> Path:
+        return self.home.data / "kafka"
+
+    def _java(self, *arguments: str) -> tuple[str, ...]:
+        logging = f"-Dlog4j2.configurationFile={self.home.run / 'log4j2.properties'}"
+        return (java.java(), "-cp", f"{self.settings.tools / JARS}/*", logging, *arguments)
+
+    def _format(self) -> None:
+        identity = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        arguments = ("kafka.tools.StorageTool", "format", "-t", identity, "-c", str(self._configuration))
+        done = subprocess.run(self._java(*arguments), capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise PlatformError(
+                f"Kafka's storage {self._storage} could not be formatted: {done.stderr or done.stdout}"
+            )
+
+    def _properties(self) -> str:
+        broker, controller = (
+            f"{HOST}:{self.settings.kafka_port}",
+            f"{HOST}:{self.settings.kafka_controller_port}",
+        )
+        properties = {
+            "process.roles": "broker,controller",
+            "node.id": "1",
+            "controller.quorum.voters": f"1@{controller}",
+            "controller.listener.names": "CONTROLLER",
+            "listeners": f"PLAINTEXT://{broker},CONTROLLER://{controller}",
+            "advertised.listeners": f"PLAINTEXT://{broker}",
+            "log.dirs": str(self._storage),
+            "auto.create.topics.enable": "false",
+            # One node: every internal topic has one replica.
+            "offsets.topic.replication.factor": "1",
+            "offsets.topic.num.partitions": "8",
+            "transaction.state.log.replication.factor": "1",
+            "transaction.state.log.min.isr": "1",
+            "transaction.state.log.num.partitions": "4",
+            "share.coordinator.state.topic.replication.factor": "1",
+            "share.coordinator.state.topic.min.isr": "1",
+            "share.coordinator.state.topic.num.partitions": "1",
+            "min.insync.replicas": "1",
+            "group.initial.rebalance.delay.ms": "0",
+            # After kill -9 a broker waits until its old session has run out.
+            "broker.session.timeout.ms": "3000",
+            "broker.heartbeat.interval.ms": "500",
+            "log.segment.bytes": str(128 << 20),
+        }
+        return "".join(f"{name}={value}\n" for name, value in properties.items())

@@ -1,0 +1,224 @@
+"""The platform as one object: bring components up in the order of their needs, look, take them down."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import shutil
+import socket
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import psutil
+
+from services.platform.component import Component
+from services.platform.errors import NotReadyYet, PlatformError
+from services.platform.home import Home
+from services.platform.kafka import Kafka
+from services.platform.postgres import Databases, Postgres, database_url
+from services.platform.settings import HOST, PlatformSettings
+from services.platform.supervision import ALIVE, ProcessInfo, Supervisor, tail
+
+PROBE_INTERVAL = 0.15
+FAILED_STARTS = 4
+
+OnChange = Callable[[str, str], None]
+"""Told of every change while the platform starts: component, what it is doing (the last one is `ready`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How one component stands; `memory` in bytes, `uptime` in seconds."""
+
+    name: str
+    state: str
+    pid: int | None
+    uptime: float | None
+    memory: int | None
+    ready: bool
+    detail: str
+
+
+class Platform:
+    """The embedded platform of one home. A second object on the same home sees the same platform."""
+
+    def __init__(self, settings: PlatformSettings | None = None) -> None:
+        self.settings = settings or PlatformSettings()
+        self.home = Home(self.settings.home.resolve())
+        self.supervisor = Supervisor(self.home)
+        self.components: Mapping[str, Component] = {
+            component.name: component for component in self._compose()
+        }
+
+    def _compose(self) -> list[Component]:
+        return [part(self.settings, self.home) for part in (Postgres, Kafka, Databases)]
+
+    def database_url(self, database: str, login: str) -> str:
+        """SQLAlchemy URL of a login of the embedded PostgreSQL, password included."""
+        return database_url(self.settings.postgres_port, database, login, self.home.database_password(login))
+
+    async def up(
+        self, names: Iterable[str] | None = None, on_change: OnChange = lambda _name, _what: None
+    ) -> None:
+        """Bring components, and what they need, up and wait until each is ready; all of them by default.
+
+        Raises:
+            PlatformError: one could not be prepared, started or did not become ready; the others run on.
+        """
+        wanted = self._closure(self.components if names is None else names)
+        with self.home.locked():
+            await asyncio.to_thread(self.supervisor.start)
+            done = {name: asyncio.Event() for name in wanted}
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    for name in wanted:
+                        tasks.create_task(self._bring_up(self.components[name], done, on_change), name=name)
+            except* PlatformError as failures:
+                raise PlatformError("\n".join(str(failure) for failure in failures.exceptions)) from failures
+
+    async def down(self) -> None:
+        """Stop everything: first what needs others, then what is needed, then the supervisor."""
+        with self.home.locked():
+            running = {name for name, info in self.supervisor.all().items() if info.state in ALIVE}
+            while running:
+                needed = {need for name in running for need in self._closure([name]) if need != name}
+                last = (running - needed) or running
+                async with asyncio.TaskGroup() as tasks:
+                    for name in last:
+                        tasks.create_task(asyncio.to_thread(self.supervisor.stop, name))
+                running -= last
+            await asyncio.to_thread(self.supervisor.shutdown)
+
+    async def reset(self) -> None:
+        """Stop everything and remove the state folder."""
+        if self.home.root.exists():
+            await self.down()
+            shutil.rmtree(self.home.root)
+
+    async def status(self) -> list[Status]:
+        """How every program stands, in the order of starting."""
+        infos = await asyncio.to_thread(self.supervisor.all)
+        programs = [component for component in self.components.values() if component.ports]
+        return await asyncio.gather(
+            *(self._status(component, infos.get(component.name)) for component in programs)
+        )
+
+    async def _status(self, component: Component, info: ProcessInfo | None) -> Status:
+        if info is None or info.state not in ALIVE:
+            return Status(
+                component.name, "STOPPED" if info is None else info.state, None, None, None, False, ""
+            )
+        uptime, memory = None, None
+        if info.pid:
+            uptime = time.time() - info.started
+            try:
+                process = psutil.Process(info.pid)
+                memory = sum(part.memory_info().rss for part in (process, *process.children(recursive=True)))
+            except psutil.Error:
+                memory = None  # it ended meanwhile
+        try:
+            await component.ready()
+        except (NotReadyYet, OSError, PlatformError) as error:
+            return Status(
+                component.name,
+                info.state,
+                info.pid,
+                uptime,
+                memory,
+                False,
+                str(error) or type(error).__name__,
+            )
+        return Status(component.name, info.state, info.pid, uptime, memory, True, "")
+
+    def _closure(self, names: Iterable[str]) -> list[str]:
+        """The components and all that they need, in the order in which they were composed."""
+        wanted: set[str] = set()
+        rest = list(names)
+        while rest:
+            name = rest.pop()
+            if name not in self.components:
+                raise PlatformError(
+                    f"there is no component {name!r}; there are: {', '.join(self.components)}"
+                )
+            if name not in wanted:
+                wanted.add(name)
+                rest.extend(self.components[name].needs)
+        return [name for name in self.components if name in wanted]
+
+    async def _bring_up(
+        self, component: Component, done: Mapping[str, asyncio.Event], on_change: OnChange
+    ) -> None:
+        on_change(component.name, "waiting")
+        for need in component.needs:
+            await done[need].wait()
+        on_change(component.name, "preparing")
+        await component.prepare(lambda what: on_change(component.name, what))
+        program = component.program()
+        if program is not None:
+            info = (await asyncio.to_thread(self.supervisor.all)).get(component.name)
+            if info is None or info.state not in ALIVE:
+                self._claim_ports(component)
+            on_change(component.name, "starting")
+            await asyncio.to_thread(self.supervisor.run, program)
+            await self._until_ready(component)
+        on_change(component.name, "ready")
+        done[component.name].set()
+
+    async def _until_ready(self, component: Component) -> None:
+        deadline = time.monotonic() + self.settings.start_timeout
+        log = self.home.logs / f"{component.name}.log"
+        ends: set[int] = set()
+        while True:
+            try:
+                await component.ready()
+            except (NotReadyYet, OSError) as error:
+                why = str(error) or type(error).__name__
+            else:
+                return
+            info = (await asyncio.to_thread(self.supervisor.all))[component.name]
+            if info.stopped and info.state != "RUNNING":
+                ends.add(info.stopped)
+            if info.state == "FATAL" or len(ends) >= FAILED_STARTS:
+                raise PlatformError(
+                    f"{component.name} ends as soon as it is started (exit status {info.exit_status}) "
+                    f"{info.error}; the end of {log}:\n{tail(log)}"
+                )
+            if time.monotonic() > deadline:
+                raise PlatformError(
+                    f"{component.name} was not ready after {self.settings.start_timeout:g} s: {why}; "
+                    f"the end of {log}:\n{tail(log)}"
+                )
+            await asyncio.sleep(PROBE_INTERVAL)
+
+    def _claim_ports(self, component: Component) -> None:
+        """Find out before the start whether its ports are free.
+
+        Raises:
+            PlatformError: one is taken; says which, by whom where that can be seen, and what moves it.
+        """
+        for setting in component.ports:
+            port = self.settings.port_of(setting)
+            try:
+                socket.create_server((HOST, port)).close()
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+                raise PlatformError(
+                    f"port {port} of {component.name} is taken{_holder(port)}; "
+                    f"free it, or set {self.settings.variable(setting)} to another port"
+                ) from error
+
+
+def _holder(port: int) -> str:
+    try:
+        connections = psutil.net_connections(kind="tcp")
+    except psutil.AccessDenied:
+        return ""
+    for connection in connections:
+        if connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,) and connection.pid:
+            try:
+                return f" by process {connection.pid} ({psutil.Process(connection.pid).name()})"
+            except psutil.NoSuchProcess:
+                return ""
+    return ""

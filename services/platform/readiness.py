@@ -1,0 +1,39 @@
+"""Probes: does a process answer?"""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+
+from services.platform.errors import NotReadyYet
+from services.platform.settings import HOST
+
+PROBE_SECONDS = 2.0
+
+
+async def accepts(port: int) -> None:
+    """Return when something accepts connections on the port.
+
+    Raises:
+        OSError: nothing does.
+    """
+    async with asyncio.timeout(PROBE_SECONDS):
+        _, writer = await asyncio.open_connection(HOST, port)
+    writer.close()
+    await writer.wait_closed()
+
+
+async def answers(url: str) -> None:
+    """Return when a GET of `url` answers 200.
+
+    Raises:
+        NotReadyYet: it does not; the message is what the process says about it.
+    """
+    try:
+        async with httpx.AsyncClient(timeout=PROBE_SECONDS, trust_env=False) as client:
+            response = await client.get(url)
+    except httpx.HTTPError as error:
+        raise NotReadyYet(str(error) or type(error).__name__) from error
+    if response.status_code != 200:
+        raise NotReadyYet(f"{response.status_code} {response.text[:200]}")

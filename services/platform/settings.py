@@ -1,0 +1,84 @@
+"""The platform's own settings: where its state lies and which ports it takes."""
+
+from __future__ import annotations
+
+import random
+import socket
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ROOT = Path(__file__).resolve().parents[2]
+HOST = "127.0.0.1"
+
+Port = Annotated[int, Field(ge=1024, le=65535)]
+
+
+class PlatformSettings(BaseSettings):
+    """Every setting is an environment variable: its name in capitals behind `CREDITMESH_`."""
+
+    model_config = SettingsConfigDict(env_prefix="CREDITMESH_", frozen=True)
+
+    home: Path = Field(default=ROOT / "var", description="folder of the data, logs, sockets and secrets")
+    tools: Path = Field(default=ROOT / ".tools", description="folder of the downloaded programs")
+    log_level: str = Field(default="INFO", description="log level of the services")
+    traces_sampler: str = Field(
+        default="parentbased_always_on", description="OTEL_TRACES_SAMPLER of the services"
+    )
+    start_timeout: float = Field(
+        default=120.0, gt=0, description="seconds a process may take to become ready"
+    )
+
+    auth_port: Port = 17101
+    intake_port: Port = 17102
+    approval_port: Port = 17103
+    search_port: Port = 17104
+    relay_port: Port = 17105
+    sink_port: Port = 17106
+    postgres_port: Port = 17110
+    kafka_port: Port = 17111
+    kafka_controller_port: Port = 17112
+    zipkin_port: Port = 17113
+    receiver_port: Port = 17114
+    prometheus_port: Port = 17115
+
+    @classmethod
+    def on_free_ports(cls, home: Path) -> Self:
+        """Settings for a platform beside others: state in `home`, every port one that is free now.
+
+        They lie below the range from which the kernel serves outgoing connections, so that a process that is
+        restarted finds its port again.
+        """
+        candidates = iter(random.sample(range(18000, 32000), 1000))
+        ports = {
+            name: next(filter(_is_free, candidates)) for name in cls.model_fields if name.endswith("_port")
+        }
+        return cls(home=home, **ports)
+
+    def port_of(self, setting: str) -> int:
+        """The port that the setting `<name>_port` holds."""
+        return int(getattr(self, setting))
+
+    @staticmethod
+    def variable(setting: str) -> str:
+        """The environment variable that changes a setting."""
+        return f"CREDITMESH_{setting.upper()}"
+
+    def http(self, name: str) -> str:
+        """Base URL of the process whose port setting is `<name>_port`."""
+        return f"http://{HOST}:{self.port_of(f'{name}_port')}"
+
+    @property
+    def kafka_bootstrap(self) -> str:
+        """What clients of Kafka connect to."""
+        return f"{HOST}:{self.kafka_port}"
+
+
+def _is_free(port: int) -> bool:
+    try:
+        socket.create_server((HOST, port)).close()
+    except OSError:
+        return False
+    return True

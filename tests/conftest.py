@@ -1,0 +1,136 @@
+"""Fixtures for tests that need servers: one platform on free ports a session, each server started on first use."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+import asyncpg
+import pytest
+
+from services.platform.home import OWNER
+from services.platform.mesh import MIGRATIONS, URL_VARIABLE, run_once
+from services.platform.platform import Platform
+from services.platform.postgres import create_database, owner_connection
+from services.platform.settings import PlatformSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A database of its own for a test module, or for one test."""
+
+    platform: Platform
+    name: str
+
+    def url(self, login: str = OWNER) -> str:
+        """SQLAlchemy URL for a login: a service's name, or by default the owner."""
+        return self.platform.database_url(self.name, login)
+
+    @asynccontextmanager
+    async def connect(self, login: str = OWNER) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+        """A bare asyncpg connection, for looking and meddling behind a service's back."""
+        connection = await asyncpg.connect(self.url(login).replace("+asyncpg", ""))
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+
+@pytest.fixture(scope="session")
+async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Platform]:
+    """The session's platform; nothing of it runs until a fixture below asks."""
+    platform = Platform(PlatformSettings.on_free_ports(tmp_path_factory.mktemp("platform")))
+    yield platform
+    await platform.reset()
+
+
+@pytest.fixture(scope="session")
+async def postgres(platform: Platform) -> Platform:
+    """PostgreSQL with every role, and empty databases `lake` and `application`."""
+    await platform.up(["databases"])
+    return platform
+
+
+@pytest.fixture(scope="session")
+async def kafka(platform: Platform) -> str:
+    """Kafka; its bootstrap address. Topics are not created by themselves."""
+    await platform.up(["kafka"])
+    return platform.settings.kafka_bootstrap
+
+
+@asynccontextmanager
+async def _database(platform: Platform, kind: str, template: str = "template1") -> AsyncIterator[Database]:
+    name = f"{kind}_{uuid.uuid4().hex[:12]}"
+    port, password = platform.settings.postgres_port, platform.home.database_password(OWNER)
+    async with owner_connection(port, password) as owner:
+        await create_database(owner, name, kind, template)
+    yield Database(platform, name)
+    async with owner_connection(port, password) as owner:
+        await owner.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+async def _migrated(platform: Platform, kind: str) -> AsyncIterator[Database]:
+    async with _database(platform, kind) as template:
+        for module in MIGRATIONS[kind]:
+            if find_spec(module.removesuffix(".main")) and find_spec(module):
+                await run_once(module, "migrate", environment={URL_VARIABLE[kind]: template.url()})
+        yield template
+
+
+@pytest.fixture(scope="session")
+async def lake_template(postgres: Platform) -> AsyncIterator[Database]:
+    """A migrated lake that others are copied from; tests never connect to it."""
+    async for template in _migrated(postgres, "lake"):
+        yield template
+
+
+@pytest.fixture(scope="session")
+async def application_template(postgres: Platform) -> AsyncIterator[Database]:
+    """A migrated application database that others are copied from; tests never connect to it."""
+    async for template in _migrated(postgres, "application"):
+        yield template
+
+
+@pytest.fixture(scope="module")
+async def lake(lake_template: Database) -> AsyncIterator[Database]:
+    """This module's own migrated lake."""
+    async with _database(lake_template.platform, "lake", lake_template.name) as database:
+        yield database
+
+
+@pytest.fixture(scope="module")
+async def application(application_template: Database) -> AsyncIterator[Database]:
+    """This module's own migrated application database."""
+    async with _database(application_template.platform, "application", application_template.name) as database:
+        yield database
+
+
+@pytest.fixture
+async def fresh_lake(lake_template: Database) -> AsyncIterator[Database]:
+    """A migrated lake for one test alone."""
+    async with _database(lake_template.platform, "lake", lake_template.name) as database:
+        yield database
+
+
+@pytest.fixture
+async def fresh_application(application_template: Database) -> AsyncIterator[Database]:
+    """A migrated application database for one test alone."""
+    async with _database(application_template.platform, "application", application_template.name) as database:
+        yield database
+
+
+@pytest.fixture(scope="module")
+async def lake_url(postgres: Platform) -> AsyncIterator[str]:
+    """Owner URL of this module's own empty lake, migrated by nobody."""
+    async with _database(postgres, "lake") as database:
+        yield database.url()
+
+
+@pytest.fixture(scope="module")
+async def application_url(postgres: Platform) -> AsyncIterator[str]:
+    """Owner URL of this module's own empty application database, migrated by nobody."""
+    async with _database(postgres, "application") as database:
+        yield database.url()
