@@ -1,4 +1,4 @@
-"""Fixtures for tests that need servers: one platform on free ports a session, each server started on first use."""
+"""Fixtures for tests that need servers: one platform a session on free ports, servers started on first use."""
 
 from __future__ import annotations
 

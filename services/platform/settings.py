@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import socket
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -52,9 +52,8 @@ class PlatformSettings(BaseSettings):
         restarted finds its port again.
         """
         candidates = iter(random.sample(range(18000, 32000), 1000))
-        ports = {
-            name: next(filter(_is_free, candidates)) for name in cls.model_fields if name.endswith("_port")
-        }
+        names = [name for name in cls.model_fields if name.endswith("_port")]
+        ports: dict[str, Any] = {name: next(filter(_is_free, candidates)) for name in names}
         return cls(home=home, **ports)
 
     def port_of(self, setting: str) -> int:
