@@ -79,7 +79,7 @@ def create_app(
 
 
 def serve(app: FastAPI, settings: ServiceSettings) -> None:
-    """Serve `app` until SIGTERM or SIGINT; exits with status 1 when it could not start.
+    """Serve `app` until SIGTERM or SIGINT; exits with status 3 when it could not start (port taken, lifespan failed).
 
     Then: unready, a drain of `http_drain_seconds`, no new requests, the running ones finish, the lifespan
     ends, telemetry is flushed.

@@ -62,8 +62,19 @@ class TokenVerifier:
     verifying.
     """
 
-    def __init__(self, issuer: str, jwks: JwksSource, audience: str = AUDIENCE) -> None:
-        """Tokens must be issued by `issuer` for `audience` and signed by a key of `jwks`."""
+    def __init__(
+        self,
+        issuer: str,
+        jwks: JwksSource,
+        audience: str = AUDIENCE,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Tokens must be issued by `issuer` for `audience` and signed by a key of `jwks`.
+
+        `clock` tells the seconds by which refreshes are timed.
+        """
+        self._clock = clock
         self._issuer = issuer
         self._audience = audience
         self._source = jwks
@@ -98,7 +109,7 @@ class TokenVerifier:
     async def _key(self, key_id: str) -> jwt.PyJWK:
         if key_id not in self._keys:
             await self._fetch()
-        elif time.monotonic() - self._fetched > REFRESH_AFTER_SECONDS and self._refresh is None:
+        elif self._clock() - self._fetched > REFRESH_AFTER_SECONDS and self._refresh is None:
             self._refresh = asyncio.create_task(self._fetch(), name="jwks-refresh")
             self._refresh.add_done_callback(self._refreshed)
         if key_id in self._keys:
@@ -109,14 +120,14 @@ class TokenVerifier:
 
     async def _fetch(self) -> None:
         async with self._lock:
-            if time.monotonic() - self._tried < RETRY_AFTER_SECONDS:
+            if self._clock() - self._tried < RETRY_AFTER_SECONDS:
                 return
-            self._tried = time.monotonic()
+            self._tried = self._clock()
             try:
                 document = await self._load()
                 keys = [jwt.PyJWK(one, algorithm=ALGORITHM) for one in document["keys"]]
                 self._keys = {str(key.key_id): key for key in keys}
-                self._fetched = time.monotonic()
+                self._fetched = self._clock()
             except (httpx.HTTPError, jwt.PyJWTError, KeyError, ValueError, Unavailable) as error:
                 _log.warning("signing keys could not be fetched", error=str(error), known=len(self._keys))
 

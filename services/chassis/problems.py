@@ -3,6 +3,7 @@
 import inspect
 import re
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import Any, ClassVar
 
 import orjson
@@ -197,7 +198,7 @@ def as_problem(error: Exception) -> Problem:
         return _invalid_request(error)
     if isinstance(error, HTTPException):
         kind = _BY_STATUS.get(error.status_code)
-        problem = kind(error.detail) if kind else _of_status(error.status_code, error.detail)
+        problem = kind(_own_words(error)) if kind else _of_status(error.status_code, error.detail)
         problem.headers.update(error.headers or {})
         return problem
     if is_connection_loss(error):
@@ -267,6 +268,11 @@ def _invalid_request(error: RequestValidationError) -> Problem:
         "Correct the parts named in errors.",
         errors=[{"pointer": _pointer(fault["loc"]), "detail": fault["msg"]} for fault in faults],
     )
+
+
+def _own_words(error: HTTPException) -> str | None:
+    # "Not Found" and the like say nothing that status and title do not.
+    return None if error.detail == HTTPStatus(error.status_code).phrase else error.detail
 
 
 def _pointer(location: Sequence[int | str]) -> str:

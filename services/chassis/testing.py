@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -28,7 +29,7 @@ class SpanRecorder:
     """Telemetry whose spans, redacted as they would be exported, stay in memory."""
 
     def __init__(self, service: str = "test") -> None:
-        """Install a provider for the process (OpenTelemetry allows one); make one recorder a test run."""
+        """Install a provider for the whole process; tests get theirs from `span_recorder`."""
         self._exporter = InMemorySpanExporter()
         provider = new_provider(service)
         provider.add_span_processor(SimpleSpanProcessor(RedactingExporter(self._exporter)))
@@ -49,6 +50,12 @@ class SpanRecorder:
     def clear(self) -> None:
         """Forget all spans."""
         self._exporter.clear()
+
+
+@cache
+def span_recorder() -> SpanRecorder:
+    """The recorder of the test run: OpenTelemetry allows one global provider for each process."""
+    return SpanRecorder()
 
 
 @dataclass

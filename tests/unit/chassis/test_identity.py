@@ -1,0 +1,143 @@
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from uuid_utils.compat import uuid7
+
+from services.chassis.identity import TokenVerifier
+from services.chassis.problems import Unauthenticated, Unavailable
+from services.chassis.testing import TokenMaker
+
+
+async def test_a_token_names_its_caller(tokens: TokenMaker) -> None:
+    user = uuid7()
+
+    caller = await tokens.verifier().verify(
+        tokens.token(user=user, username="ann", roles=["maker"], scopes=["a", "b"])
+    )
+
+    assert caller.id == user
+    assert (caller.username, caller.roles, caller.scopes) == ("ann", {"maker"}, {"a", "b"})
+    assert isinstance(caller.token_id, UUID)
+
+
+def _unsigned(tokens: TokenMaker) -> str:
+    return jwt.encode({"sub": str(uuid7())}, key=None, algorithm="none", headers={"kid": tokens.key_id})
+
+
+def _symmetric(tokens: TokenMaker) -> str:
+    # The classic confusion: the public key, which everyone has, as a shared secret.
+    secret = tokens.jwks()["keys"][0]["x"].encode()
+    return jwt.encode({"sub": str(uuid7())}, key=secret, algorithm="HS256", headers={"kid": tokens.key_id})
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        lambda maker: maker.token(lifetime=timedelta(minutes=-5)),
+        lambda maker: maker.token(aud="elsewhere"),
+        lambda maker: maker.token(iss="someone"),
+        lambda maker: maker.token(sub="not-a-uuid"),
+        lambda maker: maker.token(iat=datetime.now(UTC) + timedelta(hours=1)),
+        lambda _: TokenMaker(key=Ed25519PrivateKey.generate()).token(),
+        lambda _: TokenMaker(key_id="another").token(),
+        lambda maker: maker.token()[:-6] + "AAAAAA",
+        lambda _: "not a token",
+        lambda _: "",
+        _unsigned,
+        _symmetric,
+    ],
+)
+async def test_a_token_that_is_not_ours_is_refused(tokens: TokenMaker, forge: Any) -> None:
+    with pytest.raises(Unauthenticated) as refused:
+        await tokens.verifier().verify(forge(tokens))
+
+    assert refused.value.headers["WWW-Authenticate"].endswith('error="invalid_token"')
+
+
+class CountingKeys:
+    """A source of keys that counts how often it is asked, and may be down."""
+
+    def __init__(self, jwks: Mapping[str, Any]) -> None:
+        self.jwks = jwks
+        self.asked = 0
+        self.down = False
+
+    async def __call__(self) -> Mapping[str, Any]:
+        self.asked += 1
+        if self.down:
+            raise Unavailable("down")
+        return self.jwks
+
+
+class Clock:
+    """A clock that is moved by hand."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def test_a_new_key_is_fetched_when_a_token_names_it(tokens: TokenMaker) -> None:
+    source, clock, rotated = CountingKeys(tokens.jwks()), Clock(), TokenMaker(key_id="rotated")
+    verifier = TokenVerifier("creditmesh", source, clock=clock)
+    await verifier.verify(tokens.token())
+    source.jwks = {"keys": [*tokens.jwks()["keys"], *rotated.jwks()["keys"]]}
+
+    with pytest.raises(Unauthenticated):
+        await verifier.verify(rotated.token())
+    clock.now += 6
+
+    assert (await verifier.verify(rotated.token(username="eve"))).username == "eve"
+    assert source.asked == 2
+
+
+async def test_a_withdrawn_key_stops_verifying_after_the_refresh(tokens: TokenMaker) -> None:
+    source, clock = CountingKeys(tokens.jwks()), Clock()
+    verifier = TokenVerifier("creditmesh", source, clock=clock)
+    await verifier.verify(tokens.token())
+    source.jwks = TokenMaker(key_id="newer").jwks()
+    clock.now += 400
+
+    await verifier.verify(tokens.token())
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+    with pytest.raises(Unauthenticated):
+        await verifier.verify(tokens.token())
+
+
+async def test_keys_are_fetched_once_and_unknown_ones_do_not_flood_the_source(tokens: TokenMaker) -> None:
+    source = CountingKeys(tokens.jwks())
+    verifier = TokenVerifier("creditmesh", source)
+
+    for _ in range(5):
+        await verifier.verify(tokens.token())
+    for _ in range(5):
+        with pytest.raises(Unauthenticated):
+            await verifier.verify(TokenMaker(key_id="unknown").token())
+
+    assert source.asked == 1
+
+
+async def test_without_any_key_the_service_is_unavailable_not_the_token_wrong(tokens: TokenMaker) -> None:
+    source = CountingKeys(tokens.jwks())
+    source.down = True
+
+    with pytest.raises(Unavailable):
+        await TokenVerifier("creditmesh", source).verify(tokens.token())
+
+
+async def test_known_keys_verify_while_the_source_is_down(tokens: TokenMaker) -> None:
+    source = CountingKeys(tokens.jwks())
+    verifier = TokenVerifier("creditmesh", source)
+    await verifier.verify(tokens.token())
+    source.down = True
+
+    assert (await verifier.verify(tokens.token(username="bob"))).username == "bob"
