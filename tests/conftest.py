@@ -1,4 +1,4 @@
-"""Fixtures for tests that need servers: one platform a session on free ports, servers started on first use."""
+"""Fixtures for tests that need servers: one platform a session on free ports; servers start on first use."""
 
 from __future__ import annotations
 
@@ -59,6 +59,20 @@ async def kafka(platform: Platform) -> str:
     """Kafka; its bootstrap address. Topics are not created by themselves."""
     await platform.up(["kafka"])
     return platform.settings.kafka_bootstrap
+
+
+@pytest.fixture(scope="session")
+async def zipkin(platform: Platform) -> str:
+    """The trace store; its base URL."""
+    await platform.up(["zipkin"])
+    return platform.settings.http("zipkin")
+
+
+@pytest.fixture(scope="session")
+async def otlp(platform: Platform) -> str:
+    """The OTLP receiver before the trace store; its base URL, which is an OTEL_EXPORTER_OTLP_ENDPOINT."""
+    await platform.up(["receiver"])
+    return platform.settings.http("receiver")
 
 
 @asynccontextmanager

@@ -80,6 +80,9 @@ class Component(ABC):
 
     name: str
     needs: tuple[str, ...] = ()
+    """Components that must be ready before it is prepared."""
+    beside: tuple[str, ...] = ()
+    """Components that it is no use without, but that may start at the same time."""
     ports: tuple[str, ...] = ()
     """Names of the settings whose ports it listens on."""
 

@@ -19,6 +19,7 @@ from services.platform.kafka import Kafka
 from services.platform.postgres import Databases, Postgres, database_url
 from services.platform.settings import HOST, PlatformSettings
 from services.platform.supervision import ALIVE, ProcessInfo, Supervisor, tail
+from services.platform.zipkin import Receiver, Zipkin
 
 PROBE_INTERVAL = 0.15
 FAILED_STARTS = 4
@@ -52,7 +53,7 @@ class Platform:
         }
 
     def _compose(self) -> list[Component]:
-        return [part(self.settings, self.home) for part in (Postgres, Kafka, Databases)]
+        return [part(self.settings, self.home) for part in (Postgres, Kafka, Zipkin, Receiver, Databases)]
 
     def database_url(self, database: str, login: str) -> str:
         """SQLAlchemy URL of a login of the embedded PostgreSQL, password included."""
@@ -143,7 +144,7 @@ class Platform:
                 )
             if name not in wanted:
                 wanted.add(name)
-                rest.extend(self.components[name].needs)
+                rest.extend(self.components[name].needs + self.components[name].beside)
         return [name for name in self.components if name in wanted]
 
     async def _bring_up(
