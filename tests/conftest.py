@@ -75,6 +75,15 @@ async def otlp(platform: Platform) -> str:
     return platform.settings.http("receiver")
 
 
+@pytest.fixture(scope="session")
+async def prometheus(platform: Platform) -> str:
+    """Prometheus, scraping whatever of the platform runs; its base URL. Skips where it cannot be had."""
+    await platform.up(["prometheus"])
+    if "prometheus" not in platform.supervisor.all():
+        pytest.skip("Prometheus cannot be had on this machine")
+    return platform.settings.http("prometheus")
+
+
 @asynccontextmanager
 async def _database(platform: Platform, kind: str, template: str = "template1") -> AsyncIterator[Database]:
     name = f"{kind}_{uuid.uuid4().hex[:12]}"

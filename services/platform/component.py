@@ -85,13 +85,20 @@ class Component(ABC):
     """Components that it is no use without, but that may start at the same time."""
     ports: tuple[str, ...] = ()
     """Names of the settings whose ports it listens on."""
+    required: bool = True
+    """Whether the platform is no platform without it."""
 
     def __init__(self, settings: PlatformSettings, home: Home) -> None:
         self.settings = settings
         self.home = home
 
     async def prepare(self, tell: Tell) -> None:  # noqa: B027 - most have nothing to prepare
-        """Do what has to be done once, or before every start; `tell` says what is going on."""
+        """Do what has to be done once, or before every start; `tell` says what is going on.
+
+        Raises:
+            NotAvailableError: it cannot be had here, and is not required.
+            PlatformError: it failed.
+        """
 
     @abstractmethod
     def program(self) -> Program | None:

@@ -8,15 +8,16 @@ import shutil
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psutil
 
 from services.platform.component import Component
-from services.platform.errors import NotReadyYet, PlatformError
+from services.platform.errors import NotAvailableError, NotReadyYet, PlatformError
 from services.platform.home import Home
 from services.platform.kafka import Kafka
 from services.platform.postgres import Databases, Postgres, database_url
+from services.platform.prometheus import Prometheus
 from services.platform.settings import HOST, PlatformSettings
 from services.platform.supervision import ALIVE, ProcessInfo, Supervisor, tail
 from services.platform.zipkin import Receiver, Zipkin
@@ -34,11 +35,12 @@ class Status:
 
     name: str
     state: str
-    pid: int | None
-    uptime: float | None
-    memory: int | None
-    ready: bool
-    detail: str
+    required: bool
+    pid: int | None = None
+    uptime: float | None = None
+    memory: int | None = None
+    ready: bool = False
+    detail: str = ""
 
 
 class Platform:
@@ -53,7 +55,8 @@ class Platform:
         }
 
     def _compose(self) -> list[Component]:
-        return [part(self.settings, self.home) for part in (Postgres, Kafka, Zipkin, Receiver, Databases)]
+        parts = (Postgres, Kafka, Zipkin, Receiver, Prometheus, Databases)
+        return [part(self.settings, self.home) for part in parts]
 
     def database_url(self, database: str, login: str) -> str:
         """SQLAlchemy URL of a login of the embedded PostgreSQL, password included."""
@@ -106,31 +109,21 @@ class Platform:
         )
 
     async def _status(self, component: Component, info: ProcessInfo | None) -> Status:
-        if info is None or info.state not in ALIVE:
-            return Status(
-                component.name, "STOPPED" if info is None else info.state, None, None, None, False, ""
-            )
-        uptime, memory = None, None
+        status = Status(component.name, "STOPPED", required=component.required)
+        if info is None:
+            return status
+        status = replace(status, state=info.state)
+        if info.state not in ALIVE:
+            return status
         if info.pid:
-            uptime = time.time() - info.started
-            try:
-                process = psutil.Process(info.pid)
-                memory = sum(part.memory_info().rss for part in (process, *process.children(recursive=True)))
-            except psutil.Error:
-                memory = None  # it ended meanwhile
+            status = replace(
+                status, pid=info.pid, uptime=time.time() - info.started, memory=_memory(info.pid)
+            )
         try:
             await component.ready()
         except (NotReadyYet, OSError, PlatformError) as error:
-            return Status(
-                component.name,
-                info.state,
-                info.pid,
-                uptime,
-                memory,
-                False,
-                str(error) or type(error).__name__,
-            )
-        return Status(component.name, info.state, info.pid, uptime, memory, True, "")
+            return replace(status, detail=str(error) or type(error).__name__)
+        return replace(status, ready=True)
 
     def _closure(self, names: Iterable[str]) -> list[str]:
         """The components and all that they need, in the order in which they were composed."""
@@ -154,7 +147,12 @@ class Platform:
         for need in component.needs:
             await done[need].wait()
         on_change(component.name, "preparing")
-        await component.prepare(lambda what: on_change(component.name, what))
+        try:
+            await component.prepare(lambda what: on_change(component.name, what))
+        except NotAvailableError as error:
+            on_change(component.name, f"not available: {error}")
+            done[component.name].set()
+            return
         program = component.program()
         if program is not None:
             info = (await asyncio.to_thread(self.supervisor.all)).get(component.name)
@@ -209,6 +207,15 @@ class Platform:
                     f"port {port} of {component.name} is taken{_holder(port)}; "
                     f"free it, or set {self.settings.variable(setting)} to another port"
                 ) from error
+
+
+def _memory(pid: int) -> int | None:
+    """Resident bytes of a process and its children; None when it is gone."""
+    try:
+        process = psutil.Process(pid)
+        return sum(part.memory_info().rss for part in (process, *process.children(recursive=True)))
+    except psutil.NoSuchProcess:
+        return None
 
 
 def _holder(port: int) -> str:

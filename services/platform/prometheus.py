@@ -1,0 +1,106 @@
+"""Embedded Prometheus, from the distribution: installed, or else unpacked from its package."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from services.platform.account import is_root
+from services.platform.component import Component, Program, Tell
+from services.platform.errors import NotAvailableError
+from services.platform.home import write_private
+from services.platform.readiness import answers
+from services.platform.settings import HOST, ROOT
+
+BASE = ROOT / "observability" / "prometheus" / "prometheus.yml"
+RULES = ROOT / "observability" / "prometheus" / "rules"
+SCRAPED = ("auth", "intake", "approval", "search", "relay", "sink", "receiver", "prometheus")
+
+
+def binary(name: str, tools: Path) -> Path:
+    """Path of `prometheus` or `promtool`.
+
+    Raises:
+        NotAvailableError: neither is it installed, nor can its package be downloaded.
+    """
+    installed = shutil.which(name)
+    if installed is not None:
+        return Path(installed)
+    folder = tools / "prometheus"
+    if not folder.exists():
+        _unpack(folder)
+    return folder / "usr" / "bin" / name
+
+
+def _unpack(folder: Path) -> None:
+    # Unpacking needs no root, and starts no system service as installing would.
+    if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
+        raise NotAvailableError("there is no prometheus on PATH, and no apt-get to fetch its package with")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as draft:
+        done = _run("apt-get", "download", "prometheus", cwd=draft)
+        if done.returncode and is_root():
+            _run("apt-get", "update", cwd=draft)
+            done = _run("apt-get", "download", "prometheus", cwd=draft)
+        if done.returncode:
+            raise NotAvailableError(
+                f"there is no prometheus on PATH, and its package cannot be fetched ({done.stderr.strip()}); "
+                "install it (as root: apt-get update && apt-get install prometheus) and start again"
+            )
+        package = next(Path(draft).glob("prometheus_*.deb"))
+        _run("dpkg-deb", "-x", package.name, "unpacked", cwd=draft)
+        (Path(draft) / "unpacked").rename(folder)
+
+
+def _run(*command: str, cwd: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+class Prometheus(Component):
+    """The metrics store; scrapes every process, keeps exemplars."""
+
+    name = "prometheus"
+    ports = ("prometheus_port",)
+    required = False
+
+    async def prepare(self, tell: Tell) -> None:
+        """Have the binary and the configuration."""
+        tell("looking for the binary")
+        await asyncio.to_thread(binary, "prometheus", self.settings.tools)
+        targets = self.home.run / "prometheus.targets.json"
+        write_private(targets, json.dumps(self._targets(), indent=2))
+        configuration = Template(BASE.read_text()).substitute(targets=targets, rules=RULES)
+        write_private(self._configuration, configuration)
+
+    def program(self) -> Program:
+        """Prometheus' process."""
+        command = (
+            str(binary("prometheus", self.settings.tools)),
+            f"--config.file={self._configuration}",
+            f"--storage.tsdb.path={self.home.data / 'prometheus'}",
+            f"--web.listen-address={HOST}:{self.settings.prometheus_port}",
+            "--enable-feature=exemplar-storage",
+        )
+        return Program(self.name, command, self.home.run)
+
+    async def ready(self) -> None:
+        """It is ready by its own account."""
+        await answers(f"{self.settings.http('prometheus')}/-/ready")
+
+    @property
+    def _configuration(self) -> Path:
+        return self.home.run / "prometheus.yml"
+
+    def _targets(self) -> list[dict[str, Any]]:
+        own: list[dict[str, Any]] = [
+            {"targets": [f"{HOST}:{self.settings.port_of(f'{job}_port')}"], "labels": {"job": job}}
+            for job in SCRAPED
+        ]
+        zipkin = {"job": "zipkin", "__metrics_path__": "/prometheus"}
+        return [*own, {"targets": [f"{HOST}:{self.settings.zipkin_port}"], "labels": zipkin}]
