@@ -79,10 +79,10 @@ def create_app(
 
 
 def serve(app: FastAPI, settings: ServiceSettings) -> None:
-    """Serve `app` until SIGTERM or SIGINT; exits with status 3 when it could not start (port taken, lifespan failed).
+    """Serve `app` until SIGTERM or SIGINT; exits with status 3 when it cannot start.
 
-    Then: unready, a drain of `http_drain_seconds`, no new requests, the running ones finish, the lifespan
-    ends, telemetry is flushed.
+    When stopped: unready, a drain of `http_drain_seconds`, no new requests, the running ones finish, the
+    lifespan ends, telemetry is flushed.
     """
     run(_serve(app, settings))
 

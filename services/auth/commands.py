@@ -1,0 +1,90 @@
+"""One-shot commands of the auth service: add users from a terminal or a script."""
+
+import os
+import secrets
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from services.auth.domain import NewUser, Role
+from services.auth.errors import UsernameTaken
+from services.auth.passwords import Passwords
+from services.auth.schemas import NewUserBody
+from services.auth.service import Users
+from services.chassis.database import ApplicationDatabase
+
+_Bodies = TypeAdapter(list[NewUserBody])
+
+
+class InvalidUsers(Exception):
+    """What was given does not describe users."""
+
+
+def described(username: str, display_name: str | None, roles: Sequence[Role], password: str) -> NewUser:
+    """The user that these words describe; raises InvalidUsers, naming each fault but no password."""
+    body: dict[str, object] = {
+        "username": username,
+        "display_name": display_name or username,
+        "roles": list(roles),
+        "password": password,
+    }
+    return _validated([body])[0]
+
+
+def parse_users(text: bytes) -> list[NewUser]:
+    """The users of a JSON array of `{username, display_name, roles, password}`; raises InvalidUsers."""
+    try:
+        return [body.to_domain() for body in _Bodies.validate_json(text)]
+    except ValidationError as error:
+        raise _invalid(error) from None
+
+
+def password_from(password_file: Path | None) -> str:
+    """A password: new and written to `password_file` (mode 0600), or the first line of standard input.
+
+    Raises FileExistsError when the file exists: it may hold a password that is in use.
+    """
+    if password_file is None:
+        return sys.stdin.readline().rstrip("\r\n")
+    password = secrets.token_urlsafe(18)
+    descriptor = os.open(password_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(password + "\n")
+    return password
+
+
+async def add_users(url: str, new_users: Sequence[NewUser]) -> list[str]:
+    """Add those users who do not exist; existing ones stay as they are. Returns a line about each."""
+    database = ApplicationDatabase.open(url, service="auth-commands", pool_size=1)
+    try:
+        users = Users(database, Passwords())
+        return [await _add(users, new) for new in new_users]
+    finally:
+        await database.dispose()
+
+
+async def _add(users: Users, new: NewUser) -> str:
+    # Looked up first: hashing a password takes longer than all the rest.
+    if await users.find(new.username) is None:
+        try:
+            account = await users.create(new)
+        except UsernameTaken:
+            return f"{new.username}: exists, left unchanged"
+        return f"{new.username}: created with id {account.id}"
+    return f"{new.username}: exists, left unchanged"
+
+
+def _validated(bodies: Sequence[dict[str, object]]) -> list[NewUser]:
+    try:
+        return [body.to_domain() for body in _Bodies.validate_python(bodies)]
+    except ValidationError as error:
+        raise _invalid(error) from None
+
+
+def _invalid(error: ValidationError) -> InvalidUsers:
+    faults = error.errors(include_url=False, include_input=False, include_context=False)
+    return InvalidUsers(
+        "; ".join(f"{'.'.join(str(part) for part in fault['loc'][1:])}: {fault['msg']}" for fault in faults)
+    )

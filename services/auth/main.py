@@ -1,0 +1,154 @@
+"""The auth service's process and commands: serve, migrate, create-user, create-users."""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+
+from cryptography.fernet import Fernet
+from fastapi import FastAPI
+
+from services.auth.commands import InvalidUsers, add_users, described, parse_users, password_from
+from services.auth.domain import NewUser, Role
+from services.auth.keys import KeyPolicy, KeyRing, WrongEncryptionKey
+from services.auth.passwords import Passwords
+from services.auth.routes import UseCases, router
+from services.auth.service import KeyKeeper, Sessions, Users, utc_now
+from services.auth.settings import AuthSettings, CommandSettings
+from services.chassis.app import create_app, serve
+from services.chassis.database import ApplicationDatabase
+from services.chassis.health import Check
+from services.chassis.identity import TokenVerifier
+from services.chassis.logging import get_logger
+from services.chassis.migrations import upgrade
+from services.chassis.problems import Unavailable, is_connection_loss
+from services.chassis.settings import load_settings
+from services.chassis.telemetry import Telemetry
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+REFRESH_SECONDS = 30.0
+RETRY_SECONDS = 1.0
+
+_log = get_logger(__name__)
+
+
+def build_app(settings: AuthSettings, telemetry: Telemetry) -> FastAPI:
+    """The auth service's application."""
+    database = ApplicationDatabase.open(settings.application_url.get_secret_value(), service="auth")
+    keys = KeyRing(Fernet(settings.auth_key_encryption_key.get_secret_value()))
+    lifetime = timedelta(minutes=settings.auth_token_minutes)
+    policy = KeyPolicy(timedelta(days=settings.auth_key_rotation_days), lifetime)
+    keeper = KeyKeeper(database, keys, policy)
+    passwords = Passwords()
+
+    async def have_keys() -> None:
+        if keys.is_empty:
+            raise Unavailable("No signing key was loaded yet.")
+
+    async def own_keys() -> dict[str, object]:
+        return keys.jwks(utc_now())
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
+        keeping = asyncio.create_task(_keep_keys(keeper), name="keep-keys")
+        try:
+            yield
+        finally:
+            keeping.cancel()
+            with suppress(asyncio.CancelledError):
+                await keeping
+            await database.dispose()
+
+    app = create_app(
+        service="auth",
+        title="creditmesh auth",
+        summary="Users, sessions and the access tokens that every other service verifies.",
+        settings=settings,
+        telemetry=telemetry,
+        routers=[router],
+        checks=[Check("application database", database.ping), Check("signing keys", have_keys)],
+        lifespan=lifespan,
+        verifier=TokenVerifier(settings.auth_issuer, own_keys),
+    )
+    app.state.use_cases = UseCases(
+        users=Users(database, passwords),
+        sessions=Sessions(database, passwords, keys, issuer=settings.auth_issuer, token_lifetime=lifetime),
+        keys=keys,
+    )
+    return app
+
+
+async def _keep_keys(keeper: KeyKeeper) -> None:
+    while True:
+        try:
+            await keeper.refresh()
+        except WrongEncryptionKey:
+            _log.exception(
+                "signing keys cannot be decrypted; set the AUTH_KEY_ENCRYPTION_KEY they were stored with"
+            )
+            await asyncio.sleep(REFRESH_SECONDS)
+        except Exception as error:
+            if not is_connection_loss(error):
+                raise
+            # The keys in memory go on signing and verifying.
+            _log.warning("signing keys were not refreshed: the database cannot be reached", error=str(error))
+            await asyncio.sleep(RETRY_SECONDS)
+        else:
+            await asyncio.sleep(REFRESH_SECONDS)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command; `serve` without any."""
+    options = _parser().parse_args(arguments)
+    if options.command == "serve":
+        settings = load_settings(AuthSettings)
+        serve(build_app(settings, Telemetry.start("auth")), settings)
+        return
+    url = load_settings(CommandSettings).application_url.get_secret_value()
+    if options.command == "migrate":
+        upgrade(MIGRATIONS, url, version_table_schema="auth")
+        print("auth: schema is up to date")
+        return
+    try:
+        lines = asyncio.run(add_users(url, _users(options)))
+    except (InvalidUsers, FileExistsError) as error:
+        sys.exit(f"auth {options.command}: {error}")
+    print("\n".join(lines))
+
+
+def _users(options: argparse.Namespace) -> list[NewUser]:
+    if options.command == "create-users":
+        return parse_users(sys.stdin.buffer.read())
+    password = password_from(options.password_file)
+    return [described(options.username, options.display_name, options.role, password)]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="services.auth.main", description=__doc__)
+    parser.set_defaults(command="serve")
+    commands = parser.add_subparsers(dest="command")
+    commands.add_parser("serve", help="serve the API (the default)")
+    commands.add_parser(
+        "migrate", help="bring schema auth up to date; APPLICATION_URL with the owner's login"
+    )
+    create = commands.add_parser("create-user", help="add a user; an existing one stays as it is")
+    create.add_argument("--username", required=True)
+    create.add_argument("--display-name", help="the user name when not given")
+    create.add_argument("--role", required=True, action="append", choices=[role.value for role in Role])
+    create.add_argument(
+        "--password-file",
+        type=Path,
+        help="make a password and write it to this new file (0600); without it, it is read from standard input",
+    )
+    commands.add_parser(
+        "create-users",
+        help="add the users of a JSON array on standard input: username, display_name, roles, password",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    main()

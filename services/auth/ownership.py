@@ -1,0 +1,19 @@
+"""What the auth service's login may do in schema `auth`; it has no other rights."""
+
+from collections.abc import Iterator
+
+from services.chassis.dialects import Dialect
+
+_GRANTS = {
+    "users": "SELECT, INSERT, UPDATE",
+    "sessions": "SELECT, INSERT, UPDATE, DELETE",
+    "login_failures": "SELECT, INSERT, UPDATE, DELETE",
+    "signing_keys": "SELECT, INSERT, DELETE",
+}
+
+
+def grants(_: Dialect) -> Iterator[str]:
+    """Yield the GRANT statements for the login `auth`."""
+    yield "GRANT USAGE ON SCHEMA auth TO auth"
+    for table, rights in _GRANTS.items():
+        yield f"GRANT {rights} ON auth.{table} TO auth"

@@ -1,0 +1,37 @@
+"""Settings of the auth service and its commands."""
+
+from cryptography.fernet import Fernet
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from services.chassis.settings import ServiceSettings
+
+_URL = "SQLAlchemy URL of the application database: postgresql+asyncpg://login:password@host:port/database"
+
+
+class AuthSettings(ServiceSettings):
+    """What the auth server reads from its environment."""
+
+    http_port: int = Field(17101, ge=0, le=65535, description="TCP port that the process listens on")
+    application_url: SecretStr = Field(description=_URL)
+    auth_key_encryption_key: SecretStr = Field(
+        description="32 random bytes in URL-safe base64; encrypts the private signing keys at rest"
+    )
+    auth_token_minutes: int = Field(60, ge=1, le=1440, description="lifetime of an access token, minutes")
+    auth_key_rotation_days: int = Field(
+        30, ge=1, le=365, description="days after which a new signing key takes over"
+    )
+
+    @field_validator("auth_key_encryption_key")
+    @classmethod
+    def _is_a_key(cls, value: SecretStr) -> SecretStr:
+        Fernet(value.get_secret_value())
+        return value
+
+
+class CommandSettings(BaseSettings):
+    """What the one-shot commands read from their environment."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    application_url: SecretStr = Field(description=_URL)

@@ -1,0 +1,144 @@
+import asyncio
+from collections import Counter
+
+import httpx
+import jwt
+import pytest
+from fastapi import FastAPI
+
+from services.auth.domain import FREE_ATTEMPTS
+from services.chassis.identity import TokenVerifier
+from services.chassis.testing import span_recorder
+from tests.conftest import Database
+from tests.integration.auth.conftest import PASSWORD, headers, log_in
+
+
+async def test_a_login_gives_a_token_that_the_key_set_verifies(client: httpx.AsyncClient) -> None:
+    response = await log_in(client, "Ann")
+    jwks = (await client.get("/.well-known/jwks.json")).json()
+
+    body = response.json()
+    caller = await TokenVerifier("creditmesh", jwks).verify(body["access_token"])
+    assert response.status_code == 200
+    assert response.headers["cache-control"] == "no-store"
+    assert (body["token_type"], body["expires_in"], body["roles"]) == ("bearer", 3600, ["maker"])
+    assert (caller.username, caller.roles) == ("ann", {"maker"})
+    assert "applications:submit" in caller.scopes
+    claims = jwt.decode(body["access_token"], options={"verify_signature": False})
+    assert claims["exp"] - claims["iat"] == 3600
+
+
+async def test_me_tells_who_is_logged_in(client: httpx.AsyncClient) -> None:
+    body = (await client.get("/me", headers=await headers(client, "ann"))).json()
+
+    assert (body["username"], body["display_name"], body["roles"]) == ("ann", "Ann", ["maker"])
+    assert "password" not in str(body)
+
+
+async def test_an_unknown_user_and_a_wrong_password_look_the_same(client: httpx.AsyncClient) -> None:
+    answers = [
+        await log_in(client, "ann", "wrong password"),
+        await log_in(client, "nobody", "wrong password"),
+        await log_in(client, "nobody\x00 ' --", "wrong password"),
+    ]
+
+    bodies = [{**answer.json(), "trace_id": ""} for answer in answers]
+    assert [answer.status_code for answer in answers] == [401, 401, 401]
+    assert bodies[0] == bodies[1] == bodies[2]
+
+
+@pytest.mark.parametrize("username", ["ann", "nobody"])
+async def test_repeated_failures_lock_the_name_whether_a_user_has_it_or_not(
+    client: httpx.AsyncClient, username: str
+) -> None:
+    refused = [(await log_in(client, username, "wrong password")).status_code for _ in range(FREE_ATTEMPTS)]
+    locked = await log_in(client, username)
+
+    assert refused == [401] * FREE_ATTEMPTS
+    assert locked.status_code == 429
+    assert 0 < int(locked.headers["retry-after"]) <= 60
+
+
+async def test_guesses_sent_all_at_once_are_counted_too(client: httpx.AsyncClient) -> None:
+    answers = await asyncio.gather(*(log_in(client, "ann", f"wrong password {n}") for n in range(20)))
+
+    statuses = Counter(answer.status_code for answer in answers)
+    assert set(statuses) == {401, 429}
+    # One more guess may be under way in each of the other slots when the last free one fails.
+    assert statuses[401] <= FREE_ATTEMPTS + 1
+
+
+async def test_a_success_forgets_the_failures_before_it(client: httpx.AsyncClient) -> None:
+    for _ in range(2):
+        for _ in range(FREE_ATTEMPTS - 1):
+            assert (await log_in(client, "ann", "wrong password")).status_code == 401
+        assert (await log_in(client, "ann")).status_code == 200
+
+
+async def test_a_session_ends_with_the_logout_and_other_sessions_go_on(client: httpx.AsyncClient) -> None:
+    first, second = await headers(client, "ann"), await headers(client, "ann")
+
+    statuses = [
+        (await client.post("/logout", headers=first)).status_code,
+        (await client.get("/me", headers=first)).status_code,
+        (await client.post("/logout", headers=first)).status_code,
+        (await client.get("/me", headers=second)).status_code,
+    ]
+
+    assert statuses == [204, 401, 204, 200]
+
+
+async def test_a_login_needs_the_form(client: httpx.AsyncClient) -> None:
+    assert (await client.post("/token", data={"username": "ann"})).status_code == 422
+    assert (await client.post("/token", json={"username": "ann", "password": PASSWORD})).status_code == 422
+    refused = await client.post("/token", data={"grant_type": "x", "username": "ann", "password": PASSWORD})
+    assert refused.status_code == 422
+    assert PASSWORD not in refused.text
+
+
+async def test_without_its_database_login_is_unavailable_and_tokens_still_verify(
+    client: httpx.AsyncClient, app: FastAPI, fresh_application: Database
+) -> None:
+    token = (await log_in(client, "ann")).json()["access_token"]
+    async with fresh_application.connect() as owner, owner.transaction():
+        await owner.execute("REVOKE CONNECT ON DATABASE " + fresh_application.name + " FROM auth")
+    async with fresh_application.connect() as owner:
+        await owner.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'auth' AND datname = $1",
+            fresh_application.name,
+        )
+
+    login, ready = await log_in(client, "ann"), await client.get("/readyz")
+    jwks = await client.get("/.well-known/jwks.json")
+
+    assert (login.status_code, ready.status_code, jwks.status_code) == (503, 503, 200)
+    assert login.headers["content-type"] == "application/problem+json"
+    assert (await TokenVerifier("creditmesh", jwks.json()).verify(token)).username == "ann"
+    assert (await app.state.verifier.verify(token)).username == "ann"
+
+
+async def test_passwords_and_tokens_reach_neither_spans_nor_logs_nor_the_database(
+    client: httpx.AsyncClient, fresh_application: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recorder = span_recorder()
+    recorder.clear()
+    token = (await log_in(client, "ann")).json()["access_token"]
+    await log_in(client, "ann", "wrong password")
+
+    spans = "".join(span.to_json() for span in recorder.spans)
+    async with fresh_application.connect() as owner:
+        stored = "".join(
+            [
+                str(row)
+                for table in ("users", "sessions", "login_failures", "signing_keys")
+                for row in await owner.fetch(f"SELECT * FROM auth.{table}")
+            ]
+        )
+    printed = capsys.readouterr().out
+    assert "POST /token" in spans
+    assert "argon2id" in stored
+    for secret in (PASSWORD, "wrong password", token):
+        assert secret not in spans
+        assert secret not in printed
+        assert secret not in stored
+    assert "argon2id" not in spans
