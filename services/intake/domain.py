@@ -1,0 +1,244 @@
+"""Parties and applications as a maker enters them: their terms, and the rules that need no database."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Literal, NamedTuple, Self
+from uuid import UUID
+
+from annotated_types import Interval
+
+from services.lake.states import Action, State, after
+
+MAKER_ROLE = "maker"
+
+
+class PartyKind(StrEnum):
+    """What a party is."""
+
+    PERSON = "person"
+    ORGANISATION = "organisation"
+
+
+class PartyRole(StrEnum):
+    """As what a party takes part in an application."""
+
+    BORROWER = "borrower"
+    CO_BORROWER = "co-borrower"
+    GUARANTOR = "guarantor"
+
+
+class Channel(StrEnum):
+    """The way an application came in."""
+
+    BRANCH = "branch"
+    ONLINE = "online"
+    PHONE = "phone"
+    PARTNER = "partner"
+
+
+CheckingAccount = Literal["none", "below_0", "0_to_200", "200_or_more"]
+CreditHistory = Literal["critical", "delayed", "paid_duly", "all_paid_here", "none_taken"]
+Savings = Literal["unknown", "below_100", "100_to_500", "500_to_1000", "1000_or_more"]
+EmploymentSince = Literal["unemployed", "below_1", "1_to_4", "4_to_7", "7_or_more"]
+OtherDebtors = Literal["none", "guarantor", "co_applicant"]
+Property = Literal["real_estate", "savings_agreement", "car_or_other", "none"]
+OtherInstallmentPlans = Literal["none", "bank", "stores"]
+Housing = Literal["own", "rent", "free"]
+Job = Literal["unemployed_unskilled", "unskilled", "skilled", "management"]
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """The borrower's financial profile, in the attributes of the German Credit Data; amounts in its currency."""
+
+    checking_account: CheckingAccount
+    credit_history: CreditHistory
+    savings: Savings
+    employment_since: EmploymentSince
+    installment_rate_percent_class: Annotated[int, Interval(ge=1, le=4)]
+    other_debtors: OtherDebtors
+    residence_since: Annotated[int, Interval(ge=1, le=4)]
+    property: Property
+    age_years: Annotated[int, Interval(ge=18, le=120)]
+    other_installment_plans: OtherInstallmentPlans
+    housing: Housing
+    existing_credits: Annotated[int, Interval(ge=1, le=99)]
+    job: Job
+    dependants: Annotated[int, Interval(ge=0, le=20)]
+    telephone: bool
+    foreign_worker: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Participant:
+    """A party's part in an application."""
+
+    party_id: UUID
+    role: PartyRole
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What is applied for; `amount` has at most four decimals, in `currency` (ISO 4217)."""
+
+    product_code: str
+    amount: Decimal
+    currency: str
+    term_months: int
+    purpose: str
+    channel: Channel
+    parties: tuple[Participant, ...]
+    profile: Profile
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A product and what may be applied for under it; rates are fractions a year."""
+
+    code: str
+    name: str
+    currency: str
+    min_amount: Decimal
+    max_amount: Decimal
+    min_term_months: int
+    max_term_months: int
+    interest_rate: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """What one attribute added to a score, or took from it."""
+
+    attribute: str
+    value: str
+    points: int
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A score and its reasons, the largest deduction first; higher is better."""
+
+    points: int
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """An application as its maker sees it: the saved draft where there is one, else the current version."""
+
+    id: UUID
+    state: State
+    current_version: int | None
+    revision: int
+    content: Content
+    has_draft: bool
+    score: Score | None
+    created_by: UUID
+    created_at: datetime
+    submitted_at: datetime | None
+    decided_at: datetime | None
+
+    @classmethod
+    def drafted(cls, application_id: UUID, content: Content, *, by: UUID, at: datetime) -> Self:
+        """A new application, not submitted yet."""
+        return cls(application_id, State.DRAFT, None, 1, content, True, None, by, at, None, None)
+
+    def edited(self, content: Content) -> Self:
+        """With another draft.
+
+        Raises:
+            TransitionNotAllowed: when a submission could not follow.
+        """
+        after(self.state, Action.SUBMIT)
+        return replace(self, content=content, has_draft=True, revision=self.revision + 1)
+
+    def submitted(self, score: Score, at: datetime) -> Self:
+        """As its next version; `submitted_at` stays the time of the first submission.
+
+        Raises:
+            TransitionNotAllowed: when its state does not allow a submission.
+        """
+        return replace(
+            self,
+            state=after(self.state, Action.SUBMIT),
+            current_version=(self.current_version or 0) + 1,
+            revision=self.revision + 1,
+            has_draft=False,
+            score=score,
+            submitted_at=self.submitted_at or at,
+        )
+
+    def withdrawn(self) -> Self:
+        """Given up by its maker.
+
+        Raises:
+            TransitionNotAllowed: when it is over already.
+        """
+        return replace(self, state=after(self.state, Action.WITHDRAW), revision=self.revision + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class PartyDetails:
+    """Who a party is."""
+
+    kind: PartyKind
+    full_name: str
+    birth_date: date | None = None
+    national_id: str | None = None
+    email: str | None = None
+    phone: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """A party on record."""
+
+    id: UUID
+    details: PartyDetails
+    created_by: UUID
+    created_at: datetime
+    revision: int
+
+
+class Fault(NamedTuple):
+    """What is wrong with one part of a request; `pointer` is relative to its body."""
+
+    pointer: str
+    detail: str
+
+
+def details_faults(details: PartyDetails) -> Iterator[Fault]:
+    """Say what is wrong with who a party is said to be."""
+    if details.kind is PartyKind.ORGANISATION and details.birth_date is not None:
+        yield Fault("/birth_date", "an organisation has none")
+
+
+def party_faults(participants: Sequence[Participant]) -> Iterator[Fault]:
+    """Say what is wrong with who takes part: exactly one borrower, and nobody twice."""
+    borrowers = sum(one.role is PartyRole.BORROWER for one in participants)
+    if borrowers != 1:
+        yield Fault("/parties", f"exactly one party must be the borrower, found {borrowers}")
+    seen: set[UUID] = set()
+    for index, one in enumerate(participants):
+        if one.party_id in seen:
+            yield Fault(f"/parties/{index}/party_id", "this party takes part already")
+        seen.add(one.party_id)
+
+
+def limit_faults(content: Content, product: Product) -> Iterator[Fault]:
+    """Say which limits of `product` the application is outside of."""
+    if content.currency != product.currency:
+        yield Fault("/currency", f"{product.code} is lent in {product.currency}, not in {content.currency}")
+    elif not product.min_amount <= content.amount <= product.max_amount:
+        yield Fault(
+            "/amount",
+            f"{product.code} allows {product.min_amount:.2f} to {product.max_amount:.2f} {product.currency}",
+        )
+    if not product.min_term_months <= content.term_months <= product.max_term_months:
+        yield Fault(
+            "/term_months",
+            f"{product.code} allows {product.min_term_months} to {product.max_term_months} months",
+        )

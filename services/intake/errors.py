@@ -1,0 +1,56 @@
+"""Problems that only intake answers."""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from services.chassis.problems import BadRequest, Conflict, Forbidden, NotFound, Unprocessable
+from services.intake.domain import Fault
+
+
+class NoSuchParty(NotFound):
+    """There is no such party."""
+
+    def __init__(self, party_id: UUID) -> None:
+        """`party_id`: the one that was asked for."""
+        super().__init__(f"No party has the id {party_id}.")
+
+
+class ContentRefused(Unprocessable):
+    """What the request says is outside of what is allowed."""
+
+    def __init__(self, faults: Iterable[Fault]) -> None:
+        """`faults`: at least one, pointers relative to the request's body."""
+        super().__init__(
+            "Correct the parts named in errors.",
+            errors=[{"pointer": f"/body{fault.pointer}", "detail": fault.detail} for fault in faults],
+        )
+
+
+class NotTheMaker(Forbidden):
+    """Only the maker of an application may change, submit or withdraw it."""
+
+
+class IdempotencyKeyMissing(BadRequest):
+    """A request that creates an application must carry an Idempotency-Key."""
+
+
+class IdempotencyKeyInvalid(BadRequest):
+    """The Idempotency-Key is not usable."""
+
+
+class RequestInFlight(Conflict):
+    """A request with this Idempotency-Key is being worked on."""
+
+    def __init__(self) -> None:
+        super().__init__("Send the same request again in a second to get its answer.")
+        self.headers["Retry-After"] = "1"
+
+
+class IdempotencyKeyReused(Unprocessable):
+    """This Idempotency-Key was used for another request."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Use a new key for a new request.",
+            errors=[{"pointer": "/header/Idempotency-Key", "detail": "already used with another body"}],
+        )

@@ -1,0 +1,56 @@
+"""Intake's process: `serve` answers its HTTP API."""
+
+import argparse
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from services.chassis.app import create_app, serve
+from services.chassis.database import Lake
+from services.chassis.health import Check
+from services.chassis.identity import TokenVerifier
+from services.chassis.settings import load_settings
+from services.chassis.telemetry import Telemetry
+from services.intake.repository import IntakeRepository
+from services.intake.routes import router
+from services.intake.service import Intake
+from services.intake.settings import IntakeSettings
+
+SERVICE = "intake"
+
+
+def build(settings: IntakeSettings, telemetry: Telemetry, verifier: TokenVerifier | None = None) -> FastAPI:
+    """Compose intake's application; `verifier` by default trusts the keys at `auth_jwks_url`."""
+    lake = Lake.open(settings.lake_url.get_secret_value(), service=SERVICE, pool_size=settings.lake_pool_size)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
+        app.state.intake = Intake(lake, IntakeRepository())
+        yield
+        await lake.dispose()
+
+    return create_app(
+        service=SERVICE,
+        title="Intake",
+        summary="Parties and credit applications: draft, submit, withdraw.",
+        settings=settings,
+        telemetry=telemetry,
+        routers=[router],
+        checks=[Check("lake", lake.ping)],
+        lifespan=lifespan,
+        verifier=verifier,
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command, `serve` by default."""
+    parser = argparse.ArgumentParser(prog="services.intake.main", description=__doc__)
+    parser.add_argument("command", choices=("serve",), nargs="?", default="serve")
+    parser.parse_args(arguments)
+    settings = load_settings(IntakeSettings)
+    serve(build(settings, Telemetry.start(SERVICE)), settings)
+
+
+if __name__ == "__main__":
+    main()

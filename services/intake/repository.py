@@ -1,0 +1,387 @@
+"""All SQL of intake: parties, products, applications with their versions and events, answers of earlier requests."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from pydantic import TypeAdapter
+from uuid_utils.compat import uuid7
+
+from services.chassis.database import LakeReader, LakeTransaction
+from services.intake.domain import (
+    MAKER_ROLE,
+    Application,
+    Channel,
+    Content,
+    Participant,
+    Party,
+    PartyDetails,
+    PartyKind,
+    PartyRole,
+    Product,
+    Profile,
+    Reason,
+    Score,
+)
+from services.lake.states import State
+from services.lake.tables import (
+    application,
+    application_event,
+    application_party,
+    application_version,
+    idempotency_key,
+    party,
+    product,
+)
+
+_CONTENT = TypeAdapter(Content)
+_PROFILE = TypeAdapter(Profile)
+_REASONS = TypeAdapter(tuple[Reason, ...])
+
+_PRODUCT_COLUMNS = [product.c[name] for name in Product.__dataclass_fields__]
+
+INSERT_PARTY = sa.insert(party)
+INSERT_APPLICATION = sa.insert(application)
+INSERT_VERSION = sa.insert(application_version)
+INSERT_EVENT = sa.insert(application_event)
+INSERT_ANSWER = sa.insert(idempotency_key)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer to a request, kept to be given again."""
+
+    status: int
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeptAnswer:
+    """An answer with the SHA-256 of the request that it belongs to."""
+
+    request_sha256: bytes
+    answer: Answer
+
+
+def select_party(party_id: UUID) -> sa.Select[Any]:
+    """Read one party."""
+    return sa.select(party).where(party.c.id == party_id)
+
+
+def select_present_parties(party_ids: Sequence[UUID]) -> sa.Select[Any]:
+    """Read which of `party_ids` exist."""
+    return sa.select(party.c.id).where(party.c.id.in_(party_ids))
+
+
+def update_party(party_id: UUID, expected_revision: int, details: PartyDetails) -> sa.Update:
+    """Change a party if it still is at `expected_revision`."""
+    return (
+        sa.update(party)
+        .where(party.c.id == party_id, party.c.revision == expected_revision)
+        .values(**asdict(details), revision=expected_revision + 1)
+    )
+
+
+def select_products() -> sa.Select[Any]:
+    """Read every product."""
+    return sa.select(*_PRODUCT_COLUMNS).order_by(product.c.code)
+
+
+def select_product(code: str) -> sa.Select[Any]:
+    """Read one product."""
+    return sa.select(*_PRODUCT_COLUMNS).where(product.c.code == code)
+
+
+def select_application(application_id: UUID) -> sa.Select[Any]:
+    """Read one application with its current version, if it has one."""
+    version = application_version
+    return (
+        sa.select(
+            application,
+            *(
+                column.label(f"version_{column.name}")
+                for column in version.columns
+                if column.name not in ("application_id", "version")
+            ),
+        )
+        .select_from(
+            application.outerjoin(
+                version,
+                sa.and_(
+                    version.c.application_id == application.c.id,
+                    version.c.version == application.c.current_version,
+                ),
+            )
+        )
+        .where(application.c.id == application_id)
+    )
+
+
+def select_participants(application_id: UUID) -> sa.Select[Any]:
+    """Read who takes part in the submitted application."""
+    return (
+        sa.select(application_party.c.party_id, application_party.c.role)
+        .where(application_party.c.application_id == application_id)
+        .order_by(application_party.c.role, application_party.c.party_id)
+    )
+
+
+def delete_participant(application_id: UUID, one: Participant) -> sa.Delete:
+    """Remove one part from the application."""
+    return sa.delete(application_party).where(
+        application_party.c.application_id == application_id,
+        application_party.c.party_id == one.party_id,
+        application_party.c.role == one.role,
+    )
+
+
+def insert_participants(application_id: UUID, participants: Sequence[Participant]) -> sa.Insert:
+    """Add parts to the application, all in one statement."""
+    return sa.insert(application_party).values(
+        [
+            {"application_id": application_id, "party_id": one.party_id, "role": one.role}
+            for one in participants
+        ]
+    )
+
+
+def update_application(application_id: UUID, expected_revision: int, **values: Any) -> sa.Update:
+    """Change an application if it still is at `expected_revision`."""
+    return (
+        sa.update(application)
+        .where(application.c.id == application_id, application.c.revision == expected_revision)
+        .values(**values, revision=expected_revision + 1)
+    )
+
+
+def select_answer(caller: UUID, key: str) -> sa.Select[Any]:
+    """Read the answer kept for a caller's key."""
+    return sa.select(idempotency_key).where(idempotency_key.c.caller == caller, idempotency_key.c.key == key)
+
+
+class IntakeRepository:
+    """Reads and writes intake's part of the lake, always in the caller's transaction; keeps nothing."""
+
+    async def party(self, reader: LakeReader, party_id: UUID) -> Party | None:
+        """The party, or None."""
+        row = (await reader.execute(select_party(party_id))).mappings().first()
+        if row is None:
+            return None
+        details = PartyDetails(
+            PartyKind(row["kind"]),
+            row["full_name"],
+            row["birth_date"],
+            row["national_id"],
+            row["email"],
+            row["phone"],
+        )
+        return Party(row["id"], details, row["created_by"], row["created_at"], row["revision"])
+
+    async def add_party(self, tx: LakeTransaction, new: Party) -> None:
+        """Put a party on record."""
+        await tx.execute(
+            INSERT_PARTY,
+            {
+                "id": new.id,
+                **asdict(new.details),
+                "created_by": new.created_by,
+                "created_at": new.created_at,
+                "revision": new.revision,
+            },
+        )
+
+    async def change_party(
+        self, tx: LakeTransaction, party_id: UUID, expected_revision: int, details: PartyDetails
+    ) -> bool:
+        """Replace a party's details; False when it is not at `expected_revision` any more."""
+        done = await tx.execute(update_party(party_id, expected_revision, details))
+        return done.rowcount == 1
+
+    async def missing_parties(self, reader: LakeReader, party_ids: Sequence[UUID]) -> set[UUID]:
+        """Which of `party_ids` are on no record."""
+        rows = await reader.execute(select_present_parties(party_ids))
+        return set(party_ids).difference(rows.scalars())
+
+    async def products(self, reader: LakeReader) -> list[Product]:
+        """Every product, by code."""
+        return [Product(**row) for row in (await reader.execute(select_products())).mappings()]
+
+    async def product(self, reader: LakeReader, code: str) -> Product | None:
+        """The product, or None."""
+        row = (await reader.execute(select_product(code))).mappings().first()
+        return None if row is None else Product(**row)
+
+    async def application(self, reader: LakeReader, application_id: UUID) -> Application | None:
+        """The application as its maker sees it, or None."""
+        row = (await reader.execute(select_application(application_id))).mappings().first()
+        if row is None:
+            return None
+        if row["draft"] is not None:
+            content = _CONTENT.validate_json(row["draft"])
+        else:
+            content = _content(row, await self._participants(reader, application_id))
+        score = None
+        if row["version_score"] is not None:
+            score = Score(row["version_score"], _REASONS.validate_json(row["version_score_reasons"]))
+        return Application(
+            id=row["id"],
+            state=State(row["state"]),
+            current_version=row["current_version"],
+            revision=row["revision"],
+            content=content,
+            has_draft=row["draft"] is not None,
+            score=score,
+            created_by=row["created_by"],
+            created_at=row["created_at"],
+            submitted_at=row["submitted_at"],
+            decided_at=row["decided_at"],
+        )
+
+    async def add(self, tx: LakeTransaction, new: Application) -> None:
+        """Insert a new application; its draft is kept unless it is submitted at once."""
+        await tx.execute(
+            INSERT_APPLICATION,
+            {
+                "id": new.id,
+                "state": new.state,
+                "current_version": new.current_version,
+                "revision": new.revision,
+                "draft": _draft(new),
+                "created_by": new.created_by,
+                "created_at": new.created_at,
+                "submitted_at": new.submitted_at,
+                "decided_at": None,
+            },
+        )
+
+    async def change(self, tx: LakeTransaction, changed: Application, expected_revision: int) -> bool:
+        """Write what intake may change of an application; False when it is not at `expected_revision` any more."""
+        done = await tx.execute(
+            update_application(
+                changed.id,
+                expected_revision,
+                state=changed.state,
+                current_version=changed.current_version,
+                draft=_draft(changed),
+                submitted_at=changed.submitted_at,
+            )
+        )
+        return done.rowcount == 1
+
+    async def add_version(self, tx: LakeTransaction, submitted: Application, at: datetime) -> None:
+        """Insert the immutable version that `submitted` is now at, and make its parties those of the application."""
+        content, score = submitted.content, submitted.score
+        if score is None or submitted.current_version is None:
+            raise ValueError(f"application {submitted.id} has no version and score to write")
+        await tx.execute(
+            INSERT_VERSION,
+            {
+                "application_id": submitted.id,
+                "version": submitted.current_version,
+                "product_code": content.product_code,
+                "amount": content.amount,
+                "currency": content.currency,
+                "term_months": content.term_months,
+                "purpose": content.purpose,
+                "channel": content.channel,
+                "maker": submitted.created_by,
+                "profile": _PROFILE.dump_json(content.profile).decode(),
+                "score": score.points,
+                "score_reasons": _REASONS.dump_json(score.reasons).decode(),
+                "submitted_at": at,
+            },
+        )
+        old: set[Participant] = set()
+        if submitted.current_version > 1:
+            old = set(await self._participants(tx, submitted.id))
+        for one in old.difference(content.parties):
+            await tx.execute(delete_participant(submitted.id, one))
+        if added := [one for one in content.parties if one not in old]:
+            await tx.execute(insert_participants(submitted.id, added))
+
+    async def _participants(self, reader: LakeReader, application_id: UUID) -> tuple[Participant, ...]:
+        rows = (await reader.execute(select_participants(application_id))).mappings()
+        return tuple(Participant(row["party_id"], PartyRole(row["role"])) for row in rows)
+
+    async def add_event(
+        self, tx: LakeTransaction, changed: Application, from_state: State | None, actor: UUID, at: datetime
+    ) -> None:
+        """Record that the application came into its state."""
+        await tx.execute(
+            INSERT_EVENT,
+            {
+                "id": uuid7(),
+                "application_id": changed.id,
+                "version": changed.current_version,
+                "from_state": from_state,
+                "to_state": changed.state,
+                "actor": actor,
+                "role": MAKER_ROLE,
+                "reason_code": None,
+                "comment": None,
+                "occurred_at": at,
+            },
+        )
+
+    async def kept_answer(self, tx: LakeTransaction, caller: UUID, key: str) -> KeptAnswer | None:
+        """The answer kept for this caller's key, or None."""
+        row = (await tx.execute(select_answer(caller, key))).mappings().first()
+        if row is None:
+            return None
+        return KeptAnswer(bytes(row["request_sha256"]), Answer(row["status"], row["response"]))
+
+    async def keep_answer(
+        self, tx: LakeTransaction, caller: UUID, key: str, kept: KeptAnswer, at: datetime
+    ) -> None:
+        """Keep an answer for this caller's key."""
+        await tx.execute(
+            INSERT_ANSWER,
+            {
+                "caller": caller,
+                "key": key,
+                "request_sha256": kept.request_sha256,
+                "status": kept.answer.status,
+                "response": kept.answer.body,
+                "created_at": at,
+            },
+        )
+
+
+def _draft(of: Application) -> str | None:
+    # A submitted application's content is its version; a draft beside it could only contradict it.
+    return _CONTENT.dump_json(of.content).decode() if of.has_draft else None
+
+
+def _content(row: sa.RowMapping, participants: tuple[Participant, ...]) -> Content:
+    return Content(
+        product_code=row["version_product_code"],
+        amount=row["version_amount"],
+        currency=row["version_currency"],
+        term_months=row["version_term_months"],
+        purpose=row["version_purpose"],
+        channel=Channel(row["version_channel"]),
+        parties=participants,
+        profile=_PROFILE.validate_json(row["version_profile"]),
+    )
+
+
+def statements() -> Iterator[sa.Executable]:
+    """Yield an example of every statement that intake can run."""
+    some = UUID(int=1)
+    one = Participant(some, PartyRole.BORROWER)
+    details = PartyDetails(PartyKind.PERSON, "name")
+    yield from (INSERT_PARTY, INSERT_APPLICATION, INSERT_VERSION, INSERT_EVENT, INSERT_ANSWER)
+    yield select_party(some)
+    yield select_present_parties([some])
+    yield update_party(some, 1, details)
+    yield select_products()
+    yield select_product("CODE")
+    yield select_application(some)
+    yield select_participants(some)
+    yield delete_participant(some, one)
+    yield insert_participants(some, [one])
+    yield update_application(some, 1, state=State.DRAFT, current_version=1, draft=None, submitted_at=None)
+    yield select_answer(some, "key")

@@ -1,0 +1,196 @@
+"""HTTP in and out of intake."""
+
+import hashlib
+import re
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Header, Request, Response
+
+from services.chassis.identity import Caller, require
+from services.chassis.preconditions import ExpectedRevision, etag
+from services.chassis.problems import (
+    BadRequest,
+    Conflict,
+    Forbidden,
+    NotFound,
+    PreconditionFailed,
+    PreconditionRequired,
+    Unauthenticated,
+    Unprocessable,
+    documented,
+)
+from services.intake.domain import Application, Party
+from services.intake.errors import IdempotencyKeyInvalid, IdempotencyKeyMissing
+from services.intake.repository import Answer
+from services.intake.schemas import (
+    ApplicationContent,
+    ApplicationView,
+    NewApplication,
+    NewParty,
+    PartyChanges,
+    PartyView,
+    ProductView,
+)
+from services.intake.service import IdempotentRequest, Intake
+
+_ALWAYS = (Unauthenticated, Forbidden, Unprocessable)
+_CHANGING = (*_ALWAYS, BadRequest, NotFound, PreconditionFailed, PreconditionRequired)
+_KEY = re.compile(r"[\x21-\x7e]{1,128}")
+
+router = APIRouter()
+
+
+def _intake(request: Request) -> Intake:
+    intake: Intake = request.app.state.intake
+    return intake
+
+
+async def _idempotency_key(
+    idempotency_key: Annotated[
+        str | None, Header(description="Chosen by the client, one for each request it means; required.")
+    ] = None,
+) -> str:
+    if idempotency_key is None:
+        raise IdempotencyKeyMissing(
+            "Send a header Idempotency-Key, such as a new UUID, and the same with every retry."
+        )
+    if _KEY.fullmatch(idempotency_key) is None:
+        raise IdempotencyKeyInvalid("Use 1 to 128 printable ASCII characters without spaces.")
+    return idempotency_key
+
+
+IntakeDep = Annotated[Intake, Depends(_intake)]
+IdempotencyKey = Annotated[str, Depends(_idempotency_key)]
+CanReadParties = Annotated[Caller, Depends(require("parties:read"))]
+CanWriteParties = Annotated[Caller, Depends(require("parties:write"))]
+CanRead = Annotated[Caller, Depends(require("applications:read"))]
+CanSubmit = Annotated[Caller, Depends(require("applications:submit"))]
+
+
+@router.post("/parties", status_code=201, tags=["parties"], responses=documented(*_ALWAYS))
+async def add_party(
+    body: NewParty, caller: CanWriteParties, intake: IntakeDep, response: Response
+) -> PartyView:
+    """Put a party on record."""
+    party = await intake.add_party(body.to_domain(), by=caller.id)
+    response.headers["Location"] = f"/parties/{party.id}"
+    return _party(party, response)
+
+
+@router.get("/parties/{party_id}", tags=["parties"], responses=documented(*_ALWAYS, NotFound))
+async def read_party(party_id: UUID, _: CanReadParties, intake: IntakeDep, response: Response) -> PartyView:
+    """Read a party; its ETag is what a change of it must send as If-Match."""
+    return _party(await intake.party(party_id), response)
+
+
+@router.patch("/parties/{party_id}", tags=["parties"], responses=documented(*_CHANGING))
+async def change_party(  # noqa: PLR0917 - FastAPI passes by name
+    party_id: UUID,
+    body: PartyChanges,
+    expected: ExpectedRevision,
+    caller: CanWriteParties,
+    intake: IntakeDep,
+    response: Response,
+) -> PartyView:
+    """Change some details of a party."""
+    party = await intake.change_party(party_id, body.changes(), expected=expected, by=caller.id)
+    return _party(party, response)
+
+
+@router.get("/products", tags=["products"], responses=documented(Unauthenticated, Forbidden))
+async def read_products(_: CanRead, intake: IntakeDep) -> list[ProductView]:
+    """List the products that can be applied for, with their limits."""
+    return [ProductView.of(product) for product in await intake.products()]
+
+
+@router.post(
+    "/applications",
+    status_code=201,
+    response_model=ApplicationView,
+    tags=["applications"],
+    responses=documented(*_ALWAYS, BadRequest, Conflict),
+)
+async def create(body: NewApplication, caller: CanSubmit, intake: IntakeDep, key: IdempotencyKey) -> Response:
+    """Create an application and submit it, or keep it as a draft.
+
+    Repeated with the same Idempotency-Key and body, the first answer is given again (`Idempotency-Replayed:
+    true`); 409 says that the first request is still being worked on.
+    """
+    request = IdempotentRequest(key, hashlib.sha256(body.model_dump_json().encode()).digest())
+    given = await intake.create(
+        body.to_domain(), submit=body.submit, by=caller.id, request=request, answer=_created
+    )
+    view = ApplicationView.model_validate_json(given.answer.body)
+    headers = {"Location": f"/applications/{view.id}", "ETag": etag(view.revision)}
+    if given.replayed:
+        headers["Idempotency-Replayed"] = "true"
+    return Response(given.answer.body, given.answer.status, headers, "application/json")
+
+
+@router.get("/applications/{application_id}", tags=["applications"], responses=documented(*_ALWAYS, NotFound))
+async def read(application_id: UUID, _: CanRead, intake: IntakeDep, response: Response) -> ApplicationView:
+    """Read an application as its maker sees it: the saved draft where there is one, else the current version."""
+    return _application(await intake.application(application_id), response)
+
+
+@router.put(
+    "/applications/{application_id}/draft", tags=["applications"], responses=documented(*_CHANGING, Conflict)
+)
+async def save_draft(  # noqa: PLR0917 - FastAPI passes by name
+    application_id: UUID,
+    body: ApplicationContent,
+    expected: ExpectedRevision,
+    caller: CanSubmit,
+    intake: IntakeDep,
+    response: Response,
+) -> ApplicationView:
+    """Replace the content of an application that is a draft or was returned."""
+    changed = await intake.save_draft(application_id, body.to_domain(), expected=expected, by=caller.id)
+    return _application(changed, response)
+
+
+@router.post(
+    "/applications/{application_id}/submission",
+    tags=["applications"],
+    responses=documented(*_CHANGING, Conflict),
+)
+async def submit(
+    application_id: UUID,
+    expected: ExpectedRevision,
+    caller: CanSubmit,
+    intake: IntakeDep,
+    response: Response,
+) -> ApplicationView:
+    """Submit a draft, or resubmit what was returned: a new version with its own score."""
+    return _application(await intake.submit(application_id, expected=expected, by=caller.id), response)
+
+
+@router.post(
+    "/applications/{application_id}/withdrawal",
+    tags=["applications"],
+    responses=documented(*_CHANGING, Conflict),
+)
+async def withdraw(
+    application_id: UUID,
+    expected: ExpectedRevision,
+    caller: CanSubmit,
+    intake: IntakeDep,
+    response: Response,
+) -> ApplicationView:
+    """Give an application up."""
+    return _application(await intake.withdraw(application_id, expected=expected, by=caller.id), response)
+
+
+def _created(application: Application) -> Answer:
+    return Answer(201, ApplicationView.of(application).model_dump_json())
+
+
+def _application(application: Application, response: Response) -> ApplicationView:
+    response.headers["ETag"] = etag(application.revision)
+    return ApplicationView.of(application)
+
+
+def _party(party: Party, response: Response) -> PartyView:
+    response.headers["ETag"] = etag(party.revision)
+    return PartyView.of(party)

@@ -1,0 +1,223 @@
+"""What makers do: put parties on record; draft, submit and withdraw applications. Each use case is one transaction."""
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from services.chassis.database import Lake, LakeReader, LakeTransaction
+from services.intake import errors
+from services.intake.domain import (
+    Application,
+    Content,
+    Fault,
+    Party,
+    PartyDetails,
+    Product,
+    details_faults,
+    limit_faults,
+    party_faults,
+)
+from services.intake.repository import Answer, IntakeRepository, KeptAnswer
+from services.intake.scorecard import score
+from services.lake.errors import ActionNotAllowed, NoSuchApplication, StaleRevision
+from services.lake.metrics import APPLICATIONS
+from services.lake.states import State, TransitionNotAllowed
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotentRequest:
+    """What makes a request the same as an earlier one: its key, and the SHA-256 of what it asks for."""
+
+    key: str
+    sha256: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class GivenAnswer:
+    """The answer to a request; `replayed` when an earlier request had it first."""
+
+    answer: Answer
+    replayed: bool
+
+
+class Intake:
+    """The use cases of intake over one lake."""
+
+    def __init__(self, lake: Lake, repository: IntakeRepository) -> None:
+        self._lake = lake
+        self._repository = repository
+
+    async def add_party(self, details: PartyDetails, *, by: UUID) -> Party:
+        """Put a party on record; raises ContentRefused."""
+        _refuse(details_faults(details))
+        party = Party(uuid7(), details, by, datetime.now(UTC), 1)
+        async with self._lake.transaction(actor=str(by)) as tx:
+            await self._repository.add_party(tx, party)
+        return party
+
+    async def party(self, party_id: UUID) -> Party:
+        """The party; raises NoSuchParty."""
+        async with self._lake.reading() as reader:
+            return await self._party(reader, party_id)
+
+    async def change_party(
+        self, party_id: UUID, changes: dict[str, Any], *, expected: int, by: UUID
+    ) -> Party:
+        """Change the named details of a party; raises NoSuchParty, StaleRevision, ContentRefused."""
+        async with self._lake.transaction(actor=str(by)) as tx:
+            party = await self._party(tx, party_id)
+            if party.revision != expected:
+                raise StaleRevision(expected)
+            changed = replace(party, details=replace(party.details, **changes), revision=expected + 1)
+            _refuse(details_faults(changed.details))
+            if not await self._repository.change_party(tx, party_id, expected, changed.details):
+                raise StaleRevision(expected)
+        return changed
+
+    async def products(self) -> list[Product]:
+        """Every product, by code."""
+        async with self._lake.reading() as reader:
+            return await self._repository.products(reader)
+
+    async def application(self, application_id: UUID) -> Application:
+        """The application; raises NoSuchApplication."""
+        async with self._lake.reading() as reader:
+            return await self._application(reader, application_id)
+
+    async def create(
+        self,
+        content: Content,
+        *,
+        submit: bool,
+        by: UUID,
+        request: IdempotentRequest,
+        answer: Callable[[Application], Answer],
+    ) -> GivenAnswer:
+        """Create an application, submitted or as a draft, unless this request was answered before.
+
+        `answer` makes the answer; it is kept in the same transaction as the application, so that a client who
+        never saw it gets it again and no second application.
+
+        Raises RequestInFlight, IdempotencyKeyReused, ContentRefused.
+        """
+        async with self._lake.transaction(actor=str(by)) as tx:
+            # Two requests with one key: the second must not read before the first has committed its answer.
+            if not await tx.try_lock(f"intake:{by}:{request.key}"):
+                raise errors.RequestInFlight
+            kept = await self._repository.kept_answer(tx, by, request.key)
+            if kept is not None:
+                if kept.request_sha256 != request.sha256:
+                    raise errors.IdempotencyKeyReused
+                return GivenAnswer(kept.answer, replayed=True)
+            at = datetime.now(UTC)
+            await self._check(tx, content)
+            application = Application.drafted(uuid7(), content, by=by, at=at)
+            if submit:
+                application = replace(_submitted(application, at), revision=1)
+            await self._repository.add(tx, application)
+            if submit:
+                await self._repository.add_version(tx, application, at)
+            await self._repository.add_event(tx, application, None, by, at)
+            given = answer(application)
+            await self._repository.keep_answer(tx, by, request.key, KeptAnswer(request.sha256, given), at)
+        if submit:
+            APPLICATIONS.labels(State.SUBMITTED).inc()
+        return GivenAnswer(given, replayed=False)
+
+    async def save_draft(
+        self, application_id: UUID, content: Content, *, expected: int, by: UUID
+    ) -> Application:
+        """Replace the draft; raises as `submit` does, and ContentRefused."""
+        async with self._changing(application_id, expected=expected, by=by) as (tx, application):
+            changed = application.edited(content)
+            await self._check(tx, content)
+            await self._write(tx, changed, expected)
+        return changed
+
+    async def submit(self, application_id: UUID, *, expected: int, by: UUID) -> Application:
+        """Submit what was saved, else the returned version once more, as a new version with its own score.
+
+        Raises NoSuchApplication, NotTheMaker, StaleRevision, ActionNotAllowed, ContentRefused.
+        """
+        async with self._changing(application_id, expected=expected, by=by) as (tx, application):
+            at = datetime.now(UTC)
+            changed = _submitted(application, at)
+            # Limits may have changed since the draft was saved.
+            await self._check(tx, changed.content)
+            await self._write(tx, changed, expected)
+            await self._repository.add_version(tx, changed, at)
+            await self._repository.add_event(tx, changed, application.state, by, at)
+        APPLICATIONS.labels(State.SUBMITTED).inc()
+        return changed
+
+    async def withdraw(self, application_id: UUID, *, expected: int, by: UUID) -> Application:
+        """Give the application up; raises NoSuchApplication, NotTheMaker, StaleRevision, ActionNotAllowed."""
+        async with self._changing(application_id, expected=expected, by=by) as (tx, application):
+            changed = application.withdrawn()
+            await self._write(tx, changed, expected)
+            await self._repository.add_event(tx, changed, application.state, by, datetime.now(UTC))
+        APPLICATIONS.labels(State.WITHDRAWN).inc()
+        return changed
+
+    @asynccontextmanager
+    async def _changing(
+        self, application_id: UUID, *, expected: int, by: UUID
+    ) -> AsyncIterator[tuple[LakeTransaction, Application]]:
+        async with self._lake.transaction(actor=str(by)) as tx:
+            application = await self._application(tx, application_id)
+            if application.created_by != by:
+                raise errors.NotTheMaker
+            if application.revision != expected:
+                raise StaleRevision(expected)
+            try:
+                yield tx, application
+            except TransitionNotAllowed as reason:
+                raise ActionNotAllowed(reason) from None
+
+    async def _write(self, tx: LakeTransaction, changed: Application, expected: int) -> None:
+        # The revision was compared when it was read; this comparison is the one that holds against
+        # whoever committed in between.
+        if not await self._repository.change(tx, changed, expected):
+            raise StaleRevision(expected)
+
+    async def _check(self, reader: LakeReader, content: Content) -> None:
+        faults = list(party_faults(content.parties))
+        product = await self._repository.product(reader, content.product_code)
+        if product is None:
+            faults.append(Fault("/product_code", "there is no such product; GET /products lists them"))
+        else:
+            faults.extend(limit_faults(content, product))
+        missing = await self._repository.missing_parties(reader, [one.party_id for one in content.parties])
+        faults.extend(
+            Fault(f"/parties/{index}/party_id", "there is no such party; put it on record first")
+            for index, one in enumerate(content.parties)
+            if one.party_id in missing
+        )
+        _refuse(faults)
+
+    async def _party(self, reader: LakeReader, party_id: UUID) -> Party:
+        party = await self._repository.party(reader, party_id)
+        if party is None:
+            raise errors.NoSuchParty(party_id)
+        return party
+
+    async def _application(self, reader: LakeReader, application_id: UUID) -> Application:
+        application = await self._repository.application(reader, application_id)
+        if application is None:
+            raise NoSuchApplication(application_id)
+        return application
+
+
+def _submitted(application: Application, at: datetime) -> Application:
+    content = application.content
+    return application.submitted(score(content.profile, content.term_months), at)
+
+
+def _refuse(faults: Iterable[Fault]) -> None:
+    if found := list(faults):
+        raise errors.ContentRefused(found)

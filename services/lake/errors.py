@@ -1,0 +1,30 @@
+"""Problems that every service over the lake's applications answers alike."""
+
+from uuid import UUID
+
+from services.chassis.problems import Conflict, NotFound, PreconditionFailed
+from services.lake.states import TransitionNotAllowed
+
+
+class NoSuchApplication(NotFound):
+    """There is no such application."""
+
+    def __init__(self, application_id: UUID) -> None:
+        """`application_id`: the one that was asked for."""
+        super().__init__(f"No application has the id {application_id}.")
+
+
+class StaleRevision(PreconditionFailed):
+    """The record has changed since it was read."""
+
+    def __init__(self, expected: int) -> None:
+        """`expected`: the revision that the caller's change was based on."""
+        super().__init__(f"Revision {expected} is no longer current; read the record again and decide anew.")
+
+
+class ActionNotAllowed(Conflict):
+    """The application's state does not allow this."""
+
+    def __init__(self, reason: TransitionNotAllowed) -> None:
+        """`reason`: says the state and which actions it allows."""
+        super().__init__(f"{reason}.", state=reason.state, allowed=reason.allowed)
