@@ -1,14 +1,22 @@
-"""The mesh's own processes: their migrations, and what each is given as its environment."""
+"""The mesh's own processes: their migrations and seeds, and what each is given as its environment."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import secrets
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
+from services.platform.component import Component, Program, Tell
 from services.platform.errors import PlatformError
-from services.platform.settings import ROOT
+from services.platform.home import OWNER, Home, write_private
+from services.platform.postgres import database_url
+from services.platform.readiness import answers
+from services.platform.settings import HOST, ROOT, PlatformSettings
 
 # Which one-shot commands make a database what the services expect, by kind of database, in this order.
 MIGRATIONS: Mapping[str, tuple[str, ...]] = {
@@ -18,6 +26,63 @@ MIGRATIONS: Mapping[str, tuple[str, ...]] = {
 URL_VARIABLE = {"lake": "LAKE_URL", "application": "APPLICATION_URL"}
 # What a process of ours takes over from the shell that started the platform.
 INHERITED = ("COVERAGE_PROCESS_START", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ")
+# One login of the embedded platform for each pair of eyes that a decision may need.
+USERS: Mapping[str, tuple[str, str]] = {
+    "maker1": ("Mia Maker", "maker"),
+    "maker2": ("Max Maker", "maker"),
+    "maker3": ("Mona Maker", "maker"),
+    "officer1": ("Olga Officer", "officer"),
+    "officer2": ("Otto Officer", "officer"),
+    "senior1": ("Selma Senior", "senior_officer"),
+    "senior2": ("Sven Senior", "senior_officer"),
+    "committee1": ("Clara Committee", "committee"),
+    "committee2": ("Cem Committee", "committee"),
+    "auditor": ("Ada Auditor", "auditor"),
+    "administrator": ("Ann Administrator", "administrator"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A supervised process of the mesh: what runs, and under which login it enters which database."""
+
+    name: str
+    command: tuple[str, ...]
+    logins: Mapping[str, str]
+    needs: tuple[str, ...]
+    beside: tuple[str, ...] = ("auth",)
+    uses_kafka: bool = False
+
+
+SERVICES = (
+    Service("auth", ("services.auth.main",), {"application": "auth"}, ("auth-schema",), beside=()),
+    Service(
+        "intake", ("services.intake.main",), {"lake": "intake"}, ("lake-schema", "kafka"), uses_kafka=True
+    ),
+    Service("approval", ("services.approval.main",), {"lake": "approval"}, ("lake-schema",)),
+    Service(
+        "search",
+        ("services.search.main",),
+        {"lake": "search", "application": "search"},
+        ("lake-schema", "search-schema", "replica-schema"),
+    ),
+    Service(
+        "relay",
+        ("services.replicator.main", "relay"),
+        {"lake": "relay", "application": "relay"},
+        ("lake-schema", "replica-schema", "kafka"),
+        beside=(),
+        uses_kafka=True,
+    ),
+    Service(
+        "sink",
+        ("services.replicator.main", "sink"),
+        {"lake": "sink", "application": "sink"},
+        ("lake-schema", "replica-schema", "kafka"),
+        beside=(),
+        uses_kafka=True,
+    ),
+)
 
 
 def python(module: str, *arguments: str) -> tuple[str, ...]:
@@ -30,8 +95,10 @@ def inherited() -> dict[str, str]:
     return {name: os.environ[name] for name in INHERITED if name in os.environ}
 
 
-async def run_once(module: str, *arguments: str, environment: Mapping[str, str]) -> str:
-    """Run a one-shot command of a service and return what it printed.
+async def run_once(
+    module: str, *arguments: str, environment: Mapping[str, str], stdin: str | None = None
+) -> str:
+    """Run a one-shot command of a service, with `stdin` as its input, and return what it printed.
 
     Raises:
         PlatformError: it ended with a status other than 0; the message holds the end of its output.
@@ -40,11 +107,16 @@ async def run_once(module: str, *arguments: str, environment: Mapping[str, str])
         *python(module, *arguments),
         cwd=ROOT,
         env=inherited() | dict(environment),
-        stdin=asyncio.subprocess.DEVNULL,
+        stdin=asyncio.subprocess.DEVNULL if stdin is None else asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    output, _ = await process.communicate()
+    try:
+        output, _ = await process.communicate(None if stdin is None else stdin.encode())
+    except asyncio.CancelledError:  # another part of the start has failed
+        process.kill()
+        await process.wait()
+        raise
     said = output.decode(errors="replace").strip()
     if process.returncode:
         last = "\n".join(said.splitlines()[-15:])
@@ -54,11 +126,126 @@ async def run_once(module: str, *arguments: str, environment: Mapping[str, str])
     return said
 
 
-async def migrate(kind: str, owner_url: str) -> None:
-    """Bring a database of `kind` (`lake` or `application`) to its newest schema.
+class Step(Component):
+    """A one-shot command of a service, run with one login on one database."""
 
-    Raises:
-        PlatformError: a migration failed.
-    """
-    for module in MIGRATIONS[kind]:
-        await run_once(module, "migrate", environment={URL_VARIABLE[kind]: owner_url})
+    def __init__(
+        self,
+        settings: PlatformSettings,
+        home: Home,
+        *,
+        name: str,
+        needs: tuple[str, ...],
+        command: tuple[str, ...],
+        database: str,
+        login: str = OWNER,
+    ) -> None:
+        super().__init__(settings, home)
+        self.name = name
+        self.needs = needs
+        self._command = command
+        self._database = database
+        self._login = login
+
+    async def prepare(self, tell: Tell) -> None:
+        """Run the command."""
+        tell(self._command[-1])
+        url = _url(self.settings, self.home, self._database, self._login)
+        await run_once(*self._command, environment={URL_VARIABLE[self._database]: url}, stdin=self.input())
+
+    def input(self) -> str | None:
+        """What the command reads."""
+        return None
+
+    def program(self) -> None:
+        """A step, not a process."""
+        return
+
+
+class UsersStep(Step):
+    """Adds the users that are missing; their passwords are generated once into `secrets/logins.json`."""
+
+    def input(self) -> str:
+        """The users as auth's `create-users` reads them."""
+        path = logins_file(self.home)
+        known: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+        if USERS.keys() - known.keys():
+            known = {username: secrets.token_urlsafe(12) for username in USERS} | known
+            write_private(path, json.dumps(known, indent=2) + "\n")
+        return json.dumps(
+            [
+                {"username": username, "display_name": name, "roles": [role], "password": known[username]}
+                for username, (name, role) in USERS.items()
+            ]
+        )
+
+
+class ServiceProcess(Component):
+    """A process of the mesh."""
+
+    def __init__(self, settings: PlatformSettings, home: Home, service: Service) -> None:
+        super().__init__(settings, home)
+        self.name = service.name
+        self.needs = service.needs
+        self.beside = service.beside
+        self.ports = (f"{service.name}_port",)
+        self._service = service
+
+    def program(self) -> Program:
+        """The process with its own environment."""
+        settings = self.settings
+        environment = inherited() | {
+            "HTTP_HOST": HOST,
+            "HTTP_PORT": str(settings.port_of(self.ports[0])),
+            "LOG_LEVEL": settings.log_level,
+            "AUTH_ISSUER": "creditmesh",
+            "AUTH_JWKS_URL": f"{settings.http('auth')}/.well-known/jwks.json",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": settings.http("receiver"),
+            "OTEL_TRACES_SAMPLER": settings.traces_sampler,
+        }
+        for database, login in self._service.logins.items():
+            environment[URL_VARIABLE[database]] = _url(settings, self.home, database, login)
+        if self._service.uses_kafka:
+            environment["KAFKA_BOOTSTRAP"] = settings.kafka_bootstrap
+        if self.name == "auth":
+            environment["AUTH_KEY_ENCRYPTION_KEY"] = self.home.auth_key_encryption_key()
+        return Program(self.name, python(*self._service.command), ROOT, environment, stop_seconds=30)
+
+    async def ready(self) -> None:
+        """It is ready by its own account."""
+        await answers(f"{self.settings.http(self.name)}/readyz")
+
+
+def mesh(settings: PlatformSettings, home: Home) -> list[Component]:
+    """Migrations, seeds and services, in the order of their needs."""
+
+    def step(name: str, module: str, command: str, database: str, need: str = "databases") -> Step:
+        return Step(settings, home, name=name, needs=(need,), command=(module, command), database=database)
+
+    users = UsersStep(
+        settings,
+        home,
+        name="users",
+        needs=("auth-schema",),
+        command=("services.auth.main", "create-users"),
+        database="application",
+        login="auth",
+    )
+    return [
+        step("auth-schema", "services.auth.main", "migrate", "application"),
+        step("lake-schema", "services.lake.main", "migrate", "lake"),
+        step("replica-schema", "services.replicator.main", "migrate", "application"),
+        step("search-schema", "services.search.main", "migrate", "application"),
+        *(ServiceProcess(settings, home, service) for service in SERVICES),
+        users,
+        step("samples", "services.lake.main", "seed-samples", "lake", need="lake-schema"),
+    ]
+
+
+def logins_file(home: Home) -> Path:
+    """Where the passwords of the seeded users are, by user name."""
+    return home.secrets / "logins.json"
+
+
+def _url(settings: PlatformSettings, home: Home, database: str, login: str) -> str:
+    return database_url(settings.postgres_port, database, login, home.database_password(login))

@@ -16,6 +16,7 @@ from services.platform.component import Component
 from services.platform.errors import NotAvailableError, NotReadyYet, PlatformError
 from services.platform.home import Home
 from services.platform.kafka import Kafka
+from services.platform.mesh import mesh
 from services.platform.postgres import Databases, Postgres, database_url
 from services.platform.prometheus import Prometheus
 from services.platform.settings import HOST, PlatformSettings
@@ -56,7 +57,7 @@ class Platform:
 
     def _compose(self) -> list[Component]:
         parts = (Postgres, Kafka, Zipkin, Receiver, Prometheus, Databases)
-        return [part(self.settings, self.home) for part in parts]
+        return [*(part(self.settings, self.home) for part in parts), *mesh(self.settings, self.home)]
 
     def database_url(self, database: str, login: str) -> str:
         """SQLAlchemy URL of a login of the embedded PostgreSQL, password included."""
@@ -180,8 +181,7 @@ class Platform:
                 ends.add(info.stopped)
             if info.state == "FATAL" or len(ends) >= FAILED_STARTS:
                 raise PlatformError(
-                    f"{component.name} ends as soon as it is started (exit status {info.exit_status}) "
-                    f"{info.error}; the end of {log}:\n{tail(log)}"
+                    f"{component.name} ends as soon as it is started; the end of {log}:\n{tail(log)}"
                 )
             if time.monotonic() > deadline:
                 raise PlatformError(

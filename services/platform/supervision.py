@@ -37,8 +37,6 @@ class ProcessInfo:
     pid: int
     started: int
     stopped: int
-    exit_status: int
-    error: str
 
 
 class Supervisor:
@@ -50,7 +48,7 @@ class Supervisor:
     @property
     def pid(self) -> int | None:
         """Process id of the running supervisor, None when there is none."""
-        if not self._socket.exists():
+        if not self._home.run.exists() or not self._socket.exists():
             return None
         try:
             with self._calls() as supervisor:
@@ -146,15 +144,13 @@ class Supervisor:
                 pid=row["pid"],
                 started=row["start"],
                 stopped=row["stop"],
-                exit_status=row["exitstatus"],
-                error=row["spawnerr"],
             )
             for row in rows
         }
 
     def orphans(self) -> list[psutil.Process]:
         """Processes of this home whose supervisor was killed: they run on, but nobody restarts them."""
-        if self.pid is not None:
+        if self.pid is not None or not self._home.run.exists():
             return []
         mine = f"unix://{self._socket}"
         found = []

@@ -1,0 +1,75 @@
+# Everything is run through here; `make help` says what there is. Nothing is needed beforehand but Python 3.11+.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help install up down status logs reset seed test lint typecheck jars-lock
+
+UV_VERSION := 0.13.8
+TOOLS := .tools
+BOOT := $(TOOLS)/uv-$(UV_VERSION)
+UV := $(BOOT)/bin/uv
+PY := .venv/bin/python
+INSTALLED := .venv/.installed
+PLATFORM := $(PY) -m services.platform.main
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(UV):
+	@found=; \
+	for python in python3.13 python3.12 python3.11 python3; do \
+	  if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found=$$python; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+	  echo "Python 3.11 or later is needed; none of python3.13, python3.12, python3.11, python3 is one." >&2; exit 1; \
+	fi; \
+	echo "fetching uv $(UV_VERSION) with $$(command -v "$$found")"; \
+	rm -rf $(BOOT); \
+	if ! "$$found" -m venv $(BOOT); then \
+	  echo "Python cannot make virtual environments; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; \
+	fi; \
+	$(BOOT)/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+$(INSTALLED): pyproject.toml uv.lock | $(UV)
+	@echo "installing the locked dependencies into .venv"
+	@UV_PROJECT_ENVIRONMENT=.venv UV_PYTHON_DOWNLOADS=never $(UV) sync --frozen --group dev --python $(BOOT)/bin/python
+	@touch $@
+
+install: $(INSTALLED) ## install the locked dependencies
+
+up: $(INSTALLED) ## start the platform and wait until all of it is ready
+	@$(PLATFORM) up
+
+down: $(INSTALLED) ## stop the platform; the data stays
+	@$(PLATFORM) down
+
+status: $(INSTALLED) ## show every process; fails when one is not ready
+	@$(PLATFORM) status
+
+logs: $(INSTALLED) ## show and follow a log: make logs SERVICE=intake
+	@$(PLATFORM) logs --follow $(SERVICE)
+
+seed: $(INSTALLED) ## add the sample applications and the users that are missing
+	@$(PLATFORM) seed
+
+reset: $(INSTALLED) ## stop the platform and remove its data, logs and passwords
+	@$(PLATFORM) reset
+
+lint: $(INSTALLED) ## check style, formatting, import arrows and SQL
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/lint-imports
+	@if compgen -G 'deploy/databases/*.sql' >/dev/null; then .venv/bin/sqlfluff lint deploy/databases; fi
+
+typecheck: $(INSTALLED) ## check the types
+	@.venv/bin/mypy
+
+test: lint typecheck ## run every check and every test, and report the coverage
+	@rm -f .coverage .coverage.*
+	@COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml .venv/bin/coverage run -m pytest
+	@.venv/bin/coverage combine --quiet
+	@.venv/bin/coverage report
+
+jars-lock: $(INSTALLED) ## write the hashes of the jars anew, after a version was changed
+	@$(PY) -m services.platform.java

@@ -1,0 +1,107 @@
+"""Start, look at and stop the whole platform on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Coroutine
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from services.platform.display import addresses, console, progress, standing
+from services.platform.errors import PlatformError
+from services.platform.platform import Platform
+from services.platform.settings import PlatformSettings
+
+cli = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
+
+
+def opened() -> Platform:
+    """The platform that the environment's settings describe; ends the process when they are invalid."""
+    try:
+        return Platform(PlatformSettings())
+    except ValidationError as error:
+        for fault in error.errors(include_url=False, include_input=False):
+            console.print(f"{PlatformSettings.variable(str(fault['loc'][0]))}: {fault['msg']}")
+        raise typer.Exit(2) from None
+
+
+def done(work: Coroutine[Any, Any, None]) -> None:
+    """Run to the end; a PlatformError is what the person has to read, not a traceback."""
+    try:
+        asyncio.run(work)
+    except PlatformError as error:
+        console.print(str(error), style="red", markup=False)
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        console.print("interrupted; what was started runs on (see `make status`, `make down`)")
+        raise typer.Exit(130) from None
+
+
+@cli.command()
+def up(
+    components: Annotated[list[str] | None, typer.Argument(help="only these, and what they need")] = None,
+) -> None:
+    """Start what does not run, bring the schemas up to date, add samples and users."""
+    platform = opened()
+    with progress() as on_change:
+        done(platform.up(components or None, on_change))
+    console.print(addresses(platform))
+
+
+@cli.command()
+def down() -> None:
+    """Stop everything; the data stays."""
+    done(opened().down())
+
+
+@cli.command()
+def status() -> None:
+    """Show every process; exit status 1 when one is not ready."""
+    platform = opened()
+    statuses = asyncio.run(platform.status())
+    console.print(standing(statuses))
+    orphans = platform.supervisor.orphans()
+    if orphans:
+        pids = ", ".join(str(process.pid) for process in orphans)
+        console.print(f"the supervisor was killed; its processes run on: {pids}. `make up` replaces them.")
+    if orphans or not all(status.ready for status in statuses if status.required):
+        raise typer.Exit(1)
+
+
+@cli.command()
+def logs(
+    service: Annotated[str, typer.Argument(help="name of a process, as `status` shows it")],
+    lines: Annotated[int, typer.Option(help="how many of the last lines to begin with")] = 50,
+    follow: Annotated[bool, typer.Option(help="wait for more")] = False,
+) -> None:
+    """Show the log of a process."""
+    folder = opened().home.logs
+    log = folder / f"{service}.log"
+    if not log.exists():
+        known = ", ".join(sorted(path.stem for path in folder.glob("*.log"))) or "none yet"
+        console.print(f"there is no log of {service!r}; there are: {known}")
+        raise typer.Exit(2)
+    sys.stdout.flush()
+    os.execvp("tail", ["tail", f"--lines={lines}", *(["-F"] if follow else []), str(log)])  # noqa: S606 - no shell needed
+
+
+@cli.command()
+def seed() -> None:
+    """Add the sample applications and the users that are missing."""
+    platform = opened()
+    with progress() as on_change:
+        done(platform.up(["samples", "users"], on_change))
+
+
+@cli.command()
+def reset() -> None:
+    """Stop everything and remove all data, logs and passwords."""
+    done(opened().reset())
+
+
+if __name__ == "__main__":
+    cli()
