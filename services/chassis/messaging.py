@@ -110,9 +110,12 @@ async def ensure_topics(
     await admin.start()
     try:
         wanted = [
-            NewTopic(name, num_partitions=count, replication_factor=-1, topic_configs=dict(configs or {}))
+            NewTopic(name, num_partitions=count, replication_factor=1, topic_configs=dict(configs or {}))
             for name, count in topics.items()
         ]
+        for topic in wanted:
+            # The broker's default, which the protocol writes as -1 and aiokafka's constructor refuses.
+            topic.replication_factor = -1
         response = await admin.create_topics(wanted)
         for name, code, *_ in response.topic_errors:
             error = for_code(code)

@@ -22,10 +22,10 @@ VERSION_SCHEMA = "journal"
 async def add_reference_data(lake: Lake) -> int:
     """Add the products and approval bands that are missing; returns how many."""
     async with lake.transaction(actor="migration") as tx:
-        products = {code for (code,) in await tx.execute(sa.select(product.c.code))}
+        products = {row.code for row in await tx.execute(sa.select(product.c.code))}
         bands = {
-            (band, order)
-            for band, order in await tx.execute(sa.select(approval_band.c.band, approval_band.c.stage_order))
+            (row.band, row.stage_order)
+            for row in await tx.execute(sa.select(approval_band.c.band, approval_band.c.stage_order))
         }
         inserts = missing_rows(products, bands)
         for insert in inserts:

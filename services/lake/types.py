@@ -32,7 +32,7 @@ class UtcDateTime(TypeDecorator[datetime]):
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Give the column type on `dialect`."""
         if dialect.name == "mssql":
-            return dialect.type_descriptor(mssql.DATETIME2(6))
+            return dialect.type_descriptor(mssql.DATETIME2(6))  # type: ignore[no-untyped-call] # SQLAlchemy's
         return dialect.type_descriptor(sa.DateTime())
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
@@ -64,12 +64,15 @@ def text(size: int) -> TypeEngine[str]:
 
 def long_text() -> TypeEngine[str]:
     """Text without a limit; JSON documents are kept in it as they were written."""
-    return sa.UnicodeText().with_variant(mssql.NVARCHAR("max", collation=TEXT_COLLATION), "mssql")
+    return sa.UnicodeText().with_variant(mssql.NVARCHAR(None, collation=TEXT_COLLATION), "mssql")
 
 
 def binary(size: int) -> TypeEngine[bytes]:
     """At most `size` bytes."""
-    return sa.LargeBinary(size).with_variant(mssql.VARBINARY(size), "mssql")
+    return sa.LargeBinary(size).with_variant(
+        mssql.VARBINARY(size),  # type: ignore[no-untyped-call] # SQLAlchemy's
+        "mssql",
+    )
 
 
 def money() -> sa.Numeric[Any]:

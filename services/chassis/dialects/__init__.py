@@ -15,8 +15,8 @@ __all__ = [
     "CapturedTable",
     "ColumnType",
     "Dialect",
-    "PostgreSQL",
     "Position",
+    "PostgreSQL",
     "SQLServer",
     "dialect_named",
 ]

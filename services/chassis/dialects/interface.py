@@ -163,6 +163,9 @@ class Dialect(Protocol):
         At most `:limit` rows, in order of position; columns as in `services.lake.journal.Change`.
         """
 
+    def select_last_position(self) -> sa.TextClause:
+        """Select (major, minor) of the last change not above (`:horizon_major`, …); no row in an empty journal."""
+
     async def oldest_writer_seconds(self, connection: AsyncConnection) -> float:
         """Say for how long the oldest open transaction has been holding the horizon back; 0 when none does."""
 

@@ -32,7 +32,8 @@ class PostgreSQL:
         """Set both for the transaction, in one statement."""
         await connection.execute(
             sa.text(
-                "SELECT set_config('journal.actor', :actor, true), set_config('journal.traceparent', :traceparent, true)"
+                "SELECT set_config('journal.actor', :actor, true), "
+                "set_config('journal.traceparent', :traceparent, true)"
             ),
             {"actor": actor, "traceparent": traceparent or ""},
         )
@@ -243,6 +244,13 @@ class PostgreSQL:
             "SELECT position AS major, 0::bigint AS minor, table_name, operation, key, image, "
             "fingerprint, actor, traceparent, captured_at FROM journal.change "
             "WHERE position > :major AND position <= :horizon_major ORDER BY position LIMIT :limit"
+        )
+
+    def select_last_position(self) -> sa.TextClause:
+        """Walk the primary key backwards from the horizon."""
+        return sa.text(
+            "SELECT position AS major, 0::bigint AS minor FROM journal.change "
+            "WHERE position <= :horizon_major ORDER BY position DESC LIMIT 1"
         )
 
     async def oldest_writer_seconds(self, connection: AsyncConnection) -> float:

@@ -157,7 +157,8 @@ class SQLServer:
     def key(self, table: CapturedTable, row: str) -> str:
         """Render a row's key as a JSON array of canonical texts."""
         members = " + ',' + ".join(
-            f"'\"' + STRING_ESCAPE({self.column_text(column, row)}, 'json') + '\"'"
+            # STRING_ESCAPE also escapes the slash, which JSON does not need and PostgreSQL does not do.
+            f"'\"' + REPLACE(STRING_ESCAPE({self.column_text(column, row)}, 'json'), '\\/', '/') + '\"'"
             for column in table.key_columns
         )
         return f"'[' + {members} + ']'"
@@ -221,6 +222,13 @@ class SQLServer:
             "WHERE stamp >= CONVERT(binary(8), CAST(:major AS bigint)) "
             "AND (stamp > CONVERT(binary(8), CAST(:major AS bigint)) OR id > :minor) "
             "AND stamp <= CONVERT(binary(8), CAST(:horizon_major AS bigint)) ORDER BY stamp, id"
+        )
+
+    def select_last_position(self) -> sa.TextClause:
+        """Walk the clustered key backwards from the horizon."""
+        return sa.text(
+            "SELECT TOP (1) CONVERT(bigint, stamp) AS major, id AS minor FROM journal.change "
+            "WHERE stamp <= CONVERT(binary(8), CAST(:horizon_major AS bigint)) ORDER BY stamp DESC, id DESC"
         )
 
     async def oldest_writer_seconds(self, connection: AsyncConnection) -> float:

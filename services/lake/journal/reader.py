@@ -1,7 +1,9 @@
 """Read the journal without losing anything: strictly rising positions, never past the horizon."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -55,15 +57,22 @@ class JournalReader:
                     "limit": limit,
                 },
             )
-            return [
-                Change(Position(major, minor), *rest, captured_at=captured_at.replace(tzinfo=UTC))
-                for major, minor, *rest, captured_at in rows.tuples()
-            ]
+            return [_change(row) for row in rows]
 
     async def horizon(self) -> Position:
         """The position at or below which nothing can appear any more. A filter; never to be saved."""
         async with self._lake.engine.connect() as connection:
             return await self._lake.dialect.read_horizon(connection)
+
+    async def last_position(self) -> Position:
+        """The position of the last change that is complete; the start when there is none."""
+        async with self._lake.engine.connect() as connection:
+            horizon = await self._lake.dialect.read_horizon(connection)
+            rows = await connection.execute(
+                self._lake.dialect.select_last_position(), {"horizon_major": horizon.major}
+            )
+            row = rows.first()
+            return Position(0) if row is None else Position(row.major, row.minor)
 
     async def incarnation(self) -> UUID:
         """Which journal this is; a restored or replaced one must be given a new id."""
@@ -95,9 +104,24 @@ class JournalReader:
             rows = await connection.execute(
                 sa.text("SELECT fingerprint, definition FROM journal.captured_table ORDER BY installed_at")
             )
-            return {fingerprint: CapturedTable.from_json(text) for fingerprint, text in rows.tuples()}
+            return {fingerprint: CapturedTable.from_json(text) for fingerprint, text in rows}
 
     async def oldest_writer_seconds(self) -> float:
         """For how long the oldest open transaction has been holding the horizon back, in seconds."""
         async with self._lake.engine.connect() as connection:
             return await self._lake.dialect.oldest_writer_seconds(connection)
+
+
+def _change(row: Sequence[Any]) -> Change:
+    major, minor, table, operation, key, image, fingerprint, actor, traceparent, captured_at = row
+    return Change(
+        Position(major, minor),
+        table,
+        operation,
+        key,
+        image,
+        fingerprint,
+        actor,
+        traceparent,
+        captured_at.replace(tzinfo=UTC),
+    )

@@ -56,5 +56,7 @@ def missing_rows(present_products: set[str], present_bands: set[tuple[str, int]]
     products = [row for row in PRODUCTS if row["code"] not in present_products]
     bands = [row for row in BANDS if (row["band"], row["stage_order"]) not in present_bands]
     return [
-        sa.insert(table).values(row) for table, rows in ((product, products), (approval_band, bands)) for row in rows
+        sa.insert(table).values(row)
+        for table, rows in ((product, products), (approval_band, bands))
+        for row in rows
     ]

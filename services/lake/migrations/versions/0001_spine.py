@@ -27,7 +27,8 @@ def upgrade() -> None:
         sa.Column("submitted_at", UtcDateTime(), nullable=True),
         sa.Column("decided_at", UtcDateTime(), nullable=True),
         sa.CheckConstraint(
-            "state IN ('DRAFT', 'SUBMITTED', 'IN_REVIEW', 'RETURNED', 'APPROVED', 'REJECTED', 'BOOKED', 'WITHDRAWN', 'EXPIRED')",
+            "state IN ('DRAFT', 'SUBMITTED', 'IN_REVIEW', 'RETURNED', 'APPROVED', 'REJECTED', 'BOOKED', "
+            "'WITHDRAWN', 'EXPIRED')",
             name=op.f("ck_application_state"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_application")),

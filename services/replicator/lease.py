@@ -1,0 +1,113 @@
+"""Which relay may send, and from where: one row in the application database.
+
+The lease makes two relays at once unlikely; it cannot make it impossible (a stopped process wakes up with its
+records half sent). What makes it harmless is the epoch, which every record carries and the sink checks.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+import orjson
+
+from services.chassis.dialects import Position
+from services.replicator.errors import LeaseLost
+
+
+@dataclass(slots=True)
+class Cursor:
+    """How far the relay is: everything up to `position` was acknowledged by Kafka.
+
+    `captured_at` is that of the change at `position`; `sent` maps `topic/partition` to the last position sent there.
+    """
+
+    incarnation: UUID | None
+    position: Position
+    captured_at: datetime | None
+    sent: dict[str, Position] = field(default_factory=dict)
+
+
+class Lease:
+    """The relay's hold on its one row."""
+
+    def __init__(self, connection: asyncpg.Connection, *, owner: str, seconds: float) -> None:
+        self._connection = connection
+        self._owner = owner
+        self._seconds = seconds
+        self.epoch = 0
+
+    async def acquire(self) -> Cursor | None:
+        """Take the lease with a new epoch and give the cursor, or None while another relay holds it."""
+        row = await self._connection.fetchrow(
+            """
+            UPDATE replication.relay
+            SET owner = $1, epoch = epoch + 1, expires_at = clock_timestamp() + make_interval(secs => $2)
+            WHERE expires_at < clock_timestamp() OR owner = $1
+            RETURNING epoch, incarnation, position_major, position_minor, captured_at, sent
+            """,
+            self._owner,
+            self._seconds,
+        )
+        if row is None:
+            return None
+        self.epoch = row["epoch"]
+        return Cursor(
+            row["incarnation"],
+            Position(row["position_major"], row["position_minor"]),
+            row["captured_at"],
+            {name: Position.parse(text) for name, text in orjson.loads(row["sent"]).items()},
+        )
+
+    async def renew(self) -> None:
+        """Hold on for another while.
+
+        Raises:
+            LeaseLost: when another relay has it.
+        """
+        status = await self._connection.execute(
+            "UPDATE replication.relay SET expires_at = clock_timestamp() + make_interval(secs => $3) "
+            "WHERE owner = $1 AND epoch = $2",
+            self._owner,
+            self.epoch,
+            self._seconds,
+        )
+        self._check(status)
+
+    async def save(self, cursor: Cursor) -> None:
+        """Remember how far the relay is; a relay that lost its lease changes nothing.
+
+        Raises:
+            LeaseLost: when another relay has it.
+        """
+        status = await self._connection.execute(
+            """
+            UPDATE replication.relay
+            SET incarnation = $3, position_major = $4, position_minor = $5, captured_at = $6, sent = $7,
+                saved_at = clock_timestamp(), expires_at = clock_timestamp() + make_interval(secs => $8)
+            WHERE owner = $1 AND epoch = $2
+            """,
+            self._owner,
+            self.epoch,
+            cursor.incarnation,
+            cursor.position.major,
+            cursor.position.minor,
+            cursor.captured_at,
+            orjson.dumps({name: str(position) for name, position in cursor.sent.items()}).decode(),
+            self._seconds,
+        )
+        self._check(status)
+
+    async def release(self) -> None:
+        """Let the next relay begin at once."""
+        await self._connection.execute(
+            "UPDATE replication.relay SET expires_at = '-infinity' WHERE owner = $1 AND epoch = $2",
+            self._owner,
+            self.epoch,
+        )
+
+    def _check(self, status: str) -> None:
+        if status != "UPDATE 1":
+            raise LeaseLost(
+                f"the lease of {self._owner} with epoch {self.epoch} was taken over by another relay"
+            )

@@ -1,0 +1,43 @@
+"""Metrics of relay, sink and verification."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+DELAY_BUCKETS = (0.002, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, 300.0)
+
+RELAYED = Counter("credit_replication_relayed_changes", "Changes that Kafka acknowledged.", ("table",))
+RELAY_BACKLOG_AGE = Gauge(
+    "credit_replication_relay_backlog_seconds",
+    "Age of the oldest change that was read and not yet acknowledged.",
+)
+RELAY_EPOCH = Gauge("credit_replication_relay_epoch", "Epoch of this relay's lease; 0 while it stands by.")
+HORIZON_HELD = Gauge(
+    "credit_replication_horizon_held_seconds",
+    "Age of the oldest open lake transaction that holds the horizon back.",
+)
+APPLIED = Counter(
+    "credit_replication_applied_changes", "Changes written to the replica.", ("table", "operation")
+)
+DROPPED = Counter(
+    "credit_replication_dropped_records",
+    "Records that were not applied on purpose: repeats, and those of a relay that had lost its lease.",
+    ("reason",),
+)
+APPLY_DELAY = Histogram(
+    "credit_replication_delay_seconds",
+    "From the change in the lake to its commit in the application database.",
+    buckets=DELAY_BUCKETS,
+)
+LAG = Gauge(
+    "credit_replication_lag_seconds",
+    "Age of the last change applied, when more is waiting; 0 when caught up.",
+)
+FRESHNESS = Gauge(
+    "credit_replication_freshness_timestamp_seconds",
+    "Unix time up to which every change of the lake is known to be in the application database.",
+)
+QUARANTINED = Gauge("credit_replication_quarantined_records", "Open entries of the quarantine.")
+VERIFIED = Gauge(
+    "credit_replication_verified_timestamp_seconds",
+    "Unix time of the last verification that found both sides equal.",
+)
+MISMATCHES = Gauge("credit_replication_mismatches", "Rows that the last verification found different.")

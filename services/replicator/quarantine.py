@@ -1,0 +1,72 @@
+"""Records that could not be applied: kept whole, in the transaction that went on without them."""
+
+import base64
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import asyncpg
+import orjson
+from aiokafka import ConsumerRecord
+
+from services.replicator.events import Event
+
+_OPEN = "SELECT count(*) FROM replication.sink_quarantine WHERE resolved_at IS NULL"
+
+
+async def keep(connection: asyncpg.Connection, record: ConsumerRecord, reason: str) -> None:
+    """Put one record aside; the same record twice is kept once."""
+    headers = {name: (value or b"").decode("utf-8", "backslashreplace") for name, value in record.headers}
+    await connection.execute(
+        """
+        INSERT INTO replication.sink_quarantine
+            (topic, partition, kafka_offset, position, operation, key, image, headers, reason)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        ON CONFLICT (topic, partition, kafka_offset) DO NOTHING
+        """,
+        record.topic,
+        record.partition,
+        record.offset,
+        headers.get("position", "")[:41],
+        headers.get("operation", "")[:16],
+        record.key,
+        record.value,
+        orjson.dumps(headers).decode().replace("\\u0000", "\\\\u0000"),
+        reason.replace("\x00", "\\u0000"),
+    )
+
+
+async def heal(connection: asyncpg.Connection, applied: Collection[Event]) -> None:
+    """Close the entries of keys that a later, applied change has brought up to date."""
+    await connection.execute(
+        """
+        UPDATE replication.sink_quarantine AS q SET resolved_at = clock_timestamp(), resolution = 'healed'
+        FROM unnest($1::text[], $2::bytea[], $3::bigint[]) AS a (topic, key, kafka_offset)
+        WHERE q.resolved_at IS NULL AND q.topic = a.topic AND q.key = a.key AND q.kafka_offset < a.kafka_offset
+        """,
+        [event.topic for event in applied],
+        [event.key for event in applied],
+        [event.offset for event in applied],
+    )
+
+
+async def count_open(connection: asyncpg.Connection) -> int:
+    """How many entries nobody has resolved."""
+    return int(await connection.fetchval(_OPEN))
+
+
+async def list_open(connection: asyncpg.Connection) -> Sequence[Mapping[str, Any]]:
+    """The open entries, oldest first; keys as text, images left out since they hold personal data."""
+    rows = await connection.fetch(
+        "SELECT id, topic, partition, kafka_offset, position, operation, key, reason, quarantined_at "
+        "FROM replication.sink_quarantine WHERE resolved_at IS NULL ORDER BY id"
+    )
+    return [{**row, "key": _readable(row["key"])} for row in rows]
+
+
+def _readable(key: bytes | None) -> str:
+    if key is None:
+        return ""
+    try:
+        return key.decode()
+    except UnicodeDecodeError:
+        return base64.b64encode(key).decode()

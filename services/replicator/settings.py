@@ -1,0 +1,68 @@
+"""Settings of the replicator's processes."""
+
+import os
+import socket
+
+from pydantic import Field, SecretStr
+
+from services.chassis.settings import ServiceSettings
+
+
+class MigrationSettings(ServiceSettings):
+    """What `migrate` reads."""
+
+    http_port: int = Field(0, description="not used by one-shot commands")
+    application_url: SecretStr = Field(
+        description="SQLAlchemy URL of the application database: postgresql+asyncpg://login:password@host:port/name"
+    )
+
+
+class CommandSettings(MigrationSettings):
+    """What the commands that look at both databases read (verify, status, quarantine)."""
+
+    lake_url: SecretStr = Field(
+        description="SQLAlchemy URL of the lake: postgresql+asyncpg://… or mssql+aioodbc://…"
+    )
+
+
+class ReplicatorSettings(CommandSettings):
+    """What relay and sink both read."""
+
+    http_port: int = Field(ge=0, le=65535, description="TCP port of /livez, /readyz, /metrics and /status")
+    kafka_bootstrap: str = Field(description="brokers to start from: host:port[,host:port…]")
+    topic_prefix: str = Field(
+        "lake.", min_length=1, description="before schema and table in a topic's name; one prefix a lake"
+    )
+    topic_partitions: int = Field(
+        4, ge=1, le=1000, description="partitions of each topic lake.*; fixed for a topic's life"
+    )
+    instance: str = Field(
+        default_factory=lambda: f"{socket.gethostname()}:{os.environ.get('HTTP_PORT', '0')}",
+        description="name of this process among its like; the same after a restart, so that it resumes at once",
+    )
+
+
+class RelaySettings(ReplicatorSettings):
+    """What the relay reads."""
+
+    relay_batch_changes: int = Field(2_000, ge=1, le=100_000, description="most changes read at once")
+    relay_lease_seconds: float = Field(10.0, ge=1, description="a relay silent for so long loses its lease")
+    relay_idle_poll_seconds: float = Field(
+        0.05, gt=0, le=5, description="longest pause between polls when idle"
+    )
+
+
+class SinkSettings(ReplicatorSettings):
+    """What the sink reads."""
+
+    sink_group: str = Field(
+        "creditmesh-sink", description="Kafka consumer group; its members share the partitions"
+    )
+    sink_batch_changes: int = Field(
+        5_000, ge=1, le=100_000, description="most changes applied in one transaction"
+    )
+    sink_session_seconds: float = Field(
+        10.0,
+        ge=3,
+        description="a sink silent for so long loses its partitions; its open transaction goes at half",
+    )

@@ -1,0 +1,107 @@
+"""Types of the lake → types of the replica, and images → values that asyncpg writes without loss."""
+
+import struct
+from collections.abc import Callable
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from services.chassis.dialects import CapturedColumn, CapturedTable, ColumnType
+from services.replicator.errors import ImageNotApplicable
+
+_POSTGRESQL = {
+    ColumnType.TEXT: "text",
+    ColumnType.UUID: "uuid",
+    ColumnType.BOOLEAN: "boolean",
+    ColumnType.SMALLINT: "smallint",
+    ColumnType.INTEGER: "integer",
+    ColumnType.BIGINT: "bigint",
+    ColumnType.NUMERIC: "numeric",
+    ColumnType.DOUBLE: "double precision",
+    ColumnType.DATE: "date",
+    ColumnType.TIMESTAMP: "timestamp",
+    ColumnType.BINARY: "bytea",
+}
+
+
+def postgresql_type(column: CapturedColumn) -> str:
+    """The replica's type for a captured column; texts carry no limit there, the lake has checked it."""
+    if column.type is ColumnType.NUMERIC:
+        return f"numeric({column.precision},{column.scale})"
+    return _POSTGRESQL[column.type]
+
+
+def _text(value: str) -> str:
+    if "\x00" in value:
+        raise ValueError("U+0000 cannot be stored in PostgreSQL's text")
+    return str(value)
+
+
+def _double(value: str) -> float:
+    number: float = struct.unpack(">d", bytes.fromhex(value))[0]
+    return number
+
+
+_DECODERS: dict[ColumnType, Callable[[Any], Any]] = {
+    ColumnType.TEXT: _text,
+    ColumnType.UUID: UUID,
+    ColumnType.BOOLEAN: lambda value: (
+        value if isinstance(value, bool) else {"true": True, "false": False}[value]
+    ),
+    ColumnType.SMALLINT: int,
+    ColumnType.INTEGER: int,
+    ColumnType.BIGINT: int,
+    ColumnType.NUMERIC: Decimal,
+    ColumnType.DOUBLE: _double,
+    ColumnType.DATE: date.fromisoformat,
+    ColumnType.TIMESTAMP: datetime.fromisoformat,
+    ColumnType.BINARY: bytes.fromhex,
+}
+
+
+class RowCodec:
+    """Reads the images and keys that one definition of a table wrote."""
+
+    def __init__(self, table: CapturedTable) -> None:
+        self.table = table
+        self._columns = [(c.name, _DECODERS[c.type]) for c in table.columns]
+        self._key = [(c.name, _DECODERS[c.type]) for c in table.key_columns]
+
+    def row(self, image: bytes) -> tuple[Any, ...]:
+        """The values of an image, in the order of the table's columns.
+
+        Raises:
+            ImageNotApplicable: naming the table and the column that does not fit.
+        """
+        try:
+            document = orjson.loads(image)
+        except orjson.JSONDecodeError as error:
+            raise ImageNotApplicable(f"{self.table.full_name}: the image is not JSON: {error}") from None
+        if not isinstance(document, dict):
+            raise ImageNotApplicable(f"{self.table.full_name}: the image is not a JSON object")
+        name = ""
+        try:
+            values = []
+            for name, decode in self._columns:
+                value = document[name]
+                values.append(None if value is None else decode(value))
+            return tuple(values)
+        except KeyError:
+            raise ImageNotApplicable(f"{self.table.full_name}.{name}: missing from the image") from None
+        except (ValueError, TypeError, ArithmeticError) as error:
+            raise ImageNotApplicable(f"{self.table.full_name}.{name}: {error}") from None
+
+    def key(self, key: bytes) -> tuple[Any, ...]:
+        """The values of a key, in the order of the table's key columns.
+
+        Raises:
+            ImageNotApplicable: when it does not fit.
+        """
+        try:
+            texts = orjson.loads(key)
+            return tuple(decode(text) for (_, decode), text in zip(self._key, texts, strict=True))
+        except (ValueError, TypeError, ArithmeticError) as error:
+            raise ImageNotApplicable(f"{self.table.full_name}: the key does not fit: {error}") from None

@@ -1,0 +1,21 @@
+"""One pipeline a test, on databases and topics of its own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.replicator.pipeline import Pipeline
+
+
+@pytest.fixture
+async def pipeline(
+    fresh_lake: Any, fresh_application: Any, kafka: str, tmp_path: Path
+) -> AsyncIterator[Pipeline]:
+    """A replication whose processes are not started yet."""
+    made = Pipeline(fresh_lake, fresh_application, kafka, tmp_path)
+    yield made
+    await made.stop()

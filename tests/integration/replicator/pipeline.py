@@ -1,0 +1,137 @@
+"""A whole replication of a test's own: lake, topics, relay and sink as real processes, replica."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from pydantic import SecretStr
+
+from services.chassis.database import Lake
+from services.replicator.target import connect
+from services.replicator.verify import Verification, Verifier
+
+ROOT = Path(__file__).parents[3]
+
+
+def free_port() -> int:
+    """A TCP port that nobody listens on right now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@dataclass
+class Pipeline:
+    """Starts, kills and restarts the processes; compares both sides."""
+
+    lake_database: Any
+    application_database: Any
+    kafka: str
+    logs: Path
+    prefix: str = field(default_factory=lambda: f"t{uuid.uuid4().hex[:10]}.")
+    environment: dict[str, str] = field(default_factory=dict)
+    processes: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
+
+    def lake_url(self, login: str) -> str:
+        """SQLAlchemy URL of the lake for a login."""
+        return str(self.lake_database.url(login))
+
+    async def start(self, name: str, role: str | None = None, **environment: str) -> None:
+        """Start `relay` or `sink` under `name` (default: the role); settings as upper-case variables."""
+        role = role or name
+        log = (self.logs / f"{name}.log").open("ab")
+        self.processes[name] = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "services.replicator.main",
+            role,
+            cwd=ROOT,
+            stdout=log,
+            stderr=log,
+            env={
+                **os.environ,
+                "HTTP_PORT": str(free_port()),
+                "INSTANCE": name,
+                "LAKE_URL": self.lake_url("relay"),
+                "APPLICATION_URL": self.application_database.url(role),
+                "KAFKA_BOOTSTRAP": self.kafka,
+                "TOPIC_PREFIX": self.prefix,
+                "SINK_GROUP": f"{self.prefix}sink",
+                "TOPIC_PARTITIONS": "2",
+                "SINK_SESSION_SECONDS": "6",
+                "RELAY_LEASE_SECONDS": "3",
+                **self.environment,
+                **environment,
+            },
+        )
+        log.close()
+
+    async def signal(self, name: str, number: signal.Signals) -> None:
+        """Send a signal to a process; after SIGKILL wait until it is gone."""
+        process = self.processes[name]
+        process.send_signal(number)
+        if number is signal.SIGKILL:
+            await process.wait()
+
+    async def died(self, name: str, seconds: float = 60) -> int:
+        """Wait until a process is gone; its exit status."""
+        return await asyncio.wait_for(self.processes[name].wait(), seconds)
+
+    async def stop(self) -> None:
+        """End every process that still runs."""
+        for process in self.processes.values():
+            if process.returncode is None:
+                process.send_signal(signal.SIGCONT)
+                process.kill()
+                await process.wait()
+
+    def log(self, name: str) -> str:
+        """What a process has written."""
+        return (self.logs / f"{name}.log").read_text()
+
+    async def verify(self, wait_seconds: float = 60) -> Verification:
+        """Wait for the replica and compare it with the lake."""
+        lake = Lake.open(self.lake_url("verifier"), service="test-verify", pool_size=2)
+        connection = await connect(SecretStr(self.application_database.url("verifier")), name="test-verify")
+        try:
+            return await Verifier(lake, connection, wait_seconds=wait_seconds).run()
+        finally:
+            await connection.close()
+            await lake.dispose()
+
+    async def replica(self, statement: str, *arguments: Any) -> list[asyncpg.Record]:
+        """Rows of a query on the application database, as its owner."""
+        async with self.application_database.connect() as connection:
+            return list(await connection.fetch(statement, *arguments))
+
+    async def lake(self, statement: str, *arguments: Any) -> str:
+        """Run one statement on the lake, as its owner and without any context: as a DBA would."""
+        async with self.lake_database.connect() as connection:
+            return str(await connection.execute(statement, *arguments))
+
+    async def equal(self, wait_seconds: float = 60) -> None:
+        """The oracle of every case: same rows on both sides, and nothing in the quarantine."""
+        result = await self.verify(wait_seconds)
+        assert result.findings == ()
+        entries = await self.replica(
+            "SELECT reason FROM replication.sink_quarantine WHERE resolved_at IS NULL"
+        )
+        assert entries == []
+
+
+def party_insert(count: int, tag: str = "x") -> str:
+    """SQL that inserts `count` parties."""
+    return (
+        "INSERT INTO credit.party (id, kind, full_name, created_by, created_at, revision) "
+        f"SELECT gen_random_uuid(), 'person', '{tag} ' || n, gen_random_uuid(), "
+        f"clock_timestamp() AT TIME ZONE 'UTC', 1 FROM generate_series(1, {count}) AS n"
+    )

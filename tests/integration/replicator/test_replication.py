@@ -1,0 +1,33 @@
+"""The pipeline as a whole: what the lake commits is in the replica, whoever wrote it."""
+
+from __future__ import annotations
+
+from tests.integration.replicator.pipeline import Pipeline, party_insert
+
+
+async def test_inserts_updates_and_deletes_reach_the_replica(pipeline: Pipeline) -> None:
+    await pipeline.start("relay")
+    await pipeline.start("sink")
+    await pipeline.lake(party_insert(300))
+    await pipeline.lake("UPDATE credit.party SET full_name = 'Nguyễn Thị Ánh' WHERE full_name LIKE 'x 1%'")
+    await pipeline.lake("DELETE FROM credit.party WHERE full_name LIKE 'x 2%'")
+    await pipeline.equal()
+    rows = await pipeline.replica("SELECT count(*) AS n FROM credit.party WHERE full_name = 'Nguyễn Thị Ánh'")
+    assert rows[0]["n"] == 111
+
+
+async def test_verification_names_a_row_corrupted_by_hand(pipeline: Pipeline) -> None:
+    await pipeline.start("relay")
+    await pipeline.start("sink")
+    await pipeline.lake(party_insert(50))
+    await pipeline.equal()
+    [row] = await pipeline.replica(
+        "UPDATE credit.party SET full_name = 'someone else' WHERE full_name = 'x 7' RETURNING id"
+    )
+    [gone] = await pipeline.replica("DELETE FROM credit.party WHERE full_name = 'x 8' RETURNING id")
+    result = await pipeline.verify()
+    assert {(f.table, f.key, f.kind) for f in result.findings} == {
+        ("credit.party", f'["{row["id"]}"]', "different"),
+        ("credit.party", f'["{gone["id"]}"]', "missing"),
+    }
+    assert not result.equal
