@@ -1,4 +1,6 @@
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -7,6 +9,7 @@ import pytest
 from cryptography.fernet import Fernet
 from fastapi import FastAPI
 from pydantic import SecretStr
+from sqlalchemy import URL, make_url
 
 from services.auth.domain import NewUser, Role
 from services.auth.main import build_app
@@ -30,10 +33,56 @@ class Clock:
         return datetime.now(UTC) + self.offset
 
 
-def settings(database: Database, key: bytes) -> AuthSettings:
+class Wire:
+    """A connection to a server that can be cut and mended."""
+
+    def __init__(self, target: URL) -> None:
+        self._target = target
+        self._port = 0
+        self._server: asyncio.Server | None = None
+        self._open: set[asyncio.StreamWriter] = set()
+
+    @classmethod
+    @asynccontextmanager
+    async def to(cls, url: str) -> AsyncIterator["Wire"]:
+        wire = cls(make_url(url))
+        await wire.mend()
+        yield wire
+        await wire.cut()
+
+    @property
+    def url(self) -> str:
+        return self._target.set(port=self._port).render_as_string(hide_password=False)
+
+    async def mend(self) -> None:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self._port)
+        self._port = self._server.sockets[0].getsockname()[1]
+
+    async def cut(self) -> None:
+        assert self._server
+        self._server.close()
+        for writer in self._open:
+            writer.transport.abort()
+        await self._server.wait_closed()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there = await asyncio.open_connection(self._target.host, self._target.port)
+        self._open |= {writer, there[1]}
+        await asyncio.gather(self._copy(reader, there[1]), self._copy(there[0], writer))
+
+    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+        self._open.discard(writer)
+
+
+def settings(url: str, key: bytes) -> AuthSettings:
     return AuthSettings(
         http_port=0,
-        application_url=SecretStr(database.url("auth")),
+        application_url=SecretStr(url),
         auth_key_encryption_key=SecretStr(key.decode()),
     )
 
@@ -53,19 +102,25 @@ async def users(fresh_application: Database) -> AsyncIterator[Users]:
     await database.dispose()
 
 
+@asynccontextmanager
+async def served(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of `app`, which has its keys."""
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://auth") as client,
+    ):
+        while (await client.get("/.well-known/jwks.json")).status_code == 503:  # noqa: ASYNC110 - asked over HTTP
+            await asyncio.sleep(0.01)
+        yield client
+
+
 @pytest.fixture
-async def app(users: Users, fresh_application: Database, encryption_key: bytes) -> AsyncIterator[FastAPI]:
+async def client(
+    users: Users, fresh_application: Database, encryption_key: bytes
+) -> AsyncIterator[httpx.AsyncClient]:
     assert await users.find("ann")
-    app = build_app(settings(fresh_application, encryption_key), span_recorder().telemetry)
-    async with app.router.lifespan_context(app):
-        yield app
-
-
-@pytest.fixture
-async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://auth") as client:
-        while (await client.get("/.well-known/jwks.json")).status_code == 503:
-            pass
+    app = build_app(settings(fresh_application.url("auth"), encryption_key), span_recorder().telemetry)
+    async with served(app) as client:
         yield client
 
 
@@ -76,4 +131,8 @@ async def log_in(client: httpx.AsyncClient, username: str, password: str = PASSW
 async def headers(client: httpx.AsyncClient, username: str) -> dict[str, str]:
     response = await log_in(client, username)
     assert response.status_code == 200, response.text
-    return {"Authorization": f"Bearer {response.json()['access_token']}"}
+    return bearer(response.json()["access_token"])
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}

@@ -4,13 +4,15 @@ from collections import Counter
 import httpx
 import jwt
 import pytest
-from fastapi import FastAPI
 
 from services.auth.domain import FREE_ATTEMPTS
+from services.auth.main import build_app
+from services.auth.service import Users
+from services.chassis.health import CACHE_SECONDS
 from services.chassis.identity import TokenVerifier
 from services.chassis.testing import span_recorder
 from tests.conftest import Database
-from tests.integration.auth.conftest import PASSWORD, headers, log_in
+from tests.integration.auth.conftest import PASSWORD, Wire, bearer, headers, log_in, served, settings
 
 
 async def test_a_login_gives_a_token_that_the_key_set_verifies(client: httpx.AsyncClient) -> None:
@@ -97,24 +99,29 @@ async def test_a_login_needs_the_form(client: httpx.AsyncClient) -> None:
 
 
 async def test_without_its_database_login_is_unavailable_and_tokens_still_verify(
-    client: httpx.AsyncClient, app: FastAPI, fresh_application: Database
+    users: Users, fresh_application: Database, encryption_key: bytes
 ) -> None:
-    token = (await log_in(client, "ann")).json()["access_token"]
-    async with fresh_application.connect() as owner, owner.transaction():
-        await owner.execute("REVOKE CONNECT ON DATABASE " + fresh_application.name + " FROM auth")
-    async with fresh_application.connect() as owner:
-        await owner.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'auth' AND datname = $1",
-            fresh_application.name,
-        )
+    assert await users.find("ann")
+    async with Wire.to(fresh_application.url("auth")) as wire:
+        app = build_app(settings(wire.url, encryption_key), span_recorder().telemetry)
+        async with served(app) as client:
+            token = (await log_in(client, "ann")).json()["access_token"]
+            before = await client.get("/readyz")
 
-    login, ready = await log_in(client, "ann"), await client.get("/readyz")
-    jwks = await client.get("/.well-known/jwks.json")
+            await wire.cut()
+            login, me = await log_in(client, "ann"), await client.get("/me", headers=bearer(token))
+            jwks = await client.get("/.well-known/jwks.json")
+            await asyncio.sleep(CACHE_SECONDS)
+            ready = await client.get("/readyz")
 
-    assert (login.status_code, ready.status_code, jwks.status_code) == (503, 503, 200)
+            await wire.mend()
+            again = await log_in(client, "ann")
+
+    assert (before.status_code, login.status_code, me.status_code, ready.status_code) == (200, 503, 503, 503)
     assert login.headers["content-type"] == "application/problem+json"
+    assert "retry-after" in login.headers
     assert (await TokenVerifier("creditmesh", jwks.json()).verify(token)).username == "ann"
-    assert (await app.state.verifier.verify(token)).username == "ann"
+    assert again.status_code == 200
 
 
 async def test_passwords_and_tokens_reach_neither_spans_nor_logs_nor_the_database(
