@@ -1,0 +1,49 @@
+"""Synthetic people for the sample applications: the data set has no names, dates or identifiers.
+
+Everything here is made up from a fixed seed and marked so: e-mail addresses in the reserved domain example.com,
+national ids that begin with SAMPLE.
+"""
+
+import random
+import unicodedata
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+_GIVEN = (
+    "Anna", "Ben", "Clara", "David", "Elif", "Felix", "Greta", "Hannes", "Ida", "Jonas", "Karim", "Lena",
+    "Marek", "Nora", "Oskar", "Paula", "Quang", "Rosa", "Stefan", "Thảo", "Ulla", "Viktor", "Wanda", "Ánh",
+)  # fmt: skip
+_FAMILY = (
+    "Albrecht", "Bauer", "Çelik", "Dietrich", "Engel", "Fuchs", "Günther", "Hoffmann", "Ivanov", "Jäger",
+    "Krüger", "Lê", "Müller", "Nguyễn", "Özdemir", "Pham", "Richter", "Schäfer", "Trần", "Vogel", "Weiß", "Żak",
+)  # fmt: skip
+_FIRST_DAY = date(1994, 1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A made-up applicant."""
+
+    full_name: str
+    birth_date: date
+    national_id: str
+    email: str
+    phone: str
+
+
+def person(chance: random.Random, number: int, age_years: int) -> Person:
+    """Make up the applicant of application `number`, `age_years` old when the data set was published (1994)."""
+    given, family = chance.choice(_GIVEN), chance.choice(_FAMILY)
+    birth_date = _FIRST_DAY - timedelta(days=age_years * 365 + age_years // 4 + chance.randrange(365))
+    return Person(
+        full_name=f"{given} {family}",
+        birth_date=birth_date,
+        national_id=f"SAMPLE-{number:06d}",
+        email=f"{_ascii(given)}.{_ascii(family)}.{number}@example.com",
+        phone=f"+49 30 5550{number:05d}",
+    )
+
+
+def _ascii(name: str) -> str:
+    plain = unicodedata.normalize("NFD", name.replace("ß", "ss")).encode("ascii", "ignore").decode()
+    return plain.lower()

@@ -1,0 +1,208 @@
+"""The fifty sample applications as rows of the lake: always the same rows, whoever makes them.
+
+Amount, term, purpose and profile are real (see `german_credit`); people, times, identifiers, the users who
+entered and decided them, and the way they were decided are synthetic, made from a fixed seed.
+"""
+
+import json
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from services.lake import tables
+from services.lake.samples.german_credit import SampleApplication, sample_split
+from services.lake.samples.people import person
+from services.lake.samples.reference import BANDS
+from services.lake.states import Action, State, after
+
+SEED = 50
+APPROVE_FROM = 500
+"""Samples that score so high are approved, the others rejected: the same cut-off as the demo's."""
+UNDECIDED = 5
+"""So many of the last samples are left in the queue."""
+
+_SCORES = Path(__file__).with_name("scores.json")
+_FIRST_SUBMISSION = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
+
+Rows = dict[str, list[dict[str, Any]]]
+
+
+def product_of(purpose: str) -> str:
+    """The product that an application with this purpose asks for."""
+    if purpose.startswith("car"):
+        return "CAR"
+    return {"business": "BUSINESS", "education": "EDUCATION", "retraining": "EDUCATION"}.get(
+        purpose, "CONSUMER"
+    )
+
+
+def sample_rows() -> Rows:
+    """Give the rows by table name, parents before children; columns as in `services.lake.tables`."""
+    maker = _Maker()
+    samples, _ = sample_split()
+    scores = json.loads(_SCORES.read_text(encoding="utf-8"))
+    for number, (sample, score) in enumerate(zip(samples, scores, strict=True), start=1):
+        maker.add(number, sample, score, decide=number <= len(samples) - UNDECIDED)
+    return maker.rows
+
+
+@dataclass
+class _Maker:
+    chance: random.Random = field(default_factory=lambda: random.Random(SEED))  # noqa: S311 - always the same rows
+    rows: Rows = field(
+        default_factory=lambda: {
+            name: []
+            for name in (
+                "party",
+                "application",
+                "application_party",
+                "application_version",
+                "application_event",
+                "decision",
+            )
+        }
+    )
+    users: dict[str, UUID] = field(default_factory=dict)
+
+    def add(self, number: int, sample: SampleApplication, score: dict[str, Any], *, decide: bool) -> None:
+        """Add one application with everything that belongs to it."""
+        at = _FIRST_SUBMISSION + timedelta(hours=7 * number, seconds=self.chance.randrange(3600))
+        maker = self.user("maker")
+        party_id, application_id = self.identifier(at), self.identifier(at)
+        who = person(self.chance, number, sample.profile["age_years"])
+        self.rows["party"].append(
+            {
+                "id": party_id,
+                "kind": "person",
+                "full_name": who.full_name,
+                "birth_date": who.birth_date,
+                "national_id": who.national_id,
+                "email": who.email,
+                "phone": who.phone,
+                "created_by": maker,
+                "created_at": at,
+                "revision": 1,
+            }
+        )
+        self.rows["application_version"].append(
+            {
+                "application_id": application_id,
+                "version": 1,
+                "product_code": product_of(sample.purpose),
+                "amount": sample.amount,
+                "currency": "DEM",
+                "term_months": sample.term_months,
+                "purpose": sample.purpose,
+                "channel": "branch",
+                "maker": maker,
+                "profile": json.dumps(sample.profile),
+                "score": score["score"],
+                "score_reasons": json.dumps(score["reasons"]),
+                "submitted_at": at,
+            }
+        )
+        self.rows["application_party"].append(
+            {"application_id": application_id, "party_id": party_id, "role": "borrower"}
+        )
+        state = self.event(application_id, None, State.SUBMITTED, maker, "maker", at)
+        decided_at = None
+        if decide:
+            approve = score["score"] >= APPROVE_FROM
+            state, decided_at = self.decide(application_id, sample, maker, at, approve=approve)
+        self.rows["application"].append(
+            {
+                "id": application_id,
+                "state": state,
+                "current_version": 1,
+                "revision": 1
+                + len([d for d in self.rows["decision"] if d["application_id"] == application_id]),
+                "draft": None,
+                "created_by": maker,
+                "created_at": at,
+                "submitted_at": at,
+                "decided_at": decided_at,
+            }
+        )
+
+    def decide(
+        self, application_id: UUID, sample: SampleApplication, maker: UUID, at: datetime, *, approve: bool
+    ) -> tuple[State, datetime]:
+        """Take the application through the stages of its band; a rejection ends at the first."""
+        stages = [
+            band["stage"]
+            for band in BANDS
+            if band["amount_from"] <= sample.amount
+            and (band["amount_below"] is None or sample.amount < band["amount_below"])
+        ]
+        outcome = Action.APPROVE if approve else Action.REJECT
+        state = State.SUBMITTED
+        stage, officer = "", maker
+        for stage in stages if approve else stages[:1]:
+            at += timedelta(minutes=self.chance.randrange(30, 60 * 30))
+            officer = self.user(stage)
+            if state is State.SUBMITTED:
+                state = self.event(application_id, state, after(state, Action.REVIEW), officer, stage, at)
+            self.rows["decision"].append(
+                {
+                    "id": self.identifier(at),
+                    "application_id": application_id,
+                    "version": 1,
+                    "stage": stage,
+                    "outcome": outcome.value,
+                    "maker": maker,
+                    "decided_by": officer,
+                    "reason_code": None if approve else "score_too_low",
+                    "comment": None,
+                    "decided_at": at,
+                }
+            )
+        reason = None if approve else "score_too_low"
+        return self.event(application_id, state, after(state, outcome), officer, stage, at, reason), at
+
+    def event(  # noqa: PLR0917 - the columns of an event
+        self,
+        application_id: UUID,
+        before: State | None,
+        to: State,
+        actor: UUID,
+        role: str,
+        at: datetime,
+        reason_code: str | None = None,
+    ) -> State:
+        """Add an event; gives the state that it leads to."""
+        self.rows["application_event"].append(
+            {
+                "id": self.identifier(at),
+                "application_id": application_id,
+                "version": 1,
+                "from_state": before,
+                "to_state": to,
+                "actor": actor,
+                "role": role,
+                "reason_code": reason_code,
+                "comment": None,
+                "occurred_at": at,
+            }
+        )
+        return to
+
+    def user(self, role: str) -> UUID:
+        """The made-up user of a role; no login belongs to it."""
+        return self.users.setdefault(role, self.identifier(_FIRST_SUBMISSION))
+
+    def identifier(self, at: datetime) -> UUID:
+        """A UUIDv7 of an instant, its random part from the fixed seed (RFC 9562, 5.7)."""
+        value = (int(at.timestamp() * 1000) << 80) | self.chance.getrandbits(80)
+        value = (value & ~(0xF << 76)) | (0x7 << 76)
+        return UUID(int=(value & ~(0x3 << 62)) | (0x2 << 62))
+
+
+def in_order(rows: Rows) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Yield (table, row), parents before children, ready to be inserted."""
+    for table in tables.CAPTURED:
+        for row in rows.get(table.name, ()):
+            yield table, row
