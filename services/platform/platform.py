@@ -44,20 +44,25 @@ class Status:
     detail: str = ""
 
 
+def everything(settings: PlatformSettings, home: Home) -> list[Component]:
+    """The stores, then the mesh."""
+    stores = (Postgres, Kafka, Zipkin, Receiver, Prometheus, Databases)
+    return [*(store(settings, home) for store in stores), *mesh(settings, home)]
+
+
 class Platform:
     """The embedded platform of one home. A second object on the same home sees the same platform."""
 
-    def __init__(self, settings: PlatformSettings | None = None) -> None:
+    def __init__(
+        self, settings: PlatformSettings | None = None, compose: Callable[..., list[Component]] = everything
+    ) -> None:
+        """`compose` gets the settings and the home and gives the components, each after those it needs."""
         self.settings = settings or PlatformSettings()
         self.home = Home(self.settings.home.resolve())
         self.supervisor = Supervisor(self.home)
         self.components: Mapping[str, Component] = {
-            component.name: component for component in self._compose()
+            component.name: component for component in compose(self.settings, self.home)
         }
-
-    def _compose(self) -> list[Component]:
-        parts = (Postgres, Kafka, Zipkin, Receiver, Prometheus, Databases)
-        return [*(part(self.settings, self.home) for part in parts), *mesh(self.settings, self.home)]
 
     def database_url(self, database: str, login: str) -> str:
         """SQLAlchemy URL of a login of the embedded PostgreSQL, password included."""
@@ -71,7 +76,7 @@ class Platform:
         Raises:
             PlatformError: one could not be prepared, started or did not become ready; the others run on.
         """
-        wanted = self._closure(self.components if names is None else names)
+        wanted = self.closure(self.components if names is None else names)
         with self.home.locked():
             await asyncio.to_thread(self.supervisor.start)
             done = {name: asyncio.Event() for name in wanted}
@@ -87,7 +92,7 @@ class Platform:
         with self.home.locked():
             running = {name for name, info in self.supervisor.all().items() if info.state in ALIVE}
             while running:
-                needed = {need for name in running for need in self._closure([name]) if need != name}
+                needed = {need for name in running for need in self.closure([name]) if need != name}
                 last = (running - needed) or running
                 async with asyncio.TaskGroup() as tasks:
                     for name in last:
@@ -99,6 +104,7 @@ class Platform:
         """Stop everything and remove the state folder."""
         if self.home.root.exists():
             await self.down()
+            self.supervisor.discard_socket()
             shutil.rmtree(self.home.root)
 
     async def status(self) -> list[Status]:
@@ -126,7 +132,7 @@ class Platform:
             return replace(status, detail=str(error) or type(error).__name__)
         return replace(status, ready=True)
 
-    def _closure(self, names: Iterable[str]) -> list[str]:
+    def closure(self, names: Iterable[str]) -> list[str]:
         """The components and all that they need, in the order in which they were composed."""
         wanted: set[str] = set()
         rest = list(names)

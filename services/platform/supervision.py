@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -94,6 +95,11 @@ class Supervisor:
             except psutil.TimeoutExpired:
                 supervisor.kill()
         self.end_orphans()
+
+    def discard_socket(self) -> None:
+        """Remove the folder of a socket that lies outside the state folder."""
+        if self._home.run.exists() and self._socket.parent != self._home.run:
+            shutil.rmtree(self._socket.parent, ignore_errors=True)
 
     def run(self, program: Program) -> None:
         """Have the program running as configured; one that runs otherwise is restarted.

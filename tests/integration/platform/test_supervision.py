@@ -1,0 +1,140 @@
+"""What is killed comes back, what cannot start says why, and nothing that is secret shows."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import asyncpg
+import psutil
+import pytest
+
+from services.platform.component import Component, Program
+from services.platform.errors import PlatformError
+from services.platform.home import LOGINS, Home
+from services.platform.platform import Platform
+from services.platform.settings import HOST, PlatformSettings
+
+
+@pytest.fixture
+async def own(tmp_path: Path) -> AsyncIterator[Platform]:
+    """A platform for one test to maltreat; its PostgreSQL is up."""
+    platform = Platform(PlatformSettings.on_free_ports(tmp_path / "var"))
+    await platform.up(["databases"])
+    yield platform
+    await platform.reset()
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    for _ in range(300):
+        if await asyncio.to_thread(condition):
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError("it never became true")
+
+
+async def execute(platform: Platform, statement: str) -> object:
+    url = platform.database_url("lake", "creditmesh").replace("+asyncpg", "")
+    connection = await asyncpg.connect(url)
+    try:
+        return await connection.fetchval(statement)
+    finally:
+        await connection.close()
+
+
+async def test_a_killed_process_comes_back(own: Platform) -> None:
+    before = own.supervisor.all()["postgres"].pid
+    os.kill(before, signal.SIGKILL)
+    await eventually(lambda: own.supervisor.all()["postgres"].pid not in (0, before))
+    await own.up(["databases"])
+    assert await execute(own, "SELECT 1") == 1
+
+
+async def test_a_killed_supervisor_is_replaced_and_its_orphans_with_it(own: Platform) -> None:
+    await execute(own, "CREATE TABLE kept AS SELECT 42 AS answer")
+    orphan = psutil.Process(own.supervisor.all()["postgres"].pid)
+    supervisor = own.supervisor.pid
+    assert supervisor is not None
+    os.kill(supervisor, signal.SIGKILL)
+    await eventually(lambda: not psutil.pid_exists(supervisor) or own.supervisor.pid is None)
+    assert [process.pid for process in own.supervisor.orphans()] == [orphan.pid]
+    await own.up(["databases"])
+    assert not orphan.is_running()
+    assert own.supervisor.orphans() == []
+    assert await execute(own, "SELECT answer FROM kept") == 42
+
+
+async def test_down_leaves_no_process_and_keeps_the_data(own: Platform) -> None:
+    await execute(own, "CREATE TABLE kept AS SELECT 42 AS answer")
+    processes = psutil.Process(own.supervisor.pid).children(recursive=True)
+    await own.down()
+    assert not [process for process in processes if process.is_running()]
+    assert own.supervisor.pid is None
+    await own.up(["databases"])
+    assert await execute(own, "SELECT answer FROM kept") == 42
+
+
+async def test_no_secret_is_in_any_command_line(own: Platform) -> None:
+    secrets = {own.home.database_password(login) for login in ("creditmesh", *LOGINS)}
+    processes = [
+        psutil.Process(own.supervisor.pid),
+        *psutil.Process(own.supervisor.pid).children(recursive=True),
+    ]
+    lines = [" ".join(process.cmdline()) for process in processes]
+    logs = [path.read_text() for path in own.home.logs.iterdir()]
+    assert not [text for text in lines + logs if any(secret in text for secret in secrets)]
+
+
+async def test_status_tells_what_runs(own: Platform) -> None:
+    rows = {status.name: status for status in await own.status()}
+    postgres, kafka = rows["postgres"], rows["kafka"]
+    assert postgres.ready
+    assert postgres.memory is not None
+    assert postgres.memory > 2**20
+    assert (kafka.state, kafka.ready, kafka.pid) == ("STOPPED", False, None)
+
+
+async def test_a_taken_port_is_named(tmp_path: Path) -> None:
+    platform = Platform(PlatformSettings.on_free_ports(tmp_path / "var"))
+    with socket.create_server((HOST, platform.settings.postgres_port)), pytest.raises(PlatformError) as raised:
+        await platform.up(["postgres"])
+    await platform.reset()
+    message = str(raised.value)
+    assert str(platform.settings.postgres_port) in message
+    assert "CREDITMESH_POSTGRES_PORT" in message
+    assert f"process {os.getpid()}" in message
+
+
+async def test_a_long_path_has_its_socket_elsewhere(tmp_path: Path) -> None:
+    platform = Platform(PlatformSettings.on_free_ports(tmp_path / ("long" * 25) / "var"))
+    await platform.up(["postgres"])
+    assert platform.supervisor.pid is not None
+    await platform.reset()
+
+
+class Broken(Component):
+    """A program that ends at once."""
+
+    name = "broken"
+
+    def program(self) -> Program:
+        return Program(self.name, (sys.executable, "-c", "print('no such setting'); exit(2)"), Path("/"))
+
+    async def ready(self) -> None:
+        raise ConnectionRefusedError
+
+
+async def test_a_program_that_cannot_start_shows_its_last_words(tmp_path: Path) -> None:
+    def compose(settings: PlatformSettings, home: Home) -> list[Component]:
+        return [Broken(settings, home)]
+
+    platform = Platform(PlatformSettings.on_free_ports(tmp_path / "var"), compose)
+    with pytest.raises(PlatformError, match="no such setting"):
+        await platform.up()
+    await platform.reset()
+    assert not platform.home.root.exists()
