@@ -1,0 +1,244 @@
+"""Who may decide what, and what follows: bands, stages, four eyes, the difference between two versions."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from services.lake.states import Action, State, after
+
+BOOKING_ROLES = ("committee", "senior_officer", "officer")
+"""Roles that book, the one with the most authority first."""
+
+
+NOT_GIVEN = "(not given)"
+
+
+class Outcome(StrEnum):
+    """What a stage says about a version."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+    RETURN = "return"
+
+
+class ReasonCode(StrEnum):
+    """Why a version is rejected or returned."""
+
+    INCOMPLETE_DOCUMENTS = "incomplete_documents"
+    DATA_INCONSISTENT = "data_inconsistent"
+    AMOUNT_OR_TERM = "amount_or_term"
+    AFFORDABILITY = "affordability"
+    CREDIT_HISTORY = "credit_history"
+    COLLATERAL = "collateral"
+    LOW_SCORE = "low_score"
+    POLICY = "policy"
+    SUSPECTED_FRAUD = "suspected_fraud"
+    OTHER = "other"
+
+
+class DecisionRefused(Exception):
+    """This decision may not be made; the subclass says why."""
+
+
+class MakerCannotDecide(DecisionRefused):
+    """The maker of a version never decides on it."""
+
+
+class StageNotYours(DecisionRefused):
+    """The stage that is due is not one of the caller's roles."""
+
+
+class DecidedAlready(DecisionRefused):
+    """Every stage needs a different person."""
+
+
+class StageNotDue(DecisionRefused):
+    """Another stage is due."""
+
+
+class NoBandApplies(DecisionRefused):
+    """No approval band covers this amount."""
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """Amounts from `amount_from` up to but not including `amount_below`, and the stages that must approve, in order."""
+
+    name: str
+    currency: str
+    amount_from: Decimal
+    amount_below: Decimal | None
+    stages: tuple[str, ...]
+
+    def covers(self, amount: Decimal, currency: str) -> bool:
+        """Whether an application for `amount` falls into this band."""
+        return (
+            currency == self.currency
+            and amount >= self.amount_from
+            and (self.amount_below is None or amount < self.amount_below)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One submitted version of an application; `profile` as it was entered."""
+
+    version: int
+    product_code: str
+    amount: Decimal
+    currency: str
+    term_months: int
+    purpose: str
+    channel: str
+    maker: UUID
+    profile: Mapping[str, Any]
+    score: int
+    score_reasons: tuple[Mapping[str, Any], ...]
+    submitted_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One stage's outcome for one version."""
+
+    id: UUID
+    application_id: UUID
+    version: int
+    stage: str
+    outcome: Outcome
+    maker: UUID
+    decided_by: UUID
+    reason_code: ReasonCode | None
+    comment: str | None
+    decided_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """The application came into a state."""
+
+    id: UUID
+    application_id: UUID
+    version: int | None
+    from_state: State | None
+    to_state: State
+    actor: UUID
+    role: str
+    reason_code: str | None
+    comment: str | None
+    occurred_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What a decision leads to: the stage that made it and the states passed through, the last one to stay in."""
+
+    stage: str
+    states: tuple[State, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """An application with its current version, the band it falls into and the decisions on that version."""
+
+    application_id: UUID
+    state: State
+    revision: int
+    submitted_at: datetime
+    decided_at: datetime | None
+    current: Version
+    band: Band | None
+    decisions: tuple[Decision, ...]
+
+    @property
+    def due_stage(self) -> str | None:
+        """The stage to decide next; None when the application waits for none."""
+        if self.band is None or self.state not in (State.SUBMITTED, State.IN_REVIEW):
+            return None
+        decided = {decision.stage for decision in self.decisions}
+        return next((stage for stage in self.band.stages if stage not in decided), None)
+
+    def forbid_maker(self, person: UUID) -> None:
+        """Raise MakerCannotDecide when `person` made the current version, whatever roles they hold."""
+        if person == self.current.maker:
+            raise MakerCannotDecide("Somebody else must decide on what you made.")
+
+    def decide(self, outcome: Outcome, *, by: UUID, roles: frozenset[str], stage: str | None) -> Ruling:
+        """Rule on a decision of `by`, who holds `roles`, for `stage` (by default the one that is due).
+
+        Raises:
+            TransitionNotAllowed: when the application is not up for decision.
+            DecisionRefused: the subclass and its text say why.
+        """
+        self.forbid_maker(by)
+        states = [State.IN_REVIEW]
+        if self.state is not State.IN_REVIEW:
+            after(self.state, Action.REVIEW)
+        due = self.due_stage
+        if due is None or self.band is None:
+            raise NoBandApplies(
+                f"No stage is set for {self.current.amount:.2f} {self.current.currency}; an approval band is missing."
+            )
+        if stage is not None and stage != due:
+            raise StageNotDue(f"The stage {due} is due.")
+        if due not in roles:
+            raise StageNotYours(f"The stage {due} is due, and you do not have that role.")
+        if any(decision.decided_by == by for decision in self.decisions):
+            raise DecidedAlready(
+                "You have decided on this version already; another person must decide this stage."
+            )
+        if outcome is not Outcome.APPROVE or due == self.band.stages[-1]:
+            states.append(after(State.IN_REVIEW, Action(outcome)))
+        return Ruling(due, tuple(state for state in states if state is not self.state))
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One attribute that two versions differ in, in words for people."""
+
+    attribute: str
+    before: str
+    after: str
+
+    @property
+    def text(self) -> str:
+        """Such as `amount: 5,000.00 DEM → 4,000.00 DEM`."""
+        return f"{self.attribute.replace('_', ' ')}: {self.before} → {self.after}"
+
+
+def differences(old: Version, new: Version) -> list[Difference]:
+    """Say what changed from `old` to `new`: content first, then the profile, then the score."""
+    before, after_ = dict(_attributes(old)), dict(_attributes(new))
+    return [
+        Difference(name, before.get(name, NOT_GIVEN), after_.get(name, NOT_GIVEN))
+        for name in dict.fromkeys((*before, *after_))
+        if before.get(name) != after_.get(name)
+    ]
+
+
+def bands_of(rows: Iterable[tuple[str, str, str, Decimal, Decimal | None]]) -> list[Band]:
+    """Put bands together from rows (band, stage, currency, from, below), in the order of their stages."""
+    stages: dict[tuple[str, str, Decimal, Decimal | None], list[str]] = {}
+    for name, stage, currency, amount_from, amount_below in rows:
+        stages.setdefault((name, currency, amount_from, amount_below), []).append(stage)
+    return [Band(*key, tuple(names)) for key, names in stages.items()]
+
+
+def band_for(bands: Sequence[Band], version: Version) -> Band | None:
+    """The band that a version falls into; None when there is none."""
+    return next((band for band in bands if band.covers(version.amount, version.currency)), None)
+
+
+def _attributes(version: Version) -> Iterator[tuple[str, str]]:
+    yield "product", version.product_code
+    yield "amount", f"{version.amount:,.2f} {version.currency}"
+    yield "term", f"{version.term_months} months"
+    yield "purpose", version.purpose
+    yield "channel", version.channel
+    for name, value in version.profile.items():
+        yield name, ("yes" if value else "no") if isinstance(value, bool) else str(value).replace("_", " ")
+    yield "score", str(version.score)

@@ -1,0 +1,56 @@
+"""Approval's process: `serve` answers its HTTP API."""
+
+import argparse
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from services.approval.repository import ApprovalRepository
+from services.approval.routes import router
+from services.approval.service import Approval
+from services.approval.settings import ApprovalSettings
+from services.chassis.app import create_app, serve
+from services.chassis.database import Lake
+from services.chassis.health import Check
+from services.chassis.identity import TokenVerifier
+from services.chassis.settings import load_settings
+from services.chassis.telemetry import Telemetry
+
+SERVICE = "approval"
+
+
+def build(settings: ApprovalSettings, telemetry: Telemetry, verifier: TokenVerifier | None = None) -> FastAPI:
+    """Compose approval's application; `verifier` by default trusts the keys at `auth_jwks_url`."""
+    lake = Lake.open(settings.lake_url.get_secret_value(), service=SERVICE, pool_size=settings.lake_pool_size)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
+        app.state.approval = Approval(lake, ApprovalRepository())
+        yield
+        await lake.dispose()
+
+    return create_app(
+        service=SERVICE,
+        title="Approval",
+        summary="Decisions on credit applications, four eyes at every stage, and the booking of loans.",
+        settings=settings,
+        telemetry=telemetry,
+        routers=[router],
+        checks=[Check("lake", lake.ping)],
+        lifespan=lifespan,
+        verifier=verifier,
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command, `serve` by default."""
+    parser = argparse.ArgumentParser(prog="services.approval.main", description=__doc__)
+    parser.add_argument("command", choices=("serve",), nargs="?", default="serve")
+    parser.parse_args(arguments)
+    settings = load_settings(ApprovalSettings)
+    serve(build(settings, Telemetry.start(SERVICE)), settings)
+
+
+if __name__ == "__main__":
+    main()

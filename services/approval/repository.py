@@ -1,0 +1,318 @@
+"""All SQL of approval: what waits for a decision, decisions, events, bookings."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import orjson
+import sqlalchemy as sa
+
+from services.approval.domain import Band, Decision, Event, Outcome, ReasonCode, Version, bands_of
+from services.approval.loans import Instalment
+from services.chassis.database import LakeReader, LakeTransaction
+from services.chassis.paging import Cursor
+from services.lake.states import State
+from services.lake.tables import (
+    application,
+    application_event,
+    application_party,
+    application_version,
+    approval_band,
+    decision,
+    instalment,
+    loan,
+    loan_transaction,
+    party,
+    product,
+)
+
+INSTALMENTS_OF_A_STATEMENT = 400
+"""Rows of five parameters each: SQL Server takes at most 2,100 parameters and 1,000 rows of VALUES."""
+
+INSERT_DECISION = sa.insert(decision)
+INSERT_EVENT = sa.insert(application_event)
+INSERT_LOAN = sa.insert(loan)
+INSERT_LOAN_TRANSACTION = sa.insert(loan_transaction)
+
+_OPEN = (State.SUBMITTED, State.IN_REVIEW)
+
+
+def select_application(application_id: UUID) -> sa.Select[Any]:
+    """Read an application's own row."""
+    return sa.select(application).where(application.c.id == application_id)
+
+
+def select_versions(application_ids: Sequence[UUID]) -> sa.Select[Any]:
+    """Read every version of some applications, oldest first."""
+    return (
+        sa.select(application_version)
+        .where(application_version.c.application_id.in_(application_ids))
+        .order_by(application_version.c.application_id, application_version.c.version)
+    )
+
+
+def select_decisions(application_ids: Sequence[UUID]) -> sa.Select[Any]:
+    """Read every decision on some applications, oldest first."""
+    return (
+        sa.select(decision)
+        .where(decision.c.application_id.in_(application_ids))
+        .order_by(decision.c.decided_at, decision.c.id)
+    )
+
+
+def select_events(application_id: UUID) -> sa.Select[Any]:
+    """Read an application's events, oldest first."""
+    return (
+        sa.select(application_event)
+        .where(application_event.c.application_id == application_id)
+        .order_by(application_event.c.occurred_at, application_event.c.id)
+    )
+
+
+def select_parties(application_ids: Sequence[UUID]) -> sa.Select[Any]:
+    """Read who takes part in some applications, by name."""
+    return (
+        sa.select(
+            application_party.c.application_id,
+            application_party.c.party_id,
+            application_party.c.role,
+            party.c.full_name,
+        )
+        .join_from(application_party, party, party.c.id == application_party.c.party_id)
+        .where(application_party.c.application_id.in_(application_ids))
+        .order_by(application_party.c.role, party.c.full_name)
+    )
+
+
+def select_bands() -> sa.Select[Any]:
+    """Read the approval bands, stages in order."""
+    band = approval_band.c
+    return sa.select(band.band, band.stage, band.currency, band.amount_from, band.amount_below).order_by(
+        band.currency, band.amount_from, band.band, band.stage_order
+    )
+
+
+def select_queue(roles: Sequence[str], person: UUID, after: Cursor | None, limit: int) -> sa.Select[Any]:
+    """Read which applications wait for a stage that is one of `roles`, oldest first.
+
+    Never one whose current version `person` made or has decided on.
+    """
+    version, band, earlier = application_version, approval_band, approval_band.alias("earlier")
+
+    def decided(*conditions: sa.ColumnElement[bool]) -> sa.Exists:
+        # In these states every decision on the current version is an approval.
+        return sa.exists().where(
+            decision.c.application_id == version.c.application_id,
+            decision.c.version == version.c.version,
+            *conditions,
+        )
+
+    earlier_is_open = sa.exists().where(
+        earlier.c.band == band.c.band,
+        earlier.c.stage_order < band.c.stage_order,
+        ~decided(decision.c.stage == earlier.c.stage),
+    )
+    query = (
+        sa.select(
+            application.c.id,
+            application.c.state,
+            application.c.revision,
+            application.c.submitted_at,
+            version.c.version,
+            band.c.band,
+            band.c.stage,
+        )
+        .join_from(
+            application,
+            version,
+            sa.and_(
+                version.c.application_id == application.c.id,
+                version.c.version == application.c.current_version,
+            ),
+        )
+        .join(
+            band,
+            sa.and_(
+                band.c.currency == version.c.currency,
+                version.c.amount >= band.c.amount_from,
+                sa.or_(band.c.amount_below.is_(None), version.c.amount < band.c.amount_below),
+            ),
+        )
+        .where(
+            application.c.state.in_(_OPEN),
+            band.c.stage.in_(roles),
+            version.c.maker != person,
+            ~decided(decision.c.stage == band.c.stage),
+            ~decided(decision.c.decided_by == person),
+            ~earlier_is_open,
+        )
+        .order_by(application.c.submitted_at, application.c.id)
+        .limit(limit)
+    )
+    if after is not None:
+        at, identifier = application.c.submitted_at, application.c.id
+        query = query.where(sa.or_(at > after.at, sa.and_(at == after.at, identifier > after.id)))
+    return query
+
+
+def update_application(application_id: UUID, expected_revision: int, **values: Any) -> sa.Update:
+    """Change an application if it still is at `expected_revision`."""
+    return (
+        sa.update(application)
+        .where(application.c.id == application_id, application.c.revision == expected_revision)
+        .values(**values, revision=expected_revision + 1)
+    )
+
+
+def select_interest_rate(product_code: str) -> sa.Select[Any]:
+    """Read a product's yearly interest rate."""
+    return sa.select(product.c.interest_rate).where(product.c.code == product_code)
+
+
+def select_borrower(application_id: UUID) -> sa.Select[Any]:
+    """Read who the borrower is."""
+    return sa.select(application_party.c.party_id).where(
+        application_party.c.application_id == application_id, application_party.c.role == "borrower"
+    )
+
+
+def insert_instalments(loan_id: UUID, instalments: Sequence[Instalment]) -> Iterator[sa.Insert]:
+    """Add a loan's instalments in as few statements as both engines take."""
+    rows = [{"loan_id": loan_id, **asdict(one)} for one in instalments]
+    for start in range(0, len(rows), INSTALMENTS_OF_A_STATEMENT):
+        yield sa.insert(instalment).values(rows[start : start + INSTALMENTS_OF_A_STATEMENT])
+
+
+class ApprovalRepository:
+    """Reads what approval decides on and writes its part of the lake, always in the caller's transaction."""
+
+    async def application(self, reader: LakeReader, application_id: UUID) -> Mapping[str, Any] | None:
+        """The application's own row, or None."""
+        row = (await reader.execute(select_application(application_id))).mappings().first()
+        return None if row is None else {str(name): value for name, value in row.items()}
+
+    async def versions(self, reader: LakeReader, ids: Sequence[UUID]) -> dict[UUID, list[Version]]:
+        """Every version of the applications `ids`, oldest first."""
+        found: dict[UUID, list[Version]] = {one: [] for one in ids}
+        for row in (await reader.execute(select_versions(ids))).mappings():
+            values = {name: row[name] for name in Version.__dataclass_fields__}
+            values["profile"] = orjson.loads(row["profile"])
+            values["score_reasons"] = tuple(orjson.loads(row["score_reasons"]))
+            found[row["application_id"]].append(Version(**values))
+        return found
+
+    async def decisions(self, reader: LakeReader, ids: Sequence[UUID]) -> dict[UUID, list[Decision]]:
+        """Every decision on the applications `ids`, oldest first."""
+        found: dict[UUID, list[Decision]] = {one: [] for one in ids}
+        for row in (await reader.execute(select_decisions(ids))).mappings():
+            values = dict(row)
+            values["outcome"] = Outcome(row["outcome"])
+            values["reason_code"] = ReasonCode(row["reason_code"]) if row["reason_code"] else None
+            found[row["application_id"]].append(Decision(**values))
+        return found
+
+    async def parties(self, reader: LakeReader, ids: Sequence[UUID]) -> dict[UUID, list[Mapping[str, Any]]]:
+        """Who takes part in the applications `ids`: rows of party_id, role and full_name."""
+        found: dict[UUID, list[Mapping[str, Any]]] = {one: [] for one in ids}
+        for row in (await reader.execute(select_parties(ids))).mappings():
+            found[row["application_id"]].append(
+                {"party_id": row["party_id"], "role": row["role"], "full_name": row["full_name"]}
+            )
+        return found
+
+    async def events(self, reader: LakeReader, application_id: UUID) -> list[Event]:
+        """The application's events, oldest first."""
+        rows = (await reader.execute(select_events(application_id))).mappings()
+        return [
+            Event(
+                **{
+                    **row,
+                    "from_state": State(row["from_state"]) if row["from_state"] else None,
+                    "to_state": State(row["to_state"]),
+                }
+            )
+            for row in rows
+        ]
+
+    async def bands(self, reader: LakeReader) -> list[Band]:
+        """The approval bands, by currency and amount."""
+        rows = (await reader.execute(select_bands())).mappings()
+        return bands_of(
+            (row["band"], row["stage"], row["currency"], row["amount_from"], row["amount_below"])
+            for row in rows
+        )
+
+    async def queue(
+        self, reader: LakeReader, roles: Sequence[str], person: UUID, after: Cursor | None, limit: int
+    ) -> list[Mapping[str, Any]]:
+        """Rows of id, state, revision, submitted_at, version, band and stage that wait for `person` in `roles`."""
+        rows = (await reader.execute(select_queue(roles, person, after, limit))).mappings()
+        return [{str(name): value for name, value in row.items()} for row in rows]
+
+    async def move(
+        self,
+        tx: LakeTransaction,
+        application_id: UUID,
+        expected: int,
+        state: State,
+        decided_at: datetime | None,
+    ) -> bool:
+        """Put the application into `state`; False when it is not at the `expected` revision any more."""
+        done = await tx.execute(
+            update_application(application_id, expected, state=state, decided_at=decided_at)
+        )
+        return done.rowcount == 1
+
+    async def add_decision(self, tx: LakeTransaction, made: Decision) -> None:
+        """Insert a decision; raises IntegrityError when the database refuses it."""
+        await tx.execute(INSERT_DECISION, asdict(made))
+
+    async def add_events(self, tx: LakeTransaction, events: Sequence[Event]) -> None:
+        """Insert events in their order."""
+        for event in events:
+            await tx.execute(INSERT_EVENT, asdict(event))
+
+    async def interest_rate(self, reader: LakeReader, product_code: str) -> Decimal:
+        """The product's yearly rate, as a fraction."""
+        rate: Decimal = await reader.scalar(select_interest_rate(product_code))
+        return rate
+
+    async def borrower(self, reader: LakeReader, application_id: UUID) -> UUID:
+        """The party that borrows."""
+        borrower: UUID = await reader.scalar(select_borrower(application_id))
+        return borrower
+
+    async def add_loan(
+        self,
+        tx: LakeTransaction,
+        values: Mapping[str, Any],
+        instalments: Sequence[Instalment],
+        disbursement: Mapping[str, Any],
+    ) -> None:
+        """Insert a loan, its schedule and its disbursement, each by the names of the table's columns."""
+        await tx.execute(INSERT_LOAN, values)
+        for statement in insert_instalments(values["id"], instalments):
+            await tx.execute(statement)
+        await tx.execute(INSERT_LOAN_TRANSACTION, disbursement)
+
+
+def statements() -> Iterator[sa.Executable]:
+    """Yield an example of every statement that approval can run."""
+    some = UUID(int=1)
+    at = datetime.fromisoformat("2000-01-01T00:00:00Z")
+    yield from (INSERT_DECISION, INSERT_EVENT, INSERT_LOAN, INSERT_LOAN_TRANSACTION)
+    yield select_application(some)
+    yield select_versions([some])
+    yield select_decisions([some])
+    yield select_events(some)
+    yield select_parties([some])
+    yield select_bands()
+    yield select_queue(["officer"], some, None, 1)
+    yield select_queue(["officer"], some, Cursor(at, some), 1)
+    yield update_application(some, 1, state=State.APPROVED, decided_at=at)
+    yield select_interest_rate("CODE")
+    yield select_borrower(some)
+    yield from insert_instalments(some, [Instalment(1, at.date(), Decimal(1), Decimal(0))])

@@ -1,0 +1,110 @@
+"""HTTP in and out of approval."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from services.approval.schemas import (
+    ApplicationRecord,
+    BandView,
+    LoanView,
+    NewDecision,
+    QueuePage,
+    StageName,
+)
+from services.approval.service import Approval
+from services.chassis.identity import Caller, require
+from services.chassis.paging import After, Limit
+from services.chassis.preconditions import ExpectedRevision, etag
+from services.chassis.problems import (
+    BadRequest,
+    Conflict,
+    Forbidden,
+    NotFound,
+    PreconditionFailed,
+    PreconditionRequired,
+    Unauthenticated,
+    Unprocessable,
+    documented,
+)
+
+_ALWAYS = (Unauthenticated, Forbidden, Unprocessable)
+_CHANGING = (*_ALWAYS, BadRequest, NotFound, Conflict, PreconditionFailed, PreconditionRequired)
+
+router = APIRouter()
+
+
+def _approval(request: Request) -> Approval:
+    approval: Approval = request.app.state.approval
+    return approval
+
+
+ApprovalDep = Annotated[Approval, Depends(_approval)]
+CanRead = Annotated[Caller, Depends(require("applications:read"))]
+CanDecide = Annotated[Caller, Depends(require("applications:decide"))]
+CanBook = Annotated[Caller, Depends(require("applications:book"))]
+
+
+@router.get("/bands", tags=["bands"], responses=documented(Unauthenticated, Forbidden))
+async def read_bands(_: CanRead, approval: ApprovalDep) -> list[BandView]:
+    """List the amount bands and the stages that each requires."""
+    return [BandView.of(band) for band in await approval.bands()]
+
+
+@router.get("/queue", tags=["applications"], responses=documented(*_ALWAYS, BadRequest))
+async def read_queue(
+    caller: CanDecide,
+    approval: ApprovalDep,
+    after: After,
+    stage: StageName | None = None,
+    limit: Limit = 50,
+) -> QueuePage:
+    """List what waits for one of your stages, oldest first; never what you made or have decided on."""
+    return QueuePage.of(*await approval.queue(caller, stage, after, limit))
+
+
+@router.get("/applications/{application_id}", tags=["applications"], responses=documented(*_ALWAYS, NotFound))
+async def read(
+    application_id: UUID, _: CanRead, approval: ApprovalDep, response: Response
+) -> ApplicationRecord:
+    """Read everything that a decision is made by; the ETag is what a decision must send as If-Match."""
+    return await _record(approval, application_id, response)
+
+
+@router.post(
+    "/applications/{application_id}/decisions", tags=["applications"], responses=documented(*_CHANGING)
+)
+async def decide(  # noqa: PLR0917 - FastAPI passes by name
+    application_id: UUID,
+    body: NewDecision,
+    expected: ExpectedRevision,
+    caller: CanDecide,
+    approval: ApprovalDep,
+    response: Response,
+) -> ApplicationRecord:
+    """Decide on the current version for the stage that is due; answers with the record after it."""
+    await approval.decide(application_id, body.to_domain(), expected=expected, by=caller)
+    return await _record(approval, application_id, response)
+
+
+@router.post(
+    "/applications/{application_id}/booking", tags=["applications"], responses=documented(*_CHANGING)
+)
+async def book(
+    application_id: UUID,
+    expected: ExpectedRevision,
+    caller: CanBook,
+    approval: ApprovalDep,
+    response: Response,
+) -> LoanView:
+    """Book the approved application as a loan, disbursed today, with its repayment schedule."""
+    booking = await approval.book(application_id, expected=expected, by=caller)
+    response.headers["ETag"] = etag(booking.revision)
+    return LoanView.of(booking)
+
+
+async def _record(approval: Approval, application_id: UUID, response: Response) -> ApplicationRecord:
+    record = await approval.record(application_id)
+    response.headers["ETag"] = etag(record.row["revision"])
+    return ApplicationRecord.of(record)

@@ -1,0 +1,284 @@
+"""Bodies of approval's HTTP API."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated, Any, Self
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from services.approval.domain import (
+    Band,
+    Case,
+    Decision,
+    Difference,
+    Outcome,
+    ReasonCode,
+    Version,
+    differences,
+)
+from services.approval.service import Booking, QueueEntry, Record, Verdict
+from services.chassis.paging import Cursor
+from services.lake.states import State
+
+StageName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+
+
+class NewDecision(BaseModel):
+    """A stage's decision on the current version; `stage` only to make sure that it is the one that is meant."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    outcome: Outcome
+    stage: StageName | None = None
+    reason_code: Annotated[ReasonCode | None, Field(description="Mandatory on reject and return.")] = None
+    # PostgreSQL cannot hold U+0000.
+    comment: Annotated[str, StringConstraints(max_length=1000, pattern=r"^[^\x00]*$")] | None = None
+
+    @model_validator(mode="after")
+    def _says_why(self) -> Self:
+        if self.outcome is not Outcome.APPROVE and self.reason_code is None:
+            raise ValueError("reason_code is mandatory on reject and return")
+        return self
+
+    def to_domain(self) -> Verdict:
+        """The decision as the use case knows it."""
+        return Verdict(self.outcome, self.stage, self.reason_code, self.comment or None)
+
+
+class View(BaseModel):
+    """A view made from what has the attributes of the same names."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class BandView(View):
+    """Amounts from `amount_from` up to but not including `amount_below`, and the stages that must approve."""
+
+    name: str
+    currency: str
+    amount_from: Decimal
+    amount_below: Decimal | None
+    stages: list[str]
+
+    @classmethod
+    def of(cls, band: Band) -> Self:
+        """Show `band`."""
+        return cls.model_validate(band)
+
+
+class DifferenceView(View):
+    """What changed against the previous version; `text` is for people."""
+
+    attribute: str
+    before: str
+    after: str
+    text: str
+
+
+class DecisionView(View):
+    """One stage's decision on one version."""
+
+    id: UUID
+    version: int
+    stage: str
+    outcome: Outcome
+    decided_by: UUID
+    reason_code: ReasonCode | None
+    comment: str | None
+    decided_at: datetime
+
+
+class ParticipantView(BaseModel):
+    """Who takes part, and as what."""
+
+    party_id: UUID
+    role: str
+    full_name: str
+
+
+class EventView(View):
+    """The application came into a state."""
+
+    version: int | None
+    from_state: State | None
+    to_state: State
+    actor: UUID
+    role: str
+    reason_code: str | None
+    comment: str | None
+    occurred_at: datetime
+
+
+class StageView(BaseModel):
+    """A stage of the current version: `approved`, `rejected`, `returned`, `due` or `waiting`."""
+
+    stage: str
+    status: str
+    decided_by: UUID | None
+
+
+class VersionView(View):
+    """One submitted version, and what changed in it against the one before."""
+
+    version: int
+    product_code: str
+    amount: Decimal
+    currency: str
+    term_months: int
+    purpose: str
+    channel: str
+    maker: UUID
+    profile: dict[str, Any]
+    score: int
+    score_reasons: list[dict[str, Any]]
+    submitted_at: datetime
+    changes: list[DifferenceView] = []
+
+
+class QueueItem(BaseModel):
+    """An application that waits for `stage`; `changes` compare its version with the one before."""
+
+    id: UUID
+    state: State
+    revision: int
+    version: int
+    product_code: str
+    amount: Decimal
+    currency: str
+    term_months: int
+    purpose: str
+    score: int
+    borrower: str | None
+    submitted_at: datetime
+    band: str
+    stage: str
+    decisions: list[DecisionView]
+    changes: list[DifferenceView]
+
+    @classmethod
+    def of(cls, entry: QueueEntry) -> Self:
+        """Show `entry`."""
+        row, current = entry.row, entry.current
+        return cls(
+            **row,
+            product_code=current.product_code,
+            amount=current.amount,
+            currency=current.currency,
+            term_months=current.term_months,
+            purpose=current.purpose,
+            score=current.score,
+            borrower=_borrower(entry.parties),
+            decisions=[DecisionView.model_validate(one) for one in entry.decisions],
+            changes=_changes(entry.changes),
+        )
+
+
+class QueuePage(BaseModel):
+    """A page of the queue; `next` is the next page's `after`, null on the last page."""
+
+    items: list[QueueItem]
+    next: str | None
+
+    @classmethod
+    def of(cls, entries: Sequence[QueueEntry], more: Cursor | None) -> Self:
+        """Show a page of `entries`."""
+        return cls(items=[QueueItem.of(one) for one in entries], next=more.encode() if more else None)
+
+
+class ApplicationRecord(BaseModel):
+    """Everything that an officer decides by; `due_stage` is null when the application waits for no stage."""
+
+    id: UUID
+    state: State
+    revision: int
+    current_version: int | None
+    created_by: UUID
+    created_at: datetime
+    submitted_at: datetime | None
+    decided_at: datetime | None
+    band: str | None
+    due_stage: str | None
+    stages: list[StageView]
+    parties: list[ParticipantView]
+    versions: list[VersionView]
+    decisions: list[DecisionView]
+    events: list[EventView]
+
+    @classmethod
+    def of(cls, record: Record) -> Self:
+        """Show `record`."""
+        row, case = record.row, record.case
+        return cls(
+            **{name: row[name] for name in cls.model_fields if name in row},
+            band=case.band.name if case and case.band else None,
+            due_stage=case.due_stage if case else None,
+            stages=_stages(case) if case else [],
+            parties=[ParticipantView(**one) for one in record.parties],
+            versions=_versions(record.versions),
+            decisions=[DecisionView.model_validate(one) for one in record.decisions],
+            events=[EventView.model_validate(one) for one in record.events],
+        )
+
+
+class InstalmentView(View):
+    """What is due on one day."""
+
+    number: int
+    due_on: date
+    principal: Decimal
+    interest: Decimal
+
+
+class LoanView(View):
+    """A booked loan with its schedule; `revision` is the application's, `interest_rate` a yearly fraction."""
+
+    loan_id: UUID
+    application_id: UUID
+    revision: int
+    principal: Decimal
+    currency: str
+    interest_rate: Decimal
+    booked_at: datetime
+    instalments: list[InstalmentView]
+
+    @classmethod
+    def of(cls, booking: Booking) -> Self:
+        """Show `booking`."""
+        return cls.model_validate(booking)
+
+
+_STATUS = {Outcome.APPROVE: "approved", Outcome.REJECT: "rejected", Outcome.RETURN: "returned"}
+
+
+def _stages(case: Case) -> list[StageView]:
+    made: Mapping[str, Decision] = {one.stage: one for one in case.decisions}
+    return [
+        StageView(
+            stage=stage,
+            status=_STATUS[made[stage].outcome]
+            if stage in made
+            else "due"
+            if stage == case.due_stage
+            else "waiting",
+            decided_by=made[stage].decided_by if stage in made else None,
+        )
+        for stage in (case.band.stages if case.band else ())
+    ]
+
+
+def _versions(versions: Sequence[Version]) -> list[VersionView]:
+    views = []
+    for index, version in enumerate(versions):
+        changes = differences(versions[index - 1], version) if index else []
+        views.append(VersionView.model_validate(version).model_copy(update={"changes": _changes(changes)}))
+    return views
+
+
+def _changes(found: Sequence[Difference]) -> list[DifferenceView]:
+    return [DifferenceView.model_validate(one) for one in found]
+
+
+def _borrower(parties: Sequence[Mapping[str, Any]]) -> str | None:
+    return next((one["full_name"] for one in parties if one["role"] == "borrower"), None)

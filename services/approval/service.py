@@ -1,0 +1,323 @@
+"""What officers do: look at their queue, decide on a version, book a loan. Each use case is one transaction."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.exc import IntegrityError
+from uuid_utils.compat import uuid7
+
+from services.approval.domain import (
+    BOOKING_ROLES,
+    Band,
+    Case,
+    Decision,
+    DecisionRefused,
+    Difference,
+    Event,
+    Outcome,
+    ReasonCode,
+    Version,
+    band_for,
+    differences,
+)
+from services.approval.errors import StageDecidedMeanwhile, StageNotYours, refusal
+from services.approval.loans import Instalment, schedule
+from services.approval.repository import ApprovalRepository
+from services.chassis.database import Lake, LakeReader, LakeTransaction
+from services.chassis.identity import Caller
+from services.chassis.paging import Cursor
+from services.lake.errors import ActionNotAllowed, NoSuchApplication, StaleRevision
+from services.lake.metrics import APPLICATIONS
+from services.lake.states import Action, State, TransitionNotAllowed, after
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What somebody wants to decide; `stage` only to make sure that it is the one they mean."""
+
+    outcome: Outcome
+    stage: str | None
+    reason_code: ReasonCode | None
+    comment: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class QueueEntry:
+    """An application that waits for `stage`, what is already decided on its version, and what changed in it."""
+
+    row: Mapping[str, Any]
+    current: Version
+    parties: Sequence[Mapping[str, Any]]
+    decisions: Sequence[Decision]
+    changes: Sequence[Difference]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Everything that an officer decides by."""
+
+    row: Mapping[str, Any]
+    versions: Sequence[Version]
+    parties: Sequence[Mapping[str, Any]]
+    decisions: Sequence[Decision]
+    events: Sequence[Event]
+    case: Case | None
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """A booked loan with its schedule; `revision` is the application's."""
+
+    loan_id: UUID
+    application_id: UUID
+    revision: int
+    principal: Decimal
+    currency: str
+    interest_rate: Decimal
+    booked_at: datetime
+    instalments: Sequence[Instalment]
+
+
+class Approval:
+    """The use cases of approval over one lake."""
+
+    def __init__(self, lake: Lake, repository: ApprovalRepository) -> None:
+        self._lake = lake
+        self._repository = repository
+
+    async def bands(self) -> list[Band]:
+        """The approval bands, by currency and amount."""
+        async with self._lake.reading() as reader:
+            return await self._repository.bands(reader)
+
+    async def queue(
+        self, by: Caller, stage: str | None, after_: Cursor | None, limit: int
+    ) -> tuple[list[QueueEntry], Cursor | None]:
+        """A page of what waits for the caller, oldest first, and where the next page starts.
+
+        Raises StageNotYours when `stage` is not one of the caller's roles.
+        """
+        if stage is not None and stage not in by.roles:
+            raise StageNotYours(f"You do not have the role {stage}.")
+        roles = [stage] if stage is not None else sorted(by.roles)
+        async with self._lake.reading() as reader:
+            rows = await self._repository.queue(reader, roles, by.id, after_, limit + 1)
+            page = rows[:limit]
+            ids = [row["id"] for row in page]
+            versions = await self._repository.versions(reader, ids) if ids else {}
+            parties = await self._repository.parties(reader, ids) if ids else {}
+            decisions = await self._repository.decisions(reader, ids) if ids else {}
+        entries = []
+        for row in page:
+            # A version that was submitted after the first query is left to the next look at the queue.
+            shown = [one for one in versions[row["id"]] if one.version <= row["version"]]
+            entries.append(
+                QueueEntry(
+                    row=row,
+                    current=shown[-1],
+                    parties=parties[row["id"]],
+                    decisions=[one for one in decisions[row["id"]] if one.version == row["version"]],
+                    changes=differences(*shown[-2:]) if len(shown) > 1 else [],
+                )
+            )
+        more = Cursor(page[-1]["submitted_at"], page[-1]["id"]) if len(rows) > limit else None
+        return entries, more
+
+    async def record(self, application_id: UUID) -> Record:
+        """Everything about one application; raises NoSuchApplication."""
+        async with self._lake.reading() as reader:
+            row = await self._row(reader, application_id)
+            versions = (await self._repository.versions(reader, [application_id]))[application_id]
+            decisions = (await self._repository.decisions(reader, [application_id]))[application_id]
+            case = None
+            if versions:
+                case = _case(row, versions, decisions, await self._repository.bands(reader))
+            return Record(
+                row=row,
+                versions=versions,
+                parties=(await self._repository.parties(reader, [application_id]))[application_id],
+                decisions=decisions,
+                events=await self._repository.events(reader, application_id),
+                case=case,
+            )
+
+    async def decide(self, application_id: UUID, verdict: Verdict, *, expected: int, by: Caller) -> None:
+        """Decide on the current version.
+
+        Raises NoSuchApplication, MakerCannotDecide, StaleRevision, ActionNotAllowed, StageNotYours, StageNotDue,
+        DecidedAlready, NoBandApplies.
+        """
+        async with self._lake.transaction(actor=str(by.id)) as tx:
+            case = await self._case_for(tx, application_id, Action.REVIEW, expected=expected, by=by)
+            try:
+                ruling = case.decide(verdict.outcome, by=by.id, roles=by.roles, stage=verdict.stage)
+            except DecisionRefused as reason:
+                raise refusal(reason) from None
+            except TransitionNotAllowed as reason:
+                raise ActionNotAllowed(reason) from None
+            at = datetime.now(UTC)
+            state = ruling.states[-1] if ruling.states else case.state
+            final = state in (State.APPROVED, State.REJECTED)
+            # First of all writes: it takes the row's lock, so that of two decisions the second waits here,
+            # finds the revision gone and has written nothing.
+            await self._move(tx, case, expected, state, at if final else None)
+            made = Decision(
+                id=uuid7(),
+                application_id=application_id,
+                version=case.current.version,
+                stage=ruling.stage,
+                outcome=verdict.outcome,
+                maker=case.current.maker,
+                decided_by=by.id,
+                reason_code=verdict.reason_code,
+                comment=verdict.comment,
+                decided_at=at,
+            )
+            try:
+                await self._repository.add_decision(tx, made)
+            except IntegrityError:
+                # Somebody decided without moving the revision: only possible past this service.
+                raise StageDecidedMeanwhile("Read the application again.") from None
+            await self._repository.add_events(tx, _events(case, ruling.states, made))
+        for passed in ruling.states:
+            APPLICATIONS.labels(passed).inc()
+
+    async def book(self, application_id: UUID, *, expected: int, by: Caller) -> Booking:
+        """Book the approved version as a loan, disbursed today, with its schedule.
+
+        Raises NoSuchApplication, MakerCannotDecide, StaleRevision, ActionNotAllowed, StageNotYours.
+        """
+        role = next((role for role in BOOKING_ROLES if role in by.roles), None)
+        if role is None:
+            raise StageNotYours(f"Only {', '.join(BOOKING_ROLES)} book loans.")
+        async with self._lake.transaction(actor=str(by.id)) as tx:
+            case = await self._case_for(tx, application_id, Action.BOOK, expected=expected, by=by)
+            try:
+                state = after(case.state, Action.BOOK)
+            except TransitionNotAllowed as reason:
+                raise ActionNotAllowed(reason) from None
+            at = datetime.now(UTC)
+            await self._move(tx, case, expected, state, case.decided_at)
+            booking = await self._add_loan(tx, case, expected + 1, by.id, at)
+            event = Event(
+                uuid7(), application_id, case.current.version, case.state, state, by.id, role, None, None, at
+            )
+            await self._repository.add_events(tx, [event])
+        APPLICATIONS.labels(state).inc()
+        return booking
+
+    async def _add_loan(
+        self, tx: LakeTransaction, case: Case, revision: int, by: UUID, at: datetime
+    ) -> Booking:
+        current = case.current
+        rate = await self._repository.interest_rate(tx, current.product_code)
+        booking = Booking(
+            loan_id=uuid7(),
+            application_id=case.application_id,
+            revision=revision,
+            principal=current.amount,
+            currency=current.currency,
+            interest_rate=rate,
+            booked_at=at,
+            instalments=schedule(current.amount, rate, current.term_months, at.date()),
+        )
+        await self._repository.add_loan(
+            tx,
+            {
+                "id": booking.loan_id,
+                "application_id": case.application_id,
+                "version": current.version,
+                "product_code": current.product_code,
+                "borrower_id": await self._repository.borrower(tx, case.application_id),
+                "principal": booking.principal,
+                "currency": booking.currency,
+                "interest_rate": rate,
+                "term_months": current.term_months,
+                "booked_by": by,
+                "booked_at": at,
+                "restructured": False,
+                "defaulted": False,
+            },
+            booking.instalments,
+            {
+                "id": uuid7(),
+                "loan_id": booking.loan_id,
+                "kind": "disbursement",
+                "amount": booking.principal,
+                "currency": booking.currency,
+                "effective_on": at.date(),
+                "reverses": None,
+                "recorded_by": by,
+                "recorded_at": at,
+            },
+        )
+        return booking
+
+    async def _case_for(
+        self, tx: LakeTransaction, application_id: UUID, action: Action, *, expected: int, by: Caller
+    ) -> Case:
+        row = await self._row(tx, application_id)
+        versions = (await self._repository.versions(tx, [application_id]))[application_id]
+        if not versions:
+            raise ActionNotAllowed(TransitionNotAllowed(State(row["state"]), action))
+        decisions = (await self._repository.decisions(tx, [application_id]))[application_id]
+        case = _case(row, versions, decisions, await self._repository.bands(tx))
+        try:
+            case.forbid_maker(by.id)
+        except DecisionRefused as reason:
+            raise refusal(reason) from None
+        if case.revision != expected:
+            raise StaleRevision(expected)
+        return case
+
+    async def _move(
+        self, tx: LakeTransaction, case: Case, expected: int, state: State, decided_at: datetime | None
+    ) -> None:
+        if not await self._repository.move(tx, case.application_id, expected, state, decided_at):
+            raise StaleRevision(expected)
+
+    async def _row(self, reader: LakeReader, application_id: UUID) -> Mapping[str, Any]:
+        row = await self._repository.application(reader, application_id)
+        if row is None:
+            raise NoSuchApplication(application_id)
+        return row
+
+
+def _case(
+    row: Mapping[str, Any], versions: Sequence[Version], decisions: Sequence[Decision], bands: Sequence[Band]
+) -> Case:
+    current = next(one for one in versions if one.version == row["current_version"])
+    return Case(
+        application_id=row["id"],
+        state=State(row["state"]),
+        revision=row["revision"],
+        submitted_at=row["submitted_at"],
+        decided_at=row["decided_at"],
+        current=current,
+        band=band_for(bands, current),
+        decisions=tuple(one for one in decisions if one.version == current.version),
+    )
+
+
+def _events(case: Case, states: Sequence[State], made: Decision) -> list[Event]:
+    return [
+        Event(
+            id=uuid7(),
+            application_id=case.application_id,
+            version=made.version,
+            from_state=before,
+            to_state=state,
+            actor=made.decided_by,
+            role=made.stage,
+            # The reason belongs to what was decided, not to the review's beginning.
+            reason_code=None if state is State.IN_REVIEW else made.reason_code,
+            comment=None if state is State.IN_REVIEW else made.comment,
+            # A microsecond apart, so that their order can be read from their times.
+            occurred_at=made.decided_at + timedelta(microseconds=index),
+        )
+        for index, (before, state) in enumerate(zip((case.state, *states), states, strict=False))
+    ]
