@@ -103,7 +103,7 @@ async def _keep_keys(keeper: KeyKeeper) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command; `serve` without any."""
     options = _parser().parse_args(arguments)
-    if options.command == "serve":
+    if options.command in (None, "serve"):
         settings = load_settings(AuthSettings)
         serve(build_app(settings, Telemetry.start("auth")), settings)
         return
@@ -128,7 +128,6 @@ def _users(options: argparse.Namespace) -> list[NewUser]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="services.auth.main", description=__doc__)
-    parser.set_defaults(command="serve")
     commands = parser.add_subparsers(dest="command")
     commands.add_parser("serve", help="serve the API (the default)")
     commands.add_parser(

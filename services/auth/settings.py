@@ -4,7 +4,7 @@ from cryptography.fernet import Fernet
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from services.chassis.settings import ServiceSettings
+from services.chassis.settings import DatabaseUrl, ServiceSettings
 
 _URL = "SQLAlchemy URL of the application database: postgresql+asyncpg://login:password@host:port/database"
 
@@ -13,7 +13,7 @@ class AuthSettings(ServiceSettings):
     """What the auth server reads from its environment."""
 
     http_port: int = Field(17101, ge=0, le=65535, description="TCP port that the process listens on")
-    application_url: SecretStr = Field(description=_URL)
+    application_url: DatabaseUrl = Field(description=_URL)
     auth_key_encryption_key: SecretStr = Field(
         description="32 random bytes in URL-safe base64; encrypts the private signing keys at rest"
     )
@@ -34,4 +34,4 @@ class CommandSettings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
-    application_url: SecretStr = Field(description=_URL)
+    application_url: DatabaseUrl = Field(description=_URL)

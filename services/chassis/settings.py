@@ -1,13 +1,30 @@
 """Settings of a process, read from its environment and checked before anything starts."""
 
 import sys
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 INVALID_SETTINGS_STATUS = 2
+ASYNC_DRIVERS = ("postgresql+asyncpg", "mssql+aioodbc")
+
+
+def _database_url(value: SecretStr) -> SecretStr:
+    try:
+        driver = make_url(value.get_secret_value()).drivername
+    except ArgumentError:
+        driver = ""
+    if driver not in ASYNC_DRIVERS:
+        raise ValueError(f"it must be an SQLAlchemy URL that begins with {' or '.join(ASYNC_DRIVERS)}")
+    return value
+
+
+# The URL of a database, whose password is never shown.
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
 
 
 class ServiceSettings(BaseSettings):

@@ -1,7 +1,8 @@
 import pytest
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings
 
-from services.chassis.settings import ServiceSettings, load_settings
+from services.chassis.settings import DatabaseUrl, ServiceSettings, load_settings
 
 
 class ExampleSettings(ServiceSettings):
@@ -48,3 +49,22 @@ def test_a_missing_setting_is_said_to_be_missing(
         load_settings(ExampleSettings)
 
     assert "KEY_SECRET is not set; expected: the key" in capsys.readouterr().err
+
+
+class DatabaseSettings(BaseSettings):
+    lake_url: DatabaseUrl
+
+
+@pytest.mark.parametrize(
+    "url", ["", "lake", "postgresql://lake:hunter2@127.0.0.1/lake", "sqlite:///x", "postgresql+asyncpg"]
+)
+def test_a_database_url_names_an_async_driver(url: str) -> None:
+    with pytest.raises(ValidationError, match=r"postgresql\+asyncpg or mssql\+aioodbc"):
+        DatabaseSettings(lake_url=SecretStr(url))
+
+
+def test_a_database_url_keeps_its_password_to_itself() -> None:
+    settings = DatabaseSettings(lake_url=SecretStr("postgresql+asyncpg://lake:hunter2@127.0.0.1:5432/lake"))
+
+    assert "hunter2" not in repr(settings)
+    assert "hunter2" in settings.lake_url.get_secret_value()
