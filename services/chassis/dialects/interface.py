@@ -166,6 +166,13 @@ class Dialect(Protocol):
     def select_last_position(self) -> sa.TextClause:
         """Select (major, minor) of the last change not above (`:horizon_major`, …); no row in an empty journal."""
 
+    def select_history(self) -> sa.TextClause:
+        """Select every change of `:table_name` whose key is like `:key_pattern` (`~` escapes), in order.
+
+        Columns as of `select_changes`. The history of a record, not a stream: what commits later with a lower
+        position is seen by the next look.
+        """
+
     async def oldest_writer_seconds(self, connection: AsyncConnection) -> float:
         """Say for how long the oldest open transaction has been holding the horizon back; 0 when none does."""
 

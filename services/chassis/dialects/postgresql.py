@@ -253,6 +253,14 @@ class PostgreSQL:
             "WHERE position <= :horizon_major ORDER BY position DESC LIMIT 1"
         )
 
+    def select_history(self) -> sa.TextClause:
+        """Select by the index on table and key."""
+        return sa.text(
+            "SELECT position AS major, 0::bigint AS minor, table_name, operation, key, image, "
+            "fingerprint, actor, traceparent, captured_at FROM journal.change "
+            "WHERE table_name = :table_name AND key LIKE :key_pattern ESCAPE '~' ORDER BY position"
+        )
+
     async def oldest_writer_seconds(self, connection: AsyncConnection) -> float:
         """Take the age of the oldest transaction that holds a horizon lock, prepared ones included."""
         seconds = await connection.scalar(

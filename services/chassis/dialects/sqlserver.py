@@ -231,6 +231,14 @@ class SQLServer:
             "WHERE stamp <= CONVERT(binary(8), CAST(:horizon_major AS bigint)) ORDER BY stamp DESC, id DESC"
         )
 
+    def select_history(self) -> sa.TextClause:
+        """Select by the index on table and key."""
+        return sa.text(
+            "SELECT CONVERT(bigint, stamp) AS major, id AS minor, table_name, operation, [key], image, "
+            "fingerprint, actor, traceparent, captured_at FROM journal.change "
+            "WHERE table_name = :table_name AND [key] LIKE :key_pattern ESCAPE '~' ORDER BY stamp, id"
+        )
+
     async def oldest_writer_seconds(self, connection: AsyncConnection) -> float:
         """Take the age of the oldest transaction that has written in this database."""
         seconds = await connection.scalar(
