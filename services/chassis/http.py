@@ -1,6 +1,5 @@
 """Calls to other services over HTTP: timeouts, tracing, a metric, and retries within a budget."""
 
-import threading
 from collections.abc import Mapping
 from time import perf_counter
 from types import TracebackType
@@ -10,7 +9,9 @@ import httpx
 import stamina
 from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
 
-from services.chassis.metrics import HTTP_CLIENT_DURATION, HTTP_CLIENT_RETRIES
+from services.chassis.metrics import HTTP_CLIENT_BREAKER_STATE, HTTP_CLIENT_DURATION, HTTP_CLIENT_RETRIES
+from services.chassis.problems import Unavailable
+from services.chassis.resilience import Breaker, RetryBudget
 from services.chassis.telemetry import exemplar
 
 CONNECT_SECONDS = 2.0
@@ -20,28 +21,8 @@ IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 IDEMPOTENCY_HEADER = "idempotency-key"
 
 
-class RetryBudget:
-    """A token bucket: each request earns a part of a retry, so that retries never multiply an outage."""
-
-    def __init__(self, ratio: float = 0.2, burst: float = 10.0) -> None:
-        """Retries are at most `ratio` of the requests, plus `burst` saved up while all is well."""
-        self._ratio = ratio
-        self._burst = burst
-        self._tokens = burst
-        self._lock = threading.Lock()
-
-    def earn(self) -> None:
-        """A first attempt was made."""
-        with self._lock:
-            self._tokens = min(self._burst, self._tokens + self._ratio)
-
-    def spend(self) -> bool:
-        """Whether there is budget for one retry; if so it is used."""
-        with self._lock:
-            if self._tokens < 1.0:
-                return False
-            self._tokens -= 1.0
-            return True
+class ServerUnavailable(Unavailable):
+    """Another service does not answer at the moment."""
 
 
 class HttpClient:
@@ -49,7 +30,7 @@ class HttpClient:
 
     Idempotent calls (safe methods, PUT, DELETE, and any with an Idempotency-Key) are repeated on
     connection errors and on 429, 502, 503 and 504, at most twice and within the budget. Everything else is
-    sent once.
+    sent once. While too many calls fail, a breaker refuses the others at once.
     """
 
     def __init__(
@@ -60,8 +41,12 @@ class HttpClient:
         headers: Mapping[str, str] | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         budget: RetryBudget | None = None,
+        breaker: Breaker | None = None,
     ) -> None:
-        """Calls go to `base_url`; `timeout_seconds` bounds each attempt; `transport` replaces the network."""
+        """Calls go to `base_url`; `timeout_seconds` bounds each attempt; `transport` replaces the network.
+
+        `budget` and `breaker` are this client's own unless given.
+        """
         self._client = httpx.AsyncClient(
             base_url=base_url,
             headers=headers,
@@ -71,6 +56,7 @@ class HttpClient:
         HTTPXClientInstrumentor.instrument_client(self._client)
         self._server = self._client.base_url.host
         self._budget = budget or RetryBudget()
+        self._breaker = breaker or Breaker(changed=HTTP_CLIENT_BREAKER_STATE.labels(self._server).set)
 
     async def __aenter__(self) -> Self:
         """Open the client."""
@@ -97,12 +83,13 @@ class HttpClient:
     async def request(self, method: str, url: str, **options: Any) -> httpx.Response:
         """The response to one call, whatever its status; options are those of `httpx.AsyncClient.request`.
 
-        Raises httpx.TransportError when the server could not be reached or did not answer in time.
+        Raises httpx.TransportError when the server could not be reached or did not answer in time, and
+        ServerUnavailable (a problem) while the breaker is open.
         """
         request = self._client.build_request(method, url, **options)
         self._budget.earn()
         if method not in IDEMPOTENT_METHODS and IDEMPOTENCY_HEADER not in request.headers:
-            return await self._client.send(request)
+            return await self._attempt(request)
         try:
             async for attempt in stamina.retry_context(
                 on=self._may_retry,
@@ -113,12 +100,23 @@ class HttpClient:
                 wait_jitter=0.2,
             ):
                 with attempt:
-                    response = await self._client.send(request)
+                    response = await self._attempt(request)
                     _refuse(response)
                     return response
         except _RefusedError as refused:
             return refused.response
         raise AssertionError("a retry context ends with a return or an exception")
+
+    async def _attempt(self, request: httpx.Request) -> httpx.Response:
+        if not self._breaker.allows():
+            raise ServerUnavailable(f"{self._server} has failed too often just now; try again shortly.")
+        try:
+            response = await self._client.send(request)
+        except httpx.TransportError:
+            self._breaker.record(failed=True)
+            raise
+        self._breaker.record(failed=response.is_server_error)
+        return response
 
     def _may_retry(self, error: Exception) -> bool:
         if not isinstance(error, httpx.TransportError | _RefusedError):

@@ -5,7 +5,8 @@ import pytest
 import stamina
 from prometheus_client import REGISTRY
 
-from services.chassis.http import ATTEMPTS, HttpClient, RetryBudget
+from services.chassis.http import ATTEMPTS, HttpClient, ServerUnavailable
+from services.chassis.resilience import Breaker, BreakerState, RetryBudget
 from services.chassis.testing import SpanRecorder
 
 
@@ -25,8 +26,9 @@ class Server:
         self.requests: list[httpx.Request] = []
         self.parents: list[str] = []
 
-    def client(self, budget: RetryBudget | None = None) -> HttpClient:
-        return HttpClient("http://server.test", transport=httpx.MockTransport(self._answer), budget=budget)
+    def client(self, budget: RetryBudget | None = None, breaker: Breaker | None = None) -> HttpClient:
+        transport = httpx.MockTransport(self._answer)
+        return HttpClient("http://server.test", transport=transport, budget=budget, breaker=breaker)
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
@@ -85,7 +87,8 @@ async def test_an_unreachable_server_is_the_callers_to_handle() -> None:
 async def test_retries_stay_within_the_budget() -> None:
     calls = 100
     server = Server(*[503] * 1000)
-    async with server.client(RetryBudget(ratio=0.2, burst=2)) as client:
+    never = Breaker(least_calls=1000)
+    async with server.client(RetryBudget(ratio=0.2, burst=2), never) as client:
         for _ in range(calls):
             await client.get("/things")
 
@@ -111,3 +114,19 @@ async def test_each_attempt_is_a_client_span_with_its_own_context_and_is_measure
     assert server.parents == [f"{span.context.span_id:016x}" for span in recorder.spans if span.context]
     assert all("T220001293" not in span.to_json() for span in recorder.spans)
     assert (REGISTRY.get_sample_value(name, labels) or 0) - before == 1
+
+
+async def test_a_failing_server_is_left_alone_and_then_tried_again() -> None:
+    now, states = [0.0], list[BreakerState]()
+    server = Server(*[500] * 20)
+    async with server.client(breaker=Breaker(clock=lambda: now[0], changed=states.append)) as client:
+        for _ in range(20):
+            await client.get("/things")
+        with pytest.raises(ServerUnavailable):
+            await client.get("/things")
+        now[0] = 5.0
+        answer = await client.get("/things")
+
+    assert len(server.requests) == 21
+    assert answer.status_code == 200
+    assert [state.name for state in states] == ["CLOSED", "OPEN", "HALF_OPEN", "CLOSED"]

@@ -1,0 +1,104 @@
+"""What keeps a failing server from being made worse: a budget for retries, and a circuit breaker."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from enum import IntEnum
+
+
+class RetryBudget:
+    """A token bucket: each request earns a part of a retry, so that retries never multiply an outage."""
+
+    def __init__(self, ratio: float = 0.2, burst: float = 10.0) -> None:
+        """Retries are at most `ratio` of the requests, plus `burst` saved up while all is well."""
+        self._ratio = ratio
+        self._burst = burst
+        self._tokens = burst
+        self._lock = threading.Lock()
+
+    def earn(self) -> None:
+        """A first attempt was made."""
+        with self._lock:
+            self._tokens = min(self._burst, self._tokens + self._ratio)
+
+    def spend(self) -> bool:
+        """Whether there is budget for one retry; if so it is used."""
+        with self._lock:
+            if self._tokens < 1.0:
+                return False
+            self._tokens -= 1.0
+            return True
+
+
+class BreakerState(IntEnum):
+    """Whether calls go through; the numbers are what the gauge shows."""
+
+    CLOSED = 0
+    HALF_OPEN = 1
+    OPEN = 2
+
+
+class Breaker:
+    """A circuit breaker over the last calls to one server; for use within one event loop.
+
+    It opens when a quarter of the last forty calls failed (twenty at least), refuses all for five seconds,
+    then lets one through: that one's success closes it, its failure opens it again.
+    """
+
+    def __init__(
+        self,
+        *,
+        failure_ratio: float = 0.25,
+        window: int = 40,
+        least_calls: int = 20,
+        open_seconds: float = 5.0,
+        clock: Callable[[], float] = time.monotonic,
+        changed: Callable[[BreakerState], None] = lambda _: None,
+    ) -> None:
+        """`clock` tells the seconds; `changed` is told every state, the first included."""
+        self._failure_ratio = failure_ratio
+        self._least_calls = least_calls
+        self._open_seconds = open_seconds
+        self._clock = clock
+        self._changed = changed
+        self._failures: deque[bool] = deque(maxlen=window)
+        self._tried_at = 0.0
+        self._turn(BreakerState.CLOSED)
+
+    @property
+    def state(self) -> BreakerState:
+        """The state at the last call."""
+        return self._state
+
+    def allows(self) -> bool:
+        """Whether a call may be made now; while half-open only the first who asks gets a yes."""
+        if self._state is BreakerState.CLOSED:
+            return True
+        # Also when half-open: a trial that was cancelled never tells, and another must take its place.
+        if self._clock() - self._tried_at < self._open_seconds:
+            return False
+        self._tried_at = self._clock()
+        self._turn(BreakerState.HALF_OPEN)
+        return True
+
+    def record(self, *, failed: bool) -> None:
+        """Tell how a call that was allowed went."""
+        if self._state is BreakerState.HALF_OPEN:
+            self._failures.clear()
+            self._turn(BreakerState.OPEN if failed else BreakerState.CLOSED)
+            return
+        if self._state is BreakerState.OPEN:
+            # A call that began before it opened.
+            return
+        self._failures.append(failed)
+        calls = len(self._failures)
+        if calls >= self._least_calls and sum(self._failures) >= self._failure_ratio * calls:
+            self._failures.clear()
+            self._turn(BreakerState.OPEN)
+
+    def _turn(self, state: BreakerState) -> None:
+        if state is BreakerState.OPEN:
+            self._tried_at = self._clock()
+        self._state = state
+        self._changed(state)
