@@ -15,15 +15,17 @@ from services.replicator.types import postgresql_type
 _log = get_logger(__name__)
 
 
+def create_statement(table: CapturedTable) -> str:
+    """The CREATE TABLE of a replica's table, where it is missing."""
+    columns = [f"{c.name} {postgresql_type(c)}{'' if c.nullable else ' NOT NULL'}" for c in table.columns]
+    columns.append(f"CONSTRAINT pk_{table.name} PRIMARY KEY ({', '.join(table.key)})")
+    lines = ",\n    ".join(columns)
+    return f"CREATE TABLE IF NOT EXISTS {table.full_name} (\n    {lines}\n)"
+
+
 async def ensure_table(connection: asyncpg.Connection, table: CapturedTable) -> None:
     """Create the table, or add the columns that it lacks. Existing columns are left as they are."""
-    columns = ", ".join(
-        f"{c.name} {postgresql_type(c)}{'' if c.nullable else ' NOT NULL'}" for c in table.columns
-    )
-    await connection.execute(
-        f"CREATE TABLE IF NOT EXISTS {table.full_name} "
-        f"({columns}, CONSTRAINT pk_{table.name} PRIMARY KEY ({', '.join(table.key)}))"
-    )
+    await connection.execute(create_statement(table))
     present = await connection.fetch(
         "SELECT attname FROM pg_attribute WHERE attrelid = $1::text::regclass AND attnum > 0 AND NOT attisdropped",
         table.full_name,

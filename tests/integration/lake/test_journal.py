@@ -71,7 +71,9 @@ async def test_case_02_the_later_change_of_a_row_is_delivered_later(
 class Writer:
     """Commits, rolls back, nests, prepares and waits at random; now and then plays with the settings."""
 
-    def __init__(self, connection: asyncpg.Connection, chance: random.Random, keys: list[Any], name: int) -> None:
+    def __init__(
+        self, connection: asyncpg.Connection, chance: random.Random, keys: list[Any], name: int
+    ) -> None:
         self.connection, self.chance, self.keys, self.name = connection, chance, keys, name
         self.number = 0
 
@@ -114,7 +116,9 @@ class Writer:
                     await self.connection.execute("SAVEPOINT s")
                     await self.change()
                     undo = self.chance.random() < 0.5
-                    await self.connection.execute("ROLLBACK TO SAVEPOINT s" if undo else "RELEASE SAVEPOINT s")
+                    await self.connection.execute(
+                        "ROLLBACK TO SAVEPOINT s" if undo else "RELEASE SAVEPOINT s"
+                    )
                 else:
                     await self.change()
                 await asyncio.sleep(self.chance.choice([0, 0, 0.001, 0.02]))
@@ -179,7 +183,10 @@ async def test_the_delivered_set_is_the_committed_set_and_positions_only_rise(
                 "SELECT position FROM journal.change WHERE position > $1 ORDER BY position", start.major
             )
         ]
-        table = {str(r["id"]): r["full_name"] for r in await connection.fetch("SELECT id, full_name FROM credit.party")}
+        table = {
+            str(r["id"]): r["full_name"]
+            for r in await connection.fetch("SELECT id, full_name FROM credit.party")
+        }
     assert len(committed) > 500, "the writers hardly wrote: the test shows nothing"
     for delivered in (first, second):
         assert [change.position.major for change in delivered] == committed
@@ -197,7 +204,9 @@ async def test_the_delivered_set_is_the_committed_set_and_positions_only_rise(
 
 async def test_truncate_is_refused_with_what_to_do_instead(fresh_lake: Any) -> None:
     async with fresh_lake.connect() as connection:
-        with pytest.raises(asyncpg.FeatureNotSupportedError, match="TRUNCATE of credit.document is refused") as refused:
+        with pytest.raises(
+            asyncpg.FeatureNotSupportedError, match=r"TRUNCATE of credit\.document is refused"
+        ) as refused:
             await connection.execute("TRUNCATE credit.document")
     assert refused.value.hint == "Use DELETE, which is captured."
 
@@ -214,8 +223,14 @@ async def test_a_moved_key_is_a_delete_and_then_an_image(fresh_lake: Any, reader
 
 async def test_images_do_not_depend_on_the_session(fresh_lake: Any, reader: JournalReader) -> None:
     start = await reader.last_position()
-    hostile = ("SET TimeZone = 'Asia/Ho_Chi_Minh'", "SET DateStyle = 'German'", "SET bytea_output = 'escape'",
-               "SET extra_float_digits = -15", "SET IntervalStyle = 'sql_standard'", "SET search_path = 'x'")  # fmt: skip
+    hostile = (
+        "SET TimeZone = 'Asia/Ho_Chi_Minh'",
+        "SET DateStyle = 'German'",
+        "SET bytea_output = 'escape'",
+        "SET extra_float_digits = -15",
+        "SET IntervalStyle = 'sql_standard'",
+        "SET search_path = 'x'",
+    )
     statement = (
         "INSERT INTO credit.party (id, kind, full_name, birth_date, created_by, created_at, revision) VALUES "
         "(gen_random_uuid(), 'person', E'a\"b\\\\c\\n\\u1EA4', '1994-12-31', "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import httpx
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
 from services.chassis.database import Lake
@@ -40,6 +43,7 @@ class Pipeline:
     prefix: str = field(default_factory=lambda: f"t{uuid.uuid4().hex[:10]}.")
     environment: dict[str, str] = field(default_factory=dict)
     processes: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
+    ports: dict[str, int] = field(default_factory=dict)
 
     def lake_url(self, login: str) -> str:
         """SQLAlchemy URL of the lake for a login."""
@@ -48,6 +52,7 @@ class Pipeline:
     async def start(self, name: str, role: str | None = None, **environment: str) -> None:
         """Start `relay` or `sink` under `name` (default: the role); settings as upper-case variables."""
         role = role or name
+        self.ports[name] = free_port()
         log = (self.logs / f"{name}.log").open("ab")
         self.processes[name] = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -59,7 +64,7 @@ class Pipeline:
             stderr=log,
             env={
                 **os.environ,
-                "HTTP_PORT": str(free_port()),
+                "HTTP_PORT": str(self.ports[name]),
                 "INSTANCE": name,
                 "LAKE_URL": self.lake_url("relay"),
                 "APPLICATION_URL": self.application_database.url(role),
@@ -97,6 +102,53 @@ class Pipeline:
     def log(self, name: str) -> str:
         """What a process has written."""
         return (self.logs / f"{name}.log").read_text()
+
+    async def get(self, name: str, path: str) -> httpx.Response:
+        """GET a path of a process, waiting until it listens."""
+        async with httpx.AsyncClient() as client:
+            for _ in range(200):
+                with contextlib.suppress(httpx.TransportError):
+                    return await client.get(f"http://127.0.0.1:{self.ports[name]}{path}", timeout=10)
+                await asyncio.sleep(0.1)
+        raise TimeoutError(f"{name} does not answer; its log:\n{self.log(name)}")
+
+    async def metric(self, name: str, sample: str, **labels: str) -> float:
+        """Sum of a process's samples of this name that carry `labels`."""
+        families = text_string_to_metric_families((await self.get(name, "/metrics")).text)
+        return sum(
+            found.value
+            for family in families
+            for found in family.samples
+            if found.name == sample and labels.items() <= found.labels.items()
+        )
+
+    async def relayed(self) -> None:
+        """Wait until Kafka has everything that the lake has captured."""
+        async with self.lake_database.connect() as connection:
+            last = await connection.fetchval("SELECT max(position) FROM journal.change")
+        for _ in range(600):
+            rows = await self.replica("SELECT position_major FROM replication.relay")
+            if rows[0]["position_major"] >= last:
+                return
+            await asyncio.sleep(0.05)
+        raise TimeoutError(f"the relay did not reach {last}; its log:\n{self.log('relay')}")
+
+    async def count_writes(self, table: str) -> None:
+        """From now on count each row that is written to a table of the replica, in the same transaction."""
+        async with self.application_database.connect() as connection:
+            await connection.execute(
+                f"""
+                CREATE TABLE public.written (n bigint);
+                CREATE FUNCTION public.count_write() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS
+                    'BEGIN INSERT INTO public.written VALUES (1); RETURN NULL; END';
+                CREATE TRIGGER count_write AFTER INSERT OR UPDATE OR DELETE ON {table}
+                    FOR EACH ROW EXECUTE FUNCTION public.count_write();
+                """
+            )
+
+    async def writes(self) -> int:
+        """How many rows were written since `count_writes`."""
+        return int((await self.replica("SELECT count(*) AS n FROM public.written"))[0]["n"])
 
     async def verify(self, wait_seconds: float = 60) -> Verification:
         """Wait for the replica and compare it with the lake."""
