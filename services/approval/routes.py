@@ -15,7 +15,7 @@ from services.approval.schemas import (
 )
 from services.approval.service import Approval
 from services.chassis.identity import Caller, require
-from services.chassis.paging import After, Limit
+from services.chassis.paging import AfterText, Limit, start_of_page
 from services.chassis.preconditions import ExpectedRevision, etag
 from services.chassis.problems import (
     BadRequest,
@@ -56,12 +56,12 @@ async def read_bands(_: CanRead, approval: ApprovalDep) -> list[BandView]:
 async def read_queue(
     caller: CanDecide,
     approval: ApprovalDep,
-    after: After,
     stage: StageName | None = None,
+    after: AfterText | None = None,
     limit: Limit = 50,
 ) -> QueuePage:
     """List what waits for one of your stages, oldest first; never what you made or have decided on."""
-    return QueuePage.of(*await approval.queue(caller, stage, after, limit))
+    return QueuePage.of(*await approval.queue(caller, stage, start_of_page(after), limit))
 
 
 @router.get("/applications/{application_id}", tags=["applications"], responses=documented(*_ALWAYS, NotFound))

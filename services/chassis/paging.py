@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Self
 from uuid import UUID
 
-from fastapi import Depends, Query
+from pydantic import Field
 
 from services.chassis.problems import BadRequest
 
@@ -44,13 +44,18 @@ class Cursor:
         return cursor
 
 
-async def after_cursor(
-    after: Annotated[
-        str | None,
-        Query(max_length=200, description="`next` of the page before; leave out for the first page."),
-    ] = None,
-) -> Cursor | None:
-    """FastAPI dependency: where the page starts, from the parameter `after`; raises BadRequest when it is no cursor."""
+AfterText = Annotated[
+    str,
+    Field(max_length=200, description="`next` of the page before; leave out for the first page."),
+]
+Limit = Annotated[int, Field(ge=1, le=200, description="Most items of one page.")]
+
+
+def start_of_page(after: str | None) -> Cursor | None:
+    """Where the page starts that a client asks for with the parameter `after`; None for the first page.
+
+    Raises BadRequest when it is no cursor.
+    """
     if after is None:
         return None
     try:
@@ -59,7 +64,3 @@ async def after_cursor(
         raise BadRequest(
             "The parameter after is not a cursor; send `next` of the page before, or leave it out."
         ) from None
-
-
-After = Annotated[Cursor | None, Depends(after_cursor)]
-Limit = Annotated[int, Query(ge=1, le=200, description="Most items of one page.")]

@@ -1,0 +1,21 @@
+"""Problems that only search answers."""
+
+from collections.abc import Sequence
+
+from services.chassis.problems import Unavailable, Unprocessable
+
+
+class ReplicaNotReady(Unavailable):
+    """The replica is not there yet."""
+
+    def __init__(self, missing: Sequence[str] = ()) -> None:
+        """`missing`: tables that the sink has still to create, where they are known."""
+        what = ", ".join(missing) or "a part of it"
+        super().__init__(
+            f"Still missing: {what}. The replicator's sink creates the tables; try again shortly.",
+            retry_after=5,
+        )
+
+
+class FiltersContradict(Unprocessable):
+    """No application can meet these filters."""

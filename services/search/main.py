@@ -1,0 +1,74 @@
+"""Search's process: `serve` answers its HTTP API, `migrate` creates its schema."""
+
+import argparse
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from services.chassis.app import create_app, serve
+from services.chassis.database import ApplicationDatabase, Lake
+from services.chassis.health import Check
+from services.chassis.identity import TokenVerifier
+from services.chassis.migrations import upgrade
+from services.chassis.settings import load_settings
+from services.chassis.telemetry import Telemetry
+from services.search.repository import SearchRepository
+from services.search.routes import router
+from services.search.service import Search
+from services.search.settings import MigrationSettings, SearchSettings
+
+SERVICE = "search"
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def build(settings: SearchSettings, telemetry: Telemetry, verifier: TokenVerifier | None = None) -> FastAPI:
+    """Compose search's application; `verifier` by default trusts the keys at `auth_jwks_url`."""
+    application = ApplicationDatabase.open(
+        settings.application_url.get_secret_value(), service=SERVICE, pool_size=settings.application_pool_size
+    )
+    lake = Lake.open(settings.lake_url.get_secret_value(), service=SERVICE, pool_size=settings.lake_pool_size)
+    search = Search(application, lake, SearchRepository())
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
+        app.state.search = search
+        preparing = asyncio.create_task(search.keep_replica_prepared(), name="prepare-replica")
+        yield
+        preparing.cancel()
+        with suppress(asyncio.CancelledError):
+            await preparing
+        await application.dispose()
+        await lake.dispose()
+
+    return create_app(
+        service=SERVICE,
+        title="Search",
+        summary="Applications: found in the replica, shown whole, with their history.",
+        settings=settings,
+        telemetry=telemetry,
+        routers=[router],
+        # The lake serves two routes out of three; without it the others still answer.
+        checks=[Check("replica", search.check_replica)],
+        lifespan=lifespan,
+        verifier=verifier,
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command, `serve` by default."""
+    parser = argparse.ArgumentParser(prog="services.search.main", description=__doc__)
+    parser.add_argument("command", choices=("serve", "migrate"), nargs="?", default="serve")
+    if parser.parse_args(arguments).command == "migrate":
+        owner = load_settings(MigrationSettings)
+        upgrade(MIGRATIONS, owner.application_url.get_secret_value(), version_table_schema="search")
+        print("search: schema is up to date")
+        return
+    settings = load_settings(SearchSettings)
+    serve(build(settings, Telemetry.start(SERVICE)), settings)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,306 @@
+"""All SQL of search. What reads one application runs alike on the replica and on the lake: same tables, same names."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from services.chassis.database import ApplicationReader, ApplicationTransaction, LakeReader
+from services.chassis.dialects import Position
+from services.chassis.paging import Cursor
+from services.lake.tables import (
+    application,
+    application_event,
+    application_party,
+    application_version,
+    decision,
+    document,
+    instalment,
+    loan,
+    loan_transaction,
+    party,
+)
+from services.search.domain import Filters, id_prefix
+
+Row = Mapping[str, Any]
+Reader = ApplicationReader | LakeReader
+
+PREPARE_REPLICA = sa.select(sa.func.search.prepare_replica())
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One row of the journal; `image` is JSON, None for a delete."""
+
+    position: Position
+    table: str
+    operation: str
+    key: str
+    image: str | None
+    actor: str
+    traceparent: str | None
+    captured_at: datetime
+
+
+def _matching(word: str) -> sa.ColumnElement[bool]:
+    """The application has `word`: in a party's name or e-mail, in its purpose, or as the beginning of its id.
+
+    A union of three, so that each can use its own index of the replica.
+    """
+    current = application.alias("current_application")
+    query = sa.func.search.prefix_query(word)
+    found = [
+        sa.select(application_party.c.application_id)
+        .join_from(application_party, party, party.c.id == application_party.c.party_id)
+        .where(sa.func.search.party_document(party.c.full_name, party.c.email).op("@@")(query)),
+        sa.select(application_version.c.application_id)
+        .join_from(
+            application_version,
+            current,
+            sa.and_(
+                current.c.id == application_version.c.application_id,
+                current.c.current_version == application_version.c.version,
+            ),
+        )
+        .where(sa.func.search.purpose_document(application_version.c.purpose).op("@@")(query)),
+    ]
+    if prefix := id_prefix(word):
+        found.append(sa.select(current.c.id).where(sa.cast(current.c.id, sa.Text).like(f"{prefix}%")))
+    return application.c.id.in_(sa.union_all(*found))
+
+
+def select_found(filters: Filters, after: Cursor | None, limit: int) -> sa.Select[Any]:
+    """Read the submitted applications that meet `filters`, newest first. For the replica alone."""
+    version = application_version
+    query = (
+        sa.select(
+            application.c.id,
+            application.c.state,
+            application.c.revision,
+            application.c.submitted_at,
+            application.c.decided_at,
+            version.c.version,
+            version.c.product_code,
+            version.c.amount,
+            version.c.currency,
+            version.c.term_months,
+            version.c.purpose,
+            version.c.maker,
+            version.c.score,
+        )
+        .join_from(
+            application,
+            version,
+            sa.and_(
+                version.c.application_id == application.c.id,
+                version.c.version == application.c.current_version,
+            ),
+        )
+        .where(application.c.submitted_at.is_not(None), *(_matching(word) for word in filters.words))
+        .order_by(application.c.submitted_at.desc(), application.c.id.desc())
+        .limit(limit)
+    )
+    if filters.states:
+        query = query.where(application.c.state.in_(filters.states))
+    conditions = (
+        (filters.product_code, version.c.product_code.__eq__),
+        (filters.currency, version.c.currency.__eq__),
+        (filters.amount_min, version.c.amount.__ge__),
+        (filters.amount_max, version.c.amount.__le__),
+        (filters.submitted_from, application.c.submitted_at.__ge__),
+        (filters.submitted_to, application.c.submitted_at.__le__),
+        (filters.maker, version.c.maker.__eq__),
+    )
+    query = query.where(*(compare(value) for value, compare in conditions if value is not None))
+    if after is not None:
+        at, identifier = application.c.submitted_at, application.c.id
+        query = query.where(sa.or_(at < after.at, sa.and_(at == after.at, identifier < after.id)))
+    return query
+
+
+def select_borrowers(application_ids: Sequence[UUID]) -> sa.Select[Any]:
+    """Read who borrows under some applications."""
+    return (
+        sa.select(application_party.c.application_id, party.c.id, party.c.full_name)
+        .join_from(application_party, party, party.c.id == application_party.c.party_id)
+        .where(
+            application_party.c.application_id.in_(application_ids), application_party.c.role == "borrower"
+        )
+    )
+
+
+def select_application(application_id: UUID) -> sa.Select[Any]:
+    """Read an application's own row."""
+    columns = [column for column in application.columns if column.name != "draft"]
+    return sa.select(*columns).where(application.c.id == application_id)
+
+
+def select_versions(application_id: UUID) -> sa.Select[Any]:
+    """Read an application's versions, oldest first."""
+    return (
+        sa.select(application_version)
+        .where(application_version.c.application_id == application_id)
+        .order_by(application_version.c.version)
+    )
+
+
+def select_parties(application_id: UUID) -> sa.Select[Any]:
+    """Read who takes part in an application."""
+    return (
+        sa.select(
+            application_party.c.party_id,
+            application_party.c.role,
+            party.c.kind,
+            party.c.full_name,
+            party.c.birth_date,
+            party.c.national_id,
+            party.c.email,
+            party.c.phone,
+        )
+        .join_from(application_party, party, party.c.id == application_party.c.party_id)
+        .where(application_party.c.application_id == application_id)
+        .order_by(application_party.c.role, party.c.full_name)
+    )
+
+
+def select_decisions(application_id: UUID) -> sa.Select[Any]:
+    """Read the decisions on an application, oldest first."""
+    return (
+        sa.select(decision)
+        .where(decision.c.application_id == application_id)
+        .order_by(decision.c.decided_at, decision.c.id)
+    )
+
+
+def select_events(application_id: UUID) -> sa.Select[Any]:
+    """Read an application's events, oldest first."""
+    return (
+        sa.select(application_event)
+        .where(application_event.c.application_id == application_id)
+        .order_by(application_event.c.occurred_at, application_event.c.id)
+    )
+
+
+def select_loan(application_id: UUID) -> sa.Select[Any]:
+    """Read the loan that an application became."""
+    return sa.select(loan).where(loan.c.application_id == application_id)
+
+
+def select_instalments(loan_id: UUID) -> sa.Select[Any]:
+    """Read a loan's schedule."""
+    return sa.select(instalment).where(instalment.c.loan_id == loan_id).order_by(instalment.c.number)
+
+
+def select_transactions(loan_id: UUID) -> sa.Select[Any]:
+    """Read what was paid out and back under a loan, oldest first."""
+    return (
+        sa.select(loan_transaction)
+        .where(loan_transaction.c.loan_id == loan_id)
+        .order_by(loan_transaction.c.recorded_at, loan_transaction.c.id)
+    )
+
+
+def select_document_ids(application_id: UUID) -> sa.Select[Any]:
+    """Read which documents belong to an application."""
+    return sa.select(document.c.id).where(document.c.application_id == application_id)
+
+
+class SearchRepository:
+    """Reads the replica, and the lake where a caller asks for it; keeps nothing."""
+
+    async def prepare_replica(self, tx: ApplicationTransaction) -> list[str]:
+        """Have search's indexes made on the replica's tables; returns which tables are still missing."""
+        return list(await tx.scalar(PREPARE_REPLICA))
+
+    async def find(
+        self, reader: ApplicationReader, filters: Filters, after: Cursor | None, limit: int
+    ) -> list[dict[str, Any]]:
+        """At most `limit` applications that meet `filters`, newest first, each with its borrower."""
+        found = await self._rows(reader, select_found(filters, after, limit))
+        rows = await self._rows(reader, select_borrowers([row["id"] for row in found])) if found else []
+        borrowers = {row["application_id"]: row for row in rows}
+        for row in found:
+            # The replica is not transaction-consistent across tables: a borrower may come a moment later.
+            borrower = borrowers.get(row["id"])
+            row["borrower_id"] = borrower["id"] if borrower else None
+            row["borrower_name"] = borrower["full_name"] if borrower else None
+        return found
+
+    async def record(self, reader: Reader, application_id: UUID) -> dict[str, Any] | None:
+        """The whole application by the names of `ApplicationRecord`, or None."""
+        own = await self._rows(reader, select_application(application_id))
+        if not own:
+            return None
+        record: dict[str, Any] = {
+            "application": own[0],
+            "versions": await self._rows(reader, select_versions(application_id)),
+            "parties": await self._rows(reader, select_parties(application_id)),
+            "decisions": await self._rows(reader, select_decisions(application_id)),
+            "events": await self._rows(reader, select_events(application_id)),
+            "loan": None,
+        }
+        for row in await self._rows(reader, select_loan(application_id)):
+            row["instalments"] = await self._rows(reader, select_instalments(row["id"]))
+            row["transactions"] = await self._rows(reader, select_transactions(row["id"]))
+            record["loan"] = row
+        return record
+
+    async def history(self, reader: LakeReader, application_id: UUID) -> list[Change]:
+        """Every journalled change of the application and of what belongs to it, in order."""
+        places = [
+            (table.fullname, application_id)
+            for table in (application, application_version, application_party)
+        ]
+        for table, select in (
+            (application_event, select_events),
+            (decision, select_decisions),
+            (document, select_document_ids),
+        ):
+            places += [
+                (table.fullname, row["id"]) for row in await self._rows(reader, select(application_id))
+            ]
+        for booked in await self._rows(reader, select_loan(application_id)):
+            places += [(loan.fullname, booked["id"]), (instalment.fullname, booked["id"])]
+            paid = await self._rows(reader, select_transactions(booked["id"]))
+            places += [(loan_transaction.fullname, row["id"]) for row in paid]
+        select_history = reader.dialect.select_history()
+        changes: list[Change] = []
+        for table_name, first_of_key in places:
+            # Keys are JSON arrays of texts; `[` would be a wildcard to SQL Server.
+            parameters = {"table_name": table_name, "key_pattern": f'~["{first_of_key}"%'}
+            rows = (await reader.execute(select_history, parameters)).mappings()
+            changes += [
+                Change(
+                    position=Position(row["major"], row["minor"]),
+                    table=row["table_name"],
+                    operation=row["operation"],
+                    key=row["key"],
+                    image=row["image"],
+                    actor=row["actor"],
+                    traceparent=row["traceparent"],
+                    captured_at=row["captured_at"],
+                )
+                for row in rows
+            ]
+        return sorted(changes, key=lambda change: change.position)
+
+    async def _rows(self, reader: Reader, statement: sa.Executable) -> list[dict[str, Any]]:
+        rows = (await reader.execute(statement)).mappings()
+        return [{str(name): value for name, value in row.items()} for row in rows]
+
+
+def statements() -> Iterator[sa.Executable]:
+    """Yield an example of every statement that search can run on the lake; journal reads are its dialect's."""
+    some = UUID(int=1)
+    yield select_application(some)
+    yield select_versions(some)
+    yield select_parties(some)
+    yield select_decisions(some)
+    yield select_events(some)
+    yield select_loan(some)
+    yield select_instalments(some)
+    yield select_transactions(some)
+    yield select_document_ids(some)

@@ -1,0 +1,63 @@
+"""HTTP in and out of search."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from services.chassis.identity import Caller, require
+from services.chassis.paging import start_of_page
+from services.chassis.preconditions import etag
+from services.chassis.problems import (
+    BadRequest,
+    Forbidden,
+    NotFound,
+    Unauthenticated,
+    Unavailable,
+    Unprocessable,
+    documented,
+)
+from services.search.schemas import ApplicationRecord, ChangeView, FoundPage, SearchParameters
+from services.search.service import Search, Source
+
+_ALWAYS = (Unauthenticated, Forbidden, Unprocessable, Unavailable)
+
+router = APIRouter(prefix="/applications", tags=["applications"])
+
+
+def _search(request: Request) -> Search:
+    search: Search = request.app.state.search
+    return search
+
+
+SearchDep = Annotated[Search, Depends(_search)]
+Parameters = Annotated[SearchParameters, Query()]
+CanRead = Annotated[Caller, Depends(require("applications:read"))]
+CanAudit = Annotated[Caller, Depends(require("audit:read"))]
+
+
+@router.get("", responses=documented(*_ALWAYS, BadRequest))
+async def find(_: CanRead, search: SearchDep, parameters: Parameters) -> FoundPage:
+    """Find submitted applications in the replica, newest first."""
+    after = start_of_page(parameters.after)
+    return FoundPage.of(await search.find(parameters.to_domain(), after, parameters.limit))
+
+
+@router.get("/{application_id}", responses=documented(*_ALWAYS, NotFound))
+async def read(
+    application_id: UUID,
+    _: CanRead,
+    search: SearchDep,
+    response: Response,
+    source: Source = Source.REPLICA,
+) -> ApplicationRecord:
+    """Read an application whole: from the replica, or straight from the lake."""
+    record = ApplicationRecord.of(await search.record(application_id, source))
+    response.headers["ETag"] = etag(record.application.revision)
+    return record
+
+
+@router.get("/{application_id}/audit", responses=documented(*_ALWAYS, NotFound))
+async def audit(application_id: UUID, _: CanAudit, search: SearchDep) -> list[ChangeView]:
+    """Read who changed what of an application, when and in which trace: its rows of the journal, in order."""
+    return [ChangeView.of(change) for change in await search.history(application_id)]

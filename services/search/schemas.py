@@ -1,0 +1,265 @@
+"""Bodies and parameters of search's HTTP API."""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Annotated, Any, Self
+from uuid import UUID
+
+import orjson
+from fastapi import Query
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
+
+from services.chassis.paging import AfterText, Limit
+from services.lake.states import State
+from services.search.domain import MOST_WORDS, Filters, trace_id
+from services.search.repository import Change
+from services.search.service import Found
+
+_Amount = Annotated[Decimal, Field(ge=0, max_digits=19, decimal_places=4)]
+# Bounds within which every instant can be moved to UTC.
+_Instant = Annotated[
+    AwareDatetime, Field(ge=datetime(1900, 1, 1, tzinfo=UTC), le=datetime(2999, 12, 31, tzinfo=UTC))
+]
+
+
+class SearchParameters(BaseModel):
+    """What can be asked for; parameters left out ask nothing, unknown ones are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    q: Annotated[
+        str,
+        Field(
+            max_length=100,
+            pattern=r"^[^\x00-\x1f\x7f]*$",
+            description="Words, each of which must begin one of: a party's name or e-mail, the purpose, the id. "
+            "Accents are optional.",
+        ),
+    ] = ""
+    state: Annotated[list[State], Query(description="Any of these states.")] = []
+    product: Annotated[str | None, Field(pattern=r"^[A-Z0-9_-]{1,32}$")] = None
+    currency: Annotated[str | None, Field(pattern=r"^[A-Z]{3}$")] = None
+    amount_min: _Amount | None = None
+    amount_max: _Amount | None = None
+    submitted_from: _Instant | None = None
+    submitted_to: _Instant | None = None
+    maker: UUID | None = None
+    after: AfterText | None = None
+    limit: Limit = 50
+
+    @field_validator("q")
+    @classmethod
+    def _few_words(cls, q: str) -> str:
+        if len(q.split()) > MOST_WORDS:
+            raise ValueError(f"at most {MOST_WORDS} words")
+        return q
+
+    def to_domain(self) -> Filters:
+        """The filters as the use case knows them."""
+        return Filters(
+            words=tuple(self.q.split()),
+            states=tuple(self.state),
+            product_code=self.product,
+            currency=self.currency,
+            amount_min=self.amount_min,
+            amount_max=self.amount_max,
+            submitted_from=self.submitted_from,
+            submitted_to=self.submitted_to,
+            maker=self.maker,
+        )
+
+
+class FoundApplication(BaseModel):
+    """An application in a list."""
+
+    id: UUID
+    state: State
+    revision: int
+    version: int
+    product_code: str
+    amount: Decimal
+    currency: str
+    term_months: int
+    purpose: str
+    score: int
+    maker: UUID
+    borrower_id: UUID | None
+    borrower_name: str | None
+    submitted_at: datetime
+    decided_at: datetime | None
+
+
+class FoundPage(BaseModel):
+    """A page of applications, newest first; `next` is the next page's `after`, null on the last page."""
+
+    items: list[FoundApplication]
+    next: str | None
+
+    @classmethod
+    def of(cls, found: Found) -> Self:
+        """Show `found`."""
+        return cls(
+            items=[FoundApplication.model_validate(row) for row in found.rows],
+            next=found.next.encode() if found.next else None,
+        )
+
+
+class ApplicationRow(BaseModel):
+    """An application's own row."""
+
+    id: UUID
+    state: State
+    current_version: int | None
+    revision: int
+    created_by: UUID
+    created_at: datetime
+    submitted_at: datetime | None
+    decided_at: datetime | None
+
+
+class VersionRow(BaseModel):
+    """One submitted version."""
+
+    version: int
+    product_code: str
+    amount: Decimal
+    currency: str
+    term_months: int
+    purpose: str
+    channel: str
+    maker: UUID
+    profile: dict[str, Any]
+    score: int
+    score_reasons: list[dict[str, Any]]
+    submitted_at: datetime
+
+    @field_validator("profile", "score_reasons", mode="before")
+    @classmethod
+    def _parsed(cls, text: str) -> Any:
+        return orjson.loads(text)
+
+
+class PartyRow(BaseModel):
+    """Who takes part, and as what."""
+
+    party_id: UUID
+    role: str
+    kind: str
+    full_name: str
+    birth_date: date | None
+    national_id: str | None
+    email: str | None
+    phone: str | None
+
+
+class DecisionRow(BaseModel):
+    """One stage's decision on one version."""
+
+    id: UUID
+    version: int
+    stage: str
+    outcome: str
+    decided_by: UUID
+    reason_code: str | None
+    comment: str | None
+    decided_at: datetime
+
+
+class EventRow(BaseModel):
+    """The application came into a state."""
+
+    id: UUID
+    version: int | None
+    from_state: State | None
+    to_state: State
+    actor: UUID
+    role: str
+    reason_code: str | None
+    comment: str | None
+    occurred_at: datetime
+
+
+class InstalmentRow(BaseModel):
+    """What is due on one day."""
+
+    number: int
+    due_on: date
+    principal: Decimal
+    interest: Decimal
+
+
+class TransactionRow(BaseModel):
+    """What was paid out or back."""
+
+    id: UUID
+    kind: str
+    amount: Decimal
+    currency: str
+    effective_on: date
+    reverses: UUID | None
+    recorded_at: datetime
+
+
+class LoanRow(BaseModel):
+    """The booked loan."""
+
+    id: UUID
+    version: int
+    product_code: str
+    borrower_id: UUID
+    principal: Decimal
+    currency: str
+    interest_rate: Decimal
+    term_months: int
+    booked_by: UUID
+    booked_at: datetime
+    restructured: bool
+    defaulted: bool
+    instalments: list[InstalmentRow]
+    transactions: list[TransactionRow]
+
+
+class ApplicationRecord(BaseModel):
+    """An application whole."""
+
+    application: ApplicationRow
+    versions: list[VersionRow]
+    parties: list[PartyRow]
+    decisions: list[DecisionRow]
+    events: list[EventRow]
+    loan: LoanRow | None
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> Self:
+        """Show `record`."""
+        return cls.model_validate(record)
+
+
+class ChangeView(BaseModel):
+    """One change in the journal: `c` created, `u` updated, `d` deleted, `r` journalled again; the row after it."""
+
+    position: str
+    table: str
+    operation: str
+    key: list[str]
+    image: dict[str, Any] | None
+    actor: str
+    traceparent: str | None
+    trace_id: str | None
+    captured_at: datetime
+
+    @classmethod
+    def of(cls, change: Change) -> Self:
+        """Show `change`."""
+        return cls(
+            position=str(change.position),
+            table=change.table,
+            operation=change.operation,
+            key=orjson.loads(change.key),
+            image=None if change.image is None else orjson.loads(change.image),
+            actor=change.actor,
+            traceparent=change.traceparent,
+            trace_id=trace_id(change.traceparent),
+            captured_at=change.captured_at.replace(tzinfo=UTC),
+        )

@@ -1,0 +1,120 @@
+"""What search answers: which applications there are, one of them whole, and its history."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
+
+from services.chassis.database import ApplicationDatabase, ApplicationReader, Lake
+from services.chassis.logging import get_logger
+from services.chassis.paging import Cursor
+from services.lake.errors import NoSuchApplication
+from services.search.domain import Filters
+from services.search.errors import FiltersContradict, ReplicaNotReady
+from services.search.repository import Change, SearchRepository
+
+LOOK_AGAIN_SECONDS = 2.0
+"""How soon the replica is looked at again while it is not prepared."""
+LOOK_AFTER_SECONDS = 30.0
+"""How often it is looked at when it is, since the sink may make a table anew."""
+
+# PostgreSQL: no such schema, table, column or function; no right to read it yet.
+_NOT_THERE = frozenset({"3F000", "42P01", "42703", "42883", "42501"})
+
+_log = get_logger(__name__)
+
+
+class Source(StrEnum):
+    """Where a record is read."""
+
+    REPLICA = "replica"
+    LAKE = "lake"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A page of applications, and where the next page starts."""
+
+    rows: Sequence[dict[str, Any]]
+    next: Cursor | None
+
+
+class Search:
+    """The use cases of search over the application database and the lake."""
+
+    def __init__(self, application: ApplicationDatabase, lake: Lake, repository: SearchRepository) -> None:
+        self._application = application
+        self._lake = lake
+        self._repository = repository
+        self._missing: list[str] | None = None
+
+    async def find(self, filters: Filters, after: Cursor | None, limit: int) -> Found:
+        """A page of the submitted applications that meet `filters`, newest first.
+
+        Raises FiltersContradict, ReplicaNotReady.
+        """
+        if faults := list(filters.contradictions()):
+            raise FiltersContradict(
+                "Correct the parts named in errors.",
+                errors=[{"pointer": f"/query/{name}", "detail": detail} for name, detail in faults],
+            )
+        async with self._reading_replica() as reader:
+            rows = await self._repository.find(reader, filters, after, limit + 1)
+        page = rows[:limit]
+        more = Cursor(page[-1]["submitted_at"], page[-1]["id"]) if len(rows) > limit else None
+        return Found(page, more)
+
+    async def record(self, application_id: UUID, source: Source) -> dict[str, Any]:
+        """The whole application from the replica or straight from the lake.
+
+        Raises NoSuchApplication, ReplicaNotReady.
+        """
+        if source is Source.LAKE:
+            async with self._lake.reading() as lake_reader:
+                record = await self._repository.record(lake_reader, application_id)
+        else:
+            async with self._reading_replica() as reader:
+                record = await self._repository.record(reader, application_id)
+        if record is None:
+            raise NoSuchApplication(application_id)
+        return record
+
+    async def history(self, application_id: UUID) -> list[Change]:
+        """Every change of the application and what belongs to it, in order; raises NoSuchApplication."""
+        async with self._lake.reading() as reader:
+            changes = await self._repository.history(reader, application_id)
+        if not changes:
+            raise NoSuchApplication(application_id)
+        return changes
+
+    async def check_replica(self) -> None:
+        """Raise unless the replica can be searched."""
+        await self._application.ping()
+        if self._missing is None or self._missing:
+            raise ReplicaNotReady(self._missing or ())
+
+    async def keep_replica_prepared(self) -> None:
+        """Have the replica's indexes made as its tables come into being; runs until it is cancelled."""
+        while True:
+            try:
+                async with self._application.transaction() as tx:
+                    self._missing = await self._repository.prepare_replica(tx)
+            except (SQLAlchemyError, OSError) as error:
+                self._missing = None
+                _log.warning("the replica could not be prepared", error=type(error).__name__)
+            await asyncio.sleep(LOOK_AFTER_SECONDS if self._missing == [] else LOOK_AGAIN_SECONDS)
+
+    @asynccontextmanager
+    async def _reading_replica(self) -> AsyncIterator[ApplicationReader]:
+        try:
+            async with self._application.reading() as reader:
+                yield reader
+        except ProgrammingError as error:
+            if self._application.dialect.error_code(error) in _NOT_THERE:
+                raise ReplicaNotReady(self._missing or ()) from error
+            raise
