@@ -42,8 +42,6 @@ class Telemetry:
         only give logs and exemplars their ids. A collector that is down costs spans, never a request.
         """
         configure_logging(service)
-        # The HTTP client instrumentation still writes the names of before 2023 unless asked.
-        os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http")
         provider = new_provider(service)
         if _has_endpoint(os.environ):
             provider.add_span_processor(
@@ -74,6 +72,8 @@ class Telemetry:
 
 def new_provider(service: str) -> TracerProvider:
     """A tracer provider with our resource and limits, its sampler from OTEL_TRACES_SAMPLER; no exporter."""
+    # The HTTP client instrumentation still writes the names of before 2023 unless asked.
+    os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http")
     name = os.environ.get("OTEL_SERVICE_NAME", service)
     resource = Resource.create({SERVICE_NAME: name, "service.namespace": "creditmesh"})
     limits = SpanLimits(max_links=MAX_LINKS)
