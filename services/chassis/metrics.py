@@ -64,3 +64,6 @@ SPANS_DROPPED = Counter(
     "Spans lost: the queue was full, or the collector could not be reached or refused them.",
     ("reason",),
 )
+for _reason in ("queue_full", "export_failed"):
+    # From the start at zero: a rate needs a first value.
+    SPANS_DROPPED.labels(_reason)

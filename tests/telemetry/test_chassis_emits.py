@@ -1,0 +1,51 @@
+"""What the chassis emits on behalf of any service, against the registry."""
+
+import uuid
+from asyncio import Event, timeout
+
+import httpx
+from aiokafka import ConsumerRecord
+
+from services.chassis.http import HttpClient
+from services.chassis.messaging import consume, ensure_topics, open_consumer, open_producer, send
+from services.chassis.testing import span_recorder
+from tests.telemetry.emitted import emitted
+from tests.telemetry.registry import Registry
+
+
+async def test_calls_of_other_services(registry: Registry) -> None:
+    recorder = span_recorder()
+    recorder.clear()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(500 if request.url.path == "/broken" else 200)
+
+    async with HttpClient("http://auth.test:17101", transport=httpx.MockTransport(answer)) as client:
+        await client.get("/me?name=x")
+        await client.post("/broken")
+
+    spans = emitted(recorder.spans, "demo")
+    assert len(spans) == 2
+    assert registry.span_faults(spans) == []
+
+
+async def test_messages(registry: Registry, kafka: str) -> None:
+    recorder = span_recorder()
+    topic, stop = f"telemetry.{uuid.uuid4().hex}", Event()
+    await ensure_topics(kafka, {topic: 1})
+    producer = await open_producer(kafka, "test")
+    consumer = await open_consumer(kafka, topic, "test", [topic])
+    recorder.clear()
+
+    async def handle(_: ConsumerRecord) -> None:
+        stop.set()
+
+    await send(producer, topic, b"k", b"v")
+    async with timeout(60):
+        await consume(consumer, handle, concurrency=1, stop=stop, group=topic)
+    await consumer.stop()
+    await producer.stop()
+
+    spans = emitted(recorder.spans, "intake")
+    assert {span.kind for span in spans} == {"producer", "client", "consumer"}
+    assert registry.span_faults(spans) == []
