@@ -84,6 +84,13 @@ async def prometheus(platform: Platform) -> str:
     return platform.settings.http("prometheus")
 
 
+@pytest.fixture(scope="session")
+async def running_platform(platform: Platform) -> Platform:
+    """Everything, with the sample applications and users (see `services.platform.mesh.passwords`)."""
+    await platform.up()
+    return platform
+
+
 @asynccontextmanager
 async def _database(platform: Platform, kind: str, template: str = "template1") -> AsyncIterator[Database]:
     name = f"{kind}_{uuid.uuid4().hex[:12]}"

@@ -104,9 +104,9 @@ def download(name: str, draft: Path, repository: Path | None = None) -> Path:
     return folder
 
 
-def wrong(name: str, folder: Path) -> list[str]:
+def wrong(name: str, folder: Path, lock_file: Path = LOCK) -> list[str]:
     """The jars that are missing in a folder, are not on the committed list, or differ from it."""
-    lines = (line.split() for line in LOCK.read_text().splitlines())
+    lines = (line.split() for line in lock_file.read_text().splitlines())
     expected = {file: digest for digest, file in lines if file.startswith(f"{name}/")}
     actual = digests(name, folder)
     return sorted(file for file in expected.keys() | actual.keys() if expected.get(file) != actual.get(file))

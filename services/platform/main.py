@@ -34,7 +34,7 @@ def done(work: Coroutine[Any, Any, None]) -> None:
     try:
         asyncio.run(work)
     except PlatformError as error:
-        console.print(str(error), style="red", markup=False)
+        console.print(str(error), style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
         console.print("interrupted; what was started runs on (see `make status`, `make down`)")

@@ -167,11 +167,10 @@ class UsersStep(Step):
 
     def input(self) -> str:
         """The users as auth's `create-users` reads them."""
-        path = logins_file(self.home)
-        known: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+        known = passwords(self.home)
         if USERS.keys() - known.keys():
             known = {username: secrets.token_urlsafe(12) for username in USERS} | known
-            write_private(path, json.dumps(known, indent=2) + "\n")
+            write_private(logins_file(self.home), json.dumps(known, indent=2) + "\n")
         return json.dumps(
             [
                 {"username": username, "display_name": name, "roles": [role], "password": known[username]}
@@ -245,6 +244,12 @@ def mesh(settings: PlatformSettings, home: Home) -> list[Component]:
 def logins_file(home: Home) -> Path:
     """Where the passwords of the seeded users are, by user name."""
     return home.secrets / "logins.json"
+
+
+def passwords(home: Home) -> dict[str, str]:
+    """The passwords of the seeded users, by user name; empty before they are seeded."""
+    path = logins_file(home)
+    return dict(json.loads(path.read_text())) if path.exists() else {}
 
 
 def _url(settings: PlatformSettings, home: Home, database: str, login: str) -> str:

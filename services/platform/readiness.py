@@ -36,4 +36,13 @@ async def answers(url: str) -> None:
     except httpx.HTTPError as error:
         raise NotReadyYet(str(error) or type(error).__name__) from error
     if response.status_code != 200:
-        raise NotReadyYet(f"{response.status_code} {response.text[:200]}")
+        raise NotReadyYet(f"{response.status_code} {_reason(response)}")
+
+
+def _reason(response: httpx.Response) -> str:
+    """The failing checks of our own processes, else the beginning of what was answered."""
+    try:
+        checks = response.json()["checks"]
+    except (ValueError, KeyError, TypeError):
+        return response.text[:100]
+    return ", ".join(f"{name}: {outcome}" for name, outcome in checks.items() if outcome != "ok")

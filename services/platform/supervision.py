@@ -67,9 +67,8 @@ class Supervisor:
             return
         self.end_orphans()
         (self._home.run / "programs").mkdir(mode=0o700, exist_ok=True)
-        configuration = self._home.run / "supervisord.conf"
-        write_private(configuration, self._configuration())
-        command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(configuration)]
+        write_private(self._configuration_file, self._configuration())
+        command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._configuration_file)]
         environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
         started = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if started.returncode:
@@ -155,19 +154,24 @@ class Supervisor:
         }
 
     def orphans(self) -> list[psutil.Process]:
-        """Processes of this home whose supervisor was killed: they run on, but nobody restarts them."""
+        """Processes of this home that no supervisor answers for: one that was killed left them behind.
+
+        Or one whose socket is gone, because somebody removed the state folder under it; it comes first.
+        """
         if self.pid is not None or not self._home.run.exists():
             return []
-        mine = f"unix://{self._socket}"
-        found = []
+        # The supervisor gives every program its own address in a variable.
+        address = f"unix://{self._socket}"
+        supervisors, programs = [], []
         for process in psutil.process_iter():
             try:
-                # The supervisor gives every program its own address in this variable.
-                if process.environ().get("SUPERVISOR_SERVER_URL") == mine:
-                    found.append(process)
+                if str(self._configuration_file) in process.cmdline():
+                    supervisors.append(process)
+                elif process.environ().get("SUPERVISOR_SERVER_URL") == address:
+                    programs.append(process)
             except (psutil.Error, OSError):
                 continue  # gone, or somebody else's
-        return found
+        return supervisors + programs
 
     def end_orphans(self) -> None:
         """Stop the orphans, gently at first."""
@@ -178,6 +182,10 @@ class Supervisor:
         for process in stubborn:
             _signal(process, "kill")
         psutil.wait_procs(stubborn, timeout=GRACE_SECONDS)
+
+    @property
+    def _configuration_file(self) -> Path:
+        return self._home.run / "supervisord.conf"
 
     @property
     def _socket(self) -> Path:

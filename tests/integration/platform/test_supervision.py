@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -101,7 +102,10 @@ async def test_status_tells_what_runs(own: Platform) -> None:
 
 async def test_a_taken_port_is_named(tmp_path: Path) -> None:
     platform = Platform(PlatformSettings.on_free_ports(tmp_path / "var"))
-    with socket.create_server((HOST, platform.settings.postgres_port)), pytest.raises(PlatformError) as raised:
+    with (
+        socket.create_server((HOST, platform.settings.postgres_port)),
+        pytest.raises(PlatformError) as raised,
+    ):
         await platform.up(["postgres"])
     await platform.reset()
     message = str(raised.value)
@@ -138,3 +142,11 @@ async def test_a_program_that_cannot_start_shows_its_last_words(tmp_path: Path) 
         await platform.up()
     await platform.reset()
     assert not platform.home.root.exists()
+
+
+async def test_a_state_folder_removed_under_it_is_made_anew(own: Platform) -> None:
+    processes = [psutil.Process(own.supervisor.pid), psutil.Process(own.supervisor.all()["postgres"].pid)]
+    shutil.rmtree(own.home.root)
+    await own.up(["databases"])
+    assert not [process for process in processes if process.is_running()]
+    assert await execute(own, "SELECT 1") == 1
