@@ -76,6 +76,8 @@ def run(after: AfterMigrations | None = None) -> None:
         context.configure(
             dialect_name=name,
             literal_binds=True,
+            # Else every % of a statement would be doubled, as for a driver.
+            dialect_opts={"paramstyle": "named"},
             version_table_schema=schema,
             output_buffer=config.output_buffer,
         )
