@@ -13,6 +13,7 @@ from fastapi import APIRouter, FastAPI, Response
 from prometheus_client import REGISTRY
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from services.chassis.body_limit import BodyLimit
 from services.chassis.health import Check, Readiness, health_router
 from services.chassis.identity import TokenVerifier
 from services.chassis.logging import get_logger, set_level
@@ -24,6 +25,7 @@ from services.chassis.tracing import RequestTelemetry
 # What is still being served when the drain is over may finish within this time.
 FINISH_SECONDS = 20
 FLUSH_SECONDS = 5.0
+MAX_BODY_BYTES = 16 << 20
 
 _log = get_logger(__name__)
 T = TypeVar("T")
@@ -41,12 +43,14 @@ def create_app(
     checks: Sequence[Check] = (),
     lifespan: Lifespan | None = None,
     verifier: TokenVerifier | None = None,
+    max_body_bytes: int = MAX_BODY_BYTES,
 ) -> FastAPI:
     """The application of one process: `routers` plus /livez, /readyz and /metrics.
 
     With routers it also serves /docs and /openapi.json; the relay and the sink pass none. `checks` decide
     about readiness; `lifespan` opens and closes what the routes use; `verifier` is needed by
-    routes that `require` a scope (built from `auth_jwks_url` when not given).
+    routes that `require` a scope (built from `auth_jwks_url` when not given). Requests with more than
+    `max_body_bytes` are refused with 413.
     """
     set_level(settings.log_level)
     app = FastAPI(
@@ -72,6 +76,7 @@ def create_app(
         app.include_router(router)
     app.include_router(health_router(readiness))
     app.add_api_route("/metrics", _metrics, include_in_schema=False)
+    app.add_middleware(BodyLimit, max_body_bytes=max_body_bytes)
     add_problem_handlers(app)
     # Added last, so outermost: the span covers everything else.
     app.add_middleware(RequestTelemetry, tracer=telemetry.tracer, readiness=readiness)

@@ -119,6 +119,12 @@ class PreconditionFailed(Problem):
     status = 412
 
 
+class ContentTooLarge(Problem):
+    """The body is too large."""
+
+    status = 413
+
+
 class Unprocessable(Problem):
     """The request is not valid."""
 
@@ -161,7 +167,15 @@ class Unavailable(Problem):
 
 _BY_STATUS: dict[int, type[Problem]] = {
     kind.status: kind
-    for kind in (BadRequest, Unauthenticated, Forbidden, NotFound, MethodNotAllowed, Conflict)
+    for kind in (
+        BadRequest,
+        Unauthenticated,
+        Forbidden,
+        NotFound,
+        MethodNotAllowed,
+        Conflict,
+        ContentTooLarge,
+    )
 }
 
 

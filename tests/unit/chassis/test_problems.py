@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Annotated
 
 import httpx
@@ -14,8 +14,6 @@ from services.chassis.identity import Caller, require
 from services.chassis.problems import Conflict, as_problem, documented
 from services.chassis.settings import ServiceSettings
 from services.chassis.testing import SpanRecorder, TokenMaker, parse_metrics
-
-Raise = Callable[[], None]
 
 
 class LimitExceeded(Conflict):
@@ -61,6 +59,7 @@ async def client(recorder: SpanRecorder, tokens: TokenMaker) -> AsyncIterator[ht
         telemetry=recorder.telemetry,
         routers=[versioned],
         verifier=tokens.verifier(),
+        max_body_bytes=1000,
     )
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
@@ -125,6 +124,26 @@ async def test_malformed_json_is_a_bad_request(client: httpx.AsyncClient) -> Non
     )
 
     assert (response.status_code, response.json()["type"]) == (400, "urn:creditmesh:problem:bad-request")
+
+
+async def _chunks() -> AsyncIterator[bytes]:
+    for _ in range(10):
+        yield b"1" * 300
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_body_that_is_too_large_is_refused(client: httpx.AsyncClient, chunked: bool) -> None:
+    content = _chunks() if chunked else b"1" * 1001
+
+    response = await client.post(
+        "/v1/orders/1", content=content, headers={"content-type": "application/json"}
+    )
+
+    assert (response.status_code, response.json()["type"]) == (
+        413,
+        "urn:creditmesh:problem:content-too-large",
+    )
+    assert response.json()["detail"] == "Send at most 1000 bytes."
 
 
 async def test_an_unexpected_error_discloses_nothing_and_is_recorded_on_the_span(
