@@ -78,8 +78,8 @@ async def read(
 async def decide(  # noqa: PLR0917 - FastAPI passes by name
     application_id: UUID,
     body: NewDecision,
-    expected: ExpectedRevision,
     caller: CanDecide,
+    expected: ExpectedRevision,
     approval: ApprovalDep,
     response: Response,
 ) -> ApplicationRecord:
@@ -93,8 +93,8 @@ async def decide(  # noqa: PLR0917 - FastAPI passes by name
 )
 async def book(
     application_id: UUID,
-    expected: ExpectedRevision,
     caller: CanBook,
+    expected: ExpectedRevision,
     approval: ApprovalDep,
     response: Response,
 ) -> LoanView:

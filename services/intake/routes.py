@@ -88,8 +88,8 @@ async def read_party(party_id: UUID, _: CanReadParties, intake: IntakeDep, respo
 async def change_party(  # noqa: PLR0917 - FastAPI passes by name
     party_id: UUID,
     body: PartyChanges,
-    expected: ExpectedRevision,
     caller: CanWriteParties,
+    expected: ExpectedRevision,
     intake: IntakeDep,
     response: Response,
 ) -> PartyView:
@@ -140,8 +140,8 @@ async def read(application_id: UUID, _: CanRead, intake: IntakeDep, response: Re
 async def save_draft(  # noqa: PLR0917 - FastAPI passes by name
     application_id: UUID,
     body: ApplicationContent,
-    expected: ExpectedRevision,
     caller: CanSubmit,
+    expected: ExpectedRevision,
     intake: IntakeDep,
     response: Response,
 ) -> ApplicationView:
@@ -157,8 +157,8 @@ async def save_draft(  # noqa: PLR0917 - FastAPI passes by name
 )
 async def submit(
     application_id: UUID,
-    expected: ExpectedRevision,
     caller: CanSubmit,
+    expected: ExpectedRevision,
     intake: IntakeDep,
     response: Response,
 ) -> ApplicationView:
@@ -173,8 +173,8 @@ async def submit(
 )
 async def withdraw(
     application_id: UUID,
-    expected: ExpectedRevision,
     caller: CanSubmit,
+    expected: ExpectedRevision,
     intake: IntakeDep,
     response: Response,
 ) -> ApplicationView:

@@ -5,7 +5,15 @@ from decimal import Decimal
 from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, PastDate, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PastDate,
+    StringConstraints,
+    model_validator,
+)
 
 from services.intake.domain import (
     Application,
@@ -40,6 +48,8 @@ Amount = Annotated[
     Field(
         gt=0, max_digits=19, decimal_places=4, description="Above 0, at most four decimals; text or number."
     ),
+    # As the lake keeps it, so that 5 and "5.00" are the same request.
+    AfterValidator(lambda amount: amount.quantize(Decimal("0.0001"))),
 ]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217 code.")]
 
@@ -157,10 +167,10 @@ class ApplicationContent(Body):
     profile: Profile
 
     def to_domain(self) -> Content:
-        """The content as the domain knows it, the amount with four decimals as the lake keeps it."""
+        """The content as the domain knows it."""
         return Content(
             product_code=self.product_code,
-            amount=self.amount.quantize(Decimal("0.0001")),
+            amount=self.amount,
             currency=self.currency,
             term_months=self.term_months,
             purpose=self.purpose,

@@ -1,0 +1,183 @@
+"""The lending services over one lake and one replica, each its real application behind HTTP."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import httpx
+from fastapi import FastAPI
+from pydantic import SecretStr
+
+from services.approval import main as approval
+from services.approval.settings import ApprovalSettings
+from services.chassis.dialects import CapturedTable
+from services.chassis.testing import TokenMaker, span_recorder
+from services.intake import main as intake
+from services.intake.settings import IntakeSettings
+from services.lake.samples.german_credit import read
+from services.replicator.replica import ensure_tables
+from services.search import main as search
+from services.search.settings import SearchSettings
+from tests.conftest import Database
+
+SCOPES = {
+    "maker": ("applications:read", "applications:submit", "parties:read", "parties:write"),
+    "officer": ("applications:read", "applications:decide", "applications:book", "parties:read"),
+    "auditor": ("applications:read", "parties:read", "audit:read"),
+    "administrator": ("users:manage", "applications:read", "parties:read", "audit:read"),
+}
+SCOPES["senior_officer"] = SCOPES["committee"] = SCOPES["officer"]
+SAMPLE = next(read())
+
+
+@dataclass(frozen=True)
+class User:
+    """Somebody with an access token of their roles."""
+
+    headers: Mapping[str, str]
+    id: uuid.UUID
+
+
+@dataclass
+class Lending:
+    """Clients of the three services, and what tests do with them again and again."""
+
+    lake: Database
+    application: Database
+    intake: httpx.AsyncClient
+    approval: httpx.AsyncClient
+    search: httpx.AsyncClient
+    tokens: TokenMaker = field(default_factory=TokenMaker)
+
+    @classmethod
+    @asynccontextmanager
+    async def over(cls, lake: Database, application: Database) -> AsyncIterator[Self]:
+        tokens, telemetry = TokenMaker(), span_recorder().telemetry
+        common: dict[str, Any] = {"http_port": 0, "auth_jwks_url": None}
+        apps = (
+            intake.build(
+                IntakeSettings(lake_url=SecretStr(lake.url("intake")), **common), telemetry, tokens.verifier()
+            ),
+            approval.build(
+                ApprovalSettings(lake_url=SecretStr(lake.url("approval")), **common),
+                telemetry,
+                tokens.verifier(),
+            ),
+            search.build(
+                SearchSettings(
+                    lake_url=SecretStr(lake.url("search")),
+                    application_url=SecretStr(application.url("search")),
+                    **common,
+                ),
+                telemetry,
+                tokens.verifier(),
+            ),
+        )
+        async with AsyncExitStack() as stack:
+            clients = [await stack.enter_async_context(client_of(app)) for app in apps]
+            yield cls(lake, application, *clients, tokens=tokens)
+
+    def user(self, *roles: str, id: uuid.UUID | None = None) -> User:  # noqa: A002 - what it is
+        """Somebody with these roles and their scopes."""
+        scopes = {scope for role in roles for scope in SCOPES[role]}
+        user_id = id or uuid.uuid4()
+        return User(self.tokens.headers(scopes=scopes, roles=roles, user=user_id), user_id)
+
+    async def party(self, maker: User, **details: Any) -> str:
+        """Put a party on record; its id."""
+        body = {"kind": "person", "full_name": "Nguyễn Văn Đạt", **details}
+        response = await self.intake.post("/parties", json=body, headers=maker.headers)
+        assert response.status_code == 201, response.text
+        return str(response.json()["id"])
+
+    async def content(self, maker: User, **changes: Any) -> dict[str, Any]:
+        """What can be applied for, with a new borrower."""
+        content = {
+            "product_code": "CONSUMER",
+            "amount": "1169.00",
+            "currency": "DEM",
+            "term_months": 6,
+            "purpose": "radio/television",
+            "channel": "branch",
+            "profile": dict(SAMPLE.profile),
+            **changes,
+        }
+        if "parties" not in content:
+            content["parties"] = [{"party_id": await self.party(maker), "role": "borrower"}]
+        return content
+
+    async def post(self, maker: User, body: Mapping[str, Any], key: str | None = None) -> httpx.Response:
+        """POST /applications."""
+        headers = {**maker.headers, "Idempotency-Key": key or str(uuid.uuid4())}
+        return await self.intake.post("/applications", json=body, headers=headers)
+
+    async def submitted(self, maker: User, **changes: Any) -> dict[str, Any]:
+        """Submit an application; its view."""
+        response = await self.post(maker, await self.content(maker, **changes))
+        assert response.status_code == 201, response.text
+        view: dict[str, Any] = response.json()
+        return view
+
+    async def decide(
+        self, officer: User, application_id: str, revision: int, outcome: str = "approve", **more: Any
+    ) -> httpx.Response:
+        """POST a decision on what the officer saw at `revision`."""
+        return await self.approval.post(
+            f"/applications/{application_id}/decisions",
+            json={"outcome": outcome, **more},
+            headers={**officer.headers, "If-Match": f'"{revision}"'},
+        )
+
+    async def act(
+        self, client: httpx.AsyncClient, user: User, application_id: str, what: str, revision: int
+    ) -> httpx.Response:
+        """POST to `/applications/{id}/{what}` as somebody who saw `revision`."""
+        headers = {**user.headers, "If-Match": f'"{revision}"'}
+        return await client.post(f"/applications/{application_id}/{what}", headers=headers)
+
+    async def make_replica(self) -> None:
+        """Create the replica's tables as the sink does."""
+        async with self.lake.connect() as lake, self.application.connect("sink") as replica:
+            rows = await lake.fetch("SELECT definition FROM journal.captured_table")
+            await ensure_tables(replica, [CapturedTable.from_json(row["definition"]) for row in rows])
+
+    async def replicate(self) -> None:
+        """Make the replica's tables hold what the lake's hold."""
+        async with self.lake.connect() as lake, self.application.connect("sink") as replica:
+            tables = await lake.fetch("SELECT DISTINCT table_name FROM journal.captured_table")
+            async with replica.transaction():
+                for (name,) in tables:
+                    rows = await lake.fetch(f"SELECT * FROM {name}")
+                    await replica.execute(f"DELETE FROM {name}")
+                    if rows:
+                        schema, table = name.split(".")
+                        await replica.copy_records_to_table(
+                            table, schema_name=schema, records=rows, columns=list(rows[0].keys())
+                        )
+
+
+@asynccontextmanager
+async def client_of(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of an application that runs in this process."""
+    transport = httpx.ASGITransport(app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://test", timeout=60) as client,
+    ):
+        yield client
+
+
+def assert_problem(response: httpx.Response, status: int, *pointers: str) -> dict[str, Any]:
+    """The response is a problem of this status that points at `pointers`, in this order; gives its body."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    body: dict[str, Any] = response.json()
+    assert body["status"] == status
+    assert body["title"]
+    assert body["instance"]
+    assert [error["pointer"] for error in body.get("errors", [])] == list(pointers)
+    return body
