@@ -30,6 +30,7 @@ from services.approval.repository import ApprovalRepository
 from services.chassis.database import Lake, LakeReader, LakeTransaction
 from services.chassis.identity import Caller
 from services.chassis.paging import Cursor
+from services.chassis.problems import Problem
 from services.lake.errors import ActionNotAllowed, NoSuchApplication, StaleRevision
 from services.lake.metrics import APPLICATIONS
 from services.lake.states import Action, State, TransitionNotAllowed, after
@@ -155,10 +156,13 @@ class Approval:
             case = await self._case_for(tx, application_id, Action.REVIEW, expected=expected, by=by)
             try:
                 ruling = case.decide(verdict.outcome, by=by.id, roles=by.roles, stage=verdict.stage)
-            except DecisionRefused as reason:
-                raise refusal(reason) from None
-            except TransitionNotAllowed as reason:
-                raise ActionNotAllowed(reason) from None
+            except (DecisionRefused, TransitionNotAllowed) as reason:
+                # The case was read in several statements: if somebody decided between two of them, the refusal
+                # may be of a mixture, and the truth is that the revision is gone.
+                row = await self._row(tx, application_id)
+                if row["revision"] != expected:
+                    raise StaleRevision(expected) from None
+                raise _problem(reason) from None
             at = datetime.now(UTC)
             state = ruling.states[-1] if ruling.states else case.state
             final = state in (State.APPROVED, State.REJECTED)
@@ -199,7 +203,7 @@ class Approval:
             try:
                 state = after(case.state, Action.BOOK)
             except TransitionNotAllowed as reason:
-                raise ActionNotAllowed(reason) from None
+                raise _problem(reason) from None
             at = datetime.now(UTC)
             await self._move(tx, case, expected, state, case.decided_at)
             booking = await self._add_loan(tx, case, expected + 1, by.id, at)
@@ -263,13 +267,13 @@ class Approval:
         row = await self._row(tx, application_id)
         versions = (await self._repository.versions(tx, [application_id]))[application_id]
         if not versions:
-            raise ActionNotAllowed(TransitionNotAllowed(State(row["state"]), action))
+            raise _problem(TransitionNotAllowed(State(row["state"]), action))
         decisions = (await self._repository.decisions(tx, [application_id]))[application_id]
         case = _case(row, versions, decisions, await self._repository.bands(tx))
         try:
             case.forbid_maker(by.id)
         except DecisionRefused as reason:
-            raise refusal(reason) from None
+            raise _problem(reason) from None
         if case.revision != expected:
             raise StaleRevision(expected)
         return case
@@ -301,6 +305,10 @@ def _case(
         band=band_for(bands, current),
         decisions=tuple(one for one in decisions if one.version == current.version),
     )
+
+
+def _problem(reason: DecisionRefused | TransitionNotAllowed) -> Problem:
+    return ActionNotAllowed(reason) if isinstance(reason, TransitionNotAllowed) else refusal(reason)
 
 
 def _events(case: Case, states: Sequence[State], made: Decision) -> list[Event]:
