@@ -39,6 +39,11 @@ class Home:
         return self.root / "data"
 
     @property
+    def steps(self) -> Path:
+        """Which steps were done on the databases, one file a step."""
+        return self.data / "steps"
+
+    @property
     def logs(self) -> Path:
         """One log file a process."""
         return self.root / "logs"
@@ -57,12 +62,18 @@ class Home:
         """Make the folders that are missing."""
         for folder, mode in (
             (self.data, 0o755),
+            (self.steps, 0o755),
             (self.logs, 0o755),
             (self.run, 0o700),
             (self.secrets, 0o700),
         ):
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(mode)
+
+    def forget_steps(self) -> None:
+        """Have every step done again: the databases are new, or somebody asks for it."""
+        for stamp in self.steps.glob("*"):
+            stamp.unlink()
 
     @contextmanager
     def locked(self) -> Iterator[None]:

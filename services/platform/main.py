@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
+from services.platform.demo.run import run_demo
 from services.platform.display import addresses, console, progress, standing
 from services.platform.errors import PlatformError
 from services.platform.platform import Platform
@@ -93,8 +94,21 @@ def logs(
 def seed() -> None:
     """Add the sample applications and the users that are missing."""
     platform = opened()
+    platform.home.forget_steps()
     with progress() as on_change:
         done(platform.up(["samples", "users"], on_change))
+
+
+@cli.command()
+def demo(
+    limit: Annotated[int | None, typer.Option(help="feed only so many of the 950 applications")] = None,
+) -> None:
+    """Start the platform, feed real applications through it, and say what happened and what to open."""
+    platform = opened()
+    with progress() as on_change:
+        done(platform.up(None, on_change))
+    done(run_demo(platform, console, limit))
+    console.print(addresses(platform))
 
 
 @cli.command()

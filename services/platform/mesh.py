@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 import secrets
@@ -148,10 +149,17 @@ class Step(Component):
         self._login = login
 
     async def prepare(self, tell: Tell) -> None:
-        """Run the command."""
+        """Run the command, unless it ran on these data already and nothing it does can have changed since."""
+        stdin = self.input()
+        stamp = self.home.steps / self.name
+        fingerprint = await asyncio.to_thread(_fingerprint, *self._command, stdin or "")
+        if stamp.exists() and stamp.read_text() == fingerprint:
+            tell("nothing to do")
+            return
         tell(self._command[-1])
         url = _url(self.settings, self.home, self._database, self._login)
-        await run_once(*self._command, environment={URL_VARIABLE[self._database]: url}, stdin=self.input())
+        await run_once(*self._command, environment={URL_VARIABLE[self._database]: url}, stdin=stdin)
+        write_private(stamp, fingerprint)
 
     def input(self) -> str | None:
         """What the command reads."""
@@ -239,6 +247,19 @@ def mesh(settings: PlatformSettings, home: Home) -> list[Component]:
         users,
         step("samples", "services.lake.main", "seed-samples", "lake", need="lake-schema"),
     ]
+
+
+def _fingerprint(module: str, *arguments: str) -> str:
+    """Changes when a step could do something else: its input, its service, or what every service is built on."""
+    digest = hashlib.sha256(repr((module, arguments)).encode())
+    service = module.split(".")[1]
+    for folder in sorted({"chassis", "lake", service}):
+        for path in sorted((ROOT / "services" / folder).rglob("*")):
+            if path.is_file() and path.suffix != ".pyc":
+                digest.update(str(path.relative_to(ROOT)).encode())
+                digest.update(path.read_bytes())
+    digest.update((ROOT / "uv.lock").read_bytes())
+    return digest.hexdigest()
 
 
 def logins_file(home: Home) -> Path:

@@ -23,7 +23,8 @@ from services.platform.settings import HOST, PlatformSettings
 from services.platform.supervision import ALIVE, ProcessInfo, Supervisor, tail
 from services.platform.zipkin import Receiver, Zipkin
 
-PROBE_INTERVAL = 0.15
+PROBE_INTERVAL = 0.2
+SUPERVISOR_INTERVAL = 0.5
 FAILED_STARTS = 4
 
 OnChange = Callable[[str, str], None]
@@ -175,6 +176,7 @@ class Platform:
         deadline = time.monotonic() + self.settings.start_timeout
         log = self.home.logs / f"{component.name}.log"
         ends: set[int] = set()
+        look_again = time.monotonic() + SUPERVISOR_INTERVAL
         while True:
             try:
                 await component.ready()
@@ -182,13 +184,15 @@ class Platform:
                 why = str(error) or type(error).__name__
             else:
                 return
-            info = (await asyncio.to_thread(self.supervisor.all))[component.name]
-            if info.stopped and info.state != "RUNNING":
-                ends.add(info.stopped)
-            if info.state == "FATAL" or len(ends) >= FAILED_STARTS:
-                raise PlatformError(
-                    f"{component.name} ends as soon as it is started; the end of {log}:\n{tail(log)}"
-                )
+            if time.monotonic() > look_again:
+                look_again = time.monotonic() + SUPERVISOR_INTERVAL
+                info = (await asyncio.to_thread(self.supervisor.all))[component.name]
+                if info.stopped and info.state != "RUNNING":
+                    ends.add(info.stopped)
+                if info.state == "FATAL" or len(ends) >= FAILED_STARTS:
+                    raise PlatformError(
+                        f"{component.name} ends as soon as it is started; the end of {log}:\n{tail(log)}"
+                    )
             if time.monotonic() > deadline:
                 raise PlatformError(
                     f"{component.name} was not ready after {self.settings.start_timeout:g} s: {why}; "

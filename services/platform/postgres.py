@@ -90,6 +90,7 @@ class Postgres(Component):
             password.unlink()
         if done.returncode:
             raise PlatformError(f"initdb failed in {draft}: {done.stderr.strip()}")
+        self.home.forget_steps()
         draft.rename(self._folder)
 
     def program(self) -> Program:
