@@ -51,7 +51,8 @@ class SpanEntry(_Entry):
         return (
             span.kind == self.kind
             and span.service in self.emitted_by
-            and re.fullmatch(r"\S+".join(literal), span.name) is not None
+            # Zipkin keeps names in lower case.
+            and re.fullmatch(r"\S+".join(literal), span.name, re.IGNORECASE) is not None
         )
 
 
