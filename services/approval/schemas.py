@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from services.approval.domain import (
     Band,
@@ -222,13 +222,17 @@ class ApplicationRecord(BaseModel):
         )
 
 
+# With four decimals whether it was just computed or read back from the lake.
+Money = Annotated[Decimal, AfterValidator(lambda amount: amount.quantize(Decimal("0.0001")))]
+
+
 class InstalmentView(View):
     """What is due on one day."""
 
     number: int
     due_on: date
-    principal: Decimal
-    interest: Decimal
+    principal: Money
+    interest: Money
 
 
 class LoanView(View):
