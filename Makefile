@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install up down status logs reset seed test lint typecheck jars-lock
+.PHONY: help install demo up down status logs reset seed test lint typecheck jars-lock
 
 UV_VERSION := 0.13.8
 TOOLS := .tools
@@ -37,6 +37,9 @@ $(INSTALLED): pyproject.toml uv.lock | $(UV)
 	@touch $@
 
 install: $(INSTALLED) ## install the locked dependencies
+
+demo: $(INSTALLED) ## start the platform, feed 950 real applications through it, say what to open
+	@$(PLATFORM) demo
 
 up: $(INSTALLED) ## start the platform and wait until all of it is ready
 	@$(PLATFORM) up

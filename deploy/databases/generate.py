@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT))
 
 from services.chassis.migrations import upgrade_sql  # noqa: E402
 from services.lake.journal import captured_table  # noqa: E402
-from services.lake.ownership import JOURNAL_READERS, READERS  # noqa: E402
+from services.lake.ownership import DEFINITION_READERS, READERS  # noqa: E402
 from services.lake.samples.reference import missing_rows  # noqa: E402
 from services.lake.samples.rows import in_order, sample_rows  # noqa: E402
 from services.lake.tables import CAPTURED  # noqa: E402
@@ -34,7 +34,7 @@ def lake_sqlserver() -> str:
     """The lake on SQL Server 2019 or later, for `sqlcmd -d <database> -i lake.sqlserver.sql`."""
     roles = "".join(
         f"IF DATABASE_PRINCIPAL_ID(N'{role}') IS NULL CREATE ROLE {role};\nGO\n"
-        for role in sorted({*READERS, *JOURNAL_READERS})
+        for role in sorted({*READERS, *DEFINITION_READERS})
     )
     schema = upgrade_sql(ROOT / "services/lake/migrations", "mssql", version_table_schema="journal")
     rows = "".join(f"{_literal(insert, 'mssql')};\n" for insert in _lake_inserts())

@@ -15,6 +15,9 @@ READERS = ("intake", "approval", "search", "loader", "verifier")
 JOURNAL_READERS = ("relay", "loader", "verifier", "search")
 """Logins that read the journal; search shows it as the audit trail of one record."""
 
+DEFINITION_READERS = (*JOURNAL_READERS, "sink")
+"""Logins that read by which definition an image was written; the sink needs no more of the lake."""
+
 
 @dataclass(frozen=True, slots=True)
 class Grant:
@@ -71,7 +74,9 @@ def grants() -> Iterator[Grant]:
     for table in CAPTURED:
         for login in READERS:
             yield Grant(login, "SELECT", f"credit.{table.name}")
-    for table_name in ("journal.change", "journal.incarnation", "journal.captured_table"):
-        for login in JOURNAL_READERS:
-            yield Grant(login, "SELECT", table_name)
+    for login in JOURNAL_READERS:
+        yield Grant(login, "SELECT", "journal.change")
+        yield Grant(login, "SELECT", "journal.incarnation")
+    for login in DEFINITION_READERS:
+        yield Grant(login, "SELECT", "journal.captured_table")
     yield from _WRITES

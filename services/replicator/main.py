@@ -1,7 +1,7 @@
 """The replicator's processes and commands: relay, sink, migrate, verify, status, quarantine."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import asyncpg
@@ -77,8 +77,8 @@ def relay() -> None:
         "replicator-relay",
         settings=settings,
         telemetry=telemetry,
-        journal=journal,
         checks=[Check("lake", lake.ping)],
+        routers=[_status_router(settings, journal)],
         main=main,
     )
 
@@ -149,7 +149,6 @@ def sink() -> None:
         "replicator-sink",
         settings=settings,
         telemetry=telemetry,
-        journal=journal,
         checks=[Check("partitions", assigned)],
         main=main,
     )
@@ -198,26 +197,30 @@ def _run(
     *,
     settings: ReplicatorSettings,
     telemetry: Telemetry,
-    journal: JournalReader,
     checks: list[Check],
+    routers: Sequence[APIRouter] = (),
     main: Callable[[asyncio.Event], Awaitable[None]],
 ) -> None:
-    router = APIRouter()
-
-    @router.get("/status", summary="Where replication stands")
-    async def status() -> ReplicationStatus:
-        return await _status(settings, journal)
-
     application: FastAPI = chassis.create_app(
         service=service,
         title=f"creditmesh {service}",
         summary="Operations of the process; no business API.",
         settings=settings,
         telemetry=telemetry,
-        routers=[router],
+        routers=routers,
         checks=checks,
     )
     raise SystemExit(chassis.run(chassis.run_with_operations(application, settings, main)))
+
+
+def _status_router(settings: RelaySettings, journal: JournalReader) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/status", summary="Where replication stands")
+    async def status() -> ReplicationStatus:
+        return await _status(settings, journal)
+
+    return router
 
 
 async def _status(settings: CommandSettings, journal: JournalReader) -> ReplicationStatus:

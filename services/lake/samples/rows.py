@@ -155,12 +155,12 @@ class _Maker:
                     "outcome": outcome.value,
                     "maker": maker,
                     "decided_by": officer,
-                    "reason_code": None if approve else "score_too_low",
+                    "reason_code": None if approve else "low_score",
                     "comment": None,
                     "decided_at": at,
                 }
             )
-        reason = None if approve else "score_too_low"
+        reason = None if approve else "low_score"
         return self.event(application_id, state, after(state, outcome), officer, stage, at, reason), at
 
     def event(  # noqa: PLR0917 - the columns of an event

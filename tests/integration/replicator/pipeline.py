@@ -66,7 +66,7 @@ class Pipeline:
                 **os.environ,
                 "HTTP_PORT": str(self.ports[name]),
                 "INSTANCE": name,
-                "LAKE_URL": self.lake_url("relay"),
+                "LAKE_URL": self.lake_url(role),
                 "APPLICATION_URL": self.application_database.url(role),
                 "KAFKA_BOOTSTRAP": self.kafka,
                 "TOPIC_PREFIX": self.prefix,

@@ -132,11 +132,11 @@ async def test_case_16_one_image_that_postgresql_cannot_hold_is_set_aside_alone_
     assert entry["key"].decode() == finding.key
     assert f"{pipeline.prefix}credit.party/{entry['partition']}@{entry['kafka_offset']}" in entry["reason"]
     assert "credit.party.full_name: U+0000" in entry["reason"]
-    assert (await pipeline.get("sink", "/status")).json()["equal"] is False
+    assert (await pipeline.get("relay", "/status")).json()["equal"] is False
     assert await pipeline.metric("sink", "credit_replication_quarantined_records") == 1
 
     await pipeline.lake("UPDATE credit.party SET full_name = 'x 777, corrected' WHERE full_name = 'x 777'")
     await pipeline.equal()
     [healed] = await pipeline.replica("SELECT resolution FROM replication.sink_quarantine")
     assert healed["resolution"] == "healed"
-    assert (await pipeline.get("sink", "/status")).json()["equal"] is True
+    assert (await pipeline.get("relay", "/status")).json()["equal"] is True

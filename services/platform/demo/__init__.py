@@ -1,0 +1,1 @@
+"""The demonstration: real applications through the public APIs, and what became of them."""

@@ -1,0 +1,97 @@
+"""The mesh as the demo's people use it: over HTTP, with their own logins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from opentelemetry.trace import SpanKind, Tracer
+
+from services.chassis.http import HttpClient
+from services.platform.errors import PlatformError
+from services.platform.settings import PlatformSettings
+
+
+class Refused(PlatformError):
+    """An API answered with something that the demo did not expect."""
+
+
+class Mesh:
+    """The HTTP APIs of one platform."""
+
+    def __init__(self, settings: PlatformSettings) -> None:
+        self._clients = {
+            name: HttpClient(settings.http(name), timeout_seconds=30)
+            for name in ("auth", "intake", "approval", "search")
+        }
+
+    async def __aenter__(self) -> Self:
+        """Open the clients."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close them."""
+        for client in self._clients.values():
+            await client.aclose()
+
+    async def log_in(self, username: str, password: str) -> Person:
+        """A person with a token.
+
+        Raises:
+            Refused: when auth does not take the password.
+        """
+        answer = await self._clients["auth"].post("/token", data={"username": username, "password": password})
+        if answer.status_code != 200:
+            raise Refused(f"auth refused the login of {username}: {answer.status_code} {answer.text[:300]}")
+        return Person(self._clients, username, answer.json()["access_token"])
+
+
+class Person:
+    """Somebody who is logged in."""
+
+    def __init__(self, clients: Mapping[str, HttpClient], username: str, token: str) -> None:
+        self._clients = clients
+        self.username = username
+        self._headers = {"Authorization": f"Bearer {token}"}
+
+    async def get(self, service: str, path: str, **options: Any) -> Any:
+        """GET a JSON document.
+
+        Raises:
+            Refused: for any other status than 200.
+        """
+        answer = await self._clients[service].get(path, headers=self._headers, **options)
+        if answer.status_code != 200:
+            raise Refused(f"GET {service}{path}: {answer.status_code} {answer.text[:300]}")
+        return answer.json()
+
+    async def post(
+        self,
+        service: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        accept: tuple[int, ...] = (200, 201),
+    ) -> tuple[int, Any, Mapping[str, str]]:
+        """POST a JSON document; gives status, body and headers.
+
+        Raises:
+            Refused: for a status that is not among `accept`.
+        """
+        answer = await self._clients[service].post(
+            path, json=body, headers={**self._headers, **(headers or {})}
+        )
+        if answer.status_code not in accept:
+            raise Refused(
+                f"POST {service}{path} by {self.username}: {answer.status_code} {answer.text[:500]}"
+            )
+        return answer.status_code, answer.json(), answer.headers
+
+
+def click(tracer: Tracer, what: str) -> Any:
+    """The span that a person's click in a browser would begin."""
+    return tracer.start_as_current_span(f"click {what}", kind=SpanKind.INTERNAL)

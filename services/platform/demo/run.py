@@ -1,0 +1,94 @@
+"""The demo from a running platform to its report."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import AsyncExitStack
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from services.chassis.logging import set_level
+from services.chassis.telemetry import Telemetry
+from services.platform.demo.client import Mesh
+from services.platform.demo.feed import Feed, Ledger, people
+from services.platform.demo.report import counts, latencies, table_of
+from services.platform.mesh import passwords, run_once
+from services.platform.platform import Platform
+
+MAKERS = ("maker1", "maker2", "maker3")
+CHECKERS = ("officer1", "officer2", "senior1", "senior2", "committee1", "committee2")
+VERIFY_SECONDS = "120"
+
+
+async def run_demo(platform: Platform, console: Console, limit: int | None = None) -> None:
+    """Feed the applications, have them decided, verify the replica, and say what happened.
+
+    Args:
+        platform: which is up.
+        console: to print on.
+        limit: only so many applications, for tests.
+
+    Raises:
+        PlatformError: an API refused what it should take, or the replica differs from the lake.
+    """
+    os.environ.setdefault("OTEL_EXPORTER_OTLP_ENDPOINT", platform.settings.http("receiver"))
+    telemetry = Telemetry.start("demo")
+    set_level("ERROR")
+    known = passwords(platform.home)
+    progress = Progress(
+        TextColumn("{task.description:<10}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+    )
+    total = min(950, limit or 950)
+    bars = {name: progress.add_task(name, total=total) for name in ("submitted", "decided", "booked")}
+    ledger = Ledger(platform.home.root / "demo.ndjson")
+    before = set(ledger.submissions)
+    async with AsyncExitStack() as stack:
+        mesh = await stack.enter_async_context(Mesh(platform.settings))
+        makers = [maker async for maker in people(mesh, known, MAKERS)]
+        checkers = [checker async for checker in people(mesh, known, CHECKERS)]
+        feed = Feed(mesh, telemetry.tracer, ledger, lambda name, more: progress.advance(bars[name], more))
+        with progress:
+            async with asyncio.TaskGroup() as tasks:
+                submitting = tasks.create_task(feed.submit_all(makers, limit))
+                tasks.create_task(feed.decide_all(checkers, submitting))
+            for name, bar in bars.items():
+                progress.update(bar, total=progress.tasks[bar].completed, description=name)
+    console.print("waiting until the replica is verified equal to the lake")
+    console.print((await verified(platform)).strip(), markup=False)
+    await asyncio.to_thread(telemetry.shutdown)
+
+    console.print(table_of(await counts(platform), feed.outcomes))
+    fresh = [s for number, s in ledger.submissions.items() if number not in before]
+    measured = await latencies(platform, fresh or list(ledger.submissions.values()))
+    if measured is not None:
+        console.print(
+            f"from click to replica: median {measured.median * 1000:.0f} ms, slowest {measured.slowest * 1000:.0f} ms "
+            f"({measured.count} applications)"
+        )
+        shown = max(ledger.submissions.values(), key=lambda submission: submission.clicked_at)
+        console.print(f"one application's trace: {shown.trace_id}")
+        console.print(f"  {platform.settings.http('zipkin')}/zipkin/traces/{shown.trace_id}", soft_wrap=True)
+
+
+async def verified(platform: Platform) -> str:
+    """Run the replicator's `verify`; gives what it printed.
+
+    Raises:
+        PlatformError: rows differ, or the replica did not catch up; the message names them.
+    """
+    return await run_once(
+        "services.replicator.main",
+        "verify",
+        "--wait-seconds",
+        VERIFY_SECONDS,
+        environment={
+            "LAKE_URL": platform.database_url("lake", "verifier"),
+            "APPLICATION_URL": platform.database_url("application", "verifier"),
+        },
+    )
