@@ -120,7 +120,7 @@ class Registry:
         """
         faults: list[str] = []
         emitted: set[str] = set()
-        for family in text_string_to_metric_families(exposition):
+        for family in text_string_to_metric_families(exposition):  # type: ignore[no-untyped-call]
             name = family.name + ("_total" if family.type == "counter" else "")
             if name.startswith(FOREIGN_METRICS) or not family.samples:
                 continue

@@ -82,12 +82,21 @@ class Mesh:
         )
         assert decided.status_code in (200, 201), decided.text
         await self._until_replicated(application["id"], officer)
+        record, auditor = f"/applications/{application['id']}", await self.log_in("auditor")
+        for service, path, reader in (
+            ("intake", record, maker),
+            ("approval", record, officer),
+            ("approval", "/queue", officer),
+            ("search", f"{record}/audit", auditor),
+            ("search", "/applications", officer),
+        ):
+            response = await self.clients[service].get(path, headers=reader)
+            assert response.status_code == 200, response.text
 
     async def _until_replicated(self, application: str, headers: dict[str, str]) -> None:
         async with asyncio.timeout(PATIENCE_SECONDS):
             while not await self._is_found(application, headers):  # noqa: ASYNC110 - asked over HTTP
                 await asyncio.sleep(0.2)
-        await self.clients["search"].get("/applications", headers=headers)
 
     async def _is_found(self, application: str, headers: dict[str, str]) -> bool:
         response = await self.clients["search"].get(f"/applications/{application}", headers=headers)

@@ -3,6 +3,7 @@ import json
 import os
 import stat
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
@@ -13,7 +14,7 @@ from tests.integration.auth.conftest import bearer, log_in
 ROOT = Path(__file__).parents[3]
 
 
-async def _run(*arguments: str, stdin: bytes = b"", **environment: str) -> tuple[int, str, str]:
+async def _run(*arguments: str, environment: Mapping[str, str], stdin: bytes = b"") -> tuple[int, str, str]:
     child = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -38,12 +39,21 @@ async def test_from_an_empty_database_to_a_verified_token(
         {"username": "max", "display_name": "Max", "roles": ["maker"], "password": "a long enough password"}
     ]
     file = tmp_path / "adam.password"
-    migrated = await _run("migrate", **owner)
+    migrated = await _run("migrate", environment=owner)
     created = await _run(
-        "create-user", "--username", "adam", "--role", "administrator", "--password-file", str(file), **owner
+        "create-user",
+        "--username",
+        "adam",
+        "--role",
+        "administrator",
+        "--password-file",
+        str(file),
+        environment=owner,
     )
-    more = await _run("create-users", stdin=json.dumps(many).encode(), **owner)
-    short = await _run("create-user", "--username", "x1", "--role", "maker", stdin=b"tiny\n", **owner)
+    more = await _run("create-users", stdin=json.dumps(many).encode(), environment=owner)
+    short = await _run(
+        "create-user", "--username", "x1", "--role", "maker", stdin=b"tiny\n", environment=owner
+    )
 
     assert [migrated[0], created[0], more[0]] == [0, 0, 0], (migrated, created, more)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -91,7 +101,9 @@ async def test_from_an_empty_database_to_a_verified_token(
 
 
 async def test_bad_settings_are_all_named() -> None:
-    status, _, errors = await _run(APPLICATION_URL="", AUTH_KEY_ENCRYPTION_KEY="not-a-key-but-secret")
+    status, _, errors = await _run(
+        environment={"APPLICATION_URL": "", "AUTH_KEY_ENCRYPTION_KEY": "not-a-key-but-secret"}
+    )
 
     assert status == 2
     assert "AUTH_KEY_ENCRYPTION_KEY is wrong" in errors

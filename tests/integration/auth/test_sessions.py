@@ -24,7 +24,7 @@ async def test_a_login_gives_a_token_that_the_key_set_verifies(client: httpx.Asy
     assert response.status_code == 200
     assert response.headers["cache-control"] == "no-store"
     assert (body["token_type"], body["expires_in"], body["roles"]) == ("bearer", 3600, ["maker"])
-    assert (caller.username, caller.roles) == ("ann", {"maker"})
+    assert (caller.username, caller.roles) == ("ann", frozenset({"maker"}))
     assert "applications:submit" in caller.scopes
     claims = jwt.decode(body["access_token"], options={"verify_signature": False})
     assert claims["exp"] - claims["iat"] == 3600

@@ -31,7 +31,11 @@ def test_users_are_read_from_json() -> None:
         b'[{"username": "ann", "display_name": "Ann", "roles": ["maker"], "password": "correct horse battery"}]'
     )
 
-    assert (user.username, user.roles, user.password) == ("ann", {Role.MAKER}, "correct horse battery")
+    assert (user.username, user.roles, user.password) == (
+        "ann",
+        frozenset({Role.MAKER}),
+        "correct horse battery",
+    )
 
 
 @pytest.mark.parametrize("text", [b"", b"{}", b'[{"username": "ann"}]', b'[{"username": 1, "roles": []}]'])

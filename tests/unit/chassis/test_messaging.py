@@ -80,7 +80,9 @@ async def test_fifty_concurrent_messages_keep_their_own_traces(recorder: SpanRec
         assert mine.attributes is not None
         assert mine.parent is not None
         assert mine.attributes["messaging.kafka.offset"] == insert.attributes["offset"]
-        assert mine.parent.trace_id == insert.attributes["offset"] + 1
+        offset = insert.attributes["offset"]
+        assert isinstance(offset, int)
+        assert mine.parent.trace_id == offset + 1
         assert [link.context for link in mine.links] == [poll.context]
         assert mine.kind.name == "CONSUMER"
         assert mine.end_time is not None
