@@ -8,6 +8,9 @@ from services.chassis.settings import ServiceSettings
 class IntakeSettings(ServiceSettings):
     """What intake reads from its environment."""
 
+    auth_jwks_url: str = Field(
+        pattern="^https?://", description="URL of the JSON Web Key Set that verifies access tokens"
+    )
     lake_url: SecretStr = Field(
         description="SQLAlchemy URL of the lake with intake's login: postgresql+asyncpg://… or mssql+aioodbc://…"
     )

@@ -9,6 +9,9 @@ from services.chassis.settings import ServiceSettings
 class SearchSettings(ServiceSettings):
     """What search reads from its environment to serve."""
 
+    auth_jwks_url: str = Field(
+        pattern="^https?://", description="URL of the JSON Web Key Set that verifies access tokens"
+    )
     application_url: SecretStr = Field(
         description="SQLAlchemy URL of the application database with search's login: postgresql+asyncpg://…"
     )

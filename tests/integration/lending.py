@@ -57,7 +57,7 @@ class Lending:
     @asynccontextmanager
     async def over(cls, lake: Database, application: Database) -> AsyncIterator[Self]:
         tokens, telemetry = TokenMaker(), span_recorder().telemetry
-        common: dict[str, Any] = {"http_port": 0, "auth_jwks_url": None}
+        common: dict[str, Any] = {"http_port": 0, "auth_jwks_url": "http://127.0.0.1:1/unused"}
         apps = (
             intake.build(
                 IntakeSettings(lake_url=SecretStr(lake.url("intake")), **common), telemetry, tokens.verifier()
