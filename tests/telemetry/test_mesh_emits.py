@@ -1,10 +1,12 @@
 """The running mesh under an application's journey: it emits what is declared, and all that is declared."""
 
 import asyncio
+import json
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -26,6 +28,12 @@ TRACED = {
     "sink": "replicator-sink",
 }
 PATIENCE_SECONDS = 60
+PLANTED = {
+    "full_name": "Erika Beispielhaft",
+    "national_id": "PLANTED0042",
+    "email": "erika@planted.example",
+    "phone": "+49 30 5550142",
+}
 Span = dict[str, Any]
 
 
@@ -36,21 +44,24 @@ class Mesh:
     clients: dict[str, httpx.AsyncClient]
     zipkin: httpx.AsyncClient
     secrets: dict[str, str]
+    logs: Path
     trace_id: str = ""
+    tokens: list[str] = field(default_factory=list)
 
     async def log_in(self, user: str) -> dict[str, str]:
         """The Authorization header of a seeded user."""
         form = {"username": user, "password": self.secrets[user]}
         response = await self.clients["auth"].post("/token", data=form)
         assert response.status_code == 200, response.text
-        return {"Authorization": f"Bearer {response.json()['access_token']}"}
+        self.tokens.append(response.json()["access_token"])
+        return {"Authorization": f"Bearer {self.tokens[-1]}"}
 
     async def journey(self) -> None:
         """Submit an application, decide on it, find it in the replica, and read its audit."""
         maker, officer = await self.log_in("maker1"), await self.log_in("officer1")
         await self.clients["auth"].get("/me", headers=maker)
         party = await self.clients["intake"].post(
-            "/parties", json={"kind": "person", "full_name": "Erika Beispiel"}, headers=maker
+            "/parties", json={"kind": "person", **PLANTED}, headers=maker
         )
         assert party.status_code == 201, party.text
         body = {
@@ -131,7 +142,9 @@ async def mesh(running_platform: Platform) -> AsyncIterator[Mesh]:
 
         names = [*(service.name for service in SERVICES), "receiver"]
         clients = {name: await client(name) for name in names}
-        mesh = Mesh(clients, await client("zipkin"), passwords(running_platform.home))
+        mesh = Mesh(
+            clients, await client("zipkin"), passwords(running_platform.home), running_platform.home.logs
+        )
         await mesh.journey()
         yield mesh
 
@@ -214,3 +227,24 @@ async def test_no_span_was_lost(mesh: Mesh) -> None:
         exposition = await mesh.metrics(process)
         assert 'telemetry_spans_dropped_total{reason="queue_full"} 0.0' in exposition
         assert 'telemetry_spans_dropped_total{reason="export_failed"} 0.0' in exposition
+
+
+async def test_planted_personal_data_and_secrets_are_in_no_span_metric_or_log(mesh: Mesh) -> None:
+    # The same name again, refused: errors must not repeat what was sent either.
+    maker = await mesh.log_in("maker1")
+    for wrong in ({**PLANTED, "kind": "ghost"}, {**PLANTED, "kind": "person", "birth_date": "never"}):
+        refused = await mesh.clients["intake"].post("/parties", json=wrong, headers=maker)
+        assert refused.status_code == 422
+    await mesh.clients["search"].get("/applications", params={"q": PLANTED["full_name"]}, headers=maker)
+    await mesh.clients["auth"].post(
+        "/token", data={"username": PLANTED["email"], "password": "planted-password"}
+    )
+    await asyncio.sleep(3)
+
+    logs = {file: file.read_text(errors="replace") for file in mesh.logs.rglob("*.log")}
+    emitted = "".join(
+        [json.dumps(await mesh.spans()), *[await mesh.metrics(process) for process in TRACED], *logs.values()]
+    )
+    assert {f"{process}.log" for process in TRACED} <= {file.name for file in logs}
+    for secret in (*PLANTED.values(), "planted-password", *mesh.tokens, *mesh.secrets.values()):
+        assert secret not in emitted
