@@ -16,7 +16,8 @@ from rich.text import Text
 from services.platform.mesh import logins_file
 from services.platform.platform import OnChange, Platform, Status
 
-console = Console(highlight=False)
+# In a file or a pipe there is no width to keep to, and a broken path cannot be copied.
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 
 
 class Progress:

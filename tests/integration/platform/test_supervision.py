@@ -15,10 +15,11 @@ import asyncpg
 import psutil
 import pytest
 
-from services.platform.component import Component, Program
-from services.platform.errors import PlatformError
+from services.platform.component import Component, Program, Tell
+from services.platform.errors import NotAvailableError, PlatformError
 from services.platform.home import LOGINS, Home
 from services.platform.platform import Platform
+from services.platform.postgres import Postgres
 from services.platform.settings import HOST, PlatformSettings
 
 
@@ -150,3 +151,28 @@ async def test_a_state_folder_removed_under_it_is_made_anew(own: Platform) -> No
     await own.up(["databases"])
     assert not [process for process in processes if process.is_running()]
     assert await execute(own, "SELECT 1") == 1
+
+
+class Unobtainable(Component):
+    """What this machine does not have, and the platform can do without."""
+
+    name = "unobtainable"
+    required = False
+
+    async def prepare(self, tell: Tell) -> None:
+        tell("looking for it")
+        raise NotAvailableError("not for this machine")
+
+    def program(self) -> Program:
+        raise AssertionError("it is never started")
+
+
+async def test_the_rest_runs_without_what_cannot_be_had(tmp_path: Path) -> None:
+    def compose(settings: PlatformSettings, home: Home) -> list[Component]:
+        return [Unobtainable(settings, home), Postgres(settings, home)]
+
+    told: dict[str, str] = {}
+    platform = Platform(PlatformSettings.on_free_ports(tmp_path / "var"), compose)
+    await platform.up(on_change=told.__setitem__)
+    await platform.reset()
+    assert told == {"unobtainable": "not available: not for this machine", "postgres": "ready"}
