@@ -26,6 +26,9 @@ $(UV):
 	fi; \
 	echo "fetching uv $(UV_VERSION) with $$(command -v "$$found")"; \
 	rm -rf $(BOOT); \
+	if ! "$$found" -c 'import ensurepip' 2>/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "installing python3-venv"; apt-get update -qq && apt-get install -y -qq python3-venv; \
+	fi; \
 	if ! "$$found" -m venv $(BOOT); then \
 	  echo "Python cannot make virtual environments; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; \
 	fi; \
