@@ -8,17 +8,21 @@ import re
 import shutil
 import subprocess
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from services.platform.errors import PlatformError
 
 OLDEST_JAVA = 17
+DOWNLOADS = 8
 LOCK = Path(__file__).with_name("jars.lock")
+# What is wanted; the list says of which jars that consists, so that only whoever changes a version has to resolve it.
 # `!` keeps log4j's parent from choosing the version of the other's dependencies.
-JARS = {
+WANTED = {
     "kafka-4.3.1": "org.apache.kafka:kafka_2.13:4.3.1+org.apache.logging.log4j:log4j-slf4j-impl:2.25.4!",
-    "zipkin-3.6.1": "io.zipkin:zipkin-server:3.6.1:exec:jar",
+    "zipkin-3.6.1": "io.zipkin:zipkin-server:3.6.1:exec",
 }
 
 
@@ -44,6 +48,27 @@ def java() -> str:
     return str(JAVA)
 
 
+@dataclass(frozen=True, slots=True)
+class Jar:
+    """One line of the committed list; `coordinate` is group:artifact:version, and the classifier if it has one."""
+
+    sha256: str
+    folder: str
+    file: str
+    coordinate: str
+
+    def is_in(self, path: Path) -> bool:
+        """Whether the file at `path` is this jar."""
+        return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == self.sha256
+
+
+def locked(name: str, lock_file: Path = LOCK) -> list[Jar]:
+    """The jars that `name` consists of."""
+    lines = (line.split() for line in lock_file.read_text().splitlines())
+    parts = ((sha256, *path.split("/"), coordinate) for sha256, path, coordinate in lines)
+    return [Jar(*part) for part in parts if part[1] == name]
+
+
 def jars(name: str, tools: Path) -> Path:
     """The folder that holds the jars of `name`; downloaded on first use.
 
@@ -54,79 +79,66 @@ def jars(name: str, tools: Path) -> Path:
     if not folder.exists():
         tools.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=tools) as draft:
-            ready = download(name, Path(draft))
-            if wrong(name, ready):
-                # A download that was broken off stays in the user's Maven repository: fetch beside it.
-                ready = download(name, Path(draft), repository=Path(draft) / "m2")
-            if unlisted := wrong(name, ready):
-                raise PlatformError(
-                    f"downloaded jars are not those that {LOCK.name} lists: {', '.join(unlisted)}"
-                )
+            ready = Path(draft) / name
+            ready.mkdir()
+            with ThreadPoolExecutor(DOWNLOADS) as pool:
+                list(pool.map(lambda jar: fetch(jar, ready, Path(draft) / "m2"), locked(name)))
             if not folder.exists():  # another start may have been quicker
                 ready.rename(folder)
     return folder
 
 
-def download(name: str, draft: Path, repository: Path | None = None) -> Path:
-    """Collect the jars of `name` in a new folder below `draft`, which is returned.
-
-    What the local Maven repository (by default the user's) holds is not fetched again.
+def fetch(jar: Jar, folder: Path, spare: Path) -> None:
+    """Put a jar into `folder`, from the user's Maven repository or from Maven Central.
 
     Raises:
-        PlatformError: Maven Central cannot be reached or does not have them.
+        PlatformError: it cannot be had, or is not the one of the list.
     """
-    import requests  # noqa: PLC0415 - both take a second to import, which only the first start has to pay
-    from jgo.env import EnvironmentBuilder, LinkStrategy  # noqa: PLC0415
+    found = _resolve(jar.coordinate)
+    if not jar.is_in(found):
+        # A download that was broken off stays in the user's repository: fetch it again into a spare one.
+        found = _resolve(jar.coordinate, spare)
+    if not jar.is_in(found):
+        raise PlatformError(
+            f"{jar.coordinate} from Maven Central is not the {jar.file} that {LOCK.name} lists"
+        )
+    shutil.copyfile(found, folder / jar.file)
+
+
+def _resolve(coordinate: str, repository: Path | None = None) -> Path:
+    import requests  # noqa: PLC0415 - these take a second to import, which only the first start has to pay
     from jgo.maven import MavenContext  # noqa: PLC0415
-    from jgo.parse import Coordinate  # noqa: PLC0415
 
     logging.getLogger("jgo").setLevel(logging.ERROR)
-    context = MavenContext(repo_cache=repository)
-    folder = Path(tempfile.mkdtemp(dir=draft))
-    folder.chmod(0o755)
+    group, artifact, version, *classifier = coordinate.split(":")
+    component = MavenContext(repo_cache=repository).project(group, artifact).at_version(version)
     try:
-        if "+" in JARS[name]:
-            builder = EnvironmentBuilder(
-                context, cache_dir=folder.with_suffix(".jgo"), link_strategy=LinkStrategy.COPY
-            )
-            found = builder.from_endpoint(JARS[name]).all_jars
-        else:
-            part = Coordinate.parse(JARS[name])
-            component = context.project(part.groupId, part.artifactId).at_version(part.version or "RELEASE")
-            found = [component.artifact(part.classifier or "").resolve()]
-    except (OSError, RuntimeError, ValueError, requests.RequestException) as error:
+        return Path(component.artifact(*classifier).resolve())
+    except (OSError, RuntimeError, requests.RequestException) as error:
         raise PlatformError(
-            f"the jars of {name} could not be downloaded from Maven Central: {error}; "
+            f"{coordinate} could not be downloaded from Maven Central: {error}; "
             "check the network (a proxy: HTTPS_PROXY, its certificates: REQUESTS_CA_BUNDLE) and start again"
         ) from error
-    for jar in found:
-        shutil.copyfile(jar, folder / jar.name)
-    return folder
-
-
-def wrong(name: str, folder: Path, lock_file: Path = LOCK) -> list[str]:
-    """The jars that are missing in a folder, are not on the committed list, or differ from it."""
-    lines = (line.split() for line in lock_file.read_text().splitlines())
-    expected = {file: digest for digest, file in lines if file.startswith(f"{name}/")}
-    actual = digests(name, folder)
-    return sorted(file for file in expected.keys() | actual.keys() if expected.get(file) != actual.get(file))
-
-
-def digests(name: str, folder: Path) -> dict[str, str]:
-    """SHA-256 of each jar, by `name/file`."""
-    return {
-        f"{name}/{jar.name}": hashlib.sha256(jar.read_bytes()).hexdigest() for jar in sorted(folder.iterdir())
-    }
 
 
 def lock() -> None:
-    """Write the list of hashes anew, from what Maven Central serves; for whoever changes a version."""
-    with tempfile.TemporaryDirectory() as draft:
-        lines: list[str] = []
-        for name in JARS:
-            below = Path(draft) / name
-            below.mkdir()
-            lines.extend(f"{digest}  {file}" for file, digest in digests(name, download(name, below)).items())
+    """Write the list anew, from what Maven Central says is wanted; for whoever changes a version."""
+    from jgo.env import EnvironmentBuilder  # noqa: PLC0415
+    from jgo.maven import MavenContext  # noqa: PLC0415
+
+    lines: list[str] = []
+    with tempfile.TemporaryDirectory() as cache:
+        builder = EnvironmentBuilder(MavenContext(), cache_dir=Path(cache))
+        for name, wanted in WANTED.items():
+            coordinates = [wanted]
+            if "+" in wanted:
+                lockfile = builder.from_endpoint(wanted).lockfile
+                parts = lockfile.dependencies if lockfile else []
+                coordinates = [f"{part.groupId}:{part.artifactId}:{part.version}" for part in parts]
+            for coordinate in sorted(coordinates):
+                jar = _resolve(coordinate)
+                digest = hashlib.sha256(jar.read_bytes()).hexdigest()
+                lines.append(f"{digest}  {name}/{jar.name}  {coordinate}")
     LOCK.write_text("\n".join(lines) + "\n")
 
 

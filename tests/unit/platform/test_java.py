@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
-
-import pytest
 
 from services.platform import java
 
 
-@pytest.fixture
-def listed(tmp_path: Path) -> Path:
-    """A folder of two jars, and a list of exactly these."""
-    folder = tmp_path / "jars"
-    folder.mkdir()
-    (folder / "a.jar").write_bytes(b"a")
-    (folder / "b.jar").write_bytes(b"b")
-    lines = [f"{digest}  {file}" for file, digest in java.digests("x-1", folder).items()]
-    lines.append(f"{'0' * 64}  other-2/c.jar")
-    (tmp_path / "jars.lock").write_text("\n".join(lines))
-    return folder
+def test_the_list_is_read_by_name(tmp_path: Path) -> None:
+    lock_file = tmp_path / "jars.lock"
+    lock_file.write_text("aa  x-1/a.jar  g:a:1\nbb  y-2/b.jar  g:b:2:exec\n")
+    assert java.locked("y-2", lock_file) == [java.Jar("bb", "y-2", "b.jar", "g:b:2:exec")]
 
 
-def test_the_listed_jars_are_right(listed: Path) -> None:
-    assert java.wrong("x-1", listed, listed.with_name("jars.lock")) == []
+def test_a_jar_is_known_by_its_content(tmp_path: Path) -> None:
+    jar = java.Jar(hashlib.sha256(b"right").hexdigest(), "x-1", "a.jar", "g:a:1")
+    path = tmp_path / "a.jar"
+    assert not jar.is_in(path)
+    path.write_bytes(b"cut off")
+    assert not jar.is_in(path)
+    path.write_bytes(b"right")
+    assert jar.is_in(path)
 
 
-def test_a_changed_a_missing_and_an_unlisted_jar_are_wrong(listed: Path) -> None:
-    (listed / "a.jar").write_bytes(b"changed")
-    (listed / "b.jar").rename(listed / "c.jar")
-    assert java.wrong("x-1", listed, listed.with_name("jars.lock")) == ["x-1/a.jar", "x-1/b.jar", "x-1/c.jar"]
-
-
-def test_every_set_of_jars_is_listed() -> None:
-    files = [line.split()[1] for line in java.LOCK.read_text().splitlines()]
-    assert {file.partition("/")[0] for file in files} == java.JARS.keys()
-    assert "kafka-4.3.1/kafka-clients-4.3.1.jar" in files
+def test_everything_wanted_is_listed() -> None:
+    coordinates = {name: [jar.coordinate for jar in java.locked(name)] for name in java.WANTED}
+    assert "org.apache.kafka:kafka-clients:4.3.1" in coordinates["kafka-4.3.1"]
+    assert coordinates["zipkin-3.6.1"] == ["io.zipkin:zipkin-server:3.6.1:exec"]
