@@ -126,6 +126,14 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer to a request, kept to be given again."""
+
+    status: int
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
 class Application:
     """An application as its maker sees it: the saved draft where there is one, else the current version."""
 

@@ -13,6 +13,7 @@ from uuid_utils.compat import uuid7
 from services.chassis.database import LakeReader, LakeTransaction
 from services.intake.domain import (
     MAKER_ROLE,
+    Answer,
     Application,
     Channel,
     Content,
@@ -48,14 +49,6 @@ INSERT_APPLICATION = sa.insert(application)
 INSERT_VERSION = sa.insert(application_version)
 INSERT_EVENT = sa.insert(application_event)
 INSERT_ANSWER = sa.insert(idempotency_key)
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The answer to a request, kept to be given again."""
-
-    status: int
-    body: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,8 @@ from services.chassis.problems import (
     Unprocessable,
     documented,
 )
-from services.intake.domain import Application, Party
+from services.intake.domain import Answer, Application, Party
 from services.intake.errors import IdempotencyKeyInvalid, IdempotencyKeyMissing
-from services.intake.repository import Answer
 from services.intake.schemas import (
     ApplicationContent,
     ApplicationView,

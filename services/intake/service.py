@@ -12,6 +12,7 @@ from uuid_utils.compat import uuid7
 from services.chassis.database import Lake, LakeReader, LakeTransaction
 from services.intake import errors
 from services.intake.domain import (
+    Answer,
     Application,
     Content,
     Fault,
@@ -22,7 +23,7 @@ from services.intake.domain import (
     limit_faults,
     party_faults,
 )
-from services.intake.repository import Answer, IntakeRepository, KeptAnswer
+from services.intake.repository import IntakeRepository, KeptAnswer
 from services.intake.scorecard import score
 from services.lake.errors import ActionNotAllowed, NoSuchApplication, StaleRevision
 from services.lake.metrics import APPLICATIONS

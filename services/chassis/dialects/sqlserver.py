@@ -94,10 +94,11 @@ class SQLServer:
             "INSERT INTO journal.incarnation (id, created_at) VALUES (NEWID(), SYSUTCDATETIME())",
             dedent(f"""\
                 CREATE TABLE journal.captured_table (
-                    fingerprint varchar(16) {CODE} NOT NULL CONSTRAINT pk_captured_table PRIMARY KEY,
+                    fingerprint varchar(16) {CODE} NOT NULL,
                     table_name varchar(130) {CODE} NOT NULL,
-                    definition nvarchar(max) {TEXT} NOT NULL,
-                    installed_at datetime2(6) NOT NULL
+                    [definition] nvarchar(max) {TEXT} NOT NULL,
+                    installed_at datetime2(6) NOT NULL,
+                    CONSTRAINT pk_captured_table PRIMARY KEY (fingerprint)
                 )"""),
         )
 
@@ -105,7 +106,7 @@ class SQLServer:
         """One AFTER trigger an event; the writer needs no right on the journal, as one owner has both schemas."""
         fingerprint = table.fingerprint
         statements = [
-            "INSERT INTO journal.captured_table (fingerprint, table_name, definition, installed_at) "
+            "INSERT INTO journal.captured_table (fingerprint, table_name, [definition], installed_at) "
             f"SELECT '{fingerprint}', '{table.full_name}', N'{_quoted(table.to_json())}', SYSUTCDATETIME() "
             f"WHERE NOT EXISTS (SELECT 1 FROM journal.captured_table WHERE fingerprint = '{fingerprint}')"
         ]
