@@ -33,7 +33,7 @@ class SearchParameters(BaseModel):
         Field(
             max_length=100,
             pattern=r"^[^\x00-\x1f\x7f]*$",
-            description="Words, each of which must begin one of: a party's name or e-mail, the purpose, the id. "
+            description="Words, each of which must begin one of: a party's name, e-mail, a version's purpose, the id. "
             "Accents are optional.",
         ),
     ] = ""

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from services.chassis.testing import span_recorder
 from tests.integration.lending import Lending, User, assert_problem
 
 
@@ -337,6 +338,16 @@ async def test_states_are_counted(lending: Lending) -> None:
     exposition = (await lending.intake.get("/metrics")).text
     assert 'credit_applications_total{state="SUBMITTED"}' in exposition
     assert 'credit_applications_total{state="WITHDRAWN"}' in exposition
+
+
+async def test_a_submission_costs_two_spans(lending: Lending) -> None:
+    maker = lending.user("maker")
+    body = await lending.content(maker)
+    recorder = span_recorder()
+    recorder.clear()
+    await lending.post(maker, body)
+    names = sorted(span.name for span in recorder.spans)
+    assert names == ["POST /applications", "transaction lake"]
 
 
 def _name(path: str) -> str:
