@@ -1,9 +1,9 @@
 """Settings of search."""
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from services.chassis.settings import ServiceSettings
+from services.chassis.settings import DatabaseUrl, ServiceSettings
 
 
 class SearchSettings(ServiceSettings):
@@ -12,10 +12,10 @@ class SearchSettings(ServiceSettings):
     auth_jwks_url: str = Field(
         pattern="^https?://", description="URL of the JSON Web Key Set that verifies access tokens"
     )
-    application_url: SecretStr = Field(
+    application_url: DatabaseUrl = Field(
         description="SQLAlchemy URL of the application database with search's login: postgresql+asyncpg://…"
     )
-    lake_url: SecretStr = Field(
+    lake_url: DatabaseUrl = Field(
         description="SQLAlchemy URL of the lake with search's login: postgresql+asyncpg://… or mssql+aioodbc://…"
     )
     application_pool_size: int = Field(
@@ -29,6 +29,6 @@ class MigrationSettings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
-    application_url: SecretStr = Field(
+    application_url: DatabaseUrl = Field(
         description="SQLAlchemy URL of the application database with its owner's login: postgresql+asyncpg://…"
     )

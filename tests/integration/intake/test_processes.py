@@ -19,6 +19,7 @@ from tests.integration.lending import SCOPES, assert_problem, client_of
 
 ROOT = Path(__file__).parents[3]
 SERVICES = ("intake", "approval", "search")
+NOT_A_URL = "secret-of-the-url"
 NOWHERE = "postgresql+asyncpg://intake:secret-of-the-url@127.0.0.1:1/lake"
 
 
@@ -40,10 +41,10 @@ def start(service: str, *arguments: str, **environment: str) -> asyncio.Future[a
 
 @pytest.mark.parametrize("service", SERVICES)
 async def test_missing_and_bad_settings_are_named_and_no_secret_is(service: str) -> None:
-    process = await start(service, HTTP_PORT="a lot", LAKE_POOL_SIZE="0", LAKE_URL=NOWHERE)
+    process = await start(service, HTTP_PORT="a lot", LAKE_POOL_SIZE="0", LAKE_URL=NOT_A_URL)
     output, errors = await asyncio.wait_for(process.communicate(), 60)
-    assert process.returncode == 2
-    for name in ("HTTP_PORT", "LAKE_POOL_SIZE", "AUTH_JWKS_URL"):
+    assert process.returncode == 2, errors
+    for name in ("HTTP_PORT", "LAKE_POOL_SIZE", "LAKE_URL", "AUTH_JWKS_URL"):
         assert name in errors.decode()
     assert "secret-of-the-url" not in (output + errors).decode()
 
