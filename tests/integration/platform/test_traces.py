@@ -78,14 +78,14 @@ async def dependencies(zipkin: str) -> set[tuple[str, str]]:
 
 async def test_all_links_of_a_flush_are_stored(zipkin: str, exporting: Exporting) -> None:
     links = [Link(SpanContext(n, n, is_remote=True, trace_flags=TraceFlags(1))) for n in range(1, 301)]
-    span = exporting.tracer("sink").start_span("apply batch", links=links)
+    span = exporting.tracer("test-sink").start_span("apply batch", links=links)
     await asyncio.to_thread(span.end)
     tags = (await stored(zipkin, span.get_span_context().trace_id, 1))[0]["tags"]
     assert {tags[f"link.{n - 1}"] for n in range(1, 301)} == {f"{n:032x}-{n:016x}" for n in range(1, 301)}
 
 
 async def test_the_dependency_graph_has_databases_and_kafka(zipkin: str, exporting: Exporting) -> None:
-    intake, sink = exporting.tracer("intake"), exporting.tracer("sink")
+    intake, sink = exporting.tracer("test-intake"), exporting.tracer("test-sink")
     server = intake.start_span("POST /applications", kind=SpanKind.SERVER)
     work = intake.start_span(
         "lake transaction",
@@ -102,7 +102,7 @@ async def test_the_dependency_graph_has_databases_and_kafka(zipkin: str, exporti
     for span in (consume, produce, work, server):
         await asyncio.to_thread(span.end)
     await stored(zipkin, server.get_span_context().trace_id, 4)
-    assert {("intake", "lake"), ("intake", "kafka"), ("kafka", "sink")} <= await dependencies(zipkin)
+    assert {("test-intake", "lake"), ("test-intake", "kafka"), ("kafka", "test-sink")} <= await dependencies(zipkin)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ async def test_spans_wait_while_zipkin_is_down(
             await asyncio.sleep(0.1)
             readiness = await client.get("/readyz")
         assert readiness.json()["checks"]["zipkin"] != "ok"
-        span = exporting.tracer("intake").start_span("while it is down")
+        span = exporting.tracer("test-intake").start_span("while it is down")
         await asyncio.to_thread(span.end)
         await platform.up(["zipkin"])
         await stored(zipkin, span.get_span_context().trace_id, 1)
