@@ -1,6 +1,7 @@
 """The replicator's processes and commands: relay, sink, migrate, verify, status, quarantine."""
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
@@ -210,6 +211,9 @@ def _run(
         routers=routers,
         checks=checks,
     )
+    # What start-up made stays; what a batch makes has no cycles. Looking for them took a fifth of the sink's time.
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
     raise SystemExit(chassis.run(chassis.run_with_operations(application, settings, main)))
 
 

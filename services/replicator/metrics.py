@@ -24,7 +24,7 @@ DROPPED = Counter(
 )
 APPLY_DELAY = Histogram(
     "credit_replication_delay_seconds",
-    "From the change in the lake to its commit in the application database.",
+    "From a change in the lake to its commit in the application database, once a lake transaction and batch.",
     buckets=DELAY_BUCKETS,
 )
 LAG = Gauge(

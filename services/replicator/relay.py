@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
@@ -10,7 +11,7 @@ from aiokafka import AIOKafkaProducer
 from opentelemetry.trace import SpanKind, TraceFlags, Tracer
 
 from services.chassis import messaging
-from services.chassis.dialects import Position
+from services.chassis.dialects import START, Position
 from services.chassis.logging import get_logger
 from services.chassis.metrics import MESSAGES_SENT
 from services.chassis.telemetry import current_traceparent, link_from
@@ -19,8 +20,9 @@ from services.replicator import metrics
 from services.replicator.errors import CursorAheadOfJournal, JournalReplaced
 from services.replicator.events import (
     HEARTBEAT,
+    OPERATIONS,
+    Header,
     Headers,
-    change_headers,
     headers_of,
     is_sampled,
     partition_of,
@@ -89,7 +91,7 @@ class Relay:
                     f"the journal holds no change at {cursor.position}, where the cursor stands: it was restored from "
                     "an older copy, or purged too far. Verify the replica, then set the cursor by hand"
                 )
-            if captured_at != cursor.captured_at:
+            if captured_at.replace(tzinfo=UTC) != cursor.captured_at:
                 raise JournalReplaced(
                     f"the change at {cursor.position} was captured at {captured_at}, the cursor remembers "
                     f"{cursor.captured_at}: the journal went another way after a restore. Verify the replica first"
@@ -110,37 +112,45 @@ class Relay:
         """
         pause = SHORTEST_PAUSE_SECONDS
         beat_at = time.monotonic() + HEARTBEAT_SECONDS
-        while not stop.is_set():
-            changes = await self._journal.read(self._cursor.position, self._batch_changes)
-            if changes:
-                await self._send(changes)
-                pause = SHORTEST_PAUSE_SECONDS
-            await self._save_when_due()
-            if time.monotonic() >= beat_at:
-                await self._heartbeat()
-                beat_at = time.monotonic() + HEARTBEAT_SECONDS
-            if not changes:
-                metrics.RELAY_BACKLOG_AGE.set(0)
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, self._idle_poll_seconds)
+        reading = self._read_after(self._cursor.position)
+        try:
+            while not stop.is_set():
+                changes = await reading
+                if changes:
+                    # Read on while these are on their way; nothing is saved before their acks.
+                    reading = self._read_after(changes[-1].position)
+                    await self._send(changes)
+                    pause = SHORTEST_PAUSE_SECONDS
+                await self._save_when_due()
+                if time.monotonic() >= beat_at:
+                    await self._heartbeat()
+                    beat_at = time.monotonic() + HEARTBEAT_SECONDS
+                if not changes:
+                    metrics.RELAY_BACKLOG_AGE.set(0)
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 2, self._idle_poll_seconds)
+                    reading = self._read_after(self._cursor.position)
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
         if self._unsaved:
             await self._lease.save(self._cursor)
         await self._lease.release()
 
+    def _read_after(self, position: Position) -> asyncio.Task[list[Change]]:
+        return asyncio.create_task(self._journal.read(position, self._batch_changes))
+
     async def _send(self, changes: Sequence[Change]) -> None:
-        oldest = changes[0].captured_at.timestamp()
+        oldest = changes[0].captured_at.replace(tzinfo=UTC).timestamp()
         metrics.RELAY_BACKLOG_AGE.set(max(0.0, time.time() - oldest))
-        links = [
-            link
-            for change in changes
-            if change.traceparent
-            and is_sampled(change.traceparent)
-            and (link := link_from(change.traceparent))
-        ]
+        # One link a transaction: its changes share the context.
+        contexts = {
+            change.traceparent for change in changes if change.traceparent and is_sampled(change.traceparent)
+        }
         with self._tracer.start_as_current_span(
             "send lake",
             kind=SpanKind.PRODUCER,
-            links=links[:MAX_LINKS],
+            links=[link for context in contexts if (link := link_from(context))][:MAX_LINKS],
             attributes={
                 messaging.SYSTEM: "kafka",
                 messaging.OPERATION_NAME: "send",
@@ -150,37 +160,56 @@ class Relay:
             },
         ):
             batches = _Batches(self._producer)
-            rootless: str | None = None
-            for change in changes:
-                traceparent = change.traceparent
-                if traceparent is None:
-                    # A script's or a DBA's change: its trace begins here, one root for all of this read.
-                    rootless = rootless or self._root()
-                    traceparent = rootless
-                key = change.key.encode()
-                topic = self._topic_prefix + change.table
-                partition = partition_of(key, self._partitions)
-                place = f"{topic}/{partition}"
-                headers = change_headers(
-                    change,
-                    previous=self._cursor.sent.get(place, Position(0)),
-                    epoch=self._lease.epoch,
-                    incarnation=self._incarnation,
-                    traceparent=traceparent,
-                )
-                image = None if change.image is None else change.image.encode()
-                captured_ms = int(change.captured_at.timestamp() * 1000)
-                await batches.append(topic, partition, key, image, captured_ms, headers)
-                self._cursor.sent[place] = change.position
+            await self._append_all(batches, changes)
             failpoint("relay.before_acks")
             await batches.flush()
         failpoint("relay.after_acks")
         # Only now, after every ack: a crash before this repeats the batch, and the sink drops what it has.
         self._cursor.position = changes[-1].position
-        self._cursor.captured_at = changes[-1].captured_at
+        self._cursor.captured_at = changes[-1].captured_at.replace(tzinfo=UTC)
         self._unsaved = True
+        for table, count in Counter(change.table for change in changes).items():
+            metrics.RELAYED.labels(table).inc(count)
+
+    async def _append_all(self, batches: "_Batches", changes: Sequence[Change]) -> None:
+        """Encode every change into the batch of its partition. What is the same for all is encoded once."""
+        operations = {operation: ("operation", operation.encode()) for operation in OPERATIONS}
+        epoch = ("epoch", str(self._lease.epoch).encode())
+        incarnation = ("incarnation", self._incarnation.hex.encode())
+        fingerprints: dict[str, Header] = {}
+        sent = self._cursor.sent
+        rootless: str | None = None
+        captured_at: datetime | None = None
+        captured_ms = 0
         for change in changes:
-            metrics.RELAYED.labels(change.table).inc()
+            key = change.key.encode()
+            topic = self._topic_prefix + change.table
+            partition = partition_of(key, self._partitions)
+            place = f"{topic}/{partition}"
+            position = change.position
+            fingerprint = fingerprints.get(change.fingerprint)
+            if fingerprint is None:
+                fingerprint = fingerprints[change.fingerprint] = ("fingerprint", change.fingerprint.encode())
+            traceparent = change.traceparent
+            if traceparent is None:
+                # A script's or a DBA's change: its trace begins here, one root for all of this read.
+                rootless = traceparent = rootless or self._root()
+            if captured_at != change.captured_at:
+                captured_at = change.captured_at
+                captured_ms = int(captured_at.replace(tzinfo=UTC).timestamp() * 1000)
+            headers = [
+                operations[change.operation],
+                ("position", str(position).encode()),
+                ("previous", str(sent.get(place, START)).encode()),
+                epoch,
+                incarnation,
+                fingerprint,
+            ]
+            if traceparent:
+                headers.append(("traceparent", traceparent.encode()))
+            image = None if change.image is None else change.image.encode()
+            await batches.append(topic, partition, key, image, captured_ms, headers)
+            sent[place] = position
 
     def _root(self) -> str | None:
         with self._tracer.start_as_current_span("change without context", kind=SpanKind.PRODUCER) as span:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -263,12 +264,13 @@ class Sink:
 
     def _count(self, events: Sequence[Event], refused: Sequence[Refused]) -> None:
         now = time.time()
-        for event in events:
-            metrics.APPLIED.labels(event.topic, event.operation).inc()
-            trace_id = (event.traceparent or "").split("-")[1:2]
+        for (topic, operation), count in Counter((e.topic, e.operation) for e in events).items():
+            metrics.APPLIED.labels(topic, operation).inc(count)
+        # The changes of a transaction were captured together: one observation for all of them.
+        for captured_ms, event in {event.captured_ms: event for event in events}.items():
+            trace_id = event.traceparent.split("-")[1] if event.sampled and event.traceparent else None
             metrics.APPLY_DELAY.observe(
-                max(0.0, now - event.captured_ms / 1000),
-                {"trace_id": trace_id[0]} if event.sampled and trace_id else None,
+                max(0.0, now - captured_ms / 1000), {"trace_id": trace_id} if trace_id else None
             )
         if events:
             metrics.LAG.set(max(0.0, now - events[-1].captured_ms / 1000))

@@ -1,6 +1,5 @@
 """Types of the lake → types of the replica, and images → values that asyncpg writes without loss."""
 
-import struct
 from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
@@ -34,15 +33,21 @@ def postgresql_type(column: CapturedColumn) -> str:
     return _POSTGRESQL[column.type]
 
 
+def json_type(column: CapturedColumn) -> str:
+    """The type that PostgreSQL reads a column's JSON value as."""
+    return "text" if column.type is ColumnType.BINARY else postgresql_type(column)
+
+
+def from_json(column: CapturedColumn, row: str) -> str:
+    """The SQL that makes a column's value out of `row`, whose columns have the types of `json_type`."""
+    value = f"{row}.{column.name}"
+    return f"decode({value}, 'hex')" if column.type is ColumnType.BINARY else value
+
+
 def _text(value: str) -> str:
     if "\x00" in value:
         raise ValueError("U+0000 cannot be stored in PostgreSQL's text")
     return str(value)
-
-
-def _double(value: str) -> float:
-    number: float = struct.unpack(">d", bytes.fromhex(value))[0]
-    return number
 
 
 _DECODERS: dict[ColumnType, Callable[[Any], Any]] = {
@@ -55,7 +60,7 @@ _DECODERS: dict[ColumnType, Callable[[Any], Any]] = {
     ColumnType.INTEGER: int,
     ColumnType.BIGINT: int,
     ColumnType.NUMERIC: Decimal,
-    ColumnType.DOUBLE: _double,
+    ColumnType.DOUBLE: float,
     ColumnType.DATE: date.fromisoformat,
     ColumnType.TIMESTAMP: datetime.fromisoformat,
     ColumnType.BINARY: bytes.fromhex,

@@ -1,6 +1,7 @@
 """The two engines behind one narrow interface: nothing else in the project asks which engine it talks to."""
 
 from services.chassis.dialects.interface import (
+    START,
     CapturedColumn,
     CapturedTable,
     ColumnType,
@@ -11,6 +12,7 @@ from services.chassis.dialects.postgresql import PostgreSQL
 from services.chassis.dialects.sqlserver import SQLServer
 
 __all__ = [
+    "START",
     "CapturedColumn",
     "CapturedTable",
     "ColumnType",

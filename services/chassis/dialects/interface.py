@@ -157,10 +157,13 @@ class Dialect(Protocol):
         The rows must then be read by a later statement (READ COMMITTED, on the primary).
         """
 
-    def select_changes(self) -> sa.TextClause:
-        """Select changes after (`:major`, `:minor`) and not above (`:horizon_major`, `:horizon_minor`).
+    async def fetch_changes(
+        self, connection: AsyncConnection, after: Position, horizon: Position, limit: int
+    ) -> Sequence[Sequence[Any]]:
+        """Read at most `limit` changes above `after` and not above `horizon`, in order of position.
 
-        At most `:limit` rows, in order of position; columns as in `services.lake.journal.Change`.
+        Columns: major, minor, table_name, operation, key, image, fingerprint, actor, traceparent, captured_at (UTC,
+        naive).
         """
 
     def select_last_position(self) -> sa.TextClause:
@@ -169,7 +172,7 @@ class Dialect(Protocol):
     def select_history(self) -> sa.TextClause:
         """Select every change of `:table_name` whose key is like `:key_pattern` (`~` escapes), in order.
 
-        Columns as of `select_changes`. The history of a record, not a stream: what commits later with a lower
+        Columns as of `fetch_changes`. The history of a record, not a stream: what commits later with a lower
         position is seen by the next look.
         """
 

@@ -8,6 +8,7 @@ commit is visible before its locks go.
 
 from collections.abc import Sequence
 from textwrap import dedent
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -16,6 +17,11 @@ from services.chassis.dialects.interface import CapturedColumn, CapturedTable, C
 
 # Advisory lock keys of the horizon are this tag in the upper 16 bits, a position in the lower 48.
 _HORIZON_TAG = 0x434A
+
+_FETCH_CHANGES = (
+    "SELECT position, 0, table_name, operation, key, image, fingerprint, actor, traceparent, captured_at "
+    "FROM journal.change WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3"
+)
 
 _INTEGERS = (ColumnType.SMALLINT, ColumnType.INTEGER)
 
@@ -98,6 +104,20 @@ class PostgreSQL:
                         PERFORM set_config('synchronous_commit', 'on', true);
                     END IF;
                 END $$"""),
+            dedent(f"""\
+                CREATE FUNCTION journal.horizon() RETURNS bigint LANGUAGE plpgsql
+                SET search_path = pg_catalog, pg_temp AS $$
+                DECLARE
+                    -- First the sequence, then the locks: a writer without its lock yet will draw above this.
+                    last bigint := pg_sequence_last_value('journal.position');
+                    lowest bigint := (
+                        SELECT min(((classid::bigint & 65535) << 32) | objid::bigint) FROM pg_locks
+                        WHERE locktype = 'advisory' AND objsubid = 1 AND classid::bigint >> 16 = {_HORIZON_TAG}
+                        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                    );
+                BEGIN
+                    RETURN least(last, lowest);
+                END $$"""),
             dedent("""\
                 CREATE FUNCTION journal.refuse_truncate() RETURNS trigger LANGUAGE plpgsql AS $$
                 BEGIN
@@ -131,7 +151,7 @@ class PostgreSQL:
             statements += [
                 f"DROP TRIGGER IF EXISTS capture_{event} ON {table.full_name}",
                 f"DROP FUNCTION IF EXISTS {function}",
-                self._function(function, writes),
+                self._function(table, function, writes),
                 f"CREATE TRIGGER capture_{event} AFTER {event.upper()} ON {table.full_name} "
                 f"REFERENCING {transition} FOR EACH STATEMENT EXECUTE FUNCTION {function}()",
             ]
@@ -142,12 +162,13 @@ class PostgreSQL:
         ]
         return statements
 
-    def _function(self, function: str, writes: Sequence[str]) -> str:
+    def _function(self, table: CapturedTable, function: str, writes: Sequence[str]) -> str:
         body = "".join(f"    {write};\n" for write in writes)
+        # column_text renders every type independent of the session's settings; digits of floats alone depend on one.
+        doubles = any(column.type is ColumnType.DOUBLE for column in table.columns)
         return (
             f"CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER\n"
-            # Nothing else is pinned: column_text renders every type independent of the session's settings.
-            "SET search_path = pg_catalog, pg_temp AS $$\n"
+            f"SET search_path = pg_catalog, pg_temp{' SET extra_float_digits = 1' if doubles else ''} AS $$\n"
             "<<capture>>\n"
             "DECLARE\n"
             "    actor text := coalesce(nullif(current_setting('journal.actor', true), ''), session_user);\n"
@@ -177,6 +198,9 @@ class PostgreSQL:
                 value = f"to_json({text})::text"
             elif column.type in (*_INTEGERS, ColumnType.BOOLEAN):
                 value = text
+            elif column.type is ColumnType.DOUBLE:
+                # The shortest digits that give the same bits again.
+                value = f"'\"' || {row}.{column.name}::text || '\"'"
             else:
                 value = f"'\"' || {text} || '\"'"
             members += [f"'{'{' if index == 0 else ','}\"{column.name}\":'", f"coalesce({value}, 'null')"]
@@ -226,25 +250,19 @@ class PostgreSQL:
         )
 
     async def read_horizon(self, connection: AsyncConnection) -> Position:
-        """Read the sequence first, the locks after it: the order is what makes the horizon true."""
-        last = await connection.scalar(sa.text("SELECT pg_sequence_last_value('journal.position')"))
-        lowest = await connection.scalar(
-            sa.text(
-                "SELECT min(((classid::bigint & 65535) << 32) | objid::bigint) FROM pg_locks "
-                "WHERE locktype = 'advisory' AND objsubid = 1 AND classid::bigint >> 16 = :tag "
-                "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-            ),
-            {"tag": _HORIZON_TAG},
-        )
-        return Position(last if lowest is None else min(last, lowest))
+        """Ask the function that reads the sequence first and the locks after it."""
+        return Position(int(await connection.scalar(sa.text("SELECT journal.horizon()"))))
 
-    def select_changes(self) -> sa.TextClause:
-        """Select by the primary key alone: minors are always 0 here."""
-        return sa.text(
-            "SELECT position AS major, 0::bigint AS minor, table_name, operation, key, image, "
-            "fingerprint, actor, traceparent, captured_at FROM journal.change "
-            "WHERE position > :major AND position <= :horizon_major ORDER BY position LIMIT :limit"
+    async def fetch_changes(
+        self, connection: AsyncConnection, after: Position, horizon: Position, limit: int
+    ) -> Sequence[Sequence[Any]]:
+        """Read by the primary key alone: minors are always 0 here."""
+        raw = await connection.get_raw_connection()
+        # Straight from the driver: a hundred thousand rows a second are too many for another layer of rows.
+        rows: Sequence[Sequence[Any]] = await raw.driver_connection.fetch(  # type: ignore[union-attr] # asyncpg's
+            _FETCH_CHANGES, after.major, horizon.major, limit
         )
+        return rows
 
     def select_last_position(self) -> sa.TextClause:
         """Walk the primary key backwards from the horizon."""

@@ -150,10 +150,17 @@ class SQLServer:
     def image(self, table: CapturedTable, row: str) -> str:
         """Render a row as a JSON object: numbers that JSON may round, times and bytes as text."""
         members = ", ".join(
-            f"{f'{row}.{_name(c.name)}' if c.type in _NATIVE_JSON else self.column_text(c, row)} AS {_name(c.name)}"
-            for c in table.columns
+            f"{self._json_value(column, row)} AS {_name(column.name)}" for column in table.columns
         )
         return f"(SELECT {members} FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER)"
+
+    def _json_value(self, column: CapturedColumn, row: str) -> str:
+        if column.type in _NATIVE_JSON:
+            return f"{row}.{_name(column.name)}"
+        if column.type is ColumnType.DOUBLE:
+            # Seventeen digits, which give the same bits again.
+            return f"CONVERT(varchar(32), {row}.{_name(column.name)}, 3)"
+        return self.column_text(column, row)
 
     def key(self, table: CapturedTable, row: str) -> str:
         """Render a row's key as a JSON array of canonical texts."""
@@ -215,15 +222,26 @@ class SQLServer:
         lowest = await connection.scalar(sa.text("SELECT CONVERT(bigint, MIN_ACTIVE_ROWVERSION())"))
         return Position(int(lowest or 0) - 1, _MAX_BIGINT)
 
-    def select_changes(self) -> sa.TextClause:
-        """Select by the clustered key; rows below the horizon carry no locks to wait for."""
-        return sa.text(
-            "SELECT TOP (:limit) CONVERT(bigint, stamp) AS major, id AS minor, table_name, operation, [key], image, "
-            "fingerprint, actor, traceparent, captured_at FROM journal.change "
-            "WHERE stamp >= CONVERT(binary(8), CAST(:major AS bigint)) "
-            "AND (stamp > CONVERT(binary(8), CAST(:major AS bigint)) OR id > :minor) "
-            "AND stamp <= CONVERT(binary(8), CAST(:horizon_major AS bigint)) ORDER BY stamp, id"
+    async def fetch_changes(
+        self, connection: AsyncConnection, after: Position, horizon: Position, limit: int
+    ) -> Sequence[Sequence[Any]]:
+        """Read by the clustered key; rows below the horizon carry no locks to wait for."""
+        rows = await connection.execute(
+            sa.text(
+                "SELECT TOP (:limit) CONVERT(bigint, stamp) AS major, id AS minor, table_name, operation, [key], "
+                "image, fingerprint, actor, traceparent, captured_at FROM journal.change "
+                "WHERE stamp >= CONVERT(binary(8), CAST(:major AS bigint)) "
+                "AND (stamp > CONVERT(binary(8), CAST(:major AS bigint)) OR id > :minor) "
+                "AND stamp <= CONVERT(binary(8), CAST(:horizon_major AS bigint)) ORDER BY stamp, id"
+            ),
+            {
+                "limit": limit,
+                "major": after.major,
+                "minor": after.minor,
+                "horizon_major": horizon.major,
+            },
         )
+        return rows.all()
 
     def select_last_position(self) -> sa.TextClause:
         """Walk the clustered key backwards from the horizon."""

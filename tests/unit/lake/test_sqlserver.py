@@ -11,7 +11,14 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
-from services.chassis.dialects import CapturedColumn, CapturedTable, ColumnType, PostgreSQL, SQLServer
+from services.chassis.dialects import (
+    CapturedColumn,
+    CapturedTable,
+    ColumnType,
+    Position,
+    PostgreSQL,
+    SQLServer,
+)
 from services.lake.derived import derived_statements
 from services.lake.journal import install_capture
 from services.lake.tables import CAPTURED
@@ -39,8 +46,12 @@ class Recorder:
     def __init__(self) -> None:
         self.statements: list[str] = []
 
-    async def execute(self, statement: Any, _parameters: Any = None) -> None:
+    async def execute(self, statement: Any, _parameters: Any = None) -> Recorder:
         self.statements.append(str(statement))
+        return self
+
+    def all(self) -> list[Any]:
+        return []
 
     async def scalar(self, statement: Any, _parameters: Any = None) -> None:
         self.statements.append(str(statement))
@@ -54,12 +65,12 @@ async def every_statement() -> list[str]:
     await dialect.try_lock(recorder, "name")
     await dialect.read_horizon(recorder)
     await dialect.oldest_writer_seconds(recorder)
+    await dialect.fetch_changes(recorder, Position(1, 2), Position(3, 4), 5)
     return [
         dialect.create_schema("credit"),
         *dialect.create_journal(),
         *dialect.create_capture(EVERY_TYPE),
         *dialect.grant_statements(["relay"]),
-        str(dialect.select_changes()),
         str(dialect.select_last_position()),
         str(dialect.select_history()),
         dialect.row_hashes(EVERY_TYPE, 256),
