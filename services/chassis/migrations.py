@@ -96,8 +96,8 @@ def _derive(after: AfterMigrations | None, dialect: str) -> None:
     if after is None:
         return
     for statement in after(dialect_named(dialect)):
-        # Driver SQL: generated statements hold colons that are no bind parameters.
+        # Generated statements hold colons, in JSON above all, that are no bind parameters.
         if context.is_offline_mode():
-            context.execute(statement)
+            context.execute(sa.text(statement.replace(":", r"\:")))
         else:
             context.get_bind().exec_driver_sql(statement)

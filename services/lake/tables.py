@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from services.lake.states import State
-from services.lake.types import UtcDateTime, binary, code, long_text, money, rate, text
+from services.lake.types import UtcDateTime, binary, code, day, long_text, money, rate, text
 
 metadata = sa.MetaData(
     naming_convention={
@@ -44,7 +44,7 @@ party = _captured(
     _id(),
     _required("kind", code(16)),
     _required("full_name", text(200)),
-    sa.Column("birth_date", sa.Date),
+    sa.Column("birth_date", day()),
     sa.Column("national_id", text(32)),
     sa.Column("email", text(254)),
     sa.Column("phone", text(32)),
@@ -223,7 +223,7 @@ instalment = _captured(
     "instalment",
     sa.Column("loan_id", sa.ForeignKey(loan.c.id), primary_key=True),
     sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
-    _required("due_on", sa.Date),
+    _required("due_on", day()),
     _required("principal", money()),
     _required("interest", money()),
 )
@@ -235,7 +235,7 @@ loan_transaction = _captured(
     _required("kind", code(16)),
     _required("amount", money()),
     _required("currency", code(3)),
-    _required("effective_on", sa.Date),
+    _required("effective_on", day()),
     sa.Column("reverses", sa.Uuid, sa.ForeignKey("credit.loan_transaction.id")),
     _required("recorded_by", sa.Uuid),
     _required("recorded_at", UtcDateTime),

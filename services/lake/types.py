@@ -4,7 +4,7 @@ PostgreSQL is the default; a variant names the SQL Server type with its size and
 nothing depends on the collation a server happened to be installed with.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -73,6 +73,11 @@ def binary(size: int) -> TypeEngine[bytes]:
         mssql.VARBINARY(size),  # type: ignore[no-untyped-call] # SQLAlchemy's
         "mssql",
     )
+
+
+def day() -> TypeEngine[date]:
+    """A calendar day. By its SQL name: of `sa.Date` SQLAlchemy makes DATETIME where no server tells its version."""
+    return sa.DATE()
 
 
 def money() -> sa.Numeric[Any]:

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import context, op
 
 from services.chassis.dialects import dialect_named
-from services.lake.types import UtcDateTime, binary, code, long_text, money, rate, text
+from services.lake.types import UtcDateTime, binary, code, day, long_text, money, rate, text
 
 revision = "0001"
 down_revision = None
@@ -58,7 +58,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("kind", code(16), nullable=False),
         sa.Column("full_name", text(200), nullable=False),
-        sa.Column("birth_date", sa.Date(), nullable=True),
+        sa.Column("birth_date", day(), nullable=True),
         sa.Column("national_id", text(32), nullable=True),
         sa.Column("email", text(254), nullable=True),
         sa.Column("phone", text(32), nullable=True),
@@ -285,7 +285,7 @@ def upgrade() -> None:
         "instalment",
         sa.Column("loan_id", sa.Uuid(), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
-        sa.Column("due_on", sa.Date(), nullable=False),
+        sa.Column("due_on", day(), nullable=False),
         sa.Column("principal", money(), nullable=False),
         sa.Column("interest", money(), nullable=False),
         sa.ForeignKeyConstraint(["loan_id"], ["credit.loan.id"], name=op.f("fk_instalment_loan_id")),
@@ -299,7 +299,7 @@ def upgrade() -> None:
         sa.Column("kind", code(16), nullable=False),
         sa.Column("amount", money(), nullable=False),
         sa.Column("currency", code(3), nullable=False),
-        sa.Column("effective_on", sa.Date(), nullable=False),
+        sa.Column("effective_on", day(), nullable=False),
         sa.Column("reverses", sa.Uuid(), nullable=True),
         sa.Column("recorded_by", sa.Uuid(), nullable=False),
         sa.Column("recorded_at", UtcDateTime(), nullable=False),
