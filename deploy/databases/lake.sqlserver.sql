@@ -430,7 +430,7 @@ BEGIN
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
     DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
     DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.product', 'c', '[' + '"' + REPLACE(STRING_ESCAPE(r.[code], 'json'), '\/', '/') + '"' + ']', (SELECT r.[code] AS [code], r.[name] AS [name], r.[currency] AS [currency], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[min_amount])) AS [min_amount], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[max_amount])) AS [max_amount], r.[min_term_months] AS [min_term_months], r.[max_term_months] AS [max_term_months], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[interest_rate])) AS [interest_rate], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[probability_of_default])) AS [probability_of_default], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[loss_given_default])) AS [loss_given_default], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[credit_conversion_factor])) AS [credit_conversion_factor] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '17e50887c8dae639', @actor, @traceparent, @captured_at FROM inserted AS r;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.product', 'c', '[' + '"' + REPLACE(STRING_ESCAPE(r.[code] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ']', (SELECT r.[code] AS [code], r.[name] AS [name], r.[currency] AS [currency], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[min_amount])) AS [min_amount], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[max_amount])) AS [max_amount], r.[min_term_months] AS [min_term_months], r.[max_term_months] AS [max_term_months], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[interest_rate])) AS [interest_rate], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[probability_of_default])) AS [probability_of_default], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[loss_given_default])) AS [loss_given_default], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[credit_conversion_factor])) AS [credit_conversion_factor] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '17e50887c8dae639', @actor, @traceparent, @captured_at FROM inserted AS r;
 END;
 
 GO
@@ -449,8 +449,8 @@ BEGIN
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
     DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
     DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.product', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(r.[code], 'json'), '\/', '/') + '"' + ']', NULL, '17e50887c8dae639', @actor, @traceparent, @captured_at FROM deleted AS r WHERE NOT EXISTS (SELECT 1 FROM inserted AS n WHERE n.[code] = r.[code]);
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.product', 'u', '[' + '"' + REPLACE(STRING_ESCAPE(r.[code], 'json'), '\/', '/') + '"' + ']', (SELECT r.[code] AS [code], r.[name] AS [name], r.[currency] AS [currency], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[min_amount])) AS [min_amount], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[max_amount])) AS [max_amount], r.[min_term_months] AS [min_term_months], r.[max_term_months] AS [max_term_months], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[interest_rate])) AS [interest_rate], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[probability_of_default])) AS [probability_of_default], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[loss_given_default])) AS [loss_given_default], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[credit_conversion_factor])) AS [credit_conversion_factor] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '17e50887c8dae639', @actor, @traceparent, @captured_at FROM inserted AS r;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.product', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(r.[code] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ']', NULL, '17e50887c8dae639', @actor, @traceparent, @captured_at FROM deleted AS r WHERE NOT EXISTS (SELECT 1 FROM inserted AS n WHERE n.[code] = r.[code] COLLATE Latin1_General_100_BIN2_UTF8 AND DATALENGTH(n.[code]) = DATALENGTH(r.[code]));
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.product', 'u', '[' + '"' + REPLACE(STRING_ESCAPE(r.[code] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ']', (SELECT r.[code] AS [code], r.[name] AS [name], r.[currency] AS [currency], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[min_amount])) AS [min_amount], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[max_amount])) AS [max_amount], r.[min_term_months] AS [min_term_months], r.[max_term_months] AS [max_term_months], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[interest_rate])) AS [interest_rate], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[probability_of_default])) AS [probability_of_default], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[loss_given_default])) AS [loss_given_default], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[credit_conversion_factor])) AS [credit_conversion_factor] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '17e50887c8dae639', @actor, @traceparent, @captured_at FROM inserted AS r;
 END;
 
 GO
@@ -469,7 +469,7 @@ BEGIN
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
     DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
     DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.product', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(r.[code], 'json'), '\/', '/') + '"' + ']', NULL, '17e50887c8dae639', @actor, @traceparent, @captured_at FROM deleted AS r;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.product', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(r.[code] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ']', NULL, '17e50887c8dae639', @actor, @traceparent, @captured_at FROM deleted AS r;
 END;
 
 GO
@@ -554,7 +554,7 @@ BEGIN
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
     DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
     DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application_party', 'c', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[application_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[party_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(r.[role], 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], LOWER(CONVERT(char(36), r.[party_id])) AS [party_id], r.[role] AS [role] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '309ad87695b23387', @actor, @traceparent, @captured_at FROM inserted AS r;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application_party', 'c', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[application_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[party_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(r.[role] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], LOWER(CONVERT(char(36), r.[party_id])) AS [party_id], r.[role] AS [role] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '309ad87695b23387', @actor, @traceparent, @captured_at FROM inserted AS r;
 END;
 
 GO
@@ -573,8 +573,8 @@ BEGIN
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
     DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
     DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application_party', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[application_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[party_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(r.[role], 'json'), '\/', '/') + '"' + ']', NULL, '309ad87695b23387', @actor, @traceparent, @captured_at FROM deleted AS r WHERE NOT EXISTS (SELECT 1 FROM inserted AS n WHERE n.[application_id] = r.[application_id] AND n.[party_id] = r.[party_id] AND n.[role] = r.[role]);
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application_party', 'u', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[application_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[party_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(r.[role], 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], LOWER(CONVERT(char(36), r.[party_id])) AS [party_id], r.[role] AS [role] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '309ad87695b23387', @actor, @traceparent, @captured_at FROM inserted AS r;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application_party', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[application_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[party_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(r.[role] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ']', NULL, '309ad87695b23387', @actor, @traceparent, @captured_at FROM deleted AS r WHERE NOT EXISTS (SELECT 1 FROM inserted AS n WHERE n.[application_id] = r.[application_id] AND n.[party_id] = r.[party_id] AND n.[role] = r.[role] COLLATE Latin1_General_100_BIN2_UTF8 AND DATALENGTH(n.[role]) = DATALENGTH(r.[role]));
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application_party', 'u', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[application_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[party_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(r.[role] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], LOWER(CONVERT(char(36), r.[party_id])) AS [party_id], r.[role] AS [role] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '309ad87695b23387', @actor, @traceparent, @captured_at FROM inserted AS r;
 END;
 
 GO
@@ -593,7 +593,7 @@ BEGIN
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
     DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
     DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application_party', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[application_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[party_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(r.[role], 'json'), '\/', '/') + '"' + ']', NULL, '309ad87695b23387', @actor, @traceparent, @captured_at FROM deleted AS r;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application_party', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[application_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[party_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(r.[role] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ']', NULL, '309ad87695b23387', @actor, @traceparent, @captured_at FROM deleted AS r;
 END;
 
 GO
@@ -740,7 +740,7 @@ BEGIN
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
     DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
     DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.approval_band', 'c', '[' + '"' + REPLACE(STRING_ESCAPE(r.[band], 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[stage_order]), 'json'), '\/', '/') + '"' + ']', (SELECT r.[band] AS [band], r.[stage_order] AS [stage_order], r.[stage] AS [stage], r.[currency] AS [currency], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount_from])) AS [amount_from], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount_below])) AS [amount_below] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '7ca84e7393517d68', @actor, @traceparent, @captured_at FROM inserted AS r;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.approval_band', 'c', '[' + '"' + REPLACE(STRING_ESCAPE(r.[band] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[stage_order]), 'json'), '\/', '/') + '"' + ']', (SELECT r.[band] AS [band], r.[stage_order] AS [stage_order], r.[stage] AS [stage], r.[currency] AS [currency], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount_from])) AS [amount_from], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount_below])) AS [amount_below] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '7ca84e7393517d68', @actor, @traceparent, @captured_at FROM inserted AS r;
 END;
 
 GO
@@ -759,8 +759,8 @@ BEGIN
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
     DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
     DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.approval_band', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(r.[band], 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[stage_order]), 'json'), '\/', '/') + '"' + ']', NULL, '7ca84e7393517d68', @actor, @traceparent, @captured_at FROM deleted AS r WHERE NOT EXISTS (SELECT 1 FROM inserted AS n WHERE n.[band] = r.[band] AND n.[stage_order] = r.[stage_order]);
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.approval_band', 'u', '[' + '"' + REPLACE(STRING_ESCAPE(r.[band], 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[stage_order]), 'json'), '\/', '/') + '"' + ']', (SELECT r.[band] AS [band], r.[stage_order] AS [stage_order], r.[stage] AS [stage], r.[currency] AS [currency], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount_from])) AS [amount_from], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount_below])) AS [amount_below] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '7ca84e7393517d68', @actor, @traceparent, @captured_at FROM inserted AS r;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.approval_band', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(r.[band] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[stage_order]), 'json'), '\/', '/') + '"' + ']', NULL, '7ca84e7393517d68', @actor, @traceparent, @captured_at FROM deleted AS r WHERE NOT EXISTS (SELECT 1 FROM inserted AS n WHERE n.[band] = r.[band] COLLATE Latin1_General_100_BIN2_UTF8 AND DATALENGTH(n.[band]) = DATALENGTH(r.[band]) AND n.[stage_order] = r.[stage_order]);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.approval_band', 'u', '[' + '"' + REPLACE(STRING_ESCAPE(r.[band] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[stage_order]), 'json'), '\/', '/') + '"' + ']', (SELECT r.[band] AS [band], r.[stage_order] AS [stage_order], r.[stage] AS [stage], r.[currency] AS [currency], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount_from])) AS [amount_from], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount_below])) AS [amount_below] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '7ca84e7393517d68', @actor, @traceparent, @captured_at FROM inserted AS r;
 END;
 
 GO
@@ -779,7 +779,7 @@ BEGIN
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
     DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
     DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.approval_band', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(r.[band], 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[stage_order]), 'json'), '\/', '/') + '"' + ']', NULL, '7ca84e7393517d68', @actor, @traceparent, @captured_at FROM deleted AS r;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.approval_band', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(r.[band] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[stage_order]), 'json'), '\/', '/') + '"' + ']', NULL, '7ca84e7393517d68', @actor, @traceparent, @captured_at FROM deleted AS r;
 END;
 
 GO
@@ -1157,10 +1157,6 @@ END;
 GO
 
 EXEC sp_settriggerorder @triggername = N'credit.capture_loan_transaction_delete', @order = N'First', @stmttype = N'DELETE';
-
-GO
-
-GRANT VIEW DATABASE STATE TO relay;
 
 GO
 

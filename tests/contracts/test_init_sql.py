@@ -27,7 +27,9 @@ def test_the_init_sql_is_up_to_date() -> None:
 
 def test_the_definitions_in_the_init_sql_are_those_that_images_are_read_by() -> None:
     text = (ROOT / "deploy/databases/lake.sqlserver.sql").read_text(encoding="utf-8")
-    written = re.findall(r"(?m)^INSERT INTO journal\.captured_table .*? N'(\{.*\})', SYSUTCDATETIME\(\)", text)
+    written = re.findall(
+        r"(?m)^INSERT INTO journal\.captured_table .*? N'(\{.*\})', SYSUTCDATETIME\(\)", text
+    )
     assert [CapturedTable.from_json(definition.replace("''", "'")) for definition in written] == [
         captured_table(table) for table in CAPTURED
     ]

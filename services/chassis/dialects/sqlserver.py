@@ -17,7 +17,7 @@ CODE = "COLLATE Latin1_General_100_BIN2_UTF8"
 TEXT = "COLLATE Latin1_General_100_CI_AS_SC"
 
 _MAX_BIGINT = 2**63 - 1
-_NATIVE_JSON = (ColumnType.SMALLINT, ColumnType.INTEGER, ColumnType.BOOLEAN)
+_NATIVE_JSON = (ColumnType.SMALLINT, ColumnType.INTEGER, ColumnType.BOOLEAN, ColumnType.TEXT)
 
 
 class SQLServer:
@@ -32,7 +32,10 @@ class SQLServer:
         under the actor and the trace of the last one.
         """
 
-        def clear(dbapi_connection: Any, _record: Any, _state: Any) -> None:
+        def clear(dbapi_connection: Any, _record: Any, state: Any) -> None:
+            # Found by the garbage collector: it is about to be closed, and nothing may be awaited here.
+            if state.terminate_only:
+                return
             cursor = dbapi_connection.cursor()
             cursor.execute(
                 "EXEC sp_set_session_context @key = N'actor', @value = NULL; "
@@ -46,8 +49,11 @@ class SQLServer:
         """Set both for the session; never read-only, since the connection is pooled."""
         await connection.execute(
             sa.text(
-                "EXEC sp_set_session_context @key = N'actor', @value = :actor; "
-                "EXEC sp_set_session_context @key = N'traceparent', @value = :traceparent"
+                # Variables with a type: @value is a sql_variant, which takes no (max) types, and of a NULL that is
+                # bound to it the driver would have to guess the type.
+                "DECLARE @actor nvarchar(128) = :actor, @traceparent varchar(55) = :traceparent; "
+                "EXEC sp_set_session_context @key = N'actor', @value = @actor; "
+                "EXEC sp_set_session_context @key = N'traceparent', @value = @traceparent"
             ),
             {"actor": actor, "traceparent": traceparent},
         )
@@ -56,7 +62,10 @@ class SQLServer:
         """Take a transaction-long application lock; `name` is at most 255 characters."""
         result = await connection.scalar(
             sa.text(
+                # The driver's implicit transaction begins with the first statement that reads a table; EXEC is
+                # none, and without a transaction there is no owner for the lock.
                 "SET NOCOUNT ON; DECLARE @result int; "
+                "SELECT @result = schema_id FROM sys.schemas WHERE name = N'journal'; "
                 "EXEC @result = sp_getapplock @Resource = :name, @LockMode = 'Exclusive', "
                 "@LockOwner = 'Transaction', @LockTimeout = 0; SELECT @result"
             ),
@@ -110,7 +119,7 @@ class SQLServer:
             f"SELECT '{fingerprint}', '{table.full_name}', N'{_quoted(table.to_json())}', SYSUTCDATETIME() "
             f"WHERE NOT EXISTS (SELECT 1 FROM journal.captured_table WHERE fingerprint = '{fingerprint}')"
         ]
-        moved = " AND ".join(f"n.{_name(name)} = r.{_name(name)}" for name in table.key)
+        moved = " AND ".join(_same(column) for column in table.key_columns)
         gone = self._write(
             table, "d", f"deleted AS r WHERE NOT EXISTS (SELECT 1 FROM inserted AS n WHERE {moved})"
         )
@@ -176,7 +185,8 @@ class SQLServer:
         value = f"{row}.{_name(column.name)}"
         match column.type:
             case ColumnType.TEXT:
-                return value
+                # One collation for all: texts of different ones cannot be concatenated.
+                return f"{value} {CODE}"
             case ColumnType.UUID:
                 return f"LOWER(CONVERT(char(36), {value}))"
             case ColumnType.BOOLEAN:
@@ -213,9 +223,9 @@ class SQLServer:
         return keyed + f"SELECT [key], row_hash FROM hashed WHERE bucket = {bucket}"
 
     def grant_statements(self, logins: Sequence[str]) -> Sequence[str]:
-        """Let readers of the journal see how old the oldest open transaction is."""
+        """Do nothing: a grant on a table is enough to see it here."""
         del logins
-        return ("GRANT VIEW DATABASE STATE TO relay",)
+        return ()
 
     async def read_horizon(self, connection: AsyncConnection) -> Position:
         """Everything below the lowest rowversion still open is complete."""
@@ -259,15 +269,18 @@ class SQLServer:
         )
 
     async def oldest_writer_seconds(self, connection: AsyncConnection) -> float:
-        """Take the age of the oldest transaction that has written in this database."""
-        seconds = await connection.scalar(
+        """Take the age of the first change at the horizon, uncommitted as it is.
+
+        The views that know when a transaction began need a right on the whole server.
+        """
+        milliseconds = await connection.scalar(
             sa.text(
-                "SELECT COALESCE(MAX(DATEDIFF_BIG(millisecond, t.database_transaction_begin_time, GETDATE())), 0) "
-                "FROM sys.dm_tran_database_transactions AS t "
-                "WHERE t.database_id = DB_ID() AND t.database_transaction_begin_time IS NOT NULL"
+                "SELECT TOP (1) DATEDIFF_BIG(millisecond, captured_at, SYSUTCDATETIME()) "
+                "FROM journal.change WITH (READUNCOMMITTED) "
+                "WHERE stamp >= MIN_ACTIVE_ROWVERSION() ORDER BY stamp, id"
             )
         )
-        return float(seconds or 0) / 1000
+        return float(milliseconds or 0) / 1000
 
     def error_code(self, error: BaseException) -> str | None:
         """Give the ODBC SQLSTATE that the driver puts first."""
@@ -279,8 +292,17 @@ def _name(name: str) -> str:
     return f"[{name}]"
 
 
+def _same(column: CapturedColumn) -> str:
+    """Compare a key column of `n` and `r` as the replica does: bytewise, and minding trailing blanks."""
+    new, old = f"n.{_name(column.name)}", f"r.{_name(column.name)}"
+    if column.type is ColumnType.TEXT:
+        return f"{new} = {old} {CODE} AND DATALENGTH({new}) = DATALENGTH({old})"
+    return f"{new} = {old}"
+
+
 def _hash(text: str) -> str:
-    utf8 = f"CONVERT(varchar(max), {text} {CODE})"
+    # As varchar, which is UTF-8 in the collation of column_text; texts without that hold ASCII only.
+    utf8 = f"CONVERT(varchar(max), {text})"
     return f"CONVERT(bigint, CONVERT(binary(8), SUBSTRING(HASHBYTES('SHA2_256', {utf8}), 1, 8)))"
 
 

@@ -20,7 +20,7 @@ from services.chassis.dialects import (
     SQLServer,
 )
 from services.lake.derived import derived_statements
-from services.lake.journal import install_capture
+from services.lake.journal import captured_table, install_capture
 from services.lake.tables import CAPTURED
 
 ROOT = Path(__file__).parents[3]
@@ -148,3 +148,19 @@ def test_both_dialects_capture_the_same_tables_and_grant_the_same() -> None:
         for name, statements in derived.items()
     }
     assert table_grants["postgresql"] == table_grants["mssql"]
+
+
+@pytest.mark.parametrize("table", CAPTURED, ids=lambda table: table.name)
+def test_texts_of_two_collations_are_never_concatenated_as_they_are(table: Any) -> None:
+    captured = captured_table(table)
+    texts = [f"r.[{column.name}]" for column in captured.columns if column.type is ColumnType.TEXT]
+    digest = SQLServer().row_hashes(captured, 256)
+    for text in texts:
+        assert text in digest
+        assert not re.findall(rf"{re.escape(text)}(?! COLLATE Latin1_General_100_BIN2_UTF8)", digest)
+
+
+def test_a_text_key_that_changes_in_case_or_trailing_blanks_only_is_a_moved_key() -> None:
+    update = next(s for s in SQLServer().create_capture(EVERY_TYPE) if "AFTER UPDATE" in s)
+    assert "n.[a_text] = r.[a_text] COLLATE Latin1_General_100_BIN2_UTF8" in update
+    assert "DATALENGTH(n.[a_text]) = DATALENGTH(r.[a_text])" in update
