@@ -46,7 +46,9 @@ class TopicMismatch(Exception):
     """A topic exists with another number of partitions than the program was built for."""
 
 
-async def open_producer(bootstrap: str, client_id: str) -> AIOKafkaProducer:
+async def open_producer(
+    bootstrap: str, client_id: str, *, compression: str | None = "lz4"
+) -> AIOKafkaProducer:
     """A started, idempotent producer whose sends are acknowledged by all replicas; the caller stops it.
 
     Raises aiokafka's KafkaConnectionError when no broker of `bootstrap` answers.
@@ -56,7 +58,7 @@ async def open_producer(bootstrap: str, client_id: str) -> AIOKafkaProducer:
         client_id=client_id,
         enable_idempotence=True,
         acks="all",
-        compression_type="lz4",
+        compression_type=compression,
         linger_ms=LINGER_MILLIS,
         max_batch_size=BATCH_BYTES,
     )

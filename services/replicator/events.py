@@ -14,6 +14,7 @@ HEARTBEAT = "h"
 OPERATIONS = frozenset({"c", "u", "d", "r", HEARTBEAT})
 
 _ODD_DIGITS = frozenset("13579bdf")
+_LARGEST = 2**63 - 1
 
 Header = tuple[str, bytes]
 Headers = list[Header]
@@ -84,7 +85,7 @@ def parse(record: ConsumerRecord) -> Event:
             operation,
             _position(headers["position"]),
             _position(headers["previous"]),
-            int(headers["epoch"]),
+            _number(headers["epoch"]),
             _incarnation(headers["incarnation"]),
             "" if operation == HEARTBEAT else headers["fingerprint"].decode(),
             None if traceparent is None else traceparent.decode(),
@@ -106,9 +107,16 @@ def parse(record: ConsumerRecord) -> Event:
 
 def _position(text: bytes) -> Position:
     major, dot, minor = text.partition(b".")
-    if not (dot and major.isdigit() and minor.isdigit()):
+    if not dot:
         raise ValueError(f"{text!r} is not a position such as 42.0")
-    return Position(int(major), int(minor))
+    return Position(_number(major), _number(minor))
+
+
+def _number(text: bytes) -> int:
+    # What the offsets' columns cannot hold would stop the sink at this record for ever.
+    if not text.isdigit() or (number := int(text)) > _LARGEST:
+        raise ValueError(f"{text[:41]!r} is not a number from 0 to {_LARGEST}")
+    return number
 
 
 @lru_cache(maxsize=64)

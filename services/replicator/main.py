@@ -12,6 +12,7 @@ from fastapi import APIRouter, FastAPI
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from services.chassis import app as chassis
 from services.chassis.database import Lake
@@ -23,7 +24,7 @@ from services.chassis.settings import load_settings
 from services.chassis.telemetry import Telemetry
 from services.lake.journal import JournalReader, captured_table
 from services.lake.tables import CAPTURED
-from services.replicator import quarantine
+from services.replicator import metrics, quarantine
 from services.replicator.errors import LeaseLost
 from services.replicator.lease import Lease
 from services.replicator.relay import Relay
@@ -44,6 +45,8 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 TOPIC_CONFIGS = {"max.message.bytes": str(16 * 1024 * 1024)}
 """An image may be larger than Kafka's default of 1 MiB a record."""
 STAND_BY_SECONDS = 1.0
+BEGIN_AGAIN = (*PASSING, KafkaError, DBAPIError, PoolTimeout)
+"""What relay and sink wait out: a database or Kafka that is not there, or does not answer in time."""
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 _console = Console()
@@ -66,7 +69,7 @@ def relay() -> None:
                 backoff = 0.1
             except LeaseLost as error:
                 _log.warning("lease lost", reason=str(error))
-            except (*PASSING, KafkaError, DBAPIError) as error:
+            except BEGIN_AGAIN as error:
                 _log.warning(
                     "relay begins again from its cursor", error=type(error).__name__, seconds=backoff
                 )
@@ -93,11 +96,15 @@ async def _relay_once(
         lease = Lease(connection, owner=settings.instance, seconds=settings.relay_lease_seconds)
         cursor = await lease.acquire()
         if cursor is None:
+            metrics.RELAY_EPOCH.set(0)
             await _pause(stop, STAND_BY_SECONDS)
             return
         tables = await _ensure_topics(settings, journal)
         # A new producer with each epoch: nothing buffered before a failure can be sent after it.
-        producer = await open_producer(settings.kafka_bootstrap, f"relay-{settings.instance}")
+        compression = None if settings.relay_compression == "none" else settings.relay_compression
+        producer = await open_producer(
+            settings.kafka_bootstrap, f"relay-{settings.instance}", compression=compression
+        )
         try:
             running = Relay(
                 journal,
@@ -141,8 +148,8 @@ def sink() -> None:
         while not stop.is_set():
             try:
                 await _sink_once(settings, telemetry, journal, stop, running)
-            except (KafkaError, DBAPIError, OSError) as error:
-                _log.warning("the sink cannot begin yet", reason=_reason(error), seconds=1)
+            except BEGIN_AGAIN as error:
+                _log.warning("the sink begins again", reason=_reason(error), seconds=1)
                 await _pause(stop, 1.0)
         await lake.dispose()
 

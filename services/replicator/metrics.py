@@ -19,7 +19,7 @@ APPLIED = Counter(
 )
 DROPPED = Counter(
     "credit_replication_dropped_records",
-    "Records that were not applied on purpose: repeats, and those of a relay that had lost its lease.",
+    "Records that were not applied on purpose: repeats, those of a relay that had lost its lease or failed to send.",
     ("reason",),
 )
 APPLY_DELAY = Histogram(

@@ -1,6 +1,5 @@
 """How far each partition was applied: rows that are written in the same transaction as the replica."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -22,8 +21,12 @@ class Progress:
     epoch: int
     fence: int
 
-    def refusal(self, event: Event) -> str | None:
-        """Say why an event must not be applied: `stale_epoch`, `repeat`; None when it must.
+    def refusal(self, event: Event, relay_epoch: int) -> str | None:
+        """Say why an event must not be applied: `stale_epoch`, `repeat`, `failed_send`; None when it must.
+
+        Args:
+            event: the next record of this partition.
+            relay_epoch: an epoch that a relay is known to have begun with.
 
         Raises:
             JournalReplaced: the event comes from another journal.
@@ -42,6 +45,10 @@ class Progress:
         if event.position <= self.position:
             return "repeat"
         if event.previous > self.position:
+            if event.epoch < relay_epoch:
+                # A send of that relay failed and a later one did not. Its cursor stands before both, so the relay
+                # that followed sends both again; nothing is taken over from here until then.
+                return "failed_send"
             raise GapOnPartition(
                 f"{place}: the record at {event.position} follows {event.previous}, but this partition was applied up "
                 f"to {self.position} only: Kafka lost records between them. Set the relay's cursor back to "
@@ -80,6 +87,11 @@ async def take_over(connection: asyncpg.Connection, partition: TopicPartition) -
     )
 
 
+async def relay_epoch(connection: asyncpg.Connection) -> int:
+    """The epoch that the newest relay began with."""
+    return int(await connection.fetchval("SELECT epoch FROM replication.relay"))
+
+
 async def lock(connection: asyncpg.Connection, owned: dict[TopicPartition, Progress]) -> None:
     """Lock the rows of `owned` for this transaction, always in the same order.
 
@@ -102,13 +114,9 @@ async def lock(connection: asyncpg.Connection, owned: dict[TopicPartition, Progr
         raise FenceRaised(f"taken over by another sink: {', '.join(lost)}")
 
 
-async def save(
-    connection: asyncpg.Connection,
-    progress: dict[TopicPartition, Progress],
-    places: Collection[TopicPartition],
-) -> None:
-    """Write the rows of `places`."""
-    chosen = [(place, progress[place]) for place in places]
+async def save(connection: asyncpg.Connection, progress: dict[TopicPartition, Progress]) -> None:
+    """Write how far each partition is."""
+    chosen = list(progress.items())
     await connection.execute(
         """
         UPDATE replication.sink_offset AS o

@@ -26,12 +26,12 @@ async def keep(connection: asyncpg.Connection, record: ConsumerRecord, reason: s
         record.topic,
         record.partition,
         record.offset,
-        headers.get("position", "")[:41],
-        headers.get("operation", "")[:16],
+        _storable(headers.get("position", ""))[:41],
+        _storable(headers.get("operation", ""))[:16],
         record.key,
         record.value,
         orjson.dumps(headers).decode().replace("\\u0000", "\\\\u0000"),
-        reason.replace("\x00", "\\u0000"),
+        _storable(reason),
     )
 
 
@@ -61,6 +61,11 @@ async def list_open(connection: asyncpg.Connection) -> Sequence[Mapping[str, Any
         "FROM replication.sink_quarantine WHERE resolved_at IS NULL ORDER BY id"
     )
     return [{**row, "key": _readable(row["key"])} for row in rows]
+
+
+def _storable(text: str) -> str:
+    # PostgreSQL's text cannot hold U+0000, and a record that cannot be kept would stop the sink.
+    return text.replace("\x00", "\\u0000")
 
 
 def _readable(key: bytes | None) -> str:

@@ -1,10 +1,11 @@
 """The sink: Kafka → replica. Each batch, its offsets and its quarantine are one transaction of the target."""
 
 import asyncio
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import asyncpg
@@ -19,7 +20,7 @@ from services.chassis.telemetry import parent_from
 from services.lake.journal import JournalReader
 from services.replicator import metrics, offsets, quarantine
 from services.replicator.apply import Refused, TableWriter, apply
-from services.replicator.errors import FenceRaised, MalformedEvent
+from services.replicator.errors import FenceRaised, GapOnPartition, MalformedEvent
 from services.replicator.events import HEARTBEAT, Event, parse, where
 from services.replicator.failpoints import failpoint
 from services.replicator.offsets import Progress
@@ -30,6 +31,18 @@ POLL_MILLIS = 200
 LONGEST_BACKOFF_SECONDS = 10.0
 
 _log = get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What one poll brought, taken apart, and where its partitions stand when it is applied."""
+
+    progress: dict[TopicPartition, Progress]
+    events: list[Event] = field(default_factory=list)
+    records: dict[tuple[str, int, int], ConsumerRecord] = field(default_factory=dict)
+    malformed: list[tuple[ConsumerRecord, str]] = field(default_factory=list)
+    dropped: Counter[str] = field(default_factory=Counter)
+    heartbeat_ms: int | None = None
 
 
 class Sink:
@@ -55,6 +68,8 @@ class Sink:
         self._owned: dict[TopicPartition, Progress] = {}
         self._writers: dict[str, TableWriter] = {}
         self._quarantined = 0
+        self._relay_epoch = 0
+        self._waiting_ms: int | None = None
 
     @property
     def ready(self) -> bool:
@@ -87,7 +102,10 @@ class Sink:
                         error=type(error).__name__,
                         seconds=backoff,
                     )
-                    await asyncio.sleep(backoff)
+                    if self._waiting_ms is not None:
+                        metrics.LAG.set(max(0.0, time.time() - self._waiting_ms / 1000))
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(stop.wait(), backoff)
                     backoff = min(backoff * 2, LONGEST_BACKOFF_SECONDS)
         finally:
             await self._drop_connection()
@@ -120,8 +138,10 @@ class Sink:
     async def _take_over_assigned(self, connection: asyncpg.Connection) -> None:
         for place in sorted(set(self._consumer.assignment()) - set(self._owned)):
             progress = await offsets.take_over(connection, place)
-            self._consumer.seek(place, progress.kafka_offset)
-            self._owned[place] = progress
+            # It may have been given to another sink meanwhile.
+            if place in self._consumer.assignment():
+                self._consumer.seek(place, progress.kafka_offset)
+                self._owned[place] = progress
 
     async def _load_definitions(self, connection: asyncpg.Connection) -> None:
         definitions = await self._journal.definitions()
@@ -145,10 +165,18 @@ class Sink:
             },
         )
         poll.end()
-        progress = {place: replace(self._owned[place]) for place in polled}
-        records, events, malformed = self._select(polled, progress)
-        await self._learn(connection, events)
-        spans = self._process_spans(events, poll)
+        # A rebalance may make the sink forget what it owns at any await; the fence then refuses the batch.
+        owned = {place: self._owned[place] for place in polled}
+        try:
+            batch = self._select(polled, owned)
+        except GapOnPartition:
+            # Unless another relay has begun since, and sends again what its predecessor could not.
+            self._relay_epoch = await offsets.relay_epoch(connection)
+            batch = self._select(polled, owned)
+        if batch.events:
+            self._waiting_ms = min(event.captured_ms for event in batch.events)
+        await self._learn(connection, batch.events)
+        spans = self._process_spans(batch.events, poll)
         try:
             with self._tracer.start_as_current_span(
                 "apply batch",
@@ -158,10 +186,10 @@ class Sink:
                     "db.system.name": "postgresql",
                     "db.namespace": "application",
                     "db.operation.name": "UPSERT",
-                    messaging.BATCH_COUNT: len(events),
+                    messaging.BATCH_COUNT: len(batch.events),
                 },
             ):
-                refused = await self._transact(connection, events, malformed, records, progress)
+                refused = await self._transact(connection, batch)
         except BaseException as error:
             for span in spans:
                 span.set_attribute("error.type", type(error).__name__)
@@ -170,100 +198,112 @@ class Sink:
             for span in spans:
                 span.end()
         failpoint("sink.after_commit")
-        self._owned.update({place: state for place, state in progress.items() if place in self._owned})
-        self._count(events, refused)
-        await self._mirror(progress)
+        self._owned.update({place: state for place, state in batch.progress.items() if place in self._owned})
+        self._waiting_ms = None
+        self._count(batch, refused)
+        await self._mirror(batch.progress)
 
     def _select(
-        self, polled: dict[TopicPartition, list[ConsumerRecord]], progress: dict[TopicPartition, Progress]
-    ) -> tuple[dict[tuple[str, int, int], ConsumerRecord], list[Event], list[tuple[ConsumerRecord, str]]]:
-        """Separate what must be applied from repeats, stale relays' records and what cannot be read."""
-        records: dict[tuple[str, int, int], ConsumerRecord] = {}
-        events: list[Event] = []
-        malformed: list[tuple[ConsumerRecord, str]] = []
-        for place, batch in polled.items():
-            state = progress[place]
-            for record in batch:
+        self, polled: dict[TopicPartition, list[ConsumerRecord]], owned: dict[TopicPartition, Progress]
+    ) -> _Batch:
+        """Separate what must be applied from repeats, stale relays' records and what cannot be read.
+
+        Raises:
+            ReplicationStopped: a record that cannot be the next of its partition.
+        """
+        batch = _Batch({place: replace(progress) for place, progress in owned.items()})
+        for place, records in polled.items():
+            state = batch.progress[place]
+            for record in records:
                 state.kafka_offset = record.offset + 1
                 try:
                     event = parse(record)
                 except MalformedEvent as error:
-                    malformed.append((record, str(error)))
+                    batch.malformed.append((record, str(error)))
                     continue
-                refusal = state.refusal(event)
+                refusal = state.refusal(event, self._relay_epoch)
                 if refusal is not None:
-                    metrics.DROPPED.labels(refusal).inc()
+                    batch.dropped[refusal] += 1
                     continue
                 state.advance(event)
                 if event.operation == HEARTBEAT:
-                    metrics.FRESHNESS.set(event.captured_ms / 1000)
+                    batch.heartbeat_ms = event.captured_ms
                 else:
-                    events.append(event)
-                    records[event.topic, event.partition, event.offset] = record
-        return records, events, malformed
+                    batch.events.append(event)
+                    batch.records[event.topic, event.partition, event.offset] = record
+        return batch
 
     async def _learn(self, connection: asyncpg.Connection, events: Sequence[Event]) -> None:
         if any(event.fingerprint not in self._writers for event in events):
             await self._load_definitions(connection)
 
-    async def _transact(
-        self,
-        connection: asyncpg.Connection,
-        events: Sequence[Event],
-        malformed: Sequence[tuple[ConsumerRecord, str]],
-        records: dict[tuple[str, int, int], ConsumerRecord],
-        progress: dict[TopicPartition, Progress],
-    ) -> list[Refused]:
+    async def _transact(self, connection: asyncpg.Connection, batch: _Batch) -> list[Refused]:
+        events = batch.events
         async with connection.transaction():
             # The rows first, and in order: whoever holds them is the only one who writes these partitions.
-            await offsets.lock(connection, {place: self._owned[place] for place in progress})
+            await offsets.lock(connection, batch.progress)
             failpoint("sink.before_write")
             refused = await apply(connection, self._writers, events) if events else []
             failpoint("sink.after_write")
             for refusal in refused:
                 event = refusal.event
-                record = records[event.topic, event.partition, event.offset]
+                record = batch.records[event.topic, event.partition, event.offset]
                 await quarantine.keep(connection, record, f"{where(record)}: {refusal.reason}")
-            for record, reason in malformed:
+            for record, reason in batch.malformed:
                 await quarantine.keep(connection, record, reason)
-            if self._quarantined or refused or malformed:
+            if self._quarantined or refused or batch.malformed:
                 refused_events = {id(refusal.event) for refusal in refused}
                 await quarantine.heal(connection, [e for e in events if id(e) not in refused_events])
-            await offsets.save(connection, progress, progress)
+            await offsets.save(connection, batch.progress)
             open_entries = (
-                await quarantine.count_open(connection) if self._quarantined or refused or malformed else 0
+                await quarantine.count_open(connection)
+                if self._quarantined or refused or batch.malformed
+                else 0
             )
             failpoint("sink.before_commit")
         self._quarantined = open_entries
         return refused
 
     def _process_spans(self, events: Sequence[Event], poll: Span) -> list[Span]:
-        """A span for each sampled change, in the trace that caused it; a span costs more than applying a row."""
+        """A span for each sampled transaction and table, in the trace that caused the change.
+
+        One a row would bury a trace under the thousands of a bulk change, and cost more than applying them.
+        """
+        changes: dict[tuple[str, str], list[Event]] = {}
+        for event in events:
+            if event.sampled and event.traceparent:
+                changes.setdefault((event.traceparent, event.topic), []).append(event)
         link = [Link(poll.get_span_context())]
         return [
             self._tracer.start_span(
-                f"process {event.topic}",
-                context=parent_from(event.traceparent),
+                f"process {topic}",
+                context=parent_from(traceparent),
                 kind=SpanKind.CONSUMER,
                 links=link,
                 attributes={
                     messaging.SYSTEM: "kafka",
-                    messaging.DESTINATION: event.topic,
-                    messaging.PARTITION: str(event.partition),
-                    messaging.OFFSET: event.offset,
+                    messaging.DESTINATION: topic,
+                    messaging.PARTITION: str(caused[0].partition),
+                    messaging.OFFSET: caused[0].offset,
                     messaging.GROUP: self._group,
                     messaging.OPERATION_NAME: "process",
                     messaging.OPERATION_TYPE: "process",
-                    "creditmesh.operation": event.operation,
-                    "creditmesh.position": str(event.position),
+                    messaging.BATCH_COUNT: len(caused),
+                    "creditmesh.operation": caused[0].operation,
+                    "creditmesh.position": str(caused[0].position),
                 },
             )
-            for event in events
-            if event.sampled
+            for (traceparent, topic), caused in changes.items()
         ]
 
-    def _count(self, events: Sequence[Event], refused: Sequence[Refused]) -> None:
+    def _count(self, batch: _Batch, refused: Sequence[Refused]) -> None:
+        """Measure what was committed; a batch that is tried again counts once."""
+        events = batch.events
         now = time.time()
+        for reason, count in batch.dropped.items():
+            metrics.DROPPED.labels(reason).inc(count)
+        if batch.heartbeat_ms is not None:
+            metrics.FRESHNESS.set(batch.heartbeat_ms / 1000)
         for (topic, operation), count in Counter((e.topic, e.operation) for e in events).items():
             metrics.APPLIED.labels(topic, operation).inc(count)
         # The changes of a transaction were captured together: one observation for all of them.
@@ -274,8 +314,15 @@ class Sink:
             )
         if events:
             metrics.LAG.set(max(0.0, now - events[-1].captured_ms / 1000))
-        for refusal in refused:
-            _log.error("a change is in the quarantine", reason=refusal.reason)
+        # Without the reason, which can quote the row: it stands in the quarantine.
+        for event in (refusal.event for refusal in refused):
+            _log.error(
+                "a change is in the quarantine",
+                place=f"{event.topic}/{event.partition}@{event.offset}",
+                position=str(event.position),
+            )
+        for _, reason in batch.malformed:
+            _log.error("a record that no relay wrote is in the quarantine", reason=reason)
 
     async def _mirror(self, progress: dict[TopicPartition, Progress]) -> None:
         """Tell Kafka's group, for lag tools only: the truth is in the application database."""

@@ -44,9 +44,13 @@ def from_json(column: CapturedColumn, row: str) -> str:
     return f"decode({value}, 'hex')" if column.type is ColumnType.BINARY else value
 
 
+class _NulInText(ValueError):
+    """U+0000 cannot be stored in PostgreSQL's text."""
+
+
 def _text(value: str) -> str:
     if "\x00" in value:
-        raise ValueError("U+0000 cannot be stored in PostgreSQL's text")
+        raise _NulInText
     return str(value)
 
 
@@ -72,14 +76,15 @@ class RowCodec:
 
     def __init__(self, table: CapturedTable) -> None:
         self.table = table
-        self._columns = [(c.name, _DECODERS[c.type]) for c in table.columns]
+        self._columns = [(c.name, c.type, _DECODERS[c.type]) for c in table.columns]
         self._key = [(c.name, _DECODERS[c.type]) for c in table.key_columns]
 
     def row(self, image: bytes) -> tuple[Any, ...]:
         """The values of an image, in the order of the table's columns.
 
         Raises:
-            ImageNotApplicable: naming the table and the column that does not fit.
+            ImageNotApplicable: naming the table and the column that does not fit, without the value, which may
+                be personal.
         """
         try:
             document = orjson.loads(image)
@@ -87,17 +92,18 @@ class RowCodec:
             raise ImageNotApplicable(f"{self.table.full_name}: the image is not JSON: {error}") from None
         if not isinstance(document, dict):
             raise ImageNotApplicable(f"{self.table.full_name}: the image is not a JSON object")
-        name = ""
-        try:
-            values = []
-            for name, decode in self._columns:
-                value = document[name]
+        values = []
+        for name, kind, decode in self._columns:
+            if name not in document:
+                raise ImageNotApplicable(f"{self.table.full_name}.{name}: missing from the image")
+            value = document[name]
+            try:
                 values.append(None if value is None else decode(value))
-            return tuple(values)
-        except KeyError:
-            raise ImageNotApplicable(f"{self.table.full_name}.{name}: missing from the image") from None
-        except (ValueError, TypeError, ArithmeticError) as error:
-            raise ImageNotApplicable(f"{self.table.full_name}.{name}: {error}") from None
+            except _NulInText as error:
+                raise ImageNotApplicable(f"{self.table.full_name}.{name}: {error.__doc__}") from None
+            except (LookupError, ValueError, TypeError, AttributeError, ArithmeticError):
+                raise ImageNotApplicable(f"{self.table.full_name}.{name}: not a {kind}") from None
+        return tuple(values)
 
     def key(self, key: bytes) -> tuple[Any, ...]:
         """The values of a key, in the order of the table's key columns.
@@ -108,5 +114,6 @@ class RowCodec:
         try:
             texts = orjson.loads(key)
             return tuple(decode(text) for (_, decode), text in zip(self._key, texts, strict=True))
-        except (ValueError, TypeError, ArithmeticError) as error:
-            raise ImageNotApplicable(f"{self.table.full_name}: the key does not fit: {error}") from None
+        except (LookupError, ValueError, TypeError, AttributeError, ArithmeticError):
+            columns = ", ".join(self.table.key)
+            raise ImageNotApplicable(f"{self.table.full_name}: the key is not one of ({columns})") from None

@@ -16,12 +16,15 @@ CHANGES = 300
 async def test_a_flush_of_300_sampled_changes_holds_all_300_links(
     pipeline: Pipeline, otlp: str, zipkin: str
 ) -> None:
-    trace_id, parent = secrets.token_hex(16), secrets.token_hex(8)
-    async with pipeline.lake_database.connect() as connection, connection.transaction():
-        await connection.execute(
-            "SELECT set_config('journal.traceparent', $1, true)", f"00-{trace_id}-{parent}-01"
-        )
-        await connection.execute(party_insert(CHANGES))
+    trace_id = secrets.token_hex(16)
+    parents = {secrets.token_hex(8) for _ in range(CHANGES)}
+    async with pipeline.lake_database.connect() as connection:
+        for parent in parents:
+            async with connection.transaction():
+                await connection.execute(
+                    "SELECT set_config('journal.traceparent', $1, true)", f"00-{trace_id}-{parent}-01"
+                )
+                await connection.execute(party_insert(1))
     pipeline.environment |= {
         "OTEL_EXPORTER_OTLP_ENDPOINT": otlp,
         "OTEL_TRACES_SAMPLER": "parentbased_always_on",
@@ -40,7 +43,7 @@ async def test_a_flush_of_300_sampled_changes_holds_all_300_links(
                 break
             await asyncio.sleep(0.2)
         assert len(processed) == CHANGES
-        assert {span["parentId"] for span in processed} == {parent}
+        assert {span["parentId"] for span in processed} == parents
         expected = {f"{span['traceId']}-{span['id']}" for span in processed}
 
         linked: set[str] = set()
@@ -59,3 +62,30 @@ async def test_a_flush_of_300_sampled_changes_holds_all_300_links(
                 break
             await asyncio.sleep(0.2)
         assert expected <= linked, "no flush links to every change"
+
+
+async def test_a_bulk_change_is_one_span_a_table_with_its_count(
+    pipeline: Pipeline, otlp: str, zipkin: str
+) -> None:
+    trace_id, parent = secrets.token_hex(16), secrets.token_hex(8)
+    async with pipeline.lake_database.connect() as connection, connection.transaction():
+        await connection.execute(
+            "SELECT set_config('journal.traceparent', $1, true)", f"00-{trace_id}-{parent}-01"
+        )
+        await connection.execute(party_insert(CHANGES))
+    pipeline.environment |= {"OTEL_EXPORTER_OTLP_ENDPOINT": otlp}
+    await pipeline.start("relay")
+    await pipeline.relayed()
+    await pipeline.start("sink")
+    await pipeline.equal()
+    async with httpx.AsyncClient(base_url=zipkin) as store:
+        for _ in range(150):
+            answer = await store.get(f"/api/v2/trace/{trace_id}")
+            spans = answer.json() if answer.status_code == 200 else []
+            if sum(int(span["tags"]["messaging.batch.message_count"]) for span in spans) == CHANGES:
+                break
+            await asyncio.sleep(0.2)
+        else:
+            raise AssertionError(f"the spans do not account for {CHANGES} changes: {spans}")
+    # As many as polls brought them, not as many as there are rows.
+    assert len(spans) <= 8
