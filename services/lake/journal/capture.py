@@ -70,7 +70,9 @@ def _captured_column(column: sa.Column[object]) -> CapturedColumn:  # noqa: C901
             return of(ColumnType.DATE)
         case mssql.DATETIME2() if type_.precision is not None and type_.precision <= 6:
             return of(ColumnType.TIMESTAMP)
-        case sa.DateTime() if not type_.timezone and not isinstance(type_, mssql.DATETIME2):
+        case sa.DateTime() if not (
+            type_.timezone or isinstance(type_, mssql.DATETIME2 | mssql.DATETIMEOFFSET)
+        ):
             return of(ColumnType.TIMESTAMP)
         case _:
             raise TypeNotCaptured(
