@@ -102,7 +102,7 @@ class RowCodec:
             except _NulInText as error:
                 raise ImageNotApplicable(f"{self.table.full_name}.{name}: {error.__doc__}") from None
             except (LookupError, ValueError, TypeError, AttributeError, ArithmeticError):
-                raise ImageNotApplicable(f"{self.table.full_name}.{name}: not a {kind}") from None
+                raise ImageNotApplicable(f"{self.table.full_name}.{name}: does not fit {kind}") from None
         return tuple(values)
 
     def key(self, key: bytes) -> tuple[Any, ...]:
