@@ -50,8 +50,12 @@ class Ledger:
         self.parties: dict[int, str] = {}
         self.submissions: dict[int, Submission] = {}
         if path.exists():
-            for line in path.read_text(encoding="utf-8").splitlines():
+            whole, _, unfinished = path.read_text(encoding="utf-8").rpartition("\n")
+            for line in whole.splitlines():
                 self._take(json.loads(line))
+            if unfinished:
+                # Cut off in the middle of a line: that step counts as not done, and the next line begins afresh.
+                path.write_text(f"{whole}\n" if whole else "", encoding="utf-8")
 
     def _take(self, entry: dict[str, Any]) -> None:
         number = entry["number"]
@@ -84,7 +88,7 @@ class Feed:
     outcomes: Counter[str] = field(default_factory=Counter)
 
     async def submit_all(self, makers: Sequence[Person], limit: int | None = None) -> None:
-        """Submit what has not been submitted yet; every maker works on several applications at once.
+        """Submit what has not been submitted yet, all makers at once, each one application after another.
 
         Args:
             makers: who submits.
@@ -96,18 +100,18 @@ class Feed:
             for number, sample in enumerate(rest[:limit], start=FIRST_NUMBER)
             if number not in self.ledger.submissions
         ]
-        self.tick("submitted", min(len(rest), limit or len(rest)) - len(todo))
-        todo.reverse()
+        self.tick("submitted", len(rest[:limit]) - len(todo))
 
-        async def work(maker: Person) -> None:
-            while todo:
-                number, sample = todo.pop()
-                await self._submit(maker, number, sample)
-                self.tick("submitted", 1)
+        async def work(desk: int) -> None:
+            for number, sample in todo:
+                # Always the same maker for a number: their idempotency key holds after an interruption too.
+                if number % len(makers) == desk:
+                    await self._submit(makers[desk], number, sample)
+                    self.tick("submitted", 1)
 
         async with asyncio.TaskGroup() as tasks:
-            for maker in makers:
-                tasks.create_task(work(maker))
+            for desk in range(len(makers)):
+                tasks.create_task(work(desk))
 
     async def _submit(self, maker: Person, number: int, sample: SampleApplication) -> None:
         # Made-up people must be the same for a number whatever the order of the work.
