@@ -173,7 +173,11 @@ GRANT SELECT, INSERT, UPDATE ON replication.sink_offset, replication.sink_quaran
 
 GRANT SELECT, INSERT ON replication.verification, replication.mismatch TO verifier;
 
-GRANT SELECT ON ALL TABLES IN SCHEMA replication TO relay, sink, verifier;
+GRANT SELECT ON replication.relay, replication.sink_offset TO relay, sink, verifier;
+
+GRANT SELECT ON replication.verification, replication.mismatch TO relay, sink, verifier;
+
+GRANT SELECT (id, resolved_at) ON replication.sink_quarantine TO relay, verifier;
 
 INSERT INTO replication.alembic_version (version_num) VALUES ('0001') RETURNING replication.alembic_version.version_num;
 

@@ -85,7 +85,10 @@ STATEMENTS = (
     "GRANT SELECT, UPDATE ON replication.relay TO relay",
     "GRANT SELECT, INSERT, UPDATE ON replication.sink_offset, replication.sink_quarantine TO sink",
     "GRANT SELECT, INSERT ON replication.verification, replication.mismatch TO verifier",
-    "GRANT SELECT ON ALL TABLES IN SCHEMA replication TO relay, sink, verifier",
+    "GRANT SELECT ON replication.relay, replication.sink_offset TO relay, sink, verifier",
+    "GRANT SELECT ON replication.verification, replication.mismatch TO relay, sink, verifier",
+    # How many are open, and no more: what is in the quarantine can be personal.
+    "GRANT SELECT (id, resolved_at) ON replication.sink_quarantine TO relay, verifier",
 )
 
 
