@@ -4,7 +4,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -193,11 +193,10 @@ async def _await(awaitable: Awaitable[None]) -> None:
 def _lifespan(inner: Lifespan | None) -> Lifespan:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
-        if inner is None:
+        async with inner(app) if inner is not None else nullcontext():
+            _log.info("started", version=app.version)
             yield
-            return
-        async with inner(app):
-            yield
+            _log.info("stopping")
 
     return lifespan
 

@@ -6,6 +6,7 @@ Every process is real and supervised; nothing is looked at but what a user, an o
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -271,3 +272,41 @@ async def test_a_change_by_plain_sql_reaches_the_replica_with_a_trace_of_its_own
         return any(span["name"] == "process lake.credit.party" for trace in answer.json() for span in trace)
 
     await eventually(rooted, "trace that begins in the relay")
+
+
+async def test_every_process_is_seen_in_traces_metrics_and_logs_and_no_consumer_is_orphaned(
+    journey: Journey, prometheus: str
+) -> None:
+    maker = await journey.log_in("maker1")
+    await journey.call("POST", "intake", "/parties", maker, 201, json={"kind": "person", "full_name": "Seen"})
+    officer = await journey.log_in("officer1")
+    await journey.call("GET", "approval", "/queue", officer, 200)
+    await journey.call("GET", "search", "/applications", maker, 200)
+    process = await journey.span("replicator-sink", "process lake.credit.party")
+
+    async def services() -> bool:
+        answer = await journey.http.get(f"{journey.platform.settings.http('zipkin')}/api/v2/services")
+        return {"auth", "intake", "approval", "search", "replicator-relay", "replicator-sink"} <= set(
+            answer.json()
+        )
+
+    await eventually(services, "traces of every process")
+
+    async def whole() -> bool:
+        spans = await journey.spans()
+        ids = {span["id"] for span in spans}
+        consumers = [span for span in spans if span.get("kind") == "CONSUMER"]
+        return process["id"] in ids and all(span["parentId"] in ids for span in consumers)
+
+    await eventually(whole, "trace without an orphaned consumer span")
+    processes = {"auth", "intake", "approval", "search", "relay", "sink"}
+
+    async def scraped() -> bool:
+        answer = await journey.http.get(f"{prometheus}/api/v1/query", params={"query": "up == 1"})
+        return processes <= {sample["metric"]["job"] for sample in answer.json()["data"]["result"]}
+
+    await eventually(scraped, "scrape of every process")
+    for name in processes:
+        lines = (journey.platform.home.logs / f"{name}.log").read_text(encoding="utf-8").splitlines()
+        assert lines, f"{name} has logged nothing"
+        assert all(json.loads(line)["service"] for line in lines), f"{name} logs what is not JSON"

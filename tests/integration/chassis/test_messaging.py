@@ -3,9 +3,11 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
+import sqlalchemy as sa
 from aiokafka import AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
+from services.chassis.database import ApplicationDatabase
 from services.chassis.messaging import (
     TopicMismatch,
     consume,
@@ -16,6 +18,7 @@ from services.chassis.messaging import (
     send,
 )
 from services.chassis.testing import SpanRecorder, span_recorder
+from tests.conftest import Database
 
 
 @pytest.fixture
@@ -173,3 +176,45 @@ async def test_without_a_broker_opening_fails_and_leaves_nothing_behind(
         await opening(f"127.0.0.1:{unused_tcp_port}")
 
     assert len(asyncio.all_tasks()) == tasks
+
+
+async def test_fifty_concurrent_handlers_write_under_their_own_message(
+    kafka: str, topic: str, producer: AIOKafkaProducer, recorder: SpanRecorder, application: Database
+) -> None:
+    async with application.connect() as owner:
+        await owner.execute("CREATE TABLE public.handled (value text)")
+    database = ApplicationDatabase.open(application.url(), service="test", pool_size=50)
+    barrier, stop, handled = asyncio.Barrier(50), asyncio.Event(), list[bytes]()
+    for number in range(50):
+        with recorder.telemetry.tracer.start_as_current_span(f"request {number}"):
+            await send(producer, topic, f"k{number}".encode(), str(number).encode())
+
+    async def handle(message: ConsumerRecord) -> None:
+        async with database.transaction() as tx:
+            # All fifty are inside their transactions at once before any writes.
+            await barrier.wait()
+            await tx.execute(
+                sa.text("INSERT INTO public.handled VALUES (:value)"), {"value": message.value.decode()}
+            )
+        handled.append(message.value)
+        if len(handled) == 50:
+            stop.set()
+
+    # Read from the beginning in one poll: fifty at once is what is tested.
+    consumer = await open_consumer(kafka, f"fifty-{topic}", "test", [topic])
+    try:
+        async with asyncio.timeout(60):
+            await consume(consumer, handle, concurrency=50, stop=stop, group="fifty")
+    finally:
+        await consumer.stop()
+        await database.dispose()
+
+    processed = {span.context.span_id: span for span in recorder.named(f"process {topic}") if span.context}
+    written = recorder.named("transaction application")
+    assert len(processed) == len(written) == 50
+    parents = [span.parent.span_id for span in written if span.parent]
+    assert sorted(parents) == sorted(processed)
+    requests = {
+        span.context.trace_id for span in recorder.spans if span.name.startswith("request ") and span.context
+    }
+    assert {span.context.trace_id for span in written if span.context} == requests
