@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down status logs reset seed test lint typecheck jars-lock
+.PHONY: help install demo up down status logs reset seed test lint typecheck bench-replication init-sql jars-lock
 
 UV_VERSION := 0.13.8
 TOOLS := .tools
@@ -76,6 +76,12 @@ test: lint typecheck ## run every check and every test, and report the coverage
 	@COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml .venv/bin/coverage run -m pytest
 	@.venv/bin/coverage combine --quiet
 	@.venv/bin/coverage report
+
+bench-replication: $(INSTALLED) ## measure replication beside PostgreSQL's own; see docs/guides/benchmarks.md
+	@$(PY) tests/benchmarks/replication.py
+
+init-sql: $(INSTALLED) ## write deploy/databases/*.sql anew, after a migration or a table was changed
+	@$(PY) deploy/databases/generate.py
 
 jars-lock: $(INSTALLED) ## write the hashes of the jars anew, after a version was changed
 	@$(PY) -m services.platform.java
