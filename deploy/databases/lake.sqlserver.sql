@@ -354,6 +354,10 @@ INSERT INTO journal.alembic_version (version_num) OUTPUT inserted.version_num VA
 
 GO
 
+UPDATE journal.captured_table SET installed_at = SYSUTCDATETIME() WHERE fingerprint = '98459baf1ab3cc98';
+
+GO
+
 INSERT INTO journal.captured_table (fingerprint, table_name, [definition], installed_at) SELECT '98459baf1ab3cc98', 'credit.party', N'{"schema":"credit","name":"party","columns":[{"name":"id","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"kind","type":"text","nullable":false,"precision":null,"scale":null,"length":16},{"name":"full_name","type":"text","nullable":false,"precision":null,"scale":null,"length":200},{"name":"birth_date","type":"date","nullable":true,"precision":null,"scale":null,"length":null},{"name":"national_id","type":"text","nullable":true,"precision":null,"scale":null,"length":32},{"name":"email","type":"text","nullable":true,"precision":null,"scale":null,"length":254},{"name":"phone","type":"text","nullable":true,"precision":null,"scale":null,"length":32},{"name":"created_by","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"created_at","type":"timestamp","nullable":false,"precision":null,"scale":null,"length":null},{"name":"revision","type":"integer","nullable":false,"precision":null,"scale":null,"length":null}],"key":["id"]}', SYSUTCDATETIME() WHERE NOT EXISTS (SELECT 1 FROM journal.captured_table WHERE fingerprint = '98459baf1ab3cc98');
 
 GO
@@ -413,6 +417,10 @@ END;
 GO
 
 EXEC sp_settriggerorder @triggername = N'credit.capture_party_delete', @order = N'First', @stmttype = N'DELETE';
+
+GO
+
+UPDATE journal.captured_table SET installed_at = SYSUTCDATETIME() WHERE fingerprint = '17e50887c8dae639';
 
 GO
 
@@ -478,6 +486,10 @@ EXEC sp_settriggerorder @triggername = N'credit.capture_product_delete', @order 
 
 GO
 
+UPDATE journal.captured_table SET installed_at = SYSUTCDATETIME() WHERE fingerprint = '1dc663abcf578b6a';
+
+GO
+
 INSERT INTO journal.captured_table (fingerprint, table_name, [definition], installed_at) SELECT '1dc663abcf578b6a', 'credit.application', N'{"schema":"credit","name":"application","columns":[{"name":"id","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"state","type":"text","nullable":false,"precision":null,"scale":null,"length":16},{"name":"current_version","type":"integer","nullable":true,"precision":null,"scale":null,"length":null},{"name":"revision","type":"integer","nullable":false,"precision":null,"scale":null,"length":null},{"name":"draft","type":"text","nullable":true,"precision":null,"scale":null,"length":null},{"name":"created_by","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"created_at","type":"timestamp","nullable":false,"precision":null,"scale":null,"length":null},{"name":"submitted_at","type":"timestamp","nullable":true,"precision":null,"scale":null,"length":null},{"name":"decided_at","type":"timestamp","nullable":true,"precision":null,"scale":null,"length":null}],"key":["id"]}', SYSUTCDATETIME() WHERE NOT EXISTS (SELECT 1 FROM journal.captured_table WHERE fingerprint = '1dc663abcf578b6a');
 
 GO
@@ -537,6 +549,10 @@ END;
 GO
 
 EXEC sp_settriggerorder @triggername = N'credit.capture_application_delete', @order = N'First', @stmttype = N'DELETE';
+
+GO
+
+UPDATE journal.captured_table SET installed_at = SYSUTCDATETIME() WHERE fingerprint = '309ad87695b23387';
 
 GO
 
@@ -602,6 +618,10 @@ EXEC sp_settriggerorder @triggername = N'credit.capture_application_party_delete
 
 GO
 
+UPDATE journal.captured_table SET installed_at = SYSUTCDATETIME() WHERE fingerprint = 'e18e1f9df2d63072';
+
+GO
+
 INSERT INTO journal.captured_table (fingerprint, table_name, [definition], installed_at) SELECT 'e18e1f9df2d63072', 'credit.application_version', N'{"schema":"credit","name":"application_version","columns":[{"name":"application_id","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"version","type":"integer","nullable":false,"precision":null,"scale":null,"length":null},{"name":"product_code","type":"text","nullable":false,"precision":null,"scale":null,"length":32},{"name":"amount","type":"numeric","nullable":false,"precision":19,"scale":4,"length":null},{"name":"currency","type":"text","nullable":false,"precision":null,"scale":null,"length":3},{"name":"term_months","type":"integer","nullable":false,"precision":null,"scale":null,"length":null},{"name":"purpose","type":"text","nullable":false,"precision":null,"scale":null,"length":64},{"name":"channel","type":"text","nullable":false,"precision":null,"scale":null,"length":16},{"name":"maker","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"profile","type":"text","nullable":false,"precision":null,"scale":null,"length":null},{"name":"score","type":"integer","nullable":false,"precision":null,"scale":null,"length":null},{"name":"score_reasons","type":"text","nullable":false,"precision":null,"scale":null,"length":null},{"name":"submitted_at","type":"timestamp","nullable":false,"precision":null,"scale":null,"length":null}],"key":["application_id","version"]}', SYSUTCDATETIME() WHERE NOT EXISTS (SELECT 1 FROM journal.captured_table WHERE fingerprint = 'e18e1f9df2d63072');
 
 GO
@@ -661,6 +681,10 @@ END;
 GO
 
 EXEC sp_settriggerorder @triggername = N'credit.capture_application_version_delete', @order = N'First', @stmttype = N'DELETE';
+
+GO
+
+UPDATE journal.captured_table SET installed_at = SYSUTCDATETIME() WHERE fingerprint = 'd1700a23c908fa06';
 
 GO
 
@@ -726,6 +750,10 @@ EXEC sp_settriggerorder @triggername = N'credit.capture_application_event_delete
 
 GO
 
+UPDATE journal.captured_table SET installed_at = SYSUTCDATETIME() WHERE fingerprint = '7ca84e7393517d68';
+
+GO
+
 INSERT INTO journal.captured_table (fingerprint, table_name, [definition], installed_at) SELECT '7ca84e7393517d68', 'credit.approval_band', N'{"schema":"credit","name":"approval_band","columns":[{"name":"band","type":"text","nullable":false,"precision":null,"scale":null,"length":32},{"name":"stage_order","type":"integer","nullable":false,"precision":null,"scale":null,"length":null},{"name":"stage","type":"text","nullable":false,"precision":null,"scale":null,"length":32},{"name":"currency","type":"text","nullable":false,"precision":null,"scale":null,"length":3},{"name":"amount_from","type":"numeric","nullable":false,"precision":19,"scale":4,"length":null},{"name":"amount_below","type":"numeric","nullable":true,"precision":19,"scale":4,"length":null}],"key":["band","stage_order"]}', SYSUTCDATETIME() WHERE NOT EXISTS (SELECT 1 FROM journal.captured_table WHERE fingerprint = '7ca84e7393517d68');
 
 GO
@@ -785,6 +813,10 @@ END;
 GO
 
 EXEC sp_settriggerorder @triggername = N'credit.capture_approval_band_delete', @order = N'First', @stmttype = N'DELETE';
+
+GO
+
+UPDATE journal.captured_table SET installed_at = SYSUTCDATETIME() WHERE fingerprint = '74b0fd77d22f4f77';
 
 GO
 
@@ -850,6 +882,10 @@ EXEC sp_settriggerorder @triggername = N'credit.capture_decision_delete', @order
 
 GO
 
+UPDATE journal.captured_table SET installed_at = SYSUTCDATETIME() WHERE fingerprint = '29e937a18584cdfa';
+
+GO
+
 INSERT INTO journal.captured_table (fingerprint, table_name, [definition], installed_at) SELECT '29e937a18584cdfa', 'credit.document', N'{"schema":"credit","name":"document","columns":[{"name":"id","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"application_id","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"kind","type":"text","nullable":false,"precision":null,"scale":null,"length":32},{"name":"file_name","type":"text","nullable":false,"precision":null,"scale":null,"length":255},{"name":"media_type","type":"text","nullable":false,"precision":null,"scale":null,"length":127},{"name":"size_bytes","type":"bigint","nullable":false,"precision":null,"scale":null,"length":null},{"name":"sha256","type":"binary","nullable":false,"precision":null,"scale":null,"length":32},{"name":"object_key","type":"text","nullable":false,"precision":null,"scale":null,"length":512},{"name":"uploaded_by","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"uploaded_at","type":"timestamp","nullable":false,"precision":null,"scale":null,"length":null}],"key":["id"]}', SYSUTCDATETIME() WHERE NOT EXISTS (SELECT 1 FROM journal.captured_table WHERE fingerprint = '29e937a18584cdfa');
 
 GO
@@ -909,6 +945,10 @@ END;
 GO
 
 EXEC sp_settriggerorder @triggername = N'credit.capture_document_delete', @order = N'First', @stmttype = N'DELETE';
+
+GO
+
+UPDATE journal.captured_table SET installed_at = SYSUTCDATETIME() WHERE fingerprint = '17798689b28b895d';
 
 GO
 
@@ -974,6 +1014,10 @@ EXEC sp_settriggerorder @triggername = N'credit.capture_bureau_report_delete', @
 
 GO
 
+UPDATE journal.captured_table SET installed_at = SYSUTCDATETIME() WHERE fingerprint = '89fa55a851a7ad41';
+
+GO
+
 INSERT INTO journal.captured_table (fingerprint, table_name, [definition], installed_at) SELECT '89fa55a851a7ad41', 'credit.loan', N'{"schema":"credit","name":"loan","columns":[{"name":"id","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"application_id","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"version","type":"integer","nullable":false,"precision":null,"scale":null,"length":null},{"name":"product_code","type":"text","nullable":false,"precision":null,"scale":null,"length":32},{"name":"borrower_id","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"principal","type":"numeric","nullable":false,"precision":19,"scale":4,"length":null},{"name":"currency","type":"text","nullable":false,"precision":null,"scale":null,"length":3},{"name":"interest_rate","type":"numeric","nullable":false,"precision":9,"scale":6,"length":null},{"name":"term_months","type":"integer","nullable":false,"precision":null,"scale":null,"length":null},{"name":"booked_by","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"booked_at","type":"timestamp","nullable":false,"precision":null,"scale":null,"length":null},{"name":"restructured","type":"boolean","nullable":false,"precision":null,"scale":null,"length":null},{"name":"defaulted","type":"boolean","nullable":false,"precision":null,"scale":null,"length":null}],"key":["id"]}', SYSUTCDATETIME() WHERE NOT EXISTS (SELECT 1 FROM journal.captured_table WHERE fingerprint = '89fa55a851a7ad41');
 
 GO
@@ -1036,6 +1080,10 @@ EXEC sp_settriggerorder @triggername = N'credit.capture_loan_delete', @order = N
 
 GO
 
+UPDATE journal.captured_table SET installed_at = SYSUTCDATETIME() WHERE fingerprint = '44793d13e0c86d3d';
+
+GO
+
 INSERT INTO journal.captured_table (fingerprint, table_name, [definition], installed_at) SELECT '44793d13e0c86d3d', 'credit.instalment', N'{"schema":"credit","name":"instalment","columns":[{"name":"loan_id","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"number","type":"integer","nullable":false,"precision":null,"scale":null,"length":null},{"name":"due_on","type":"date","nullable":false,"precision":null,"scale":null,"length":null},{"name":"principal","type":"numeric","nullable":false,"precision":19,"scale":4,"length":null},{"name":"interest","type":"numeric","nullable":false,"precision":19,"scale":4,"length":null}],"key":["loan_id","number"]}', SYSUTCDATETIME() WHERE NOT EXISTS (SELECT 1 FROM journal.captured_table WHERE fingerprint = '44793d13e0c86d3d');
 
 GO
@@ -1095,6 +1143,10 @@ END;
 GO
 
 EXEC sp_settriggerorder @triggername = N'credit.capture_instalment_delete', @order = N'First', @stmttype = N'DELETE';
+
+GO
+
+UPDATE journal.captured_table SET installed_at = SYSUTCDATETIME() WHERE fingerprint = 'd4c98add6fea730a';
 
 GO
 

@@ -104,10 +104,16 @@ def select_queue(roles: Sequence[str], person: UUID, after: Cursor | None, limit
 
     def decided(*conditions: sa.ColumnElement[bool]) -> sa.Exists:
         # In these states every decision on the current version is an approval.
-        return sa.exists().where(
-            decision.c.application_id == version.c.application_id,
-            decision.c.version == version.c.version,
-            *conditions,
+        return (
+            sa.exists()
+            .where(
+                decision.c.application_id == version.c.application_id,
+                decision.c.version == version.c.version,
+                *conditions,
+            )
+            # By name: inside another EXISTS the version would else be a table of its own, and any version's decision
+            # would count.
+            .correlate(version, band, earlier)
         )
 
     earlier_is_open = sa.exists().where(

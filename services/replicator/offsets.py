@@ -51,8 +51,7 @@ class Progress:
                 return "failed_send"
             raise GapOnPartition(
                 f"{place}: the record at {event.position} follows {event.previous}, but this partition was applied up "
-                f"to {self.position} only: Kafka lost records between them. Set the relay's cursor back to "
-                f"{self.position} to send them again"
+                f"to {self.position} only: Kafka lost records between them. See docs/runbooks/gap-on-partition.md"
             )
         return None
 

@@ -89,7 +89,7 @@ class Relay:
             if captured_at is None:
                 raise CursorAheadOfJournal(
                     f"the journal holds no change at {cursor.position}, where the cursor stands: it was restored from "
-                    "an older copy, or purged too far. Verify the replica, then set the cursor by hand"
+                    "an older copy, or purged too far. See docs/runbooks/relay-stopped.md"
                 )
             if captured_at.replace(tzinfo=UTC) != cursor.captured_at:
                 raise JournalReplaced(

@@ -28,6 +28,7 @@ from services.replicator.replica import ensure_tables
 from services.replicator.target import PASSING
 
 POLL_MILLIS = 200
+REPORT_SECONDS = 1.0
 LONGEST_BACKOFF_SECONDS = 10.0
 
 _log = get_logger(__name__)
@@ -69,6 +70,7 @@ class Sink:
         self._writers: dict[str, TableWriter] = {}
         self._quarantined = 0
         self._relay_epoch = 0
+        self._report_at = 0.0
         self._waiting_ms: int | None = None
 
     @property
@@ -134,6 +136,7 @@ class Sink:
         else:
             metrics.LAG.set(0)
         metrics.QUARANTINED.set(self._quarantined)
+        await self._report_when_due(connection)
 
     async def _take_over_assigned(self, connection: asyncpg.Connection) -> None:
         for place in sorted(set(self._consumer.assignment()) - set(self._owned)):
@@ -201,7 +204,6 @@ class Sink:
         self._owned.update({place: state for place, state in batch.progress.items() if place in self._owned})
         self._waiting_ms = None
         self._count(batch, refused)
-        await self._mirror(batch.progress)
 
     def _select(
         self, polled: dict[TopicPartition, list[ConsumerRecord]], owned: dict[TopicPartition, Progress]
@@ -304,8 +306,10 @@ class Sink:
             metrics.DROPPED.labels(reason).inc(count)
         if batch.heartbeat_ms is not None:
             metrics.FRESHNESS.set(batch.heartbeat_ms / 1000)
-        for (topic, operation), count in Counter((e.topic, e.operation) for e in events).items():
-            metrics.APPLIED.labels(topic, operation).inc(count)
+        for (fingerprint, operation), count in Counter((e.fingerprint, e.operation) for e in events).items():
+            writer = self._writers.get(fingerprint)
+            table = "(unknown)" if writer is None else writer.codec.table.full_name
+            metrics.APPLIED.labels(table, operation).inc(count)
         # The changes of a transaction were captured together: one observation for all of them.
         for captured_ms, event in {event.captured_ms: event for event in events}.items():
             trace_id = event.traceparent.split("-")[1] if event.sampled and event.traceparent else None
@@ -324,10 +328,23 @@ class Sink:
         for _, reason in batch.malformed:
             _log.error("a record that no relay wrote is in the quarantine", reason=reason)
 
-    async def _mirror(self, progress: dict[TopicPartition, Progress]) -> None:
-        """Tell Kafka's group, for lag tools only: the truth is in the application database."""
+    async def _report_when_due(self, connection: asyncpg.Connection) -> None:
+        """Say once a second how far Kafka's group is and what the last verification found.
+
+        Both are for people and tools: what is applied stands in the application database alone.
+        """
+        if time.monotonic() < self._report_at:
+            return
+        self._report_at = time.monotonic() + REPORT_SECONDS
+        verified = await connection.fetchrow(
+            "SELECT finished_at, mismatches FROM replication.verification ORDER BY id DESC LIMIT 1"
+        )
+        if verified is not None:
+            metrics.MISMATCHES.set(verified["mismatches"])
+            if not verified["mismatches"]:
+                metrics.VERIFIED.set(verified["finished_at"].timestamp())
         try:
-            await self._consumer.commit({place: state.kafka_offset for place, state in progress.items()})
+            await self._consumer.commit({place: state.kafka_offset for place, state in self._owned.items()})
         except KafkaError as error:
             _log.info("Kafka's mirror of the offsets was not written", error=type(error).__name__)
 

@@ -18,7 +18,6 @@ import asyncpg
 from services.chassis.database import Lake
 from services.chassis.dialects import CapturedTable, Dialect, Position, PostgreSQL
 from services.lake.journal import JournalReader
-from services.replicator import metrics
 
 BUCKETS = 256
 ROUNDS = 3
@@ -192,9 +191,6 @@ class Verifier:
                 "INSERT INTO replication.mismatch (verification_id, table_name, key, kind) VALUES ($1, $2, $3, $4)",
                 [(number, finding.table, finding.key, finding.kind) for finding in result.findings],
             )
-        metrics.MISMATCHES.set(result.mismatches)
-        if result.equal:
-            metrics.VERIFIED.set(result.finished_at.timestamp())
 
 
 def _kind(lake: int | None, replica: int | None) -> str:

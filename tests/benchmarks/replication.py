@@ -130,6 +130,11 @@ class Native:
 
     async def prepare(self) -> None:
         """From now on keep what the lake writes, for a subscriber that comes later."""
+        async with self.target.connect() as connection:
+            # The apply worker commits under the publisher's timestamp, so the row must say when it was applied.
+            await connection.execute(
+                "ALTER TABLE credit.party ADD COLUMN applied_at timestamptz DEFAULT clock_timestamp()"
+            )
         async with self.lake.connect() as connection:
             await connection.execute(f"CREATE PUBLICATION {NATIVE} FOR TABLE credit.party")
             # On one server the slot must exist before, or CREATE SUBSCRIPTION waits for its own transaction.
@@ -268,7 +273,8 @@ class Bench:
                     async with pipeline.lake_database.connect() as connection:
                         end = await connection.fetchval("SELECT pg_current_wal_flush_lsn()::text")
                     await native.caught_up(end)
-                found[which] = await self._commit_to_commit(pipeline.lake_database, target)
+                applied = "pg_xact_commit_timestamp(xmin)" if which == "ours" else "applied_at"
+                found[which] = await self._commit_to_commit(pipeline.lake_database, target, applied)
         return found
 
     async def _write_steadily(self, lake: Database, seconds: int, rate: int) -> None:
@@ -286,10 +292,11 @@ class Bench:
             connections = [await stack.enter_async_context(lake.connect()) for _ in range(4)]
             await asyncio.gather(*(write(connection, len(connections)) for connection in connections))
 
-    async def _commit_to_commit(self, lake: Database, target: Database) -> dict[str, float]:
-        query = "SELECT id, pg_xact_commit_timestamp(xmin) AS at FROM credit.party"
+    async def _commit_to_commit(self, lake: Database, target: Database, applied: str) -> dict[str, float]:
         async with lake.connect() as source, target.connect() as replica:
+            query = "SELECT id, pg_xact_commit_timestamp(xmin) AS at FROM credit.party"
             written = {row["id"]: row["at"] for row in await source.fetch(query)}
+            query = f"SELECT id, {applied} AS at FROM credit.party"
             seen = {row["id"]: row["at"] for row in await replica.fetch(query)}
         millis = sorted((seen[key] - at).total_seconds() * 1000 for key, at in written.items())
         cut = statistics.quantiles(millis, n=100)

@@ -31,6 +31,8 @@ CREATE TABLE journal.captured_table (
     CONSTRAINT pk_captured_table PRIMARY KEY (fingerprint)
 );
 GO
+UPDATE journal.captured_table SET installed_at = SYSUTCDATETIME() WHERE fingerprint = '732bfae6fee5aa47';
+GO
 INSERT INTO journal.captured_table (fingerprint, table_name, [definition], installed_at) SELECT '732bfae6fee5aa47', 'credit.every_type', N'{"schema":"credit","name":"every_type","columns":[{"name":"a_text","type":"text","nullable":false,"precision":null,"scale":null,"length":null},{"name":"a_uuid","type":"uuid","nullable":true,"precision":null,"scale":null,"length":null},{"name":"a_boolean","type":"boolean","nullable":true,"precision":null,"scale":null,"length":null},{"name":"a_smallint","type":"smallint","nullable":true,"precision":null,"scale":null,"length":null},{"name":"a_integer","type":"integer","nullable":true,"precision":null,"scale":null,"length":null},{"name":"a_bigint","type":"bigint","nullable":true,"precision":null,"scale":null,"length":null},{"name":"a_numeric","type":"numeric","nullable":true,"precision":19,"scale":4,"length":null},{"name":"a_double","type":"double","nullable":true,"precision":null,"scale":null,"length":null},{"name":"a_date","type":"date","nullable":true,"precision":null,"scale":null,"length":null},{"name":"a_timestamp","type":"timestamp","nullable":true,"precision":null,"scale":null,"length":null},{"name":"a_binary","type":"binary","nullable":true,"precision":null,"scale":null,"length":null}],"key":["a_text","a_uuid"]}', SYSUTCDATETIME() WHERE NOT EXISTS (SELECT 1 FROM journal.captured_table WHERE fingerprint = '732bfae6fee5aa47');
 GO
 DROP TRIGGER IF EXISTS credit.capture_every_type_insert;

@@ -40,7 +40,7 @@ async def test_auth_emits_what_is_declared_and_all_of_it(
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url="http://auth") as client,
     ):
-        while (await client.get("/readyz")).status_code != 200:  # noqa: ASYNC110 - asked over HTTP
+        while (await client.get("/readyz")).status_code != 200:
             await asyncio.sleep(0.05)
         recorder.clear()
         token = await client.post("/token", data={"username": "ann", "password": PASSWORD})

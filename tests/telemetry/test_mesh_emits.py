@@ -106,7 +106,7 @@ class Mesh:
 
     async def _until_replicated(self, application: str, headers: dict[str, str]) -> None:
         async with asyncio.timeout(PATIENCE_SECONDS):
-            while not await self._is_found(application, headers):  # noqa: ASYNC110 - asked over HTTP
+            while not await self._is_found(application, headers):
                 await asyncio.sleep(0.2)
 
     async def _is_found(self, application: str, headers: dict[str, str]) -> bool:

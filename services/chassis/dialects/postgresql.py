@@ -118,6 +118,16 @@ class PostgreSQL:
                 BEGIN
                     RETURN least(last, lowest);
                 END $$"""),
+            # With its owner's rights: a login sees no other session's transaction.
+            dedent(f"""\
+                CREATE FUNCTION journal.oldest_writer_seconds() RETURNS double precision LANGUAGE sql SECURITY DEFINER
+                SET search_path = pg_catalog, pg_temp AS $$
+                    SELECT coalesce(max(extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, p.prepared))), 0)
+                    FROM pg_locks AS l LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid
+                    LEFT JOIN pg_prepared_xacts AS p ON l.virtualtransaction = '-1/' || p.transaction::text
+                    WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.classid::bigint >> 16 = {_HORIZON_TAG}
+                    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                $$"""),
             dedent("""\
                 CREATE FUNCTION journal.refuse_truncate() RETURNS trigger LANGUAGE plpgsql AS $$
                 BEGIN
@@ -130,7 +140,9 @@ class PostgreSQL:
         """One statement-level trigger an event, on transition tables; the writer needs no right on the journal."""
         statements = [
             f"INSERT INTO journal.captured_table VALUES ('{table.fingerprint}', '{table.full_name}', "
-            f"'{_quoted(table.to_json())}', clock_timestamp() AT TIME ZONE 'UTC') ON CONFLICT DO NOTHING"
+            f"'{_quoted(table.to_json())}', clock_timestamp() AT TIME ZONE 'UTC') "
+            # The newest is the one that is in force, even when it was in force before.
+            "ON CONFLICT (fingerprint) DO UPDATE SET installed_at = EXCLUDED.installed_at"
         ]
         moved = " AND ".join(f"n.{name} = r.{name}" for name in table.key)
         # A statement has no pairs of old and new rows. Keys that went are deletes, written first; every new
@@ -281,16 +293,7 @@ class PostgreSQL:
 
     async def oldest_writer_seconds(self, connection: AsyncConnection) -> float:
         """Take the age of the oldest transaction that holds a horizon lock, prepared ones included."""
-        seconds = await connection.scalar(
-            sa.text(
-                "SELECT coalesce(max(extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, p.prepared))), 0) "
-                "FROM pg_locks AS l LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid "
-                "LEFT JOIN pg_prepared_xacts AS p ON l.virtualtransaction = '-1/' || p.transaction::text "
-                "WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.classid::bigint >> 16 = :tag "
-                "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-            ),
-            {"tag": _HORIZON_TAG},
-        )
+        seconds = await connection.scalar(sa.text("SELECT journal.oldest_writer_seconds()"))
         return float(seconds or 0)
 
     def error_code(self, error: BaseException) -> str | None:

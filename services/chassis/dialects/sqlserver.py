@@ -115,9 +115,11 @@ class SQLServer:
         """One AFTER trigger an event; the writer needs no right on the journal, as one owner has both schemas."""
         fingerprint = table.fingerprint
         statements = [
+            # The newest is the one that is in force, even when it was in force before.
+            f"UPDATE journal.captured_table SET installed_at = SYSUTCDATETIME() WHERE fingerprint = '{fingerprint}'",
             "INSERT INTO journal.captured_table (fingerprint, table_name, [definition], installed_at) "
             f"SELECT '{fingerprint}', '{table.full_name}', N'{_quoted(table.to_json())}', SYSUTCDATETIME() "
-            f"WHERE NOT EXISTS (SELECT 1 FROM journal.captured_table WHERE fingerprint = '{fingerprint}')"
+            f"WHERE NOT EXISTS (SELECT 1 FROM journal.captured_table WHERE fingerprint = '{fingerprint}')",
         ]
         moved = " AND ".join(_same(column) for column in table.key_columns)
         gone = self._write(

@@ -59,6 +59,16 @@ async def test_it_moves_from_stage_to_stage(lending: Lending) -> None:
     assert view["id"] not in await seen(lending, lending.user("senior_officer"))
 
 
+async def test_a_decision_on_one_application_opens_no_stage_of_another(lending: Lending) -> None:
+    maker, officer, senior = lending.user("maker"), lending.user("officer"), lending.user("senior_officer")
+    decided = await lending.submitted(maker, amount="4000")
+    await lending.decide(officer, decided["id"], 1)
+    untouched = await lending.submitted(maker, amount="4000")
+    queue = await seen(lending, senior)
+    assert decided["id"] in queue
+    assert untouched["id"] not in queue
+
+
 async def test_drafts_and_what_is_over_do_not_wait(lending: Lending) -> None:
     maker, officer = lending.user("maker"), lending.user("officer")
     draft = (await lending.post(maker, {**await lending.content(maker), "submit": False})).json()

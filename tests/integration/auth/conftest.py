@@ -109,7 +109,7 @@ async def served(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://auth") as client,
     ):
-        while (await client.get("/.well-known/jwks.json")).status_code == 503:  # noqa: ASYNC110 - asked over HTTP
+        while (await client.get("/.well-known/jwks.json")).status_code == 503:
             await asyncio.sleep(0.01)
         yield client
 

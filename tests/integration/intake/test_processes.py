@@ -65,7 +65,7 @@ async def test_a_process_serves_until_it_is_terminated(
     try:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{unused_tcp_port}") as client:
             async with asyncio.timeout(60):
-                while not await _is_ready(client):  # noqa: ASYNC110 - another process: nothing signals it
+                while not await _is_ready(client):
                     await asyncio.sleep(0.1)
             paths = (await client.get("/openapi.json")).json()["paths"]
             assert "/applications/{application_id}" in paths

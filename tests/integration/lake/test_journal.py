@@ -202,6 +202,19 @@ async def test_the_delivered_set_is_the_committed_set_and_positions_only_rise(
     assert replayed == table
 
 
+async def test_whoever_holds_the_horizon_is_seen_by_the_relay(fresh_lake: Any, reader: JournalReader) -> None:
+    assert await reader.oldest_writer_seconds() == 0
+    async with fresh_lake.connect("intake") as writer:
+        transaction = writer.transaction()
+        await transaction.start()
+        await writer.execute(INSERT, uuid4(), "holds it")
+        await asyncio.sleep(0.3)
+        held = await reader.oldest_writer_seconds()
+        await transaction.rollback()
+    assert 0.3 <= held < 60
+    assert await reader.oldest_writer_seconds() == 0
+
+
 async def test_truncate_is_refused_with_what_to_do_instead(fresh_lake: Any) -> None:
     async with fresh_lake.connect() as connection:
         with pytest.raises(

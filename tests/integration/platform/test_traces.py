@@ -102,7 +102,9 @@ async def test_the_dependency_graph_has_databases_and_kafka(zipkin: str, exporti
     for span in (consume, produce, work, server):
         await asyncio.to_thread(span.end)
     await stored(zipkin, server.get_span_context().trace_id, 4)
-    assert {("test-intake", "lake"), ("test-intake", "kafka"), ("kafka", "test-sink")} <= await dependencies(zipkin)
+    assert {("test-intake", "lake"), ("test-intake", "kafka"), ("kafka", "test-sink")} <= await dependencies(
+        zipkin
+    )
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ async def test_search_waits_for_the_replica_and_then_prepares_it(
 
         await lending.make_replica()
         await lending.replicate()
-        while (await lending.search.get("/readyz")).status_code != 200:  # noqa: ASYNC110 - nothing signals it
+        while (await lending.search.get("/readyz")).status_code != 200:
             await asyncio.sleep(0.2)
         items = (await lending.search.get("/applications?q=nguyen", headers=headers)).json()["items"]
         assert [item["id"] for item in items] == [view["id"]]
