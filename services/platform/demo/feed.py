@@ -198,6 +198,22 @@ class Feed:
         if record["state"] == "APPROVED":
             await self._book(checker, item["id"], record["revision"])
 
+    async def book_left_over(self, checker: Person) -> None:
+        """Book what an interrupted run has approved and not booked any more: no queue offers it."""
+        ours = {submission.application_id for submission in self.ledger.submissions.values()}
+        after: str | None = None
+        while ours:
+            parameters = {"state": "APPROVED", "limit": "100"} | ({"after": after} if after else {})
+            page = await checker.get("search", "/applications", params=parameters)
+            for item in page["items"]:
+                if item["id"] in ours:
+                    record = await checker.get("approval", f"/applications/{item['id']}")
+                    if record["state"] == "APPROVED":
+                        await self._book(checker, item["id"], record["revision"])
+            after = page["next"]
+            if after is None:
+                return
+
     async def _book(self, checker: Person, application_id: str, revision: int) -> None:
         with click(self.tracer, "book"):
             await checker.post(

@@ -54,6 +54,7 @@ async def run_demo(platform: Platform, console: Console, limit: int | None = Non
         checkers = [checker async for checker in people(mesh, known, CHECKERS)]
         feed = Feed(mesh, telemetry.tracer, ledger, lambda name, more: progress.advance(bars[name], more))
         with progress:
+            await feed.book_left_over(checkers[0])
             async with asyncio.TaskGroup() as tasks:
                 submitting = tasks.create_task(feed.submit_all(makers, limit))
                 tasks.create_task(feed.decide_all(checkers, submitting))
