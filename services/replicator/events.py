@@ -70,14 +70,15 @@ def parse(record: ConsumerRecord) -> Event:
     """Read a record.
 
     Raises:
-        MalformedEvent: naming what is missing or wrong in it.
+        MalformedEvent: naming the header that is missing or cannot be read. Such a record has no place in the order
+            of its partition; one that has is judged by `fault_of`.
     """
     headers = dict(record.headers)
     try:
         operation = headers["operation"].decode()
         traceparent = headers.get("traceparent")
         # By place, not by name: a hundred thousand of these a second.
-        event = Event(
+        return Event(
             record.topic,
             record.partition,
             record.offset,
@@ -96,13 +97,18 @@ def parse(record: ConsumerRecord) -> Event:
         raise MalformedEvent(f"{where(record)}: header {error} is missing") from None
     except (ValueError, AttributeError, TypeError) as error:
         raise MalformedEvent(f"{where(record)}: a header cannot be read: {error}") from None
-    if operation not in OPERATIONS:
-        raise MalformedEvent(f"{where(record)}: operation {operation!r} is none of {sorted(OPERATIONS)}")
-    if operation in "cur" and (not event.image or not event.key):
-        raise MalformedEvent(f"{where(record)}: operation {operation!r} without its key or its image")
-    if operation == "d" and not event.key:
-        raise MalformedEvent(f"{where(record)}: a delete without its key")
-    return event
+
+
+def fault_of(event: Event) -> str | None:
+    """Say why an event cannot be a change of any table, None when it can."""
+    if event.operation not in OPERATIONS:
+        return f"operation {event.operation!r} is none of {sorted(OPERATIONS)}"
+    if event.operation == "d":
+        if not event.key or event.image is not None:
+            return "a delete without its key, or with an image"
+    elif event.operation != HEARTBEAT and not (event.image and event.key):
+        return f"operation {event.operation!r} without its key or its image"
+    return None
 
 
 def _position(text: bytes) -> Position:

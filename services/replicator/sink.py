@@ -21,7 +21,7 @@ from services.lake.journal import JournalReader
 from services.replicator import metrics, offsets, quarantine
 from services.replicator.apply import Refused, TableWriter, apply
 from services.replicator.errors import FenceRaised, GapOnPartition, MalformedEvent
-from services.replicator.events import HEARTBEAT, Event, parse, where
+from services.replicator.events import HEARTBEAT, Event, fault_of, parse, where
 from services.replicator.failpoints import failpoint
 from services.replicator.offsets import Progress
 from services.replicator.replica import ensure_tables
@@ -228,7 +228,10 @@ class Sink:
                     batch.dropped[refusal] += 1
                     continue
                 state.advance(event)
-                if event.operation == HEARTBEAT:
+                if fault := fault_of(event):
+                    # Its place is taken all the same: the next record follows it.
+                    batch.malformed.append((record, f"{where(record)}: {fault}"))
+                elif event.operation == HEARTBEAT:
                     batch.heartbeat_ms = event.captured_ms
                 else:
                     batch.events.append(event)

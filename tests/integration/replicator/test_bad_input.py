@@ -1,0 +1,235 @@
+"""What should never happen, and does: records that no relay wrote, images that fit no row, journals that went back.
+
+A bad record ends in the quarantine with its place and the reason, and nothing else is held up or lost. A journal that
+is not the one the cursor came from stops the relay by name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+
+import pytest
+
+from services.chassis.dialects import Position
+from services.chassis.messaging import open_producer
+from services.replicator.events import Headers, headers_of
+from tests.integration.replicator.pipeline import Pipeline, party_insert
+
+PARTY = "credit.party"
+
+
+async def send(pipeline: Pipeline, key: bytes | None, value: bytes | None, headers: Headers) -> int:
+    """Put one record on partition 0 of the parties' topic; its offset."""
+    producer = await open_producer(pipeline.kafka, "test-forger")
+    try:
+        sent = await producer.send_and_wait(
+            pipeline.prefix + PARTY, value, key=key, partition=0, headers=headers
+        )
+    finally:
+        await producer.stop()
+    return int(sent.offset)
+
+
+async def test_records_that_no_relay_wrote_are_set_aside_and_nothing_else_is_lost(
+    pipeline: Pipeline,
+) -> None:
+    await pipeline.start("relay")
+    await pipeline.start("sink")
+    await pipeline.lake(party_insert(200))
+    await pipeline.equal()
+    [journal] = await pipeline.replica("SELECT incarnation FROM replication.relay")
+    good = dict(
+        headers_of(
+            operation="u",
+            position=Position(1),
+            previous=Position(0),
+            epoch=1,
+            incarnation=journal["incarnation"],
+        )
+    ) | {"fingerprint": b"0123456789abcdef"}
+    spoiled: list[tuple[dict[str, bytes], bytes | None, bytes | None, str]] = [
+        ({}, b'["k"]', b"{}", "header 'operation' is missing"),
+        ({n: v for n, v in good.items() if n != "position"}, b'["k"]', b"{}", "header 'position' is missing"),
+        (good | {"position": b"forty-two"}, b'["k"]', b"{}", "b'forty-two' is not a position such as 42.0"),
+        (good | {"position": b"99999999999999999999.0"}, b'["k"]', b"{}", "is not a number from 0 to"),
+        (good | {"position": b"\x00.0"}, b'["k"]', b"{}", "is not a number from 0 to"),
+        (good | {"operation": b"\xff"}, b'["k"]', b"{}", "a header cannot be read"),
+        (good | {"epoch": b"first"}, b'["k"]', b"{}", "b'first' is not a number from 0 to"),
+        (good | {"incarnation": b"\x00"}, b'["k"]', b"{}", "a header cannot be read"),
+    ]
+    expected = {}
+    for headers, key, value, reason in spoiled:
+        offset = await send(pipeline, key, value, list(headers.items()))
+        expected[offset] = (f"{pipeline.prefix}{PARTY}/0@{offset}: ", reason)
+    await pipeline.lake(party_insert(200, "after"))
+    assert (await pipeline.verify()).findings == ()
+
+    entries = await pipeline.replica("SELECT * FROM replication.sink_quarantine ORDER BY kafka_offset")
+    assert [entry["kafka_offset"] for entry in entries] == sorted(expected)
+    for entry in entries:
+        place, reason = expected[entry["kafka_offset"]]
+        assert entry["reason"].startswith(place)
+        assert reason in entry["reason"]
+    assert await pipeline.metric("sink", "credit_replication_quarantined_records") == len(spoiled)
+    assert (await pipeline.get("relay", "/status")).json()["equal"] is False
+    assert pipeline.processes["sink"].returncode is None
+
+
+PLANTED = {
+    10: ("image = 'no JSON'", "credit.party: "),
+    20: (
+        "image = (image::jsonb - 'full_name')::text",
+        "credit.party.full_name: missing from the image",
+    ),
+    30: (
+        """image = jsonb_set(image::jsonb, '{revision}', '"seven"')::text""",
+        "credit.party.revision: does not fit integer",
+    ),
+    40: (
+        """image = jsonb_set(image::jsonb, '{birth_date}', '"some day"')::text""",
+        "credit.party.birth_date: does not fit date",
+    ),
+    50: ("image = jsonb_set(image::jsonb, '{revision}', '99999999999')::text", "credit.party: "),
+    60: ("image = jsonb_set(image::jsonb, '{full_name}', 'null')::text", "credit.party: "),
+    70: ("""image = (image::jsonb || '{"more": 1}')::text""", "the image has columns that are not its own"),
+    80: (
+        "fingerprint = 'ffffffffffffffff'",
+        "no definition has the fingerprint 'ffffffffffffffff'",
+    ),
+    90: ("image = ''", "operation 'c' without its key or its image"),
+}
+"""Name of the party → what is done to its row of the journal, and what the quarantine says of it."""
+
+
+async def test_images_that_fit_no_row_are_set_aside_one_by_one_and_heal(pipeline: Pipeline) -> None:
+    await pipeline.lake(party_insert(1000, "Secret Name"))
+    keys = {}
+    for number, (change, _) in PLANTED.items():
+        async with pipeline.lake_database.connect() as connection:
+            keys[number] = await connection.fetchval(
+                f"UPDATE journal.change SET {change} WHERE image LIKE $1 RETURNING key",
+                f'%"Secret Name {number}"%',
+            )
+    await pipeline.start("relay")
+    await pipeline.start("sink")
+    result = await pipeline.verify()
+    assert {(finding.key, finding.kind) for finding in result.findings} == {
+        (key, "missing") for key in keys.values()
+    }
+
+    entries = {
+        entry["key"].decode(): entry for entry in await pipeline.replica("TABLE replication.sink_quarantine")
+    }
+    assert set(entries) == set(keys.values())
+    for number, (_, reason) in PLANTED.items():
+        entry = entries[keys[number]]
+        place = f"{pipeline.prefix}{PARTY}/{entry['partition']}@{entry['kafka_offset']}: "
+        assert entry["reason"].startswith(place)
+        assert reason in entry["reason"]
+    assert "Secret Name" not in pipeline.log("sink")
+
+    await pipeline.lake("UPDATE credit.party SET revision = revision + 1")
+    await pipeline.equal()
+    healed = await pipeline.replica("SELECT DISTINCT resolution FROM replication.sink_quarantine")
+    assert [row["resolution"] for row in healed] == ["healed"]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (
+            "DELETE FROM journal.change WHERE position > (SELECT max(position) - 50 FROM journal.change)",
+            "CursorAheadOfJournal: the journal holds no change at",
+        ),
+        (
+            "UPDATE journal.incarnation SET id = gen_random_uuid()",
+            "JournalReplaced: the cursor is of journal",
+        ),
+        (
+            "UPDATE journal.change SET captured_at = captured_at + interval '1 second'",
+            "JournalReplaced: the change at",
+        ),
+    ],
+    ids=["restored from an older copy", "another journal", "went another way after a restore"],
+)
+async def test_a_journal_that_is_not_the_cursors_stops_the_relay_by_name(
+    pipeline: Pipeline, change: str, reason: str
+) -> None:
+    await pipeline.start("relay")
+    await pipeline.lake(party_insert(100))
+    await pipeline.relayed()
+    await pipeline.signal("relay", signal.SIGKILL)
+    [before] = await pipeline.replica("SELECT position_major, sent FROM replication.relay")
+    await pipeline.lake(change)
+    await pipeline.start("relay")
+    assert await pipeline.died("relay") == 1
+    assert reason in pipeline.log("relay")
+    assert [before] == await pipeline.replica("SELECT position_major, sent FROM replication.relay")
+
+
+async def test_records_of_another_journal_stop_the_sink_by_name(pipeline: Pipeline) -> None:
+    await pipeline.start("relay")
+    await pipeline.start("sink")
+    await pipeline.lake(party_insert(100))
+    await pipeline.equal()
+    await pipeline.signal("relay", signal.SIGKILL)
+    await pipeline.lake("UPDATE journal.incarnation SET id = gen_random_uuid()")
+    await pipeline.replica(
+        "UPDATE replication.relay SET incarnation = NULL, captured_at = NULL, position_major = 0, sent = '{}'"
+    )
+    await pipeline.lake("UPDATE credit.party SET full_name = 'of another journal'")
+    await pipeline.start("relay")
+    assert await pipeline.died("sink") == 1
+    assert "JournalReplaced: " in pipeline.log("sink")
+    rows = await pipeline.replica("SELECT 1 FROM credit.party WHERE full_name = 'of another journal'")
+    assert rows == []
+
+
+def stands_still(pid: int) -> bool:
+    """Whether a process has been stopped by a signal."""
+    # The state follows the command's name, which is in brackets.
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+
+async def stopped(pipeline: Pipeline, name: str) -> None:
+    """Wait until a process stands still."""
+    for _ in range(600):
+        if stands_still(pipeline.processes[name].pid):
+            return
+        await asyncio.sleep(0.05)
+    raise TimeoutError(f"{name} never stopped; its log:\n{pipeline.log(name)}")
+
+
+async def test_case_09_the_late_sends_of_a_zombie_relay_are_dropped_and_counted(pipeline: Pipeline) -> None:
+    await pipeline.count_writes(PARTY)
+    await pipeline.lake(party_insert(5000))
+    await pipeline.start("zombie", "relay", FAILPOINTS="relay.before_acks=stop:2")
+    await stopped(pipeline, "zombie")
+    [held] = await pipeline.replica("SELECT owner, epoch FROM replication.relay")
+    assert held["owner"] == "zombie"
+
+    await pipeline.start("relay")
+    await pipeline.start("sink")
+    await pipeline.equal()
+    await pipeline.lake("UPDATE credit.party SET full_name = full_name || ', later'")
+    await pipeline.equal()
+    assert await pipeline.writes() == 10_000
+    [taken] = await pipeline.replica("SELECT owner, epoch FROM replication.relay")
+    assert (taken["owner"], taken["epoch"]) == ("relay", held["epoch"] + 1)
+
+    await pipeline.signal("zombie", signal.SIGCONT)
+    for _ in range(600):
+        late = await pipeline.metric("sink", "credit_replication_dropped_records_total", reason="stale_epoch")
+        if late:
+            break
+        await asyncio.sleep(0.05)
+    else:
+        pytest.fail(f"no late send came; the zombie's log:\n{pipeline.log('zombie')}")
+    await pipeline.lake("UPDATE credit.party SET revision = revision + 1")
+    await pipeline.equal()
+    assert await pipeline.writes() == 15_000, "nothing after the late sends was taken for a repeat"
+    assert "lease lost" in pipeline.log("zombie")
+    [still] = await pipeline.replica("SELECT owner, epoch FROM replication.relay")
+    assert (still["owner"], still["epoch"]) == ("relay", taken["epoch"])
