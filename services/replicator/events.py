@@ -62,8 +62,8 @@ class Event(NamedTuple):
 
 
 def is_sampled(traceparent: str) -> bool:
-    """Whether the last flag bit of a W3C traceparent is set."""
-    return traceparent[-1:] in _ODD_DIGITS
+    """Whether this is a W3C traceparent with its last flag bit set; a session may have set anything."""
+    return len(traceparent) == 55 and traceparent[-1] in _ODD_DIGITS and traceparent.count("-") == 3
 
 
 def parse(record: ConsumerRecord) -> Event:

@@ -346,6 +346,8 @@ class Sink:
             metrics.MISMATCHES.set(verified["mismatches"])
             if not verified["mismatches"]:
                 metrics.VERIFIED.set(verified["finished_at"].timestamp())
+        if not self._owned:
+            return
         try:
             await self._consumer.commit({place: state.kafka_offset for place, state in self._owned.items()})
         except KafkaError as error:

@@ -233,3 +233,13 @@ async def test_case_09_the_late_sends_of_a_zombie_relay_are_dropped_and_counted(
     assert "lease lost" in pipeline.log("zombie")
     [still] = await pipeline.replica("SELECT owner, epoch FROM replication.relay")
     assert (still["owner"], still["epoch"]) == ("relay", taken["epoch"])
+
+
+async def test_a_traceparent_that_is_none_is_carried_and_never_followed(pipeline: Pipeline) -> None:
+    await pipeline.start("relay")
+    await pipeline.start("sink")
+    async with pipeline.lake_database.connect() as connection, connection.transaction():
+        await connection.execute("SELECT set_config('journal.traceparent', '1', true)")
+        await connection.execute(party_insert(10))
+    await pipeline.equal()
+    assert pipeline.processes["sink"].returncode is None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
+
 from tests.integration.replicator.pipeline import Pipeline, party_insert
 
 
@@ -31,3 +34,20 @@ async def test_verification_names_a_row_corrupted_by_hand(pipeline: Pipeline) ->
         ("credit.party", f'["{gone["id"]}"]', "missing"),
     }
     assert not result.equal
+
+
+async def test_sinks_that_come_and_go_share_the_partitions_and_none_of_them_dies(pipeline: Pipeline) -> None:
+    await pipeline.count_writes("credit.party")
+    await pipeline.start("relay")
+    for number in range(3):
+        await pipeline.start(f"sink{number}", "sink")
+        for _ in range(5):
+            await pipeline.lake(party_insert(200))
+            await asyncio.sleep(0.5)
+    await pipeline.signal("sink1", signal.SIGKILL)
+    for _ in range(5):
+        await pipeline.lake(party_insert(200))
+        await asyncio.sleep(0.5)
+    await pipeline.equal()
+    assert await pipeline.writes() == 4000
+    assert pipeline.processes["sink0"].returncode is pipeline.processes["sink2"].returncode is None

@@ -101,6 +101,11 @@ def test_only_the_last_flag_bit_says_sampled(flags: str, sampled: bool) -> None:
     assert is_sampled(f"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-{flags}") is sampled
 
 
+@pytest.mark.parametrize("text", ["", "1", "x" * 54 + "1", "00-1", "-" * 54 + "1"])
+def test_what_is_no_traceparent_is_not_sampled(text: str) -> None:
+    assert is_sampled(text) is False
+
+
 def test_a_key_always_has_the_same_partition() -> None:
     # Fixed for ever: another function would send changes of one row through two partitions.
     assert [partition_of(key, 7) for key in (b'["a"]', b'["b"]', b'["a"]')] == [
