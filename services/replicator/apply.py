@@ -11,8 +11,15 @@ from services.replicator.errors import ImageNotApplicable
 from services.replicator.events import Event
 from services.replicator.types import RowCodec, from_json, json_type, postgresql_type
 
-# Class 22 (data) and 23 (integrity), or a value that asyncpg cannot encode: the row is at fault, not the server.
-_AT_FAULT = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, ValueError)
+# Classes 21 (two rows of one key), 22 (data), 23 (integrity) and 54 (a row too large for an index), or a value that
+# asyncpg cannot encode: the row is at fault, not the server.
+_AT_FAULT = (
+    asyncpg.CardinalityViolationError,
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.ProgramLimitExceededError,
+    ValueError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +140,16 @@ async def _write(
             await writer.write(connection, events)
     except _AT_FAULT as error:
         if len(events) == 1:
-            return [
-                Refused(events[0], writer.explain(events[0]) or f"{writer.codec.table.full_name}: {error}")
-            ]
+            reason = writer.explain(events[0]) or f"{writer.codec.table.full_name}: {_without_values(error)}"
+            return [Refused(events[0], reason)]
         half = len(events) // 2
         return await _write(connection, writer, events[:half]) + await _write(
             connection, writer, events[half:]
         )
     return []
+
+
+def _without_values(error: Exception) -> str:
+    """Name an error and what it is about; its own text and DETAIL quote the row."""
+    about = [getattr(error, name, None) for name in ("sqlstate", "column_name", "constraint_name")]
+    return " ".join([type(error).__name__, *(str(each) for each in about if each)])

@@ -17,6 +17,10 @@ class CursorAheadOfJournal(ReplicationStopped):
     """The journal does not hold the change that the cursor stands on: it was restored from an older copy."""
 
 
+class ChangeNotRelayable(ReplicationStopped):
+    """The journal holds a change that no trigger wrote so, or whose image Kafka does not take."""
+
+
 class GapOnPartition(ReplicationStopped):
     """A record follows one that this partition never delivered: Kafka has lost records."""
 

@@ -27,7 +27,7 @@ from services.lake.tables import CAPTURED
 from services.replicator import metrics, quarantine
 from services.replicator.errors import LeaseLost
 from services.replicator.lease import Lease
-from services.replicator.relay import Relay
+from services.replicator.relay import LARGEST_RECORD_BYTES, Relay
 from services.replicator.replica import ensure_tables
 from services.replicator.settings import (
     CommandSettings,
@@ -42,8 +42,7 @@ from services.replicator.target import PASSING, connect
 from services.replicator.verify import NotCaughtUp, Verification, Verifier
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-TOPIC_CONFIGS = {"max.message.bytes": str(16 * 1024 * 1024)}
-"""An image may be larger than Kafka's default of 1 MiB a record."""
+TOPIC_CONFIGS = {"max.message.bytes": str(LARGEST_RECORD_BYTES)}
 STAND_BY_SECONDS = 1.0
 BEGIN_AGAIN = (*PASSING, KafkaError, DBAPIError, PoolTimeout)
 """What relay and sink wait out: a database or Kafka that is not there, or does not answer in time."""

@@ -17,7 +17,7 @@ from services.chassis.metrics import MESSAGES_SENT
 from services.chassis.telemetry import current_traceparent, link_from
 from services.lake.journal import Change, JournalReader
 from services.replicator import metrics
-from services.replicator.errors import CursorAheadOfJournal, JournalReplaced
+from services.replicator.errors import ChangeNotRelayable, CursorAheadOfJournal, JournalReplaced
 from services.replicator.events import (
     HEARTBEAT,
     OPERATIONS,
@@ -35,6 +35,9 @@ SAVE_EVERY_SECONDS = 0.1
 HEARTBEAT_SECONDS = 1.0
 SHORTEST_PAUSE_SECONDS = 0.002
 MAX_LINKS = 10_000
+LARGEST_RECORD_BYTES = 16 * 1024 * 1024
+"""What a topic takes, where Kafka's default is 1 MiB: the `max.message.bytes` of the topics."""
+LARGEST_IMAGE_BYTES = LARGEST_RECORD_BYTES - 64 * 1024
 
 _log = get_logger(__name__)
 
@@ -197,6 +200,13 @@ class Relay:
             if captured_at != change.captured_at:
                 captured_at = change.captured_at
                 captured_ms = int(captured_at.replace(tzinfo=UTC).timestamp() * 1000)
+            image = None if change.image is None else change.image.encode()
+            if change.operation not in operations or (image is not None and len(image) > LARGEST_IMAGE_BYTES):
+                raise ChangeNotRelayable(
+                    f"the change at {position} of {change.table} {change.key} cannot be relayed: operation "
+                    f"{change.operation!r}, image of {len(image or b''):,} bytes (at most {LARGEST_IMAGE_BYTES:,}). "
+                    "See docs/runbooks/relay-stopped.md"
+                )
             headers = [
                 operations[change.operation],
                 ("position", str(position).encode()),
@@ -207,7 +217,6 @@ class Relay:
             ]
             if traceparent:
                 headers.append(("traceparent", traceparent.encode()))
-            image = None if change.image is None else change.image.encode()
             await batches.append(topic, partition, key, image, captured_ms, headers)
             sent[place] = position
 

@@ -104,6 +104,8 @@ class PostgreSQL:
                         PERFORM set_config('synchronous_commit', 'on', true);
                     END IF;
                 END $$"""),
+            # Whoever could call it could hold the horizon back; the triggers run with their owner's rights.
+            "REVOKE EXECUTE ON FUNCTION journal.enter() FROM PUBLIC",
             dedent(f"""\
                 CREATE FUNCTION journal.horizon() RETURNS bigint LANGUAGE plpgsql
                 SET search_path = pg_catalog, pg_temp AS $$
@@ -112,10 +114,15 @@ class PostgreSQL:
                     last bigint := pg_sequence_last_value('journal.position');
                     lowest bigint := (
                         SELECT min(((classid::bigint & 65535) << 32) | objid::bigint) FROM pg_locks
-                        WHERE locktype = 'advisory' AND objsubid = 1 AND classid::bigint >> 16 = {_HORIZON_TAG}
+                        WHERE locktype = 'advisory' AND mode = 'ShareLock'
+                        AND objsubid = 1 AND classid::bigint >> 16 = {_HORIZON_TAG}
                         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
                     );
                 BEGIN
+                    IF pg_is_in_recovery() THEN
+                        RAISE EXCEPTION 'this server is a standby: it knows no horizon'
+                            USING HINT = 'Give the relay the URL of the primary.';
+                    END IF;
                     RETURN least(last, lowest);
                 END $$"""),
             # With its owner's rights: a login sees no other session's transaction.
@@ -125,7 +132,8 @@ class PostgreSQL:
                     SELECT coalesce(max(extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, p.prepared))), 0)
                     FROM pg_locks AS l LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid
                     LEFT JOIN pg_prepared_xacts AS p ON l.virtualtransaction = '-1/' || p.transaction::text
-                    WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.classid::bigint >> 16 = {_HORIZON_TAG}
+                    WHERE l.locktype = 'advisory' AND l.mode = 'ShareLock'
+                    AND l.objsubid = 1 AND l.classid::bigint >> 16 = {_HORIZON_TAG}
                     AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
                 $$"""),
             dedent("""\

@@ -51,3 +51,15 @@ async def test_sinks_that_come_and_go_share_the_partitions_and_none_of_them_dies
     await pipeline.equal()
     assert await pipeline.writes() == 4000
     assert pipeline.processes["sink0"].returncode is pipeline.processes["sink2"].returncode is None
+
+
+async def test_an_image_of_several_megabytes_passes(pipeline: Pipeline) -> None:
+    await pipeline.start("relay")
+    await pipeline.start("sink")
+    await pipeline.lake(
+        "INSERT INTO credit.application (id, state, revision, draft, created_by, created_at) VALUES "
+        "(gen_random_uuid(), 'DRAFT', 1, repeat('ă', 3 * 1024 * 1024), gen_random_uuid(), clock_timestamp() AT TIME ZONE 'UTC')"
+    )
+    await pipeline.equal()
+    [row] = await pipeline.replica("SELECT length(draft) AS n FROM credit.application")
+    assert row["n"] == 3 * 1024 * 1024
