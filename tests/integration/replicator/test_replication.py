@@ -58,7 +58,8 @@ async def test_an_image_of_several_megabytes_passes(pipeline: Pipeline) -> None:
     await pipeline.start("sink")
     await pipeline.lake(
         "INSERT INTO credit.application (id, state, revision, draft, created_by, created_at) VALUES "
-        "(gen_random_uuid(), 'DRAFT', 1, repeat('ă', 3 * 1024 * 1024), gen_random_uuid(), clock_timestamp() AT TIME ZONE 'UTC')"
+        "(gen_random_uuid(), 'DRAFT', 1, repeat('ă', 3 * 1024 * 1024), gen_random_uuid(), "
+        "clock_timestamp() AT TIME ZONE 'UTC')"
     )
     await pipeline.equal()
     [row] = await pipeline.replica("SELECT length(draft) AS n FROM credit.application")
