@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import uvicorn
 from fastapi import APIRouter, FastAPI, Response
+from fastapi_swagger import patch_fastapi
 from prometheus_client import REGISTRY
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
 
@@ -61,10 +62,14 @@ def create_app(
         responses=default_responses(),
         # FastAPI's own makes up to four spans a request; RequestTelemetry makes one.
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
-        docs_url="/docs" if routers else None,
+        # FastAPI's own page fetches its scripts from the internet.
+        docs_url=None,
+        swagger_ui_oauth2_redirect_url=None,
         openapi_url="/openapi.json" if routers else None,
         redoc_url=None,
     )
+    if routers:
+        patch_fastapi(app, "/docs", redirect_from_root_to_docs=False)
     readiness = Readiness(checks)
     app.state.service = service
     app.state.telemetry = telemetry
