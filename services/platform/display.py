@@ -15,6 +15,7 @@ from rich.text import Text
 
 from services.platform.mesh import logins_file
 from services.platform.platform import OnChange, Platform, Status
+from services.platform.prometheus import page
 
 # In a file or a pipe there is no width to keep to, and a broken path cannot be copied.
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
@@ -74,7 +75,7 @@ def addresses(platform: Platform) -> Table:
         table.add_row(f"{name} API", f"{settings.http(name)}/docs")
     table.add_row("replication", f"{settings.http('relay')}/status")
     table.add_row("traces", f"{settings.http('zipkin')}/zipkin/")
-    table.add_row("metrics", settings.http("prometheus"))
+    table.add_row("Prometheus", page(settings))
     table.add_row("PostgreSQL", f"127.0.0.1:{settings.postgres_port} (databases lake, application)")
     table.add_row("Kafka", settings.kafka_bootstrap)
     table.add_row("users, passwords", str(logins_file(platform.home)))

@@ -16,7 +16,7 @@ from services.platform.component import Component, Program, Tell
 from services.platform.errors import NotAvailableError
 from services.platform.home import write_private
 from services.platform.readiness import answers
-from services.platform.settings import HOST, ROOT
+from services.platform.settings import HOST, ROOT, PlatformSettings
 
 BASE = ROOT / "observability" / "prometheus" / "prometheus.yml"
 RULES = ROOT / "observability" / "prometheus" / "rules"
@@ -36,6 +36,17 @@ def binary(name: str, tools: Path) -> Path:
     if not folder.exists():
         _unpack(folder)
     return folder / "usr" / "bin" / name
+
+
+def page(settings: PlatformSettings) -> str:
+    """What a browser should open: the web pages, or where the package is only unpacked, its targets as JSON.
+
+    Debian's build looks for its pages at a place in the file system that only an installation fills.
+    """
+    address = settings.http("prometheus")
+    if shutil.which("prometheus"):
+        return address
+    return f"{address}/api/v1/targets (its web pages come with an installed package)"
 
 
 def _unpack(folder: Path) -> None:
