@@ -6,6 +6,7 @@ import asyncio
 import os
 from contextlib import AsyncExitStack
 
+import httpx
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -73,8 +74,22 @@ async def run_demo(platform: Platform, console: Console, limit: int | None = Non
             f"({measured.count} applications)"
         )
         shown = max(ledger.submissions.values(), key=lambda submission: submission.clicked_at)
-        console.print(f"one application's trace: {shown.trace_id}")
-        console.print(f"  {platform.settings.http('zipkin')}/zipkin/traces/{shown.trace_id}", soft_wrap=True)
+        await show_trace(platform, console, shown.trace_id)
+
+
+async def show_trace(platform: Platform, console: Console, trace_id: str) -> None:
+    """Print where one application's trace is; the embedded store keeps traces only while it runs."""
+    store = platform.settings.http("zipkin")
+    async with httpx.AsyncClient() as client:
+        found = await client.get(f"{store}/api/v2/trace/{trace_id}")
+    if found.status_code == 200:
+        console.print(f"one application's trace: {trace_id}")
+        console.print(f"  {store}/zipkin/traces/{trace_id}", soft_wrap=True)
+    else:
+        console.print(
+            f"the trace {trace_id} went with the trace store, which keeps traces in memory; "
+            "every call of an API makes a new one"
+        )
 
 
 async def verified(platform: Platform) -> str:
