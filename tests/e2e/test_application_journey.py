@@ -101,6 +101,15 @@ class Journey:
         found: dict[str, Any] = await eventually(look, f"span {name!r} of {service} in trace {self.trace_id}")
         return found
 
+    async def span_by_id(self, span_id: str) -> dict[str, Any]:
+        """A span of the trace by its id, as soon as it is stored."""
+
+        async def look() -> dict[str, Any] | None:
+            return next((span for span in await self.spans() if span["id"] == span_id), None)
+
+        found: dict[str, Any] = await eventually(look, f"span {span_id} in trace {self.trace_id}")
+        return found
+
     async def linking(self, service: str, name: str, span: dict[str, Any]) -> dict[str, Any]:
         """A span of another trace that links to `span`."""
         link = f"{span['traceId']}-{span['id']}"
@@ -206,9 +215,9 @@ async def test_one_application_from_the_click_to_the_replica_and_to_search(journ
             "instalment",
         )
     ]
-    ids = {span["id"]: span for span in await journey.spans()}
     for consumer in consumers:
-        producer = ids[consumer["parentId"]]
+        # Each process exports on its own: a child may be stored before its parent.
+        producer = await journey.span_by_id(consumer["parentId"])
         assert (producer["kind"], producer["name"]) == ("PRODUCER", "transaction lake")
         assert consumer["kind"] == "CONSUMER"
         assert consumer["remoteEndpoint"]["serviceName"] == "kafka"
