@@ -48,7 +48,7 @@ def create_app(
 ) -> FastAPI:
     """The application of one process: `routers` plus /livez, /readyz and /metrics.
 
-    With routers it also serves /docs and /openapi.json; the relay and the sink pass none. `checks` decide
+    With routers it also serves /docs and /openapi.json; the sink passes none. `checks` decide
     about readiness; `lifespan` opens and closes what the routes use; `verifier` is needed by
     routes that `require` a scope (built from `auth_jwks_url` when not given). Requests with more than
     `max_body_bytes` are refused with 413.

@@ -69,7 +69,7 @@ class _Database:
         self.engine = engine
         self.dialect = dialect_named(engine.dialect.name)
         self.dialect.install(engine)
-        _observe(engine, self.role)
+        _observe(engine, self.role, self.dialect.system)
         self._tracer = trace.get_tracer("services.chassis.database")
 
     @classmethod
@@ -85,9 +85,7 @@ class _Database:
             ValueError: when the engine is neither PostgreSQL nor SQL Server.
         """
         parsed = sa.make_url(url)
-        arguments: dict[str, Any] = {}
-        if parsed.get_backend_name() == "postgresql":
-            arguments = {"server_settings": {"application_name": service}, "timeout": 5}
+        dialect = dialect_named(parsed.get_backend_name())
         return cls(
             create_async_engine(
                 parsed,
@@ -97,7 +95,7 @@ class _Database:
                 pool_pre_ping=True,
                 # Parameters can hold personal data: never in an exception's text, which is logged.
                 hide_parameters=True,
-                connect_args=arguments,
+                connect_args=dialect.connect_arguments(service),
             )
         )
 
@@ -116,7 +114,7 @@ class _Database:
             f"transaction {self.role}",
             kind=kind,
             attributes={
-                "db.system.name": _SYSTEMS[self.dialect.name],
+                "db.system.name": self.dialect.system,
                 "db.namespace": str(self.engine.url.database),
                 "creditmesh.database": self.role,
             },
@@ -170,13 +168,9 @@ class ApplicationDatabase(_Database):
             yield ApplicationReader(connection, self.dialect)
 
 
-_SYSTEMS = {"postgresql": "postgresql", "mssql": "microsoft.sql_server"}
-
-
-def _observe(engine: AsyncEngine, role: str) -> None:
+def _observe(engine: AsyncEngine, role: str, system: str) -> None:
     """Measure every statement, and give slow ones a span; never the parameters, which can be personal."""
     tracer = trace.get_tracer("services.chassis.database")
-    system = _SYSTEMS[engine.dialect.name]
 
     def before(_c: Any, _cursor: Any, _s: str, _p: Any, context: Any, _many: bool) -> None:
         context.creditmesh_started = time.time_ns()

@@ -119,6 +119,11 @@ class Dialect(Protocol):
     """One engine. Statements are returned as text, one batch each, without a closing semicolon."""
 
     name: str
+    system: str
+    """The engine as telemetry calls it (`db.system.name` of the semantic conventions)."""
+
+    def connect_arguments(self, service: str) -> dict[str, Any]:
+        """Give what the driver's `connect` takes besides the URL; the server shows `service` as the client."""
 
     def install(self, engine: AsyncEngine) -> None:
         """Hook what the engine's connections need (the reset of session context in the pool)."""

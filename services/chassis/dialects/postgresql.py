@@ -30,6 +30,11 @@ class PostgreSQL:
     """The PostgreSQL half of `services.chassis.dialects.interface.Dialect`."""
 
     name = "postgresql"
+    system = "postgresql"
+
+    def connect_arguments(self, service: str) -> dict[str, Any]:
+        """Name the client, and wait at most 5 s for the server."""
+        return {"server_settings": {"application_name": service}, "timeout": 5}
 
     def install(self, engine: AsyncEngine) -> None:
         """Do nothing: a transaction's settings end with it."""

@@ -24,6 +24,12 @@ class SQLServer:
     """The SQL Server half of `services.chassis.dialects.interface.Dialect`."""
 
     name = "mssql"
+    system = "microsoft.sql_server"
+
+    def connect_arguments(self, service: str) -> dict[str, Any]:
+        """Add nothing: an ODBC connection is told everything by its URL."""
+        del service
+        return {}
 
     def install(self, engine: AsyncEngine) -> None:
         """Clear the session's context whenever a connection returns to the pool.
