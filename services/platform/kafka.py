@@ -78,7 +78,9 @@ class Kafka(Component):
 
     def _format(self) -> None:
         identity = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        arguments = ("kafka.tools.StorageTool", "format", "-t", identity, "-c", str(self._configuration))
+        # One argument: an identity may begin with a dash.
+        cluster = f"--cluster-id={identity}"
+        arguments = ("kafka.tools.StorageTool", "format", cluster, "-c", str(self._configuration))
         done = subprocess.run(self._java(*arguments), capture_output=True, text=True, check=False)
         if done.returncode:
             raise PlatformError(
