@@ -18,6 +18,15 @@ from services.platform.readiness import accepts
 from services.platform.settings import HOST
 
 JARS = "kafka-4.3.1"
+OPTIONS = (
+    "-Xmx512m",
+    "-XX:+ExitOnOutOfMemoryError",
+    "-Djava.awt.headless=true",
+    # A small machine: record batches are humongous objects to G1, and the second compiler works for minutes on what
+    # a demo runs once. Together they took more than half of the broker's time.
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+)
 LOGGING = """\
 rootLogger.level = INFO
 rootLogger.appenderRef.stdout.ref = stdout
@@ -46,8 +55,7 @@ class Kafka(Component):
 
     def program(self) -> Program:
         """The broker's process."""
-        options = ("-Xmx512m", "-XX:+ExitOnOutOfMemoryError", "-Djava.awt.headless=true")
-        command = self._java(*options, "kafka.Kafka", str(self._configuration))
+        command = self._java(*OPTIONS, "kafka.Kafka", str(self._configuration))
         return Program(self.name, command, self.home.run, stop_seconds=30)
 
     async def ready(self) -> None:
