@@ -91,7 +91,8 @@ async def running_platform(platform: Platform) -> Platform:
 
 
 @asynccontextmanager
-async def _database(platform: Platform, kind: str, template: str = "template1") -> AsyncIterator[Database]:
+async def new_database(platform: Platform, kind: str, template: str = "template1") -> AsyncIterator[Database]:
+    """A database of this kind (`lake` or `application`) for the length of a block, copied from `template`."""
     name = f"{kind}_{uuid.uuid4().hex[:12]}"
     port, password = platform.settings.postgres_port, platform.home.database_password(OWNER)
     async with owner_connection(port, password) as owner:
@@ -101,8 +102,9 @@ async def _database(platform: Platform, kind: str, template: str = "template1") 
         await owner.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
-async def _migrated(platform: Platform, kind: str) -> AsyncIterator[Database]:
-    async with _database(platform, kind) as template:
+async def migrated(platform: Platform, kind: str) -> AsyncIterator[Database]:
+    """A database of this kind with every migration; what a fixture yields."""
+    async with new_database(platform, kind) as template:
         for module in MIGRATIONS[kind]:
             await run_once(module, "migrate", environment={URL_VARIABLE[kind]: template.url()})
         yield template
@@ -111,54 +113,58 @@ async def _migrated(platform: Platform, kind: str) -> AsyncIterator[Database]:
 @pytest.fixture(scope="session")
 async def lake_template(postgres: Platform) -> AsyncIterator[Database]:
     """A migrated lake that others are copied from; tests never connect to it."""
-    async for template in _migrated(postgres, "lake"):
+    async for template in migrated(postgres, "lake"):
         yield template
 
 
 @pytest.fixture(scope="session")
 async def application_template(postgres: Platform) -> AsyncIterator[Database]:
     """A migrated application database that others are copied from; tests never connect to it."""
-    async for template in _migrated(postgres, "application"):
+    async for template in migrated(postgres, "application"):
         yield template
 
 
 @pytest.fixture(scope="module")
 async def lake(lake_template: Database) -> AsyncIterator[Database]:
     """This module's own migrated lake."""
-    async with _database(lake_template.platform, "lake", lake_template.name) as database:
+    async with new_database(lake_template.platform, "lake", lake_template.name) as database:
         yield database
 
 
 @pytest.fixture(scope="module")
 async def application(application_template: Database) -> AsyncIterator[Database]:
     """This module's own migrated application database."""
-    async with _database(application_template.platform, "application", application_template.name) as database:
+    async with new_database(
+        application_template.platform, "application", application_template.name
+    ) as database:
         yield database
 
 
 @pytest.fixture
 async def fresh_lake(lake_template: Database) -> AsyncIterator[Database]:
     """A migrated lake for one test alone."""
-    async with _database(lake_template.platform, "lake", lake_template.name) as database:
+    async with new_database(lake_template.platform, "lake", lake_template.name) as database:
         yield database
 
 
 @pytest.fixture
 async def fresh_application(application_template: Database) -> AsyncIterator[Database]:
     """A migrated application database for one test alone."""
-    async with _database(application_template.platform, "application", application_template.name) as database:
+    async with new_database(
+        application_template.platform, "application", application_template.name
+    ) as database:
         yield database
 
 
 @pytest.fixture(scope="module")
 async def lake_url(postgres: Platform) -> AsyncIterator[str]:
     """Owner URL of this module's own empty lake, migrated by nobody."""
-    async with _database(postgres, "lake") as database:
+    async with new_database(postgres, "lake") as database:
         yield database.url()
 
 
 @pytest.fixture(scope="module")
 async def application_url(postgres: Platform) -> AsyncIterator[str]:
     """Owner URL of this module's own empty application database, migrated by nobody."""
-    async with _database(postgres, "application") as database:
+    async with new_database(postgres, "application") as database:
         yield database.url()

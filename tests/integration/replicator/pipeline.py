@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import uuid
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,16 @@ class Pipeline:
     async def died(self, name: str, seconds: float = 60) -> int:
         """Wait until a process is gone; its exit status."""
         return await asyncio.wait_for(self.processes[name].wait(), seconds)
+
+    async def stands_still(self, name: str) -> None:
+        """Wait until a process has been stopped by a signal."""
+        stat = Path(f"/proc/{self.processes[name].pid}/stat")
+
+        def stopped() -> bool:
+            # The state follows the command's name, which is in brackets.
+            return stat.read_text().rpartition(")")[2].split()[0] == "T"
+
+        await until(stopped, f"{name} never stood still", self, name)
 
     async def stop(self) -> None:
         """End every process that still runs."""
@@ -178,6 +189,27 @@ class Pipeline:
             "SELECT reason FROM replication.sink_quarantine WHERE resolved_at IS NULL"
         )
         assert entries == []
+
+
+async def until(
+    holds: Callable[[], bool] | Callable[[], Awaitable[bool]],
+    otherwise: str,
+    pipeline: Pipeline,
+    name: str,
+    seconds: float = 60,
+) -> None:
+    """Wait until something holds.
+
+    Raises:
+        TimeoutError: saying `otherwise`, with the log of the process `name`.
+    """
+    ends = asyncio.get_running_loop().time() + seconds
+    while asyncio.get_running_loop().time() < ends:
+        answer = holds()
+        if answer if isinstance(answer, bool) else await answer:
+            return
+        await asyncio.sleep(0.05)
+    raise TimeoutError(f"{otherwise}; the log of {name}:\n{pipeline.log(name)}")
 
 
 def party_insert(count: int, tag: str = "x") -> str:

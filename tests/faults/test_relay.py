@@ -1,0 +1,123 @@
+"""Acceptance cases 4, 5, 9 and 10: the relay is killed or stopped, the broker is killed under it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import pytest
+
+from tests.faults.servers import Servers
+from tests.faults.validator import Validator
+from tests.integration.replicator.pipeline import Pipeline, party_insert, until
+
+PARTY = "credit.party"
+DROPPED = "credit_replication_dropped_records_total"
+
+
+async def test_case_04_a_relay_killed_before_its_cursor_is_saved_repeats_and_nothing_is_applied_twice(
+    pipeline: Pipeline, validator: Validator
+) -> None:
+    await pipeline.lake(party_insert(500))
+    await pipeline.start("relay", FAILPOINTS="relay.after_acks=kill")
+    assert await pipeline.died("relay") == -signal.SIGKILL
+    await pipeline.start("relay")
+    await pipeline.start("sink")
+    await pipeline.equal()
+    counts = await validator.validate()
+    assert counts["repeats"] == counts["changes"] >= 500
+    assert await validator.writes(PARTY) == 500
+    assert await pipeline.metric("sink", DROPPED, reason="repeat") >= 500
+
+
+@pytest.mark.parametrize("point", ["before_acks=kill:3", "after_acks=kill:3", "after_save=kill:1"])
+async def test_case_05_of_a_transaction_in_whose_middle_the_relay_is_killed_all_arrives(
+    pipeline: Pipeline, validator: Validator, point: str
+) -> None:
+    await pipeline.lake(party_insert(10_000))
+    await pipeline.start("relay", FAILPOINTS=f"relay.{point}", RELAY_BATCH_CHANGES="1000")
+    await pipeline.start("sink", FAILPOINTS="sink.before_commit=kill:2", SINK_BATCH_CHANGES="1000")
+    assert await pipeline.died("relay") == -signal.SIGKILL
+    [cut] = await pipeline.replica("SELECT count(*) AS n FROM credit.party")
+    assert cut["n"] < 10_000, "the relay was not killed in the middle"
+    await pipeline.start("relay")
+    assert await pipeline.died("sink") == -signal.SIGKILL
+    await pipeline.start("sink")
+    await pipeline.equal()
+    assert await validator.writes(PARTY) == 10_000
+
+
+async def test_case_09_the_late_sends_of_a_zombie_relay_are_dropped_and_counted(
+    pipeline: Pipeline, validator: Validator
+) -> None:
+    await pipeline.lake(party_insert(5000))
+    await pipeline.start("zombie", "relay", FAILPOINTS="relay.before_acks=stop:2")
+    await pipeline.stands_still("zombie")
+    [held] = await pipeline.replica("SELECT owner, epoch FROM replication.relay")
+    assert held["owner"] == "zombie"
+
+    await pipeline.start("relay")
+    await pipeline.start("sink")
+    await pipeline.equal()
+    await pipeline.lake("UPDATE credit.party SET full_name = full_name || ', later'")
+    await pipeline.equal()
+    assert await validator.writes(PARTY) == 10_000
+    [taken] = await pipeline.replica("SELECT owner, epoch FROM replication.relay")
+    assert (taken["owner"], taken["epoch"]) == ("relay", held["epoch"] + 1)
+
+    await pipeline.signal("zombie", signal.SIGCONT)
+
+    async def dropped() -> bool:
+        return await pipeline.metric("sink", DROPPED, reason="stale_epoch") > 0
+
+    await until(dropped, "no late send came", pipeline, "zombie")
+    await pipeline.lake("UPDATE credit.party SET revision = revision + 1")
+    await pipeline.equal()
+    assert await validator.writes(PARTY) == 15_000, "something after the late sends was taken for a repeat"
+    assert "lease lost" in pipeline.log("zombie")
+    [still] = await pipeline.replica("SELECT owner, epoch FROM replication.relay")
+    assert (still["owner"], still["epoch"]) == ("relay", taken["epoch"])
+
+
+async def test_case_10_a_broker_killed_while_the_relay_produces_loses_nothing(
+    pipeline: Pipeline, servers: Servers
+) -> None:
+    await pipeline.lake(party_insert(20_000))
+    await pipeline.start("relay", RELAY_BATCH_CHANGES="200")
+    await pipeline.start("sink")
+
+    async def some() -> bool:
+        return bool(await pipeline.replica("SELECT 1 FROM replication.relay WHERE position_major > 1"))
+
+    for number in range(3):
+        await until(some, "the relay sent nothing", pipeline, "relay")
+        await servers.kill("kafka")
+        await pipeline.lake(
+            f"UPDATE credit.party SET revision = revision + 1 WHERE full_name LIKE '%{number}'"
+        )
+        await servers.ready("kafka")
+        await pipeline.lake("DELETE FROM credit.party WHERE id IN (SELECT id FROM credit.party LIMIT 100)")
+    await pipeline.equal(120)
+    [left] = await pipeline.replica("SELECT count(*) AS n FROM credit.party")
+    assert left["n"] == 19_700
+    assert pipeline.processes["relay"].returncode is pipeline.processes["sink"].returncode is None
+
+
+async def test_two_relays_of_one_name_do_not_take_turns(pipeline: Pipeline) -> None:
+    await pipeline.start("first", "relay", INSTANCE="relay")
+    await pipeline.start("sink")
+    await pipeline.lake(party_insert(10))
+    await pipeline.equal()
+    await pipeline.start("second", "relay", INSTANCE="relay")
+
+    async def lost() -> bool:
+        return "lease lost" in pipeline.log("first")
+
+    await until(lost, "the second did not take over", pipeline, "second")
+    [taken] = await pipeline.replica("SELECT epoch FROM replication.relay")
+    for _ in range(5):
+        await pipeline.lake(party_insert(10))
+        await pipeline.equal()
+        await asyncio.sleep(1)
+    [still] = await pipeline.replica("SELECT epoch FROM replication.relay")
+    assert still["epoch"] == taken["epoch"]

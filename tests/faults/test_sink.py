@@ -1,0 +1,118 @@
+"""Acceptance cases 6, 7, 8 and 11: the sink is killed or stopped, cut off its database, or shares with others."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from tests.faults.proxy import Proxy
+from tests.faults.scenarios import rebalance_storm
+from tests.faults.validator import Validator
+from tests.integration.replicator.pipeline import Pipeline, party_insert, until
+
+PARTY = "credit.party"
+DROPPED = "credit_replication_dropped_records_total"
+
+
+@pytest.mark.parametrize("point", ["before_write", "after_write", "before_commit", "after_commit"])
+async def test_case_06_a_sink_killed_at_any_point_of_its_batch_changes_nothing_twice(
+    pipeline: Pipeline, validator: Validator, point: str
+) -> None:
+    await pipeline.start("relay")
+    await pipeline.lake(party_insert(300))
+    await pipeline.relayed()
+    await pipeline.start("sink", FAILPOINTS=f"sink.{point}=kill")
+    assert await pipeline.died("sink") == -signal.SIGKILL
+    await pipeline.start("sink")
+    await pipeline.equal()
+    assert await validator.writes(PARTY) == 300
+
+
+async def test_case_07_a_batch_whose_commit_is_not_acknowledged_is_not_repeated(
+    pipeline: Pipeline, validator: Validator, proxy: Proxy
+) -> None:
+    url = proxy.url(pipeline.application_database.url("sink"))
+    await pipeline.start("relay")
+    await pipeline.start("sink", APPLICATION_URL=url)
+    await pipeline.lake(party_insert(300))
+    await pipeline.equal()
+    for number in range(3):
+        lost = proxy.lose_reply_to(b"COMMIT")
+        await pipeline.lake(party_insert(300, f"round {number} x"))
+        await until(lost.is_set, "the sink committed nothing", pipeline, "sink")
+        await pipeline.equal()
+    assert await validator.writes(PARTY) == 1200
+    assert "the application database does not take the batch" in pipeline.log("sink")
+    assert pipeline.processes["sink"].returncode is None
+
+
+async def test_case_08_a_zombie_sink_holds_nobody_up_and_changes_nothing(
+    pipeline: Pipeline, validator: Validator
+) -> None:
+    await pipeline.start("relay")
+    await pipeline.lake(party_insert(200))
+    await pipeline.relayed()
+    await pipeline.start("zombie", "sink", FAILPOINTS="sink.before_commit=stop")
+    await pipeline.stands_still("zombie")
+    assert await pipeline.replica(
+        "SELECT 1 FROM pg_stat_activity WHERE application_name = 'replicator-sink' "
+        "AND datname = current_database() AND state = 'idle in transaction'"
+    )
+    await pipeline.start("sink")
+    await pipeline.equal()
+    assert await validator.writes(PARTY) == 200
+
+    await pipeline.signal("zombie", signal.SIGCONT)
+    await pipeline.lake(party_insert(100, "after"))
+    await pipeline.equal()
+    assert await validator.writes(PARTY) == 300
+
+
+async def test_case_11_in_a_rebalance_storm_nothing_is_skipped_and_nothing_goes_back(
+    pipeline: Pipeline,
+) -> None:
+    rebalances = await rebalance_storm(pipeline, seconds=20, seed=11)
+    assert rebalances > 5, "there was no storm"
+
+
+async def test_a_sink_whose_connection_is_dead_without_a_word_goes_on_with_another(
+    pipeline: Pipeline, proxy: Proxy
+) -> None:
+    url = proxy.url(pipeline.application_database.url("sink"))
+    await pipeline.start("relay")
+    await pipeline.start("sink", APPLICATION_URL=url)
+    await pipeline.lake(party_insert(100))
+    await pipeline.equal()
+    proxy.go_deaf()
+    await pipeline.lake(party_insert(100))
+
+    async def unready() -> bool:
+        return (await pipeline.get("sink", "/readyz")).status_code == 503
+
+    await until(unready, "the sink says that it is ready", pipeline, "sink")
+    await pipeline.equal(120)
+
+
+@pytest.mark.parametrize("how", ["reset", "cut", "stall"])
+async def test_a_connection_that_is_lost_again_and_again_loses_and_repeats_nothing(
+    pipeline: Pipeline, validator: Validator, proxy: Proxy, how: str
+) -> None:
+    url = proxy.url(pipeline.application_database.url("sink"))
+    await pipeline.start("relay", APPLICATION_URL=proxy.url(pipeline.application_database.url("relay")))
+    await pipeline.start("sink", APPLICATION_URL=url)
+    await pipeline.lake(party_insert(100))
+    await pipeline.equal()
+    for _ in range(5):
+        await pipeline.lake(party_insert(1000))
+        match how:
+            case "reset":
+                proxy.reset()
+            case "cut":
+                await proxy.cut()
+            case _:
+                proxy.stall()
+        await pipeline.lake(party_insert(1000))
+        await proxy.mend()
+    await pipeline.equal()
+    assert await validator.writes(PARTY) == 10_100
