@@ -1,7 +1,7 @@
 """Write events to the replica: newest image per key, deletes, then upserts; what does not fit is set aside."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import asyncpg
 import orjson
@@ -13,7 +13,7 @@ from services.replicator.types import RowCodec, from_json, json_type, postgresql
 
 # Classes 21 (two rows of one key), 22 (data), 23 (integrity) and 54 (a row too large for an index), or a value that
 # asyncpg cannot encode: the row is at fault, not the server.
-_AT_FAULT = (
+AT_FAULT = (
     asyncpg.CardinalityViolationError,
     asyncpg.DataError,
     asyncpg.IntegrityConstraintViolationError,
@@ -40,6 +40,9 @@ class TableWriter:
     def __init__(self, table: CapturedTable) -> None:
         self.codec = RowCodec(table)
         names = [column.name for column in table.columns]
+        self._first, *self._others = (
+            f'{"," if number else "{"}"{name}":'.encode() for number, name in enumerate(names)
+        )
         self._names = frozenset(names)
         columns = ", ".join(names)
         key = ", ".join(table.key)
@@ -65,18 +68,39 @@ class TableWriter:
 
         A column that is missing would otherwise silently become NULL.
         """
-        try:
-            if event.image is None:
+        image = event.record.value
+        if image is None:
+            try:
                 self.codec.key(event.key)
-                return None
-            document = orjson.loads(event.image)
-        except (orjson.JSONDecodeError, ImageNotApplicable) as error:
+            except ImageNotApplicable as error:
+                return str(error)
+            return None
+        if self._has_every_column_once(image):
+            return None
+        try:
+            document = orjson.loads(image)
+        except orjson.JSONDecodeError as error:
             return f"{self.codec.table.full_name}: {error}"
         if isinstance(document, dict) and document.keys() == self._names:
             return None
         return (
             self.explain(event) or f"{self.codec.table.full_name}: the image has columns that are not its own"
         )
+
+    def _has_every_column_once(self, image: bytes) -> bool:
+        """Whether the columns stand in an image as a trigger writes them; seen without reading the JSON.
+
+        A quote inside a value is escaped, so `,"` stands before each further column, and else only where a value
+        ends in a comma: such an image is read after all.
+        """
+        if not image.startswith(self._first) or image.count(b',"') != len(self._others):
+            return False
+        at = 0
+        for column in self._others:
+            at = image.find(column, at)
+            if at < 0:
+                return False
+        return True
 
     def explain(self, event: Event) -> str | None:
         """Name the column that makes an image unfit, None when every value of it can be read."""
@@ -89,44 +113,69 @@ class TableWriter:
 
     async def write(self, connection: asyncpg.Connection, events: Sequence[Event]) -> None:
         """Delete, then upsert; each key at most once."""
-        gone = [self.codec.key(event.key) for event in events if event.image is None]
-        images = [event.image for event in events if event.image is not None]
+        gone = [self.codec.key(event.key) for event in events if event.record.value is None]
+        images = [event.record.value for event in events if event.record.value is not None]
         if gone:
             await connection.execute(self._delete, *map(list, zip(*gone, strict=True)))
         if images:
-            await connection.execute(self._upsert, (b"[" + b",".join(images) + b"]").decode())
+            await connection.execute(self._upsert, b"[" + b",".join(images) + b"]")
 
 
-async def apply(
-    connection: asyncpg.Connection, writers: dict[str, TableWriter], events: Sequence[Event]
-) -> list[Refused]:
-    """Apply `events`, in order, inside the caller's transaction.
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to write: per fingerprint the newest event of each key, and the events that fit no table."""
+
+    groups: Mapping[str, Sequence[Event]] = field(default_factory=dict)
+    refused: Sequence[Refused] = ()
+
+
+def plan(writers: Mapping[str, TableWriter], events: Sequence[Event]) -> Plan:
+    """Sort events out, before any lock is taken.
 
     Args:
-        connection: to the application database, in a transaction.
         writers: by fingerprint.
-        events: changes to apply; of one key the last counts.
-
-    Returns:
-        The events that cannot be applied; all others are.
-
-    Raises:
-        asyncpg.PostgresError: when the server, not a row, is at fault.
+        events: in order; of one key the last counts.
     """
     refused: list[Refused] = []
     newest: dict[tuple[str, bytes], Event] = {}
     for event in events:
-        writer = writers.get(event.fingerprint)
+        writer = writers.get(event.source.fingerprint)
         if writer is None:
             refused.append(Refused(event, f"no definition has the fingerprint {event.fingerprint!r}"))
         elif fault := writer.fault(event):
             refused.append(Refused(event, fault))
         else:
-            newest[event.topic, event.key] = event
-    by_definition: dict[str, list[Event]] = {}
+            newest[event.record.topic, event.record.key] = event
+    groups: dict[str, list[Event]] = {}
     for event in newest.values():
-        by_definition.setdefault(event.fingerprint, []).append(event)
-    for fingerprint, group in by_definition.items():
+        groups.setdefault(event.source.fingerprint, []).append(event)
+    return Plan(groups, refused)
+
+
+async def apply(
+    connection: asyncpg.Connection, writers: Mapping[str, TableWriter], work: Plan
+) -> list[Refused]:
+    """Write what was planned, inside the caller's transaction.
+
+    Raises:
+        asyncpg.PostgresError: one of `AT_FAULT` when a row is at fault (`apply_carefully` finds it), another when the
+            server is.
+    """
+    for fingerprint, group in work.groups.items():
+        await writers[fingerprint].write(connection, group)
+    return list(work.refused)
+
+
+async def apply_carefully(
+    connection: asyncpg.Connection, writers: Mapping[str, TableWriter], work: Plan
+) -> list[Refused]:
+    """Write what was planned but for the events that the replica cannot take; give those.
+
+    Raises:
+        asyncpg.PostgresError: when the server, not a row, is at fault.
+    """
+    refused = list(work.refused)
+    for fingerprint, group in work.groups.items():
         refused += await _write(connection, writers[fingerprint], group)
     return refused
 
@@ -138,7 +187,7 @@ async def _write(
     try:
         async with connection.transaction():
             await writer.write(connection, events)
-    except _AT_FAULT as error:
+    except AT_FAULT as error:
         if len(events) == 1:
             reason = writer.explain(events[0]) or f"{writer.codec.table.full_name}: {_without_values(error)}"
             return [Refused(events[0], reason)]

@@ -1,4 +1,9 @@
-"""The record on topic `lake.<schema>.<table>`: key, image and headers, written by the relay, read by the sink."""
+"""The record on topic `lake.<schema>.<table>`: key, image and headers, written by the relay, read by the sink.
+
+Header `change` is one line of text, `<operation> <position> <previous> <epoch> <incarnation> <fingerprint>`, such as
+`u 4711.0 4702.0 3 0197a2a0000070008000000000000001 0123456789abcdef`; header `traceparent` is the transaction's. One
+header, because what a record costs on its way grows with the number of its headers, not with their length.
+"""
 
 import zlib
 from functools import lru_cache
@@ -12,6 +17,10 @@ from services.replicator.errors import MalformedEvent
 
 HEARTBEAT = "h"
 OPERATIONS = frozenset({"c", "u", "d", "r", HEARTBEAT})
+CHANGE = "change"
+TRACEPARENT = "traceparent"
+NO_TABLE = "-"
+"""The fingerprint of a record that is about no table."""
 
 _ODD_DIGITS = frozenset("13579bdf")
 _LARGEST = 2**63 - 1
@@ -25,35 +34,76 @@ def partition_of(key: bytes, partitions: int) -> int:
     return zlib.crc32(key) % partitions
 
 
-def headers_of(
-    *, operation: str, position: Position, previous: Position, epoch: int, incarnation: UUID
-) -> Headers:
-    """The headers that every record carries. `previous` is the last position sent to the same partition."""
-    return [
-        ("operation", operation.encode()),
-        ("position", str(position).encode()),
-        ("previous", str(previous).encode()),
-        ("epoch", str(epoch).encode()),
-        ("incarnation", incarnation.hex.encode()),
-    ]
+class Source(NamedTuple):
+    """Whose record it is: the relay's epoch, the journal, and the definition that the image was written by."""
+
+    epoch: int
+    incarnation: UUID
+    fingerprint: str = NO_TABLE
+
+    def __str__(self) -> str:
+        return f"{self.epoch} {self.incarnation.hex} {self.fingerprint}"
+
+
+def change_header(operation: str, position: str, previous: str, source: str) -> Header:
+    """Header `change`; `previous` is the last position sent to the same partition, `source` a `Source` as text."""
+    return (CHANGE, f"{operation} {position} {previous} {source}".encode())
 
 
 class Event(NamedTuple):
-    """One record as the sink sees it. `image` is None for deletes and heartbeats."""
+    """One record as the sink sees it."""
 
-    topic: str
-    partition: int
-    offset: int
-    captured_ms: int
+    record: ConsumerRecord
     operation: str
     position: Position
     previous: Position
-    epoch: int
-    incarnation: UUID
-    fingerprint: str
+    source: Source
     traceparent: str | None
-    key: bytes
-    image: bytes | None
+
+    @property
+    def topic(self) -> str:
+        """The topic that the record came from."""
+        return str(self.record.topic)
+
+    @property
+    def partition(self) -> int:
+        """The partition that the record came from."""
+        return int(self.record.partition)
+
+    @property
+    def offset(self) -> int:
+        """The record's offset."""
+        return int(self.record.offset)
+
+    @property
+    def captured_ms(self) -> int:
+        """When the change was captured, in milliseconds since 1970."""
+        return int(self.record.timestamp)
+
+    @property
+    def key(self) -> bytes:
+        """The canonical key; empty for a heartbeat."""
+        return self.record.key or b""
+
+    @property
+    def image(self) -> bytes | None:
+        """The row after the change; None for deletes and heartbeats."""
+        return self.record.value  # type: ignore[no-any-return] # aiokafka ships no types
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of the relay that sent it."""
+        return self.source.epoch
+
+    @property
+    def incarnation(self) -> UUID:
+        """The journal that it is of."""
+        return self.source.incarnation
+
+    @property
+    def fingerprint(self) -> str:
+        """The definition that its image was written by."""
+        return self.source.fingerprint
 
     @property
     def sampled(self) -> bool:
@@ -61,6 +111,7 @@ class Event(NamedTuple):
         return self.traceparent is not None and is_sampled(self.traceparent)
 
 
+@lru_cache(maxsize=1024)
 def is_sampled(traceparent: str) -> bool:
     """Whether this is a W3C traceparent with its last flag bit set; a session may have set anything."""
     return len(traceparent) == 55 and traceparent[-1] in _ODD_DIGITS and traceparent.count("-") == 3
@@ -75,23 +126,15 @@ def parse(record: ConsumerRecord) -> Event:
     """
     headers = dict(record.headers)
     try:
-        operation = headers["operation"].decode()
-        traceparent = headers.get("traceparent")
-        # By place, not by name: a hundred thousand of these a second.
+        operation, position, previous, source = headers[CHANGE].split(b" ", 3)
+        traceparent = headers.get(TRACEPARENT)
         return Event(
-            record.topic,
-            record.partition,
-            record.offset,
-            record.timestamp,
-            operation,
-            _position(headers["position"]),
-            _position(headers["previous"]),
-            _number(headers["epoch"]),
-            _incarnation(headers["incarnation"]),
-            "" if operation == HEARTBEAT else headers["fingerprint"].decode(),
+            record,
+            operation.decode(),
+            _position(position),
+            _position(previous),
+            _source(source),
             None if traceparent is None else traceparent.decode(),
-            record.key or b"",
-            record.value,
         )
     except KeyError as error:
         raise MalformedEvent(f"{where(record)}: header {error} is missing") from None
@@ -101,16 +144,19 @@ def parse(record: ConsumerRecord) -> Event:
 
 def fault_of(event: Event) -> str | None:
     """Say why an event cannot be a change of any table, None when it can."""
-    if event.operation not in OPERATIONS:
-        return f"operation {event.operation!r} is none of {sorted(OPERATIONS)}"
-    if event.operation == "d":
-        if not event.key or event.image is not None:
+    operation, record = event.operation, event.record
+    if operation not in OPERATIONS:
+        return f"operation {operation!r} is none of {sorted(OPERATIONS)}"
+    if operation == "d":
+        if not record.key or record.value is not None:
             return "a delete without its key, or with an image"
-    elif event.operation != HEARTBEAT and not (event.image and event.key):
-        return f"operation {event.operation!r} without its key or its image"
+    elif operation != HEARTBEAT and not (record.value and record.key):
+        return f"operation {operation!r} without its key or its image"
     return None
 
 
+# A position comes a second time as the next record's previous.
+@lru_cache(maxsize=8192)
 def _position(text: bytes) -> Position:
     major, dot, minor = text.partition(b".")
     if not dot:
@@ -118,16 +164,17 @@ def _position(text: bytes) -> Position:
     return Position(_number(major), _number(minor))
 
 
+@lru_cache(maxsize=1024)
+def _source(text: bytes) -> Source:
+    epoch, incarnation, fingerprint = text.split(b" ")
+    return Source(_number(epoch), UUID(hex=incarnation.decode()), fingerprint.decode())
+
+
 def _number(text: bytes) -> int:
     # What the offsets' columns cannot hold would stop the sink at this record for ever.
     if not text.isdigit() or (number := int(text)) > _LARGEST:
         raise ValueError(f"{text[:41]!r} is not a number from 0 to {_LARGEST}")
     return number
-
-
-@lru_cache(maxsize=64)
-def _incarnation(text: bytes) -> UUID:
-    return UUID(hex=text.decode())
 
 
 def where(record: ConsumerRecord) -> str:

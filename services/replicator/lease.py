@@ -19,13 +19,14 @@ from services.replicator.errors import LeaseLost
 class Cursor:
     """How far the relay is: everything up to `position` was acknowledged by Kafka.
 
-    `captured_at` is that of the change at `position`; `sent` maps `topic/partition` to the last position sent there.
+    `captured_at` is that of the change at `position`; `sent` maps `topic/partition` to the last position sent there,
+    as text.
     """
 
     incarnation: UUID | None
     position: Position
     captured_at: datetime | None
-    sent: dict[str, Position] = field(default_factory=dict)
+    sent: dict[str, str] = field(default_factory=dict)
 
 
 class Lease:
@@ -39,16 +40,19 @@ class Lease:
 
     async def acquire(self) -> Cursor | None:
         """Take the lease with a new epoch and give the cursor, or None while another relay holds it."""
-        row = await self._connection.fetchrow(
-            """
-            UPDATE replication.relay
-            SET owner = $1, epoch = epoch + 1, expires_at = clock_timestamp() + make_interval(secs => $2)
-            WHERE expires_at < clock_timestamp() OR owner = $1
-            RETURNING epoch, incarnation, position_major, position_minor, captured_at, sent
-            """,
-            self._owner,
-            self._seconds,
-        )
+        async with self._connection.transaction():
+            # An epoch that a crash of the server could take back would be given to two relays.
+            await self._connection.execute("SET LOCAL synchronous_commit = on")
+            row = await self._connection.fetchrow(
+                """
+                UPDATE replication.relay
+                SET owner = $1, epoch = epoch + 1, expires_at = clock_timestamp() + make_interval(secs => $2)
+                WHERE expires_at < clock_timestamp() OR owner = $1
+                RETURNING epoch, incarnation, position_major, position_minor, captured_at, sent
+                """,
+                self._owner,
+                self._seconds,
+            )
         if row is None:
             return None
         self.epoch = row["epoch"]
@@ -56,7 +60,7 @@ class Lease:
             row["incarnation"],
             Position(row["position_major"], row["position_minor"]),
             row["captured_at"],
-            {name: Position.parse(text) for name, text in orjson.loads(row["sent"]).items()},
+            orjson.loads(row["sent"]),
         )
 
     async def renew(self) -> None:
@@ -93,7 +97,7 @@ class Lease:
             cursor.position.major,
             cursor.position.minor,
             cursor.captured_at,
-            orjson.dumps({name: str(position) for name, position in cursor.sent.items()}).decode(),
+            orjson.dumps(cursor.sent).decode(),
             self._seconds,
         )
         self._check(status)

@@ -90,7 +90,12 @@ async def _relay_once(
     settings: RelaySettings, telemetry: Telemetry, journal: JournalReader, stop: asyncio.Event
 ) -> None:
     """Take the lease, relay until it is lost, something fails, or `stop` is set."""
-    connection = await connect(settings.application_url, name="replicator-relay")
+    connection = await connect(
+        settings.application_url,
+        name="replicator-relay",
+        command_seconds=settings.relay_lease_seconds,
+        durable=False,
+    )
     try:
         lease = Lease(connection, owner=settings.instance, seconds=settings.relay_lease_seconds)
         cursor = await lease.acquire()
@@ -187,6 +192,8 @@ async def _sink_once(
                 settings.application_url,
                 name="replicator-sink",
                 idle_in_transaction_seconds=settings.sink_session_seconds / 2,
+                command_seconds=settings.sink_command_seconds,
+                durable=False,
             ),
             group=settings.sink_group,
             batch_changes=settings.sink_batch_changes,

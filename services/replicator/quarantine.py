@@ -8,7 +8,7 @@ import asyncpg
 import orjson
 from aiokafka import ConsumerRecord
 
-from services.replicator.events import Event
+from services.replicator.events import CHANGE, Event
 
 _OPEN = "SELECT count(*) FROM replication.sink_quarantine WHERE resolved_at IS NULL"
 
@@ -16,6 +16,8 @@ _OPEN = "SELECT count(*) FROM replication.sink_quarantine WHERE resolved_at IS N
 async def keep(connection: asyncpg.Connection, record: ConsumerRecord, reason: str) -> None:
     """Put one record aside; the same record twice is kept once."""
     headers = {name: (value or b"").decode("utf-8", "backslashreplace") for name, value in record.headers}
+    operation, _, rest = headers.get(CHANGE, "").partition(" ")
+    position = rest.partition(" ")[0]
     await connection.execute(
         """
         INSERT INTO replication.sink_quarantine
@@ -26,8 +28,8 @@ async def keep(connection: asyncpg.Connection, record: ConsumerRecord, reason: s
         record.topic,
         record.partition,
         record.offset,
-        _storable(headers.get("position", ""))[:41],
-        _storable(headers.get("operation", ""))[:16],
+        _storable(position)[:41],
+        _storable(operation)[:16],
         record.key,
         record.value,
         orjson.dumps(headers).decode().replace("\\u0000", "\\\\u0000"),

@@ -54,7 +54,24 @@ class RelaySettings(ReplicatorSettings):
     )
     relay_lease_seconds: float = Field(10.0, ge=1, description="a relay silent for so long loses its lease")
     relay_idle_poll_seconds: float = Field(
-        0.05, gt=0, le=5, description="longest pause between polls when idle"
+        0.01, gt=0, le=5, description="longest pause between polls when idle"
+    )
+
+
+    backfill_page_rows: int = Field(
+        2_000, ge=1, le=100_000, description="most rows that a backfill locks and writes in one transaction"
+    )
+
+
+class VerifierSettings(CommandSettings):
+    """What the continuous verification reads."""
+
+    http_port: int = Field(ge=0, le=65535, description="TCP port of /livez, /readyz, /metrics and /status")
+    verify_every_seconds: float = Field(
+        300.0, ge=1, description="pause between two verifications; each reads every row on both sides"
+    )
+    verify_wait_seconds: float = Field(
+        60.0, ge=1, description="a replica that does not catch up in so long is not verified this time"
     )
 
 
@@ -71,4 +88,9 @@ class SinkSettings(ReplicatorSettings):
         10.0,
         ge=3,
         description="a sink silent for so long loses its partitions; its open transaction goes at half",
+    )
+    sink_command_seconds: float = Field(
+        60.0,
+        gt=0,
+        description="a statement of the application database that takes longer is given up and tried again",
     )

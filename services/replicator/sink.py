@@ -19,9 +19,17 @@ from services.chassis.logging import get_logger
 from services.chassis.telemetry import parent_from
 from services.lake.journal import JournalReader
 from services.replicator import metrics, offsets, quarantine
-from services.replicator.apply import Refused, TableWriter, apply
+from services.replicator.apply import (
+    AT_FAULT,
+    Plan,
+    Refused,
+    TableWriter,
+    apply,
+    apply_carefully,
+    plan,
+)
 from services.replicator.errors import FenceRaised, GapOnPartition, MalformedEvent
-from services.replicator.events import HEARTBEAT, Event, fault_of, parse, where
+from services.replicator.events import HEARTBEAT, Event, fault_of, is_sampled, parse, where
 from services.replicator.failpoints import failpoint
 from services.replicator.offsets import Progress
 from services.replicator.replica import ensure_tables
@@ -40,10 +48,10 @@ class _Batch:
 
     progress: dict[TopicPartition, Progress]
     events: list[Event] = field(default_factory=list)
-    records: dict[tuple[str, int, int], ConsumerRecord] = field(default_factory=dict)
     malformed: list[tuple[ConsumerRecord, str]] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
     heartbeat_ms: int | None = None
+    oldest_ms: int | None = None
 
 
 class Sink:
@@ -176,9 +184,9 @@ class Sink:
             # Unless another relay has begun since, and sends again what its predecessor could not.
             self._relay_epoch = await offsets.relay_epoch(connection)
             batch = self._select(polled, owned)
-        if batch.events:
-            self._waiting_ms = min(event.captured_ms for event in batch.events)
+        self._waiting_ms = batch.oldest_ms
         await self._learn(connection, batch.events)
+        work = plan(self._writers, batch.events)
         spans = self._process_spans(batch.events, poll)
         try:
             with self._tracer.start_as_current_span(
@@ -192,7 +200,7 @@ class Sink:
                     messaging.BATCH_COUNT: len(batch.events),
                 },
             ):
-                refused = await self._transact(connection, batch)
+                refused = await self._transact(connection, batch, work)
         except BaseException as error:
             for span in spans:
                 span.set_attribute("error.type", type(error).__name__)
@@ -216,8 +224,8 @@ class Sink:
         batch = _Batch({place: replace(progress) for place, progress in owned.items()})
         for place, records in polled.items():
             state = batch.progress[place]
+            state.kafka_offset = records[-1].offset + 1
             for record in records:
-                state.kafka_offset = record.offset + 1
                 try:
                     event = parse(record)
                 except MalformedEvent as error:
@@ -235,39 +243,47 @@ class Sink:
                     batch.heartbeat_ms = event.captured_ms
                 else:
                     batch.events.append(event)
-                    batch.records[event.topic, event.partition, event.offset] = record
+                    batch.oldest_ms = min(batch.oldest_ms or record.timestamp, record.timestamp)
         return batch
 
     async def _learn(self, connection: asyncpg.Connection, events: Sequence[Event]) -> None:
-        if any(event.fingerprint not in self._writers for event in events):
+        if any(event.source.fingerprint not in self._writers for event in events):
             await self._load_definitions(connection)
 
-    async def _transact(self, connection: asyncpg.Connection, batch: _Batch) -> list[Refused]:
-        events = batch.events
+    async def _transact(self, connection: asyncpg.Connection, batch: _Batch, work: Plan) -> list[Refused]:
+        try:
+            return await self._write(connection, batch, work, apply)
+        except AT_FAULT:
+            # Rare enough to do it all again, and find who it is.
+            return await self._write(connection, batch, work, apply_carefully)
+
+    async def _write(
+        self, connection: asyncpg.Connection, batch: _Batch, work: Plan, write: Any
+    ) -> list[Refused]:
         async with connection.transaction():
-            # The rows first, and in order: whoever holds them is the only one who writes these partitions.
-            await offsets.lock(connection, batch.progress)
+            await offsets.claim(connection, batch.progress)
             failpoint("sink.before_write")
-            refused = await apply(connection, self._writers, events) if events else []
+            refused: list[Refused] = await write(connection, self._writers, work)
             failpoint("sink.after_write")
-            for refusal in refused:
-                event = refusal.event
-                record = batch.records[event.topic, event.partition, event.offset]
-                await quarantine.keep(connection, record, f"{where(record)}: {refusal.reason}")
-            for record, reason in batch.malformed:
-                await quarantine.keep(connection, record, reason)
+            open_entries = 0
             if self._quarantined or refused or batch.malformed:
-                refused_events = {id(refusal.event) for refusal in refused}
-                await quarantine.heal(connection, [e for e in events if id(e) not in refused_events])
-            await offsets.save(connection, batch.progress)
-            open_entries = (
-                await quarantine.count_open(connection)
-                if self._quarantined or refused or batch.malformed
-                else 0
-            )
+                open_entries = await self._quarantine(connection, batch, refused)
             failpoint("sink.before_commit")
         self._quarantined = open_entries
         return refused
+
+    async def _quarantine(
+        self, connection: asyncpg.Connection, batch: _Batch, refused: Sequence[Refused]
+    ) -> int:
+        """Put aside what was not applied, and close the entries of what was; give how many are open then."""
+        for refusal in refused:
+            record = refusal.event.record
+            await quarantine.keep(connection, record, f"{where(record)}: {refusal.reason}")
+        for record, reason in batch.malformed:
+            await quarantine.keep(connection, record, reason)
+        not_applied = {id(refusal.event) for refusal in refused}
+        await quarantine.heal(connection, [e for e in batch.events if id(e) not in not_applied])
+        return await quarantine.count_open(connection)
 
     def _process_spans(self, events: Sequence[Event], poll: Span) -> list[Span]:
         """A span for each sampled transaction and table, in the trace that caused the change.
@@ -276,8 +292,8 @@ class Sink:
         """
         changes: dict[tuple[str, str], list[Event]] = {}
         for event in events:
-            if event.sampled and event.traceparent:
-                changes.setdefault((event.traceparent, event.topic), []).append(event)
+            if event.traceparent and is_sampled(event.traceparent):
+                changes.setdefault((event.traceparent, event.record.topic), []).append(event)
         link = [Link(poll.get_span_context())]
         return [
             self._tracer.start_span(
@@ -309,12 +325,13 @@ class Sink:
             metrics.DROPPED.labels(reason).inc(count)
         if batch.heartbeat_ms is not None:
             metrics.FRESHNESS.set(batch.heartbeat_ms / 1000)
-        for (fingerprint, operation), count in Counter((e.fingerprint, e.operation) for e in events).items():
+        applied = Counter((event.source.fingerprint, event.operation) for event in events)
+        for (fingerprint, operation), count in applied.items():
             writer = self._writers.get(fingerprint)
             table = "(unknown)" if writer is None else writer.codec.table.full_name
             metrics.APPLIED.labels(table, operation).inc(count)
         # The changes of a transaction were captured together: one observation for all of them.
-        for captured_ms, event in {event.captured_ms: event for event in events}.items():
+        for captured_ms, event in {event.record.timestamp: event for event in events}.items():
             trace_id = event.traceparent.split("-")[1] if event.sampled and event.traceparent else None
             metrics.APPLY_DELAY.observe(
                 max(0.0, now - captured_ms / 1000), {"trace_id": trace_id} if trace_id else None
@@ -325,7 +342,7 @@ class Sink:
         for event in (refusal.event for refusal in refused):
             _log.error(
                 "a change is in the quarantine",
-                place=f"{event.topic}/{event.partition}@{event.offset}",
+                place=where(event.record),
                 position=str(event.position),
             )
         for _, reason in batch.malformed:

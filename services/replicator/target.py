@@ -21,7 +21,14 @@ PASSING = (
 )
 
 
-async def connect(url: SecretStr, *, name: str, idle_in_transaction_seconds: float = 0) -> asyncpg.Connection:
+async def connect(
+    url: SecretStr,
+    *,
+    name: str,
+    idle_in_transaction_seconds: float = 0,
+    command_seconds: float | None = None,
+    durable: bool = True,
+) -> asyncpg.Connection:
     """Open one connection.
 
     Args:
@@ -29,16 +36,27 @@ async def connect(url: SecretStr, *, name: str, idle_in_transaction_seconds: flo
         name: shown by the server as the application's name.
         idle_in_transaction_seconds: the server ends a transaction that is idle for longer, so that the locks of
             a stopped process go; 0 for never.
+        command_seconds: a statement that takes longer fails with TimeoutError: the only way to learn that the other
+            side of a half open connection is gone.
+        durable: whether a commit waits for the disk. Without, a crash of the server may take back the newest
+            transactions, each of them whole: nothing is lost where the offsets go back with the rows.
 
     Raises:
         OSError, asyncpg.PostgresError: when the server does not answer or refuses.
     """
     parsed = sa.make_url(url.get_secret_value()).set(drivername="postgresql")
-    return await asyncpg.connect(
+    connection = await asyncpg.connect(
         parsed.render_as_string(hide_password=False),
         timeout=5,
+        command_timeout=command_seconds,
         server_settings={
             "application_name": name,
+            "synchronous_commit": "on" if durable else "off",
             "idle_in_transaction_session_timeout": str(round(idle_in_transaction_seconds * 1000)),
         },
     )
+    # As bytes and as they are: images go to the server as they came.
+    await connection.set_type_codec(
+        "json", schema="pg_catalog", encoder=bytes, decoder=bytes, format="binary"
+    )
+    return connection

@@ -3,13 +3,16 @@
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import orjson
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+if TYPE_CHECKING:
+    from services.chassis.dialects.catalogue import Catalogue
 
 
 class Position(NamedTuple):
@@ -45,21 +48,50 @@ class ColumnType(StrEnum):
     """What a captured column holds, whatever its engine calls it."""
 
     TEXT = "text"
+    CHAR = "char"
+    """Text that the engine fills up with blanks; it travels without them."""
+    XML = "xml"
     UUID = "uuid"
     BOOLEAN = "boolean"
     SMALLINT = "smallint"
     INTEGER = "integer"
     BIGINT = "bigint"
     NUMERIC = "numeric"
+    REAL = "real"
     DOUBLE = "double"
     DATE = "date"
+    TIME = "time"
     TIMESTAMP = "timestamp"
+    TIMESTAMPTZ = "timestamptz"
+    OFFSET = "offset"
+    """The minutes by which the TIMESTAMPTZ column of the same name, without `OFFSET_SUFFIX`, is ahead of UTC."""
     BINARY = "binary"
+
+
+OFFSET_SUFFIX = "_offset_minutes"
+NOT_IN_A_KEY = frozenset({ColumnType.REAL, ColumnType.DOUBLE, ColumnType.XML})
+"""Equal keys must be equal texts, and 0 = -0."""
+
+
+class TypeNotCaptured(Exception):
+    """A column's type has no exact counterpart in the application database."""
+
+    def __init__(self, table: str, column: str, type_: str) -> None:
+        """`table`: with its schema; `type_`: as its engine or SQLAlchemy calls it."""
+        super().__init__(
+            f"{table}.{column}: {type_} cannot be replicated without loss; use one of: text, char, varchar, xml, "
+            "uuid, boolean, integers, numeric(p<=38, 0<=s<=p), money, real, float, date, binary, rowversion, or time, "
+            "timestamp, timestamptz, datetime2, datetimeoffset with at most 6 digits of a second"
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class CapturedColumn:
-    """A column as the journal sees it; `precision` and `scale` are a numeric's, `length` a text's or binary's."""
+    """A column as the journal sees it.
+
+    `precision` and `scale` are a numeric's, `length` a text's or binary's; a time's `precision` are its digits of a
+    second when they are fewer than 6.
+    """
 
     name: str
     type: ColumnType
@@ -67,6 +99,11 @@ class CapturedColumn:
     precision: int | None = None
     scale: int | None = None
     length: int | None = None
+
+
+def coarse(digits: int | None) -> int | None:
+    """Give a time's digits of a second as a definition states them: only when they are fewer than 6."""
+    return None if digits is None or digits >= 6 else digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +120,20 @@ class CapturedTable:
         for name in (self.schema, self.name, *(column.name for column in self.columns)):
             if not re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", name):
                 raise ValueError(f"{self.schema}.{self.name}: {name!r} is not a plain lower-case identifier")
-        missing = [name for name in self.key if name not in {column.name for column in self.columns}]
-        if missing or not self.key:
+        names = {column.name for column in self.columns}
+        if len(names) < len(self.columns):
+            raise ValueError(
+                f"{self.full_name}: two columns of one name; beside a time with an offset stands "
+                f"<name>{OFFSET_SUFFIX}: rename the other column"
+            )
+        if not self.key or not names.issuperset(self.key):
             raise ValueError(f"{self.full_name}: a captured table needs a primary key of its own columns")
+        for column in self.key_columns:
+            if column.type in NOT_IN_A_KEY:
+                raise ValueError(
+                    f"{self.full_name}.{column.name}: {column.type} cannot be in the key of a captured table; "
+                    "use an integer, a numeric, a text or a uuid"
+                )
 
     @property
     def full_name(self) -> str:
@@ -97,6 +145,15 @@ class CapturedTable:
         """The key's columns, in the order of the key."""
         by_name = {column.name: column for column in self.columns}
         return tuple(by_name[name] for name in self.key)
+
+    @property
+    def replica(self) -> "CapturedTable":
+        """The table as the application database holds it, where offsets are columns of their own."""
+        columns = tuple(
+            replace(column, type=ColumnType.SMALLINT) if column.type is ColumnType.OFFSET else column
+            for column in self.columns
+        )
+        return replace(self, columns=columns)
 
     @property
     def fingerprint(self) -> str:
@@ -141,7 +198,45 @@ class Dialect(Protocol):
         """Create what captures changes, empty, beside the existing schema `journal`."""
 
     def create_capture(self, table: CapturedTable) -> Sequence[str]:
-        """(Re)create the capture triggers of one table and register its definition."""
+        """(Re)create the capture triggers of one table and register its definition.
+
+        A table that was captured by another definition until now is given a request for a backfill, so that what a
+        migration put into existing rows reaches the replica.
+        """
+
+    def create_backfill(self, table: CapturedTable) -> Sequence[str]:
+        """(Re)create what writes rows of one table into the journal as they are; nobody may call it yet."""
+
+    def grant_backfill(self, table: CapturedTable, login: str) -> Sequence[str]:
+        """Let `login` call what `create_backfill` made."""
+
+    def call_backfill(self, table: CapturedTable) -> sa.TextClause:
+        """Write the page behind `:after_key` (NULL: the first) of at most `:most_rows` rows as `r`.
+
+        Its row is (last_key, rows_written), last_key NULL when there was nothing behind. The rows are locked until
+        the transaction ends. It waits for a lock for half a second only (see `gives_way`).
+        """
+
+    def call_repair(self, table: CapturedTable) -> sa.TextClause:
+        """Write the rows with `:keys` (a JSON array of keys) as `r`, and as `d` the keys that do not exist.
+
+        Its row is as of `call_backfill`.
+        """
+
+    def gives_way(self, error: BaseException) -> bool:
+        """Whether an error says that a backfill met another transaction's locks: it is worth another try."""
+
+    def select_oldest(self) -> sa.TextClause:
+        """Select (major, minor, captured_at) of the `:limit` lowest changes of the journal, in order."""
+
+    def delete_through(self) -> sa.TextClause:
+        """Delete every change at or below (`:major`, `:minor`)."""
+
+    def select_waiting(self) -> sa.TextClause:
+        """Select at most `:limit` changes above (`:major`, `:minor`) and not above `:horizon_major`, in order.
+
+        Columns: major, minor, table_name, key, captured_at.
+        """
 
     def grant_statements(self, logins: Sequence[str]) -> Sequence[str]:
         """Let `logins` see the schemas that their table grants are in."""
@@ -156,10 +251,13 @@ class Dialect(Protocol):
         Hashes are 8 bytes of SHA-256 over canonical text, so both engines give the same.
         """
 
-    async def read_horizon(self, connection: AsyncConnection) -> Position:
+    async def begin_stream(self, connection: AsyncConnection) -> None:
+        """Prepare a connection that will do nothing but read the journal, until it is closed."""
+
+    async def read_horizon(self, connection: AsyncConnection, after: Position) -> Position:
         """Read a position at or below which nothing can appear any more.
 
-        The rows must then be read by a later statement (READ COMMITTED, on the primary).
+        It need not be exact when it is not above `after`: the caller then has nothing to read. The rows must then be read by a later statement (READ COMMITTED, on the primary).
         """
 
     async def fetch_changes(
@@ -180,6 +278,9 @@ class Dialect(Protocol):
         Columns as of `fetch_changes`. The history of a record, not a stream: what commits later with a lower
         position is seen by the next look.
         """
+
+    async def read_catalogue(self, connection: AsyncConnection, tables: Sequence[str]) -> "Catalogue":
+        """Read how `tables` (full names), their triggers and their foreign keys are now."""
 
     async def oldest_writer_seconds(self, connection: AsyncConnection) -> float:
         """Say for how long the oldest open transaction has been holding the horizon back; 0 when none does."""

@@ -13,11 +13,17 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from services.chassis.dialects.catalogue import Catalogue
 from services.chassis.dialects.interface import CapturedColumn, CapturedTable, ColumnType, Position
+from services.chassis.dialects.postgresql_catalogue import read_catalogue
 
 # Advisory lock keys of the horizon are this tag in the upper 16 bits, a position in the lower 48.
 _HORIZON_TAG = 0x434A
 
+_HORIZON = (
+    "SELECT CASE WHEN last <= $1 THEN last ELSE journal.horizon() END "
+    "FROM pg_sequence_last_value('journal.position') AS last"
+)
 _FETCH_CHANGES = (
     "SELECT position, 0, table_name, operation, key, image, fingerprint, actor, traceparent, captured_at "
     "FROM journal.change WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3"
@@ -274,9 +280,20 @@ class PostgreSQL:
             f"GRANT SELECT ON SEQUENCE journal.position TO {names}",
         )
 
-    async def read_horizon(self, connection: AsyncConnection) -> Position:
-        """Ask the function that reads the sequence first and the locks after it."""
-        return Position(int(await connection.scalar(sa.text("SELECT journal.horizon()"))))
+    async def begin_stream(self, connection: AsyncConnection) -> None:
+        """Leave the planner no way but the primary key.
+
+        A prepared statement does not know how wide its range is: it would read and sort the whole rest of the
+        journal for the first two thousand rows of it.
+        """
+        for way in ("enable_seqscan", "enable_bitmapscan", "enable_sort"):
+            await connection.exec_driver_sql(f"SET {way} = off")
+
+    async def read_horizon(self, connection: AsyncConnection, after: Position) -> Position:
+        """Look at the locks only when positions above `after` were drawn."""
+        raw = await connection.get_raw_connection()
+        found = await raw.driver_connection.fetchval(_HORIZON, after.major)  # type: ignore[union-attr] # asyncpg's
+        return Position(int(found))
 
     async def fetch_changes(
         self, connection: AsyncConnection, after: Position, horizon: Position, limit: int
@@ -303,6 +320,10 @@ class PostgreSQL:
             "fingerprint, actor, traceparent, captured_at FROM journal.change "
             "WHERE table_name = :table_name AND key LIKE :key_pattern ESCAPE '~' ORDER BY position"
         )
+
+    async def read_catalogue(self, connection: AsyncConnection, tables: Sequence[str]) -> Catalogue:
+        """Read the system's catalogue."""
+        return await read_catalogue(connection, tables)
 
     async def oldest_writer_seconds(self, connection: AsyncConnection) -> float:
         """Take the age of the oldest transaction that holds a horizon lock, prepared ones included."""

@@ -11,13 +11,22 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.chassis.dialects.interface import CapturedColumn, CapturedTable, ColumnType, Position
+from services.chassis.dialects.catalogue import Catalogue
+from services.chassis.dialects.interface import (
+    OFFSET_SUFFIX,
+    CapturedColumn,
+    CapturedTable,
+    ColumnType,
+    Position,
+)
+from services.chassis.dialects.sqlserver_catalogue import read_catalogue
 
 CODE = "COLLATE Latin1_General_100_BIN2_UTF8"
 TEXT = "COLLATE Latin1_General_100_CI_AS_SC"
 
 _MAX_BIGINT = 2**63 - 1
-_NATIVE_JSON = (ColumnType.SMALLINT, ColumnType.INTEGER, ColumnType.BOOLEAN, ColumnType.TEXT)
+# Equal values of these may be of different length: blanks and zero bytes at the end count for nothing here.
+_MIND_LENGTH = (ColumnType.TEXT, ColumnType.BINARY)
 
 
 class SQLServer:
@@ -172,12 +181,15 @@ class SQLServer:
         return f"(SELECT {members} FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER)"
 
     def _json_value(self, column: CapturedColumn, row: str) -> str:
-        if column.type in _NATIVE_JSON:
-            return f"{row}.{_name(column.name)}"
-        if column.type is ColumnType.DOUBLE:
-            # Seventeen digits, which give the same bits again.
-            return f"CONVERT(varchar(32), {row}.{_name(column.name)}, 3)"
-        return self.column_text(column, row)
+        value = f"{row}.{_name(column.name)}"
+        match column.type:
+            case ColumnType.SMALLINT | ColumnType.INTEGER | ColumnType.BOOLEAN | ColumnType.TEXT:
+                return value
+            case ColumnType.REAL | ColumnType.DOUBLE:
+                # Seventeen digits, which give the same bits again.
+                return f"CONVERT(varchar(32), {value}, 3)"
+            case _:
+                return self.column_text(column, row)
 
     def key(self, table: CapturedTable, row: str) -> str:
         """Render a row's key as a JSON array of canonical texts."""
@@ -195,6 +207,10 @@ class SQLServer:
             case ColumnType.TEXT:
                 # One collation for all: texts of different ones cannot be concatenated.
                 return f"{value} {CODE}"
+            case ColumnType.CHAR:
+                return f"RTRIM({value}) {CODE}"
+            case ColumnType.XML:
+                return f"CONVERT(nvarchar(max), {value}) {CODE}"
             case ColumnType.UUID:
                 return f"LOWER(CONVERT(char(36), {value}))"
             case ColumnType.BOOLEAN:
@@ -203,15 +219,26 @@ class SQLServer:
                 return f"CONVERT(varchar(20), {value})"
             case ColumnType.NUMERIC:
                 return f"CONVERT(varchar(41), CONVERT(decimal({column.precision}, {column.scale}), {value}))"
+            case ColumnType.REAL:
+                return f"LOWER(CONVERT(char(8), CONVERT(binary(4), {value}), 2))"
             case ColumnType.DOUBLE:
                 # The bits, as no two engines agree on decimal digits.
                 return f"LOWER(CONVERT(char(16), CONVERT(binary(8), {value}), 2))"
             case ColumnType.DATE:
                 return f"CONVERT(char(10), {value}, 23)"
+            case ColumnType.TIME:
+                return f"CONVERT(char(15), CONVERT(time(6), {value}), 121)"
             case ColumnType.TIMESTAMP:
-                return f"REPLACE(CONVERT(char(26), CONVERT(datetime2(6), {value}), 121), ' ', 'T')"
+                return _timestamp(_datetime2(column, value))
+            case ColumnType.TIMESTAMPTZ:
+                return _timestamp(f"CONVERT(datetime2(6), SWITCHOFFSET({value}, '+00:00'))") + " + 'Z'"
+            case ColumnType.OFFSET:
+                # An instant without an offset has no minutes: DATEPART of NULL is NULL.
+                instant = f"{row}.{_name(column.name.removesuffix(OFFSET_SUFFIX))}"
+                return f"CONVERT(varchar(5), DATEPART(tz, {instant}))"
             case ColumnType.BINARY:
-                return f"LOWER(CONVERT(varchar(max), {value}, 2))"
+                # Through varbinary, as a rowversion is none.
+                return f"LOWER(CONVERT(varchar(max), CONVERT(varbinary(max), {value}), 2))"
 
     def row_hashes(self, table: CapturedTable, buckets: int, bucket: int | None = None) -> str:
         """Hash rows and bucket them by the hash of their key, in one scan."""
@@ -235,8 +262,12 @@ class SQLServer:
         del logins
         return ()
 
-    async def read_horizon(self, connection: AsyncConnection) -> Position:
+    async def begin_stream(self, connection: AsyncConnection) -> None:
+        """Do nothing: TOP and ORDER BY the clustered key leave the optimizer one way."""
+
+    async def read_horizon(self, connection: AsyncConnection, after: Position) -> Position:
         """Everything below the lowest rowversion still open is complete."""
+        del after
         lowest = await connection.scalar(sa.text("SELECT CONVERT(bigint, MIN_ACTIVE_ROWVERSION())"))
         return Position(int(lowest or 0) - 1, _MAX_BIGINT)
 
@@ -276,6 +307,10 @@ class SQLServer:
             "WHERE table_name = :table_name AND [key] LIKE :key_pattern ESCAPE '~' ORDER BY stamp, id"
         )
 
+    async def read_catalogue(self, connection: AsyncConnection, tables: Sequence[str]) -> Catalogue:
+        """Read the system's catalogue."""
+        return await read_catalogue(connection, tables)
+
     async def oldest_writer_seconds(self, connection: AsyncConnection) -> float:
         """Take the age of the first change at the horizon, uncommitted as it is.
 
@@ -303,9 +338,20 @@ def _name(name: str) -> str:
 def _same(column: CapturedColumn) -> str:
     """Compare a key column of `n` and `r` as the replica does: bytewise, and minding trailing blanks."""
     new, old = f"n.{_name(column.name)}", f"r.{_name(column.name)}"
-    if column.type is ColumnType.TEXT:
-        return f"{new} = {old} {CODE} AND DATALENGTH({new}) = DATALENGTH({old})"
-    return f"{new} = {old}"
+    binary = f" {CODE}" if column.type in {ColumnType.TEXT, ColumnType.CHAR} else ""
+    length = f" AND DATALENGTH({new}) = DATALENGTH({old})" if column.type in _MIND_LENGTH else ""
+    return f"{new} = {old}{binary}{length}"
+
+
+def _datetime2(column: CapturedColumn, value: str) -> str:
+    if column.precision is None:
+        return f"CONVERT(datetime2(6), {value})"
+    # First in its own digits: of a datetime's 1/300 s more would be made than the three that it shows.
+    return f"CONVERT(datetime2(6), CONVERT(datetime2({column.precision}), {value}))"
+
+
+def _timestamp(value: str) -> str:
+    return f"REPLACE(CONVERT(char(26), {value}, 121), ' ', 'T')"
 
 
 def _hash(text: str) -> str:

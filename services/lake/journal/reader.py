@@ -1,13 +1,16 @@
 """Read the journal without losing anything: strictly rising positions, never past the horizon."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.chassis.database import Lake
-from services.chassis.dialects import CapturedTable, Position
+from services.chassis.dialects import START, CapturedTable, Dialect, Position
 
 
 class Change(NamedTuple):
@@ -34,6 +37,27 @@ class Change(NamedTuple):
         return Position(self.major, self.minor)
 
 
+class JournalStream:
+    """Reads changes by one connection that commits each statement by itself."""
+
+    def __init__(self, dialect: Dialect, connection: AsyncConnection) -> None:
+        self._dialect = dialect
+        self._connection = connection
+
+    async def read(self, after: Position, limit: int) -> list[Change]:
+        """Read at most `limit` committed changes above `after`, in order.
+
+        An empty list means that nothing more is complete yet, not that nothing was written.
+        """
+        # The rows are read in a later snapshot than the horizon, so whatever had committed when the horizon was
+        # taken is visible.
+        horizon = await self._dialect.read_horizon(self._connection, after)
+        if horizon <= after:
+            return []
+        rows = await self._dialect.fetch_changes(self._connection, after, horizon, limit)
+        return list(map(Change._make, rows))
+
+
 class JournalReader:
     """Reads changes in order of position; holds no state, so any number may read at once."""
 
@@ -42,29 +66,34 @@ class JournalReader:
         # Each statement for itself, in a snapshot of its own: what a true horizon needs, and fewer round trips.
         self._engine = lake.engine.execution_options(isolation_level="AUTOCOMMIT")
 
+    @asynccontextmanager
+    async def stream(self) -> AsyncIterator["JournalStream"]:
+        """Hold a connection to read on and on by; for one reader at a time."""
+        async with self._engine.connect() as connection:
+            await self._dialect.begin_stream(connection)
+            try:
+                yield JournalStream(self._dialect, connection)
+            finally:
+                # Whatever was set on it, or is still being read, goes with it.
+                await connection.invalidate()
+
     async def read(self, after: Position, limit: int) -> list[Change]:
         """Read at most `limit` committed changes above `after`, in order.
 
         An empty list means that nothing more is complete yet, not that nothing was written.
         """
         async with self._engine.connect() as connection:
-            # The rows are read in a later snapshot than the horizon, so whatever had committed when the horizon was
-            # taken is visible.
-            horizon = await self._dialect.read_horizon(connection)
-            if horizon <= after:
-                return []
-            rows = await self._dialect.fetch_changes(connection, after, horizon, limit)
-            return list(map(Change._make, rows))
+            return await JournalStream(self._dialect, connection).read(after, limit)
 
     async def horizon(self) -> Position:
         """The position at or below which nothing can appear any more. A filter; never to be saved."""
         async with self._engine.connect() as connection:
-            return await self._dialect.read_horizon(connection)
+            return await self._dialect.read_horizon(connection, START)
 
     async def last_position(self) -> Position:
         """The position of the last change that is complete; the start when there is none."""
         async with self._engine.connect() as connection:
-            horizon = await self._dialect.read_horizon(connection)
+            horizon = await self._dialect.read_horizon(connection, START)
             rows = await connection.execute(
                 self._dialect.select_last_position(), {"horizon_major": horizon.major}
             )

@@ -27,16 +27,23 @@ ROOT = Path(__file__).parents[3]
 GOLDEN = ROOT / "tests/golden/sqlserver.sql"
 INIT = ROOT / "deploy/databases/lake.sqlserver.sql"
 
+SIZES: dict[ColumnType, dict[str, Any]] = {
+    ColumnType.NUMERIC: {"precision": 19, "scale": 4},
+    ColumnType.TIMESTAMP: {"precision": 3},
+}
 EVERY_TYPE = CapturedTable(
     "credit",
     "every_type",
     tuple(
-        CapturedColumn(f"a_{kind.value}", kind, kind is not ColumnType.TEXT, precision=19, scale=4)
-        if kind is ColumnType.NUMERIC
-        else CapturedColumn(f"a_{kind.value}", kind, kind is not ColumnType.TEXT)
+        CapturedColumn(
+            "a_timestamptz_offset_minutes" if kind is ColumnType.OFFSET else f"a_{kind.value}",
+            kind,
+            kind is not ColumnType.TEXT,
+            **SIZES.get(kind, {}),
+        )
         for kind in ColumnType
     ),
-    ("a_text", "a_uuid"),
+    ("a_text", "a_uuid", "a_char", "a_binary"),
 )
 
 
@@ -63,7 +70,7 @@ async def every_statement() -> list[str]:
     recorder: Any = Recorder()
     await dialect.set_context(recorder, "actor", "00-0-0-01")
     await dialect.try_lock(recorder, "name")
-    await dialect.read_horizon(recorder)
+    await dialect.read_horizon(recorder, START)
     await dialect.oldest_writer_seconds(recorder)
     await dialect.fetch_changes(recorder, Position(1, 2), Position(3, 4), 5)
     return [
@@ -164,3 +171,11 @@ def test_a_text_key_that_changes_in_case_or_trailing_blanks_only_is_a_moved_key(
     update = next(s for s in SQLServer().create_capture(EVERY_TYPE) if "AFTER UPDATE" in s)
     assert "n.[a_text] = r.[a_text] COLLATE Latin1_General_100_BIN2_UTF8" in update
     assert "DATALENGTH(n.[a_text]) = DATALENGTH(r.[a_text])" in update
+    assert "DATALENGTH(n.[a_binary]) = DATALENGTH(r.[a_binary])" in update
+    assert "n.[a_char] = r.[a_char] COLLATE Latin1_General_100_BIN2_UTF8 AND n.[a_binary]" in update
+
+
+def test_an_offset_is_read_from_the_instant_it_belongs_to() -> None:
+    insert = next(s for s in SQLServer().create_capture(EVERY_TYPE) if "AFTER INSERT" in s)
+    assert "DATEPART(tz, r.[a_timestamptz])) AS [a_timestamptz_offset_minutes]" in insert
+    assert "SWITCHOFFSET(r.[a_timestamptz], '+00:00')" in insert

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 from uuid import UUID
 
 from aiokafka import ConsumerRecord
 
 from services.chassis.dialects import Position
-from services.replicator.events import headers_of
 
 JOURNAL = UUID("0197a2a0-0000-7000-8000-00000000000a")
 TOPIC = "lake.credit.party"
@@ -27,18 +25,23 @@ def record(
     without: str = "",
     spoiled: Mapping[str, bytes | None] | None = None,
 ) -> ConsumerRecord[bytes | None, bytes | None]:
-    """One record at `lake.credit.party/0@7`; `spoiled` headers replace those of the relay, `without` is left out."""
-    headers: list[tuple[str, Any]] = [
-        *headers_of(
-            operation=operation,
-            position=Position(position),
-            previous=Position(previous),
-            epoch=epoch,
-            incarnation=incarnation,
-        ),
-        ("fingerprint", b"0123456789abcdef"),
-    ]
-    kept = {name: text for name, text in headers if name != without} | dict(spoiled or {})
+    """One record at `lake.credit.party/0@7`; `spoiled` headers or fields of `change` replace those of the relay.
+
+    `without` is left out, a header as a field.
+    """
+    spoil = dict(spoiled or {})
+    fields: dict[str, bytes | None] = {
+        "operation": operation.encode(),
+        "position": str(Position(position)).encode(),
+        "previous": str(Position(previous)).encode(),
+        "epoch": str(epoch).encode(),
+        "incarnation": incarnation.hex.encode(),
+        "fingerprint": b"0123456789abcdef",
+    }
+    fields |= {name: spoil.pop(name) for name in list(spoil) if name in fields}
+    change = b" ".join(text for name, text in fields.items() if name != without and text is not None)
+    headers = {"change": change, **spoil}
+    kept = {name: text for name, text in headers.items() if name != without}
     return ConsumerRecord(
         topic=TOPIC,
         partition=0,

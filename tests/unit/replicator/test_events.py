@@ -9,7 +9,15 @@ import pytest
 
 from services.chassis.dialects import Position
 from services.replicator.errors import MalformedEvent
-from services.replicator.events import HEARTBEAT, fault_of, is_sampled, parse, partition_of
+from services.replicator.events import (
+    HEARTBEAT,
+    Source,
+    change_header,
+    fault_of,
+    is_sampled,
+    parse,
+    partition_of,
+)
 from tests.unit.replicator.records import JOURNAL, TOPIC, record
 
 
@@ -29,18 +37,30 @@ def test_a_change_is_read_back_as_it_was_written() -> None:
     assert event.captured_ms == 1_700_000_000_000
 
 
-def test_a_heartbeat_has_neither_key_nor_image_nor_fingerprint() -> None:
-    event = parse(record(operation=HEARTBEAT, key=None, value=None, without="fingerprint"))
-    assert (event.key, event.image, event.fingerprint, event.sampled) == (b"", None, "", False)
+def test_what_the_relay_writes_is_what_the_record_holds() -> None:
+    source = Source(3, JOURNAL, "0123456789abcdef")
+    written = dict([change_header("u", "5.0", "4.0", str(source))])
+    assert written == dict(record(epoch=3).headers)
+    assert parse(record(epoch=3)).source == source
+
+
+def test_a_heartbeat_has_neither_key_nor_image() -> None:
+    event = parse(record(operation=HEARTBEAT, key=None, value=None, spoiled={"fingerprint": b"-"}))
+    assert (event.key, event.image, event.fingerprint, event.sampled) == (b"", None, "-", False)
 
 
 def test_a_delete_has_no_image() -> None:
     assert parse(record(operation="d", value=None)).image is None
 
 
+def test_a_missing_header_is_named_with_its_place() -> None:
+    with pytest.raises(MalformedEvent, match=rf"{re.escape(TOPIC)}/0@7: header 'change' is missing"):
+        parse(record(without="change"))
+
+
 @pytest.mark.parametrize("name", ["operation", "position", "previous", "epoch", "incarnation", "fingerprint"])
-def test_a_missing_header_is_named_with_its_place(name: str) -> None:
-    with pytest.raises(MalformedEvent, match=rf"{re.escape(TOPIC)}/0@7: header '{name}' is missing"):
+def test_a_missing_field_is_refused_with_its_place(name: str) -> None:
+    with pytest.raises(MalformedEvent, match=rf"{re.escape(TOPIC)}/0@7: a header cannot be read"):
         parse(record(without=name))
 
 
@@ -61,7 +81,10 @@ def test_a_missing_header_is_named_with_its_place(name: str) -> None:
         ("incarnation", None),
         ("operation", b"\xff"),
         ("operation", None),
+        ("change", None),
+        ("change", b""),
         ("fingerprint", b"\xff"),
+        ("fingerprint", b"0123456789abcdef and more"),
         ("traceparent", b"\xff"),
     ],
 )

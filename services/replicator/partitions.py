@@ -1,0 +1,107 @@
+"""The partitions of the lake's topics as the relay writes them: one open record batch each."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import UnknownTopicOrPartitionError
+
+from services.chassis.dialects import START, Position
+from services.chassis.metrics import MESSAGES_SENT
+from services.replicator.events import Headers, partition_of
+
+
+class Partition:
+    """One partition: what was last sent to it, and the record batch that is being filled for it.
+
+    Records are encoded into the batch here and handed over whole: much less work a record than `send()`.
+    """
+
+    __slots__ = ("builder", "count", "number", "producer", "sent", "topic")
+
+    def __init__(self, producer: AIOKafkaProducer, topic: str, number: int, sent: str) -> None:
+        self.producer = producer
+        self.topic = topic
+        self.number = number
+        self.sent = sent
+        self.builder: Any = None
+        self.count = 0
+
+    def append(self, key: bytes | None, value: bytes | None, timestamp_ms: int, headers: Headers) -> bool:
+        """Add a record to the open batch, or say that it is full."""
+        if self.builder is None:
+            self.builder = self.producer.create_batch()
+        taken = self.builder.append(timestamp=timestamp_ms, key=key, value=value, headers=headers)
+        if taken is None:
+            return False
+        self.count += 1
+        return True
+
+
+class Partitions:
+    """All partitions of one relay."""
+
+    def __init__(self, producer: AIOKafkaProducer, topic_prefix: str, count: int) -> None:
+        self._producer = producer
+        self._topic_prefix = topic_prefix
+        self._count = count
+        self._of: dict[str, list[Partition]] = {}
+        self._acks: list[asyncio.Future[object]] = []
+
+    def begin(self, tables: Iterable[str], sent: Mapping[str, str]) -> None:
+        """Know the partitions of `tables`, and what was last sent where: `topic/partition` to position."""
+        for table in tables:
+            topic = self._topic_prefix + table
+            self._of[table] = [
+                Partition(self._producer, topic, number, sent.get(f"{topic}/{number}", str(START)))
+                for number in range(self._count)
+            ]
+
+    def of(self, table: str, key: bytes) -> Partition:
+        """The partition of a key.
+
+        Raises:
+            aiokafka.errors.UnknownTopicOrPartitionError: the table was not there when the relay began.
+        """
+        try:
+            return self._of[table][partition_of(key, self._count)]
+        except KeyError:
+            raise UnknownTopicOrPartitionError(f"no topic was made for {table} yet") from None
+
+    def sent(self) -> dict[str, str]:
+        """The last position sent to each `topic/partition`, as text."""
+        return {f"{each.topic}/{each.number}": each.sent for each in self._all()}
+
+    def behind(self, position: Position, turn: int, turns: int) -> list[Partition]:
+        """Those of every `turns`-th partition, beginning with `turn`, that were sent nothing up to `position`."""
+        text = str(position)
+        return [each for each in self._all()[turn::turns] if each.sent != text]
+
+    def _all(self) -> list[Partition]:
+        return [partition for partitions in self._of.values() for partition in partitions]
+
+    async def hand_over(self, partition: Partition) -> None:
+        """Give the open batch to the producer, whose bounded buffer holds the caller back."""
+        builder, partition.builder = partition.builder, None
+        ack = await self._producer.send_batch(builder, partition.topic, partition=partition.number)
+        self._acks.append(ack)
+
+    async def flush(self) -> None:
+        """Send what is left and wait for every acknowledgement.
+
+        Raises:
+            aiokafka.errors.KafkaError: the first that failed.
+        """
+        filled = [partition for partition in self._all() if partition.count]
+        for partition in filled:
+            if partition.builder is not None:
+                await self.hand_over(partition)
+        acks, self._acks = self._acks, []
+        results = await asyncio.gather(*acks, return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        for partition in filled:
+            MESSAGES_SENT.labels(partition.topic, "").inc(partition.count)
+            partition.count = 0
