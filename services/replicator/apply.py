@@ -9,7 +9,7 @@ import orjson
 from services.chassis.dialects import CapturedTable
 from services.replicator.errors import ImageNotApplicable
 from services.replicator.events import Event
-from services.replicator.types import RowCodec, from_json, json_type, postgresql_type
+from services.replicator.types import RowCodec, from_json, json_type, key_from_json
 
 # Classes 21 (two rows of one key), 22 (data), 23 (integrity) and 54 (a row too large for an index), or a value that
 # asyncpg cannot encode: the row is at fault, not the server.
@@ -54,13 +54,15 @@ class TableWriter:
             f"INSERT INTO {table.full_name} ({columns}) SELECT {read} FROM json_to_recordset($1::json) AS r ({types}) "
             f"ON CONFLICT ({key}) DO {action}"
         )
-        arrays = ", ".join(
-            f"${i}::{postgresql_type(column).partition('(')[0]}[]"
-            for i, column in enumerate(table.key_columns, start=1)
+        # Keys too are read by PostgreSQL, which has more days than Python: asyncpg takes the last one for infinity.
+        wanted = ", ".join(
+            f"{key_from_json(column, 'k', place)} AS {column.name}"
+            for place, column in enumerate(table.key_columns)
         )
         matches = " AND ".join(f"r.{name} = gone.{name}" for name in table.key)
         self._delete = (
-            f"DELETE FROM {table.full_name} AS r USING unnest({arrays}) AS gone ({key}) WHERE {matches}"
+            f"DELETE FROM {table.full_name} AS r "
+            f"USING (SELECT {wanted} FROM json_array_elements($1::json) AS k) AS gone WHERE {matches}"
         )
 
     def fault(self, event: Event) -> str | None:
@@ -113,10 +115,10 @@ class TableWriter:
 
     async def write(self, connection: asyncpg.Connection, events: Sequence[Event]) -> None:
         """Delete, then upsert; each key at most once."""
-        gone = [self.codec.key(event.key) for event in events if event.record.value is None]
+        gone = [event.key for event in events if event.record.value is None]
         images = [event.record.value for event in events if event.record.value is not None]
         if gone:
-            await connection.execute(self._delete, *map(list, zip(*gone, strict=True)))
+            await connection.execute(self._delete, b"[" + b",".join(gone) + b"]")
         if images:
             await connection.execute(self._upsert, b"[" + b",".join(images) + b"]")
 

@@ -1,7 +1,8 @@
-"""Types of the lake → types of the replica, and images → values that asyncpg writes without loss."""
+"""Types of the lake → types of the replica, and what images and keys must look like to be read as them."""
 
+import re
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -13,15 +14,21 @@ from services.replicator.errors import ImageNotApplicable
 
 _POSTGRESQL = {
     ColumnType.TEXT: "text",
+    ColumnType.CHAR: "text",
+    ColumnType.XML: "text",
     ColumnType.UUID: "uuid",
     ColumnType.BOOLEAN: "boolean",
     ColumnType.SMALLINT: "smallint",
     ColumnType.INTEGER: "integer",
     ColumnType.BIGINT: "bigint",
     ColumnType.NUMERIC: "numeric",
+    ColumnType.REAL: "real",
     ColumnType.DOUBLE: "double precision",
     ColumnType.DATE: "date",
+    ColumnType.TIME: "time",
     ColumnType.TIMESTAMP: "timestamp",
+    ColumnType.TIMESTAMPTZ: "timestamptz",
+    ColumnType.OFFSET: "smallint",
     ColumnType.BINARY: "bytea",
 }
 
@@ -44,6 +51,22 @@ def from_json(column: CapturedColumn, row: str) -> str:
     return f"decode({value}, 'hex')" if column.type is ColumnType.BINARY else value
 
 
+def key_from_json(column: CapturedColumn, key: str, place: int) -> str:
+    """The SQL that makes a key column's value out of `key`, a JSON array of canonical texts."""
+    text = f"({key} ->> {place})"
+    return (
+        f"decode({text}, 'hex')" if column.type is ColumnType.BINARY else f"{text}::{postgresql_type(column)}"
+    )
+
+
+# What PostgreSQL's times can be and Python's cannot.
+_BEYOND_PYTHON = re.compile(r"-?infinity|\d{5,}-.*|.* BC|24:00:00(\.0+)?")
+
+
+def _moment(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    return lambda value: value if _BEYOND_PYTHON.fullmatch(value) else parse(value)
+
+
 class _NulInText(ValueError):
     """U+0000 cannot be stored in PostgreSQL's text."""
 
@@ -56,6 +79,8 @@ def _text(value: str) -> str:
 
 _DECODERS: dict[ColumnType, Callable[[Any], Any]] = {
     ColumnType.TEXT: _text,
+    ColumnType.CHAR: _text,
+    ColumnType.XML: _text,
     ColumnType.UUID: UUID,
     ColumnType.BOOLEAN: lambda value: (
         value if isinstance(value, bool) else {"true": True, "false": False}[value]
@@ -64,9 +89,13 @@ _DECODERS: dict[ColumnType, Callable[[Any], Any]] = {
     ColumnType.INTEGER: int,
     ColumnType.BIGINT: int,
     ColumnType.NUMERIC: Decimal,
+    ColumnType.REAL: float,
     ColumnType.DOUBLE: float,
-    ColumnType.DATE: date.fromisoformat,
-    ColumnType.TIMESTAMP: datetime.fromisoformat,
+    ColumnType.DATE: _moment(date.fromisoformat),
+    ColumnType.TIME: _moment(time.fromisoformat),
+    ColumnType.TIMESTAMP: _moment(datetime.fromisoformat),
+    ColumnType.TIMESTAMPTZ: _moment(datetime.fromisoformat),
+    ColumnType.OFFSET: int,
     ColumnType.BINARY: bytes.fromhex,
 }
 
@@ -80,7 +109,7 @@ class RowCodec:
         self._key = [(c.name, _DECODERS[c.type]) for c in table.key_columns]
 
     def row(self, image: bytes) -> tuple[Any, ...]:
-        """The values of an image, in the order of the table's columns.
+        """The values of an image, in the order of the table's columns; times that Python has not as text.
 
         Raises:
             ImageNotApplicable: naming the table and the column that does not fit, without the value, which may

@@ -1,17 +1,21 @@
 """The two engines behind one narrow interface: nothing else in the project asks which engine it talks to."""
 
 from services.chassis.dialects.interface import (
+    OFFSET_SUFFIX,
     START,
     CapturedColumn,
     CapturedTable,
     ColumnType,
     Dialect,
     Position,
+    TypeNotCaptured,
+    coarse,
 )
 from services.chassis.dialects.postgresql import PostgreSQL
 from services.chassis.dialects.sqlserver import SQLServer
 
 __all__ = [
+    "OFFSET_SUFFIX",
     "START",
     "CapturedColumn",
     "CapturedTable",
@@ -20,6 +24,8 @@ __all__ = [
     "Position",
     "PostgreSQL",
     "SQLServer",
+    "TypeNotCaptured",
+    "coarse",
     "dialect_named",
 ]
 

@@ -198,7 +198,7 @@ class Dialect(Protocol):
         """Create what captures changes, empty, beside the existing schema `journal`."""
 
     def create_capture(self, table: CapturedTable) -> Sequence[str]:
-        """(Re)create the capture triggers of one table and register its definition.
+        """(Re)create the capture triggers of one table and what a backfill calls, and register its definition.
 
         A table that was captured by another definition until now is given a request for a backfill, so that what a
         migration put into existing rows reaches the replica.
@@ -257,7 +257,8 @@ class Dialect(Protocol):
     async def read_horizon(self, connection: AsyncConnection, after: Position) -> Position:
         """Read a position at or below which nothing can appear any more.
 
-        It need not be exact when it is not above `after`: the caller then has nothing to read. The rows must then be read by a later statement (READ COMMITTED, on the primary).
+        It need not be exact when it is not above `after`: the caller then has nothing to read. The rows must then be
+        read by a later statement (READ COMMITTED, on the primary).
         """
 
     async def fetch_changes(

@@ -14,7 +14,13 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.chassis.dialects.catalogue import Catalogue
-from services.chassis.dialects.interface import CapturedColumn, CapturedTable, ColumnType, Position
+from services.chassis.dialects.interface import (
+    OFFSET_SUFFIX,
+    CapturedColumn,
+    CapturedTable,
+    ColumnType,
+    Position,
+)
 from services.chassis.dialects.postgresql_catalogue import read_catalogue
 
 # Advisory lock keys of the horizon are this tag in the upper 16 bits, a position in the lower 48.
@@ -29,7 +35,10 @@ _FETCH_CHANGES = (
     "FROM journal.change WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3"
 )
 
-_INTEGERS = (ColumnType.SMALLINT, ColumnType.INTEGER)
+_INTEGERS = (ColumnType.SMALLINT, ColumnType.INTEGER, ColumnType.OFFSET)
+_FLOATS = (ColumnType.REAL, ColumnType.DOUBLE)
+_TEXTS = (ColumnType.TEXT, ColumnType.CHAR, ColumnType.XML)
+_TIME = "HH24:MI:SS.US"
 
 
 class PostgreSQL:
@@ -196,10 +205,10 @@ class PostgreSQL:
     def _function(self, table: CapturedTable, function: str, writes: Sequence[str]) -> str:
         body = "".join(f"    {write};\n" for write in writes)
         # column_text renders every type independent of the session's settings; digits of floats alone depend on one.
-        doubles = any(column.type is ColumnType.DOUBLE for column in table.columns)
+        floats = any(column.type in _FLOATS for column in table.columns)
         return (
             f"CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER\n"
-            f"SET search_path = pg_catalog, pg_temp{' SET extra_float_digits = 1' if doubles else ''} AS $$\n"
+            f"SET search_path = pg_catalog, pg_temp{' SET extra_float_digits = 1' if floats else ''} AS $$\n"
             "<<capture>>\n"
             "DECLARE\n"
             "    actor text := coalesce(nullif(current_setting('journal.actor', true), ''), session_user);\n"
@@ -225,13 +234,16 @@ class PostgreSQL:
         members: list[str] = []
         for index, column in enumerate(table.columns):
             text = self.column_text(column, row)
-            if column.type is ColumnType.TEXT:
+            if column.type in _TEXTS:
                 value = f"to_json({text})::text"
             elif column.type in (*_INTEGERS, ColumnType.BOOLEAN):
                 value = text
-            elif column.type is ColumnType.DOUBLE:
+            elif column.type in _FLOATS:
                 # The shortest digits that give the same bits again.
                 value = f"'\"' || {row}.{column.name}::text || '\"'"
+            elif column.type in (ColumnType.DATE, ColumnType.TIMESTAMP):
+                # ISO 8601 whatever the session's DateStyle, infinity and years before Christ included.
+                value = f"to_json({row}.{column.name})::text"
             else:
                 value = f"'\"' || {text} || '\"'"
             members += [f"'{'{' if index == 0 else ','}\"{column.name}\":'", f"coalesce({value}, 'null')"]
@@ -248,10 +260,20 @@ class PostgreSQL:
         match column.type:
             case ColumnType.BINARY:
                 return f"encode({value}, 'hex')"
-            case ColumnType.TIMESTAMP:
-                return f"to_char({value}, 'YYYY-MM-DD\"T\"HH24:MI:SS.US')"
             case ColumnType.DATE:
-                return f"to_char({value}, 'YYYY-MM-DD')"
+                return f"(to_json({value}) #>> '{{}}')"
+            case ColumnType.TIME:
+                return f"to_char({value}, '{_TIME}')"
+            case ColumnType.TIMESTAMP:
+                return _moment(value, value, f'YYYY-MM-DD"T"{_TIME}')
+            case ColumnType.TIMESTAMPTZ:
+                return _moment(value, f"{value} AT TIME ZONE 'UTC'", f'YYYY-MM-DD"T"{_TIME}"Z"')
+            case ColumnType.OFFSET:
+                # Kept by no type of this engine: instants are in UTC.
+                instant = f"{row}.{column.name.removesuffix(OFFSET_SUFFIX)}"
+                return f"CASE WHEN {instant} IS NOT NULL THEN '0' END"
+            case ColumnType.REAL:
+                return f"encode(float4send({value}), 'hex')"
             case ColumnType.DOUBLE:
                 # The bits, as no two engines agree on decimal digits.
                 return f"encode(float8send({value}), 'hex')"
@@ -339,6 +361,14 @@ class PostgreSQL:
 
 def _hash(text: str) -> str:
     return f"('x' || encode(substr(sha256(convert_to({text}, 'UTF8')), 1, 8), 'hex'))::bit(64)::bigint"
+
+
+def _moment(value: str, shown: str, form: str) -> str:
+    """Render a time as SQL Server does, and what that engine has not: years before Christ, and infinity."""
+    return (
+        f"CASE WHEN {value} >= '0001-01-01 00:00:00+00' AND {value} < 'infinity' THEN to_char({shown}, '{form}') "
+        f"WHEN isfinite({value}) THEN to_char({shown}, '{form} BC') ELSE {value}::text END"
+    )
 
 
 def _quoted(text: str) -> str:

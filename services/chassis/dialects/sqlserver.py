@@ -200,7 +200,7 @@ class SQLServer:
         )
         return f"'[' + {members} + ']'"
 
-    def column_text(self, column: CapturedColumn, row: str) -> str:
+    def column_text(self, column: CapturedColumn, row: str) -> str:  # noqa: C901, PLR0912 - one case a type
         """Render one column by its type, independent of every session setting."""
         value = f"{row}.{_name(column.name)}"
         match column.type:

@@ -1,18 +1,24 @@
 """From table metadata to capture: what the journal must know of a table, and the statements that install it."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import mssql
+from sqlalchemy.dialects import mssql, postgresql
 
-from services.chassis.dialects import CapturedColumn, CapturedTable, ColumnType, Dialect
+from services.chassis.dialects import (
+    OFFSET_SUFFIX,
+    CapturedColumn,
+    CapturedTable,
+    ColumnType,
+    Dialect,
+    TypeNotCaptured,
+    coarse,
+)
 from services.lake.types import UtcDateTime
 
 LARGEST_PRECISION = 38
-
-
-class TypeNotCaptured(Exception):
-    """A column's type has no exact counterpart in the application database."""
+FINEST_SECONDS = 6
 
 
 def captured_table(table: sa.Table) -> CapturedTable:
@@ -20,9 +26,10 @@ def captured_table(table: sa.Table) -> CapturedTable:
 
     Raises:
         TypeNotCaptured: naming the column whose type cannot be carried without loss.
-        ValueError: when the table has no primary key, or a name that would need quoting.
+        ValueError: when the table has no primary key or one that cannot be compared as text, or a name that would
+            need quoting.
     """
-    columns = tuple(_captured_column(column) for column in table.columns)
+    columns = tuple(captured for column in table.columns for captured in _captured_columns(column))
     key = tuple(column.name for column in table.primary_key.columns)
     return CapturedTable(table.schema or "dbo", table.name, columns, key)
 
@@ -36,47 +43,103 @@ def install_capture(tables: Sequence[sa.Table], dialect: Dialect) -> Iterator[st
         yield from dialect.create_capture(captured_table(table))
 
 
-def _captured_column(column: sa.Column[object]) -> CapturedColumn:  # noqa: C901, PLR0912 - one case a type
-    type_ = column.type
+def _captured_columns(column: sa.Column[object]) -> Iterator[CapturedColumn]:
     nullable = bool(column.nullable)
+    for type_ in (_integer, _number, _moment, _string, _other):
+        if found := type_(column.type):
+            kind, sizes = found
+            yield CapturedColumn(column.name, kind, nullable, **sizes)
+            if kind is ColumnType.TIMESTAMPTZ:
+                yield CapturedColumn(column.name + OFFSET_SUFFIX, ColumnType.OFFSET, nullable)
+            return
+    raise TypeNotCaptured(column.table.fullname, column.name, repr(column.type))
 
-    def of(kind: ColumnType, **sizes: int | None) -> CapturedColumn:
-        return CapturedColumn(column.name, kind, nullable, **sizes)
 
+_Found = tuple[ColumnType, dict[str, int | None]] | None
+
+
+def _integer(type_: sa.types.TypeEngine[Any]) -> _Found:
+    match type_:
+        case sa.SmallInteger() | mssql.TINYINT():
+            return ColumnType.SMALLINT, {}
+        case sa.BigInteger():
+            return ColumnType.BIGINT, {}
+        case sa.Integer():
+            return ColumnType.INTEGER, {}
+    return None
+
+
+def _number(type_: sa.types.TypeEngine[Any]) -> _Found:
+    match type_:
+        case mssql.MONEY():
+            return ColumnType.NUMERIC, {"precision": 19, "scale": 4}
+        case mssql.SMALLMONEY():
+            return ColumnType.NUMERIC, {"precision": 10, "scale": 4}
+        case sa.REAL():
+            return ColumnType.REAL, {}
+        case sa.Float():
+            # FLOAT(24) is four bytes on both engines.
+            return ColumnType.REAL if type_.precision and type_.precision <= 24 else ColumnType.DOUBLE, {}
+        case sa.Numeric() if type_.precision is not None and type_.precision <= LARGEST_PRECISION:
+            scale = type_.scale or 0
+            if 0 <= scale <= type_.precision:
+                return ColumnType.NUMERIC, {"precision": type_.precision, "scale": scale}
+    return None
+
+
+_SQLSERVER_MOMENTS = {
+    "DATETIMEOFFSET": ColumnType.TIMESTAMPTZ,
+    "DATETIME2": ColumnType.TIMESTAMP,
+    "TIME": ColumnType.TIME,
+}
+
+
+def _moment(type_: sa.types.TypeEngine[Any]) -> _Found:
     match type_:
         case UtcDateTime():
-            return of(ColumnType.TIMESTAMP)
-        case sa.Uuid() | mssql.UNIQUEIDENTIFIER():
-            return of(ColumnType.UUID)
-        case sa.Boolean() | mssql.BIT():
-            return of(ColumnType.BOOLEAN)
-        case sa.SmallInteger() | mssql.TINYINT():
-            return of(ColumnType.SMALLINT)
-        case sa.BigInteger():
-            return of(ColumnType.BIGINT)
-        case sa.Integer():
-            return of(ColumnType.INTEGER)
-        case mssql.MONEY():
-            return of(ColumnType.NUMERIC, precision=19, scale=4)
-        case sa.Float():
-            return of(ColumnType.DOUBLE)
-        case sa.Numeric() if type_.precision is not None and type_.precision <= LARGEST_PRECISION:
-            return of(ColumnType.NUMERIC, precision=type_.precision, scale=type_.scale or 0)
-        case sa.String():
-            return of(ColumnType.TEXT, length=type_.length)
-        case sa.LargeBinary():
-            return of(ColumnType.BINARY, length=type_.length)
+            return ColumnType.TIMESTAMP, {}
         case sa.Date():
-            return of(ColumnType.DATE)
-        case mssql.DATETIME2() if type_.precision is not None and type_.precision <= 6:
-            return of(ColumnType.TIMESTAMP)
-        case sa.DateTime() if not (
-            type_.timezone or isinstance(type_, mssql.DATETIME2 | mssql.DATETIMEOFFSET)
-        ):
-            return of(ColumnType.TIMESTAMP)
-        case _:
-            raise TypeNotCaptured(
-                f"{column.table.fullname}.{column.name}: {type_!r} cannot be replicated without loss; "
-                "use one of: text, uuid, boolean, integers, numeric(p<=38,s), float, date, binary, "
-                "timestamp or datetime2(0..6)"
-            )
+            return ColumnType.DATE, {}
+        case mssql.SMALLDATETIME():
+            return ColumnType.TIMESTAMP, {"precision": 0}
+        case sa.DATETIME():
+            # Ticks of 1/300 s, which SQL Server shows as milliseconds.
+            return ColumnType.TIMESTAMP, {"precision": 3}
+        case mssql.DATETIMEOFFSET() | mssql.DATETIME2() | mssql.TIME():
+            # Without a precision these have 7 digits.
+            if type_.precision is not None and type_.precision <= FINEST_SECONDS:
+                return _SQLSERVER_MOMENTS[type_.__visit_name__], {"precision": coarse(type_.precision)}
+        case sa.DateTime():
+            kind = ColumnType.TIMESTAMPTZ if type_.timezone else ColumnType.TIMESTAMP
+            return kind, {"precision": coarse(getattr(type_, "precision", None))}
+        case sa.Time() if not type_.timezone:
+            return ColumnType.TIME, {"precision": coarse(getattr(type_, "precision", None))}
+    return None
+
+
+def _string(type_: sa.types.TypeEngine[Any]) -> _Found:
+    match type_:
+        case sa.Enum() | mssql.NTEXT() | postgresql.CITEXT():
+            return None
+        case mssql.XML():
+            return ColumnType.XML, {}
+        case sa.CHAR() | sa.NCHAR():
+            return ColumnType.CHAR, {"length": type_.length or 1}
+        case sa.String():
+            return ColumnType.TEXT, {"length": type_.length}
+    return None
+
+
+def _other(type_: sa.types.TypeEngine[Any]) -> _Found:
+    match type_:
+        case sa.Uuid():
+            return ColumnType.UUID, {}
+        case sa.Boolean():
+            return ColumnType.BOOLEAN, {}
+        case mssql.TIMESTAMP():
+            return ColumnType.BINARY, {"length": 8}
+        case sa.LargeBinary() if not isinstance(type_, mssql.IMAGE):
+            return ColumnType.BINARY, {"length": type_.length}
+        case sa.BINARY() | sa.VARBINARY():
+            return ColumnType.BINARY, {"length": type_.length}
+    return None

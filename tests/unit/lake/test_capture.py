@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.dialects import mssql
+from sqlalchemy.dialects import mssql, postgresql
 
 from services.chassis.dialects import CapturedColumn, CapturedTable, ColumnType, Position
 from services.lake.journal import captured_table
@@ -45,6 +45,21 @@ def table(type_: Any, **column: Any) -> sa.Table:
         (UtcDateTime(), (ColumnType.TIMESTAMP, None, None, None)),
         (sa.DateTime(), (ColumnType.TIMESTAMP, None, None, None)),
         (mssql.DATETIME2(6), (ColumnType.TIMESTAMP, None, None, None)),
+        (mssql.DATETIME2(2), (ColumnType.TIMESTAMP, 2, None, None)),
+        (mssql.DATETIME(), (ColumnType.TIMESTAMP, 3, None, None)),
+        (mssql.SMALLDATETIME(), (ColumnType.TIMESTAMP, 0, None, None)),
+        (postgresql.TIMESTAMP(precision=3), (ColumnType.TIMESTAMP, 3, None, None)),
+        (sa.Time(), (ColumnType.TIME, None, None, None)),
+        (mssql.TIME(4), (ColumnType.TIME, 4, None, None)),
+        (mssql.SMALLMONEY(), (ColumnType.NUMERIC, 10, 4, None)),
+        (sa.REAL(), (ColumnType.REAL, None, None, None)),
+        (sa.Float(24), (ColumnType.REAL, None, None, None)),
+        (sa.Float(53), (ColumnType.DOUBLE, None, None, None)),
+        (mssql.ROWVERSION(), (ColumnType.BINARY, None, None, 8)),
+        (mssql.BINARY(4), (ColumnType.BINARY, None, None, 4)),
+        (sa.CHAR(3), (ColumnType.CHAR, None, None, 3)),
+        (sa.NCHAR(), (ColumnType.CHAR, None, None, 1)),
+        (mssql.XML(), (ColumnType.XML, None, None, None)),
         (code(16), (ColumnType.TEXT, None, None, 16)),
         (text(200), (ColumnType.TEXT, None, None, 200)),
         (long_text(), (ColumnType.TEXT, None, None, None)),
@@ -62,21 +77,57 @@ def test_a_type_is_carried_as_what_it_holds(type_: Any, captured: tuple[Any, ...
     [
         sa.Numeric(39, 2),
         sa.Numeric(),
-        sa.Time(),
+        sa.Numeric(5, -2),
+        sa.Numeric(3, 5),
         sa.Interval(),
         sa.JSON(),
-        sa.DateTime(timezone=True),
+        sa.Time(timezone=True),
+        sa.Enum("a", "b", name="letter"),
+        mssql.TIME(),
+        mssql.TIME(7),
         mssql.DATETIME2(7),
         mssql.DATETIME2(),
         mssql.DATETIMEOFFSET(),
+        mssql.DATETIMEOFFSET(7),
         mssql.SQL_VARIANT(),
-        mssql.ROWVERSION(),
+        mssql.NTEXT(),
+        mssql.IMAGE(),
+        postgresql.CITEXT(),
+        postgresql.JSONB(),
+        postgresql.INET(),
+        postgresql.MONEY(),
     ],
     ids=repr,
 )
 def test_a_type_that_would_lose_something_is_refused_by_table_and_column(type_: Any) -> None:
     with pytest.raises(TypeNotCaptured, match=r"^credit\.thing\.value: .* cannot be replicated without loss"):
         captured_table(table(type_))
+
+
+@pytest.mark.parametrize(
+    ("type_", "precision"),
+    [(sa.DateTime(timezone=True), None), (mssql.DATETIMEOFFSET(6), None), (mssql.DATETIMEOFFSET(0), 0)],
+)
+def test_an_instant_with_an_offset_is_two_columns_of_the_replica(type_: Any, precision: int | None) -> None:
+    captured = captured_table(table(type_, nullable=False))
+    assert captured.columns[1:] == (
+        CapturedColumn("value", ColumnType.TIMESTAMPTZ, nullable=False, precision=precision),
+        CapturedColumn("value_offset_minutes", ColumnType.OFFSET, nullable=False),
+    )
+    assert captured.replica.columns[2].type is ColumnType.SMALLINT
+
+
+def test_a_column_that_takes_the_name_of_an_offset_is_refused() -> None:
+    made = table(sa.DateTime(timezone=True))
+    made.append_column(sa.Column("value_offset_minutes", sa.Integer))
+    with pytest.raises(ValueError, match=r"credit\.thing: two columns of one name"):
+        captured_table(made)
+
+
+@pytest.mark.parametrize("type_", [sa.Float(), sa.REAL()])
+def test_a_key_that_equal_texts_do_not_tell_is_refused(type_: Any) -> None:
+    with pytest.raises(ValueError, match=r"credit\.thing\.value: .* cannot be in the key"):
+        captured_table(table(type_, primary_key=True))
 
 
 def test_a_table_without_a_key_is_refused() -> None:

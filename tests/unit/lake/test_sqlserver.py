@@ -12,6 +12,7 @@ import sqlglot
 from sqlglot import exp
 
 from services.chassis.dialects import (
+    START,
     CapturedColumn,
     CapturedTable,
     ColumnType,
@@ -19,6 +20,7 @@ from services.chassis.dialects import (
     PostgreSQL,
     SQLServer,
 )
+from services.chassis.dialects.sqlserver_catalogue import CASCADES, COLUMNS, TRIGGERS
 from services.lake.derived import derived_statements
 from services.lake.journal import captured_table, install_capture
 from services.lake.tables import CAPTURED
@@ -82,6 +84,7 @@ async def every_statement() -> list[str]:
         str(dialect.select_history()),
         dialect.row_hashes(EVERY_TYPE, 256),
         dialect.row_hashes(EVERY_TYPE, 256, 7),
+        *(text.strip().replace(":tables", "(:tables)") for text in (COLUMNS, TRIGGERS, CASCADES)),
         *recorder.statements,
     ]
 

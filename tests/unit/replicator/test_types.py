@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -12,7 +12,7 @@ import pytest
 
 from services.chassis.dialects import CapturedColumn, CapturedTable, ColumnType
 from services.replicator.errors import ImageNotApplicable
-from services.replicator.types import RowCodec, from_json, json_type, postgresql_type
+from services.replicator.types import RowCodec, from_json, json_type, key_from_json, postgresql_type
 
 
 def column(kind: ColumnType) -> CapturedColumn:
@@ -20,9 +20,12 @@ def column(kind: ColumnType) -> CapturedColumn:
     return CapturedColumn(f"a_{kind}", kind, nullable=True, **sizes)
 
 
+BERLIN = timezone(timedelta(hours=2))
 EVERY = CapturedTable("credit", "every", tuple(map(column, ColumnType)), ("a_uuid", "a_text"))
 ROW: dict[ColumnType, tuple[Any, Any]] = {
     ColumnType.TEXT: ('"\u1ea4\n', '"\u1ea4\n'),
+    ColumnType.CHAR: (" a", " a"),
+    ColumnType.XML: ("<a/>", "<a/>"),
     ColumnType.UUID: (
         "0197a2a0-0000-7000-8000-000000000001",
         UUID("0197a2a0-0000-7000-8000-000000000001"),
@@ -32,7 +35,11 @@ ROW: dict[ColumnType, tuple[Any, Any]] = {
     ColumnType.INTEGER: (2147483647, 2147483647),
     ColumnType.BIGINT: ("-9223372036854775808", -9223372036854775808),
     ColumnType.NUMERIC: ("922337203685477.5807", Decimal("922337203685477.5807")),
+    ColumnType.REAL: ("3.4028235e+38", 3.4028235e38),
     ColumnType.DOUBLE: ("0.1", 0.1),
+    ColumnType.TIME: ("23:59:59.999999", time(23, 59, 59, 999999)),
+    ColumnType.TIMESTAMPTZ: ("2026-01-01T00:00:00+02:00", datetime(2026, 1, 1, tzinfo=BERLIN)),
+    ColumnType.OFFSET: (-840, -840),
     ColumnType.DATE: ("0001-01-01", date(1, 1, 1)),
     ColumnType.TIMESTAMP: ("9999-12-31T23:59:59.999999", datetime(9999, 12, 31, 23, 59, 59, 999999)),  # noqa: DTZ001
     ColumnType.BINARY: ("00ff", b"\x00\xff"),
@@ -50,6 +57,23 @@ def test_every_type_is_read_without_loss() -> None:
 def test_null_is_null_in_every_type() -> None:
     nothing = {f"a_{kind}": None for kind in ColumnType}
     assert RowCodec(EVERY).row(image(**nothing)) == (None,) * len(ColumnType)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (ColumnType.DATE, "infinity"),
+        (ColumnType.DATE, "0044-03-15 BC"),
+        (ColumnType.DATE, "5874897-12-31"),
+        (ColumnType.TIME, "24:00:00.000000"),
+        (ColumnType.TIMESTAMP, "-infinity"),
+        (ColumnType.TIMESTAMP, "0044-03-15T00:00:00.5 BC"),
+        (ColumnType.TIMESTAMPTZ, "294276-12-31T23:59:59.999999Z"),
+    ],
+)
+def test_a_time_that_python_has_not_is_left_to_postgresql(kind: ColumnType, value: str) -> None:
+    names = [c.name for c in EVERY.columns]
+    assert RowCodec(EVERY).row(image(**{f"a_{kind}": value}))[names.index(f"a_{kind}")] == value
 
 
 def test_a_boolean_may_come_as_text() -> None:
@@ -71,6 +95,11 @@ def test_a_boolean_may_come_as_text() -> None:
         (ColumnType.DOUBLE, "Anna-1234"),
         (ColumnType.DATE, "Anna-1234"),
         (ColumnType.TIMESTAMP, "Anna-1234"),
+        (ColumnType.TIMESTAMP, 5),
+        (ColumnType.TIME, "Anna-1234"),
+        (ColumnType.TIMESTAMPTZ, "Anna-1234"),
+        (ColumnType.OFFSET, "Anna-1234"),
+        (ColumnType.REAL, "Anna-1234"),
         (ColumnType.BINARY, "Anna-1234"),
     ],
 )
@@ -129,7 +158,12 @@ def test_a_key_that_does_not_fit_is_refused(key: bytes) -> None:
 def test_money_keeps_its_size_and_bytes_travel_as_hex() -> None:
     types = {kind: postgresql_type(column(kind)) for kind in ColumnType}
     assert types[ColumnType.NUMERIC] == "numeric(19,4)"
-    assert len(set(types.values())) == len(ColumnType)
+    texts = {kind for kind in ColumnType if types[kind] == "text"}
+    assert texts == {ColumnType.TEXT, ColumnType.CHAR, ColumnType.XML}
+    assert types[ColumnType.OFFSET] == types[ColumnType.SMALLINT] == "smallint"
+    assert len(set(types.values())) == len(ColumnType) - len(texts)
     assert json_type(column(ColumnType.BINARY)) == "text"
     assert from_json(column(ColumnType.BINARY), "r") == "decode(r.a_binary, 'hex')"
     assert from_json(column(ColumnType.UUID), "r") == "r.a_uuid"
+    assert key_from_json(column(ColumnType.BINARY), "k", 1) == "decode((k ->> 1), 'hex')"
+    assert key_from_json(column(ColumnType.UUID), "k", 0) == "(k ->> 0)::uuid"
