@@ -53,9 +53,8 @@ class Proxy:
         await proxy.mend()
         yield proxy
         await proxy.cut()
-        for task in proxy._tasks:
-            task.cancel()
-        await asyncio.gather(*proxy._tasks, return_exceptions=True)
+        proxy._flowing.set()
+        await asyncio.gather(*proxy._tasks)
 
     def url(self, url: str) -> str:
         """The SQLAlchemy URL of a database behind the proxy."""
@@ -113,6 +112,9 @@ class Proxy:
             writer.transport.abort()
             return
         link = _Link(writer, to_server)
+        if self._server is None:
+            link.abort()
+            return
         self._links.add(link)
         try:
             async with asyncio.TaskGroup() as directions:

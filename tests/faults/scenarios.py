@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import random
 import signal
+import time
+from dataclasses import dataclass, field
 
+import httpx
+import psutil
 from aiokafka.errors import KafkaError
+from cryptography.fernet import Fernet
 
 from services.chassis.messaging import open_consumer
+from services.platform.mesh import run_once
+from tests.conftest import Database
 from tests.faults.writers import writing
-from tests.integration.replicator.pipeline import Pipeline
+from tests.integration.replicator.pipeline import Pipeline, until
 
 TOPICS = ("credit.party", "credit.application")
+USER, PASSWORD = "mia", "a password that is long enough"
 
 
 async def rebalance_storm(pipeline: Pipeline, *, seconds: float, seed: int) -> int:
@@ -59,3 +68,106 @@ async def _be_a_guest(pipeline: Pipeline, seconds: float) -> None:
             await asyncio.sleep(seconds)
         finally:
             await guest.stop()
+
+
+@dataclass
+class Outage:
+    """What was seen while the application database refused to be written to."""
+
+    logins: set[int] = field(default_factory=set)
+    """HTTP statuses of auth's answers to logins with the right password."""
+    parties: set[int] = field(default_factory=set)
+    """HTTP statuses of intake's answers to new parties, sent with a token from before."""
+    stale_seconds: float = 0
+    """How old, at the end, the newest state of the lake was that the replica is known to have."""
+    peak_bytes: int = 0
+    """The most that relay or sink held in memory."""
+
+
+async def read_only(pipeline: Pipeline, *, seconds: float, seed: int) -> Outage:
+    """Case 17: the application database takes no writes for a while, with the lake beside it on one server.
+
+    Returns what was seen meanwhile; afterwards both sides are equal and a login succeeds.
+    """
+    application, lake = pipeline.application_database, pipeline.lake_database
+    async with application.connect() as owner:
+        # Above the server's own setting: the lake stays writable.
+        await owner.execute(f'ALTER DATABASE "{lake.name}" SET default_transaction_read_only = off')
+    await pipeline.start("relay")
+    await pipeline.start("sink")
+    client = await _start_lending(pipeline)
+    seen = Outage()
+    async with client, writing(lake, writers=2, seed=seed, pause=0.02):
+        token = (await _log_in(client, pipeline)).json()["access_token"]
+        await _set_read_only(application, read_only=True)
+        try:
+            ends = asyncio.get_running_loop().time() + seconds
+            while asyncio.get_running_loop().time() < ends:
+                seen.logins.add((await _log_in(client, pipeline)).status_code)
+                seen.parties.add((await _new_party(client, pipeline, token)).status_code)
+                seen.peak_bytes = max(
+                    seen.peak_bytes, *(_memory(pipeline, name) for name in ("relay", "sink"))
+                )
+                await asyncio.sleep(0.5)
+            fresh = await pipeline.metric("sink", "credit_replication_freshness_timestamp_seconds")
+            seen.stale_seconds = time.time() - fresh
+            assert await pipeline.replica("SELECT 1 FROM replication.sink_quarantine") == []
+        finally:
+            await _set_read_only(application, read_only=False)
+
+        async def logged_in() -> bool:
+            return (await _log_in(client, pipeline)).status_code == 200
+
+        await until(logged_in, "nobody can log in", pipeline, "auth")
+    await pipeline.equal(120)
+    for name in ("relay", "sink", "auth", "intake"):
+        assert pipeline.processes[name].returncode is None, pipeline.log(name)
+    return seen
+
+
+async def _start_lending(pipeline: Pipeline) -> httpx.AsyncClient:
+    """Start auth, with a user, and intake; a client for both."""
+    auth = pipeline.application_database.url("auth")
+    user = {"username": USER, "display_name": "Mia Maker", "roles": ["maker"], "password": PASSWORD}
+    await run_once(
+        "services.auth.main", "create-users", environment={"APPLICATION_URL": auth}, stdin=json.dumps([user])
+    )
+    await pipeline.start_module(
+        "auth",
+        "services.auth.main",
+        APPLICATION_URL=auth,
+        AUTH_KEY_ENCRYPTION_KEY=Fernet.generate_key().decode(),
+    )
+    await pipeline.start_module(
+        "intake",
+        "services.intake.main",
+        LAKE_URL=pipeline.lake_url("intake"),
+        AUTH_JWKS_URL=f"http://127.0.0.1:{pipeline.ports['auth']}/.well-known/jwks.json",
+    )
+    for name in ("auth", "intake"):
+        await pipeline.ready(name)
+    return httpx.AsyncClient(timeout=30)
+
+
+async def _log_in(client: httpx.AsyncClient, pipeline: Pipeline) -> httpx.Response:
+    url = f"http://127.0.0.1:{pipeline.ports['auth']}/token"
+    return await client.post(url, data={"username": USER, "password": PASSWORD})
+
+
+async def _new_party(client: httpx.AsyncClient, pipeline: Pipeline, token: str) -> httpx.Response:
+    url = f"http://127.0.0.1:{pipeline.ports['intake']}/parties"
+    body = {"kind": "person", "full_name": "Nguyễn Văn Đạt"}
+    return await client.post(url, json=body, headers={"Authorization": f"Bearer {token}"})
+
+
+async def _set_read_only(application: Database, *, read_only: bool) -> None:
+    async with application.connect() as owner:
+        change = (
+            "SET default_transaction_read_only = on" if read_only else "RESET default_transaction_read_only"
+        )
+        await owner.execute(f"ALTER SYSTEM {change}")
+        await owner.execute("SELECT pg_reload_conf()")
+
+
+def _memory(pipeline: Pipeline, name: str) -> int:
+    return int(psutil.Process(pipeline.processes[name].pid).memory_info().rss)

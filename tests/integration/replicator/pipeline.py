@@ -53,31 +53,33 @@ class Pipeline:
     async def start(self, name: str, role: str | None = None, **environment: str) -> None:
         """Start `relay` or `sink` under `name` (default: the role); settings as upper-case variables."""
         role = role or name
+        own = {
+            "INSTANCE": name,
+            "LAKE_URL": self.lake_url(role),
+            "APPLICATION_URL": self.application_database.url(role),
+            "KAFKA_BOOTSTRAP": self.kafka,
+            "TOPIC_PREFIX": self.prefix,
+            "SINK_GROUP": f"{self.prefix}sink",
+            "TOPIC_PARTITIONS": "2",
+            "SINK_SESSION_SECONDS": "6",
+            "RELAY_LEASE_SECONDS": "3",
+            **self.environment,
+        }
+        await self.start_module(name, "services.replicator.main", role, **{**own, **environment})
+
+    async def start_module(self, name: str, module: str, *arguments: str, **environment: str) -> None:
+        """Start any process of ours under `name`, on a port of its own."""
         self.ports[name] = free_port()
         log = (self.logs / f"{name}.log").open("ab")
         self.processes[name] = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "services.replicator.main",
-            role,
+            module,
+            *arguments,
             cwd=ROOT,
             stdout=log,
             stderr=log,
-            env={
-                **os.environ,
-                "HTTP_PORT": str(self.ports[name]),
-                "INSTANCE": name,
-                "LAKE_URL": self.lake_url(role),
-                "APPLICATION_URL": self.application_database.url(role),
-                "KAFKA_BOOTSTRAP": self.kafka,
-                "TOPIC_PREFIX": self.prefix,
-                "SINK_GROUP": f"{self.prefix}sink",
-                "TOPIC_PARTITIONS": "2",
-                "SINK_SESSION_SECONDS": "6",
-                "RELAY_LEASE_SECONDS": "3",
-                **self.environment,
-                **environment,
-            },
+            env={**os.environ, "HTTP_PORT": str(self.ports[name]), **environment},
         )
         log.close()
 
@@ -122,6 +124,14 @@ class Pipeline:
                     return await client.get(f"http://127.0.0.1:{self.ports[name]}{path}", timeout=10)
                 await asyncio.sleep(0.1)
         raise TimeoutError(f"{name} does not answer; its log:\n{self.log(name)}")
+
+    async def ready(self, name: str) -> None:
+        """Wait until a process says that it is ready."""
+
+        async def is_ready() -> bool:
+            return (await self.get(name, "/readyz")).status_code == 200
+
+        await until(is_ready, f"{name} is not ready", self, name)
 
     async def metric(self, name: str, sample: str, **labels: str) -> float:
         """Sum of a process's samples of this name that carry `labels`."""

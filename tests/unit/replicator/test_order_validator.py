@@ -5,10 +5,13 @@ from __future__ import annotations
 from uuid import UUID
 
 import pytest
+from aiokafka import ConsumerRecord
 
 from services.chassis.dialects import Position
-from services.replicator.events import HEARTBEAT, Event
+from services.replicator.events import HEARTBEAT, Source, change_header, parse
 from tests.faults.order import Change, OrderValidator
+
+JOURNAL = UUID("0197a2a0-0000-7000-8000-00000000000a")
 
 
 class Topic:
@@ -30,21 +33,22 @@ class Topic:
         partition: int = 0,
     ) -> None:
         """Have the validator take the next record."""
+        source = Source(epoch, JOURNAL, "0123456789abcdef")
         self.order.note(
-            Event(
-                topic="t.credit.party",
-                partition=partition,
-                offset=self.offsets[partition],
-                captured_ms=0,
-                operation=operation,
-                position=Position(position),
-                previous=Position(previous),
-                epoch=epoch,
-                incarnation=UUID(int=1),
-                fingerprint="f",
-                traceparent=None,
-                key=b"" if operation == HEARTBEAT else key.encode(),
-                image=image if operation in "cur" else None,
+            parse(
+                ConsumerRecord(
+                    topic="t.credit.party",
+                    partition=partition,
+                    offset=self.offsets[partition],
+                    timestamp=0,
+                    timestamp_type=0,
+                    key=None if operation == HEARTBEAT else key.encode(),
+                    value=image if operation in "cur" else None,
+                    checksum=None,
+                    serialized_key_size=0,
+                    serialized_value_size=0,
+                    headers=(change_header(operation, f"{position}.0", f"{previous}.0", str(source)),),
+                )
             )
         )
         self.offsets[partition] += 1
