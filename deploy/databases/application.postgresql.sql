@@ -181,6 +181,44 @@ GRANT SELECT (id, resolved_at) ON replication.sink_quarantine TO relay, verifier
 
 INSERT INTO replication.alembic_version (version_num) VALUES ('0001') RETURNING replication.alembic_version.version_num;
 
+-- Running upgrade 0001 -> 0002
+
+ALTER TABLE replication.relay ADD COLUMN working_since timestamptz;
+
+ALTER TABLE replication.sink_quarantine
+        ADD COLUMN resolved_by varchar(128),
+        ADD COLUMN resolution_reason text;
+
+CREATE TABLE replication.stopped_table (
+        table_name varchar(130) CONSTRAINT pk_stopped_table PRIMARY KEY,
+        reason text NOT NULL,
+        command text NOT NULL,
+        since timestamptz NOT NULL DEFAULT clock_timestamp()
+    );
+
+CREATE TABLE replication.verified_through (
+        only_row boolean CONSTRAINT pk_verified_through PRIMARY KEY DEFAULT true
+            CONSTRAINT ck_verified_through_only_row CHECK (only_row),
+        incarnation uuid NOT NULL,
+        position_major bigint NOT NULL,
+        position_minor bigint NOT NULL,
+        verified_at timestamptz NOT NULL
+    );
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON replication.stopped_table TO relay, sink;
+
+GRANT SELECT ON replication.stopped_table TO verifier;
+
+GRANT SELECT, INSERT, UPDATE ON replication.verified_through TO verifier;
+
+GRANT SELECT ON replication.verified_through TO relay, sink;
+
+GRANT DELETE ON replication.mismatch TO verifier;
+
+GRANT SELECT (topic) ON replication.sink_quarantine TO relay, verifier;
+
+UPDATE replication.alembic_version SET version_num='0002' WHERE replication.alembic_version.version_num = '0001';
+
 COMMIT;
 
 -- The replica belongs to the sink.

@@ -354,6 +354,57 @@ INSERT INTO journal.alembic_version (version_num) OUTPUT inserted.version_num VA
 
 GO
 
+-- Running upgrade 0001 -> 0002
+
+CREATE TABLE journal.backfill (
+    id UNIQUEIDENTIFIER NOT NULL,
+    table_name VARCHAR(130) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    keys NVARCHAR(max) COLLATE Latin1_General_100_CI_AS_SC NULL,
+    requested_by NVARCHAR(128) COLLATE Latin1_General_100_CI_AS_SC NOT NULL,
+    requested_at DATETIME2(6) NOT NULL,
+    after_key VARCHAR(850) COLLATE Latin1_General_100_BIN2_UTF8 NULL,
+    chunks INTEGER NOT NULL,
+    rows_done BIGINT NOT NULL,
+    finished_at DATETIME2(6) NULL,
+    error NVARCHAR(500) COLLATE Latin1_General_100_CI_AS_SC NULL,
+    CONSTRAINT pk_backfill PRIMARY KEY (id)
+);
+
+GO
+
+CREATE TABLE journal.reader (
+    name VARCHAR(64) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    position_major BIGINT NOT NULL,
+    position_minor BIGINT NOT NULL,
+    updated_at DATETIME2(6) NOT NULL,
+    CONSTRAINT pk_reader PRIMARY KEY (name)
+);
+
+GO
+
+CREATE TABLE journal.purged (
+    only_row INTEGER NOT NULL,
+    position_major BIGINT NOT NULL,
+    position_minor BIGINT NOT NULL,
+    purged_at DATETIME2(6) NULL,
+    CONSTRAINT pk_purged PRIMARY KEY (only_row),
+    CONSTRAINT ck_purged_only_row CHECK (only_row = 1)
+);
+
+GO
+
+INSERT INTO journal.purged (only_row, position_major, position_minor) VALUES (1, 0, 0);
+
+GO
+
+UPDATE journal.alembic_version SET version_num='0002' WHERE journal.alembic_version.version_num = '0001';
+
+GO
+
+INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.party', N'migration', SYSUTCDATETIME(), 0, 0 WHERE (SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.party' ORDER BY installed_at DESC) <> '98459baf1ab3cc98';
+
+GO
+
 UPDATE journal.captured_table SET installed_at = SYSUTCDATETIME() WHERE fingerprint = '98459baf1ab3cc98';
 
 GO
@@ -417,6 +468,57 @@ END;
 GO
 
 EXEC sp_settriggerorder @triggername = N'credit.capture_party_delete', @order = N'First', @stmttype = N'DELETE';
+
+GO
+
+DROP PROCEDURE IF EXISTS journal.backfill_credit_party;
+
+GO
+
+CREATE PROCEDURE journal.backfill_credit_party @after nvarchar(850), @most_rows int AS
+BEGIN
+    SET NOCOUNT ON;
+    SET LOCK_TIMEOUT 500;
+    SET DEADLOCK_PRIORITY LOW;
+    DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
+    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
+    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
+    DECLARE @done bigint = 0;
+    DECLARE @after_0 uniqueidentifier = CONVERT(uniqueidentifier, JSON_VALUE(@after, '$[0]')), @end_0 uniqueidentifier;
+    DECLARE @page_end nvarchar(850);
+    SELECT TOP (1) @page_end = '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', @end_0 = r.[id] FROM (SELECT TOP (@most_rows) r.[id] FROM credit.[party] AS r WHERE (@after IS NULL OR ((r.[id] > @after_0))) ORDER BY r.[id]) AS r ORDER BY r.[id] DESC OPTION (RECOMPILE);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.party', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], r.[kind] AS [kind], r.[full_name] AS [full_name], CONVERT(char(10), r.[birth_date], 23) AS [birth_date], r.[national_id] AS [national_id], r.[email] AS [email], r.[phone] AS [phone], LOWER(CONVERT(char(36), r.[created_by])) AS [created_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[created_at]), 121), ' ', 'T') AS [created_at], r.[revision] AS [revision] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '98459baf1ab3cc98', @actor, @traceparent, @captured_at FROM credit.[party] AS r WITH (UPDLOCK, HOLDLOCK) WHERE (@after IS NULL OR ((r.[id] > @after_0))) AND ((r.[id] <= @end_0)) OPTION (RECOMPILE);
+    SET @done = @@ROWCOUNT;
+    SELECT @page_end AS last_key, @done AS rows_written;
+END;
+
+GO
+
+DROP PROCEDURE IF EXISTS journal.repair_credit_party;
+
+GO
+
+CREATE PROCEDURE journal.repair_credit_party @keys nvarchar(max) AS
+BEGIN
+    SET NOCOUNT ON;
+    SET LOCK_TIMEOUT 500;
+    SET DEADLOCK_PRIORITY LOW;
+    DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
+    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
+    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
+    DECLARE @done bigint = 0;
+    DECLARE @wanted TABLE ([id] uniqueidentifier NOT NULL);
+    INSERT INTO @wanted ([id]) SELECT DISTINCT CONVERT(uniqueidentifier, JSON_VALUE(k.[value], '$[0]')) FROM OPENJSON(@keys) AS k;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.party', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, '98459baf1ab3cc98', @actor, @traceparent, @captured_at FROM @wanted AS r WHERE NOT EXISTS (SELECT 1 FROM credit.[party] AS n WITH (UPDLOCK, HOLDLOCK) WHERE n.[id] = r.[id]);
+    SET @done = @@ROWCOUNT;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.party', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], r.[kind] AS [kind], r.[full_name] AS [full_name], CONVERT(char(10), r.[birth_date], 23) AS [birth_date], r.[national_id] AS [national_id], r.[email] AS [email], r.[phone] AS [phone], LOWER(CONVERT(char(36), r.[created_by])) AS [created_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[created_at]), 121), ' ', 'T') AS [created_at], r.[revision] AS [revision] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '98459baf1ab3cc98', @actor, @traceparent, @captured_at FROM credit.[party] AS r WITH (UPDLOCK, HOLDLOCK) WHERE EXISTS (SELECT 1 FROM @wanted AS n WHERE n.[id] = r.[id]);
+    SET @done = @done + @@ROWCOUNT;
+    SELECT CONVERT(nvarchar(850), NULL) AS last_key, @done AS rows_written;
+END;
+
+GO
+
+INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.product', N'migration', SYSUTCDATETIME(), 0, 0 WHERE (SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.product' ORDER BY installed_at DESC) <> '17e50887c8dae639';
 
 GO
 
@@ -486,6 +588,57 @@ EXEC sp_settriggerorder @triggername = N'credit.capture_product_delete', @order 
 
 GO
 
+DROP PROCEDURE IF EXISTS journal.backfill_credit_product;
+
+GO
+
+CREATE PROCEDURE journal.backfill_credit_product @after nvarchar(850), @most_rows int AS
+BEGIN
+    SET NOCOUNT ON;
+    SET LOCK_TIMEOUT 500;
+    SET DEADLOCK_PRIORITY LOW;
+    DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
+    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
+    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
+    DECLARE @done bigint = 0;
+    DECLARE @after_0 nvarchar(850) = CONVERT(nvarchar(850), JSON_VALUE(@after, '$[0]')), @end_0 nvarchar(850);
+    DECLARE @page_end nvarchar(850);
+    SELECT TOP (1) @page_end = '[' + '"' + REPLACE(STRING_ESCAPE(r.[code] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ']', @end_0 = r.[code] FROM (SELECT TOP (@most_rows) r.[code] FROM credit.[product] AS r WHERE (@after IS NULL OR ((r.[code] COLLATE Latin1_General_100_BIN2_UTF8 > CONVERT(varchar(850), @after_0 COLLATE Latin1_General_100_BIN2_UTF8)))) ORDER BY r.[code] COLLATE Latin1_General_100_BIN2_UTF8) AS r ORDER BY r.[code] COLLATE Latin1_General_100_BIN2_UTF8 DESC OPTION (RECOMPILE);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.product', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(r.[code] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ']', (SELECT r.[code] AS [code], r.[name] AS [name], r.[currency] AS [currency], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[min_amount])) AS [min_amount], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[max_amount])) AS [max_amount], r.[min_term_months] AS [min_term_months], r.[max_term_months] AS [max_term_months], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[interest_rate])) AS [interest_rate], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[probability_of_default])) AS [probability_of_default], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[loss_given_default])) AS [loss_given_default], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[credit_conversion_factor])) AS [credit_conversion_factor] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '17e50887c8dae639', @actor, @traceparent, @captured_at FROM credit.[product] AS r WITH (UPDLOCK, HOLDLOCK) WHERE (@after IS NULL OR ((r.[code] COLLATE Latin1_General_100_BIN2_UTF8 > CONVERT(varchar(850), @after_0 COLLATE Latin1_General_100_BIN2_UTF8)))) AND ((r.[code] COLLATE Latin1_General_100_BIN2_UTF8 <= CONVERT(varchar(850), @end_0 COLLATE Latin1_General_100_BIN2_UTF8))) OPTION (RECOMPILE);
+    SET @done = @@ROWCOUNT;
+    SELECT @page_end AS last_key, @done AS rows_written;
+END;
+
+GO
+
+DROP PROCEDURE IF EXISTS journal.repair_credit_product;
+
+GO
+
+CREATE PROCEDURE journal.repair_credit_product @keys nvarchar(max) AS
+BEGIN
+    SET NOCOUNT ON;
+    SET LOCK_TIMEOUT 500;
+    SET DEADLOCK_PRIORITY LOW;
+    DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
+    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
+    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
+    DECLARE @done bigint = 0;
+    DECLARE @wanted TABLE ([code] nvarchar(850) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL);
+    INSERT INTO @wanted ([code]) SELECT DISTINCT CONVERT(nvarchar(850), JSON_VALUE(k.[value], '$[0]')) FROM OPENJSON(@keys) AS k;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.product', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(r.[code] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ']', NULL, '17e50887c8dae639', @actor, @traceparent, @captured_at FROM @wanted AS r WHERE NOT EXISTS (SELECT 1 FROM credit.[product] AS n WITH (UPDLOCK, HOLDLOCK) WHERE n.[code] = r.[code] COLLATE Latin1_General_100_BIN2_UTF8);
+    SET @done = @@ROWCOUNT;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.product', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(r.[code] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ']', (SELECT r.[code] AS [code], r.[name] AS [name], r.[currency] AS [currency], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[min_amount])) AS [min_amount], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[max_amount])) AS [max_amount], r.[min_term_months] AS [min_term_months], r.[max_term_months] AS [max_term_months], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[interest_rate])) AS [interest_rate], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[probability_of_default])) AS [probability_of_default], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[loss_given_default])) AS [loss_given_default], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[credit_conversion_factor])) AS [credit_conversion_factor] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '17e50887c8dae639', @actor, @traceparent, @captured_at FROM credit.[product] AS r WITH (UPDLOCK, HOLDLOCK) WHERE EXISTS (SELECT 1 FROM @wanted AS n WHERE n.[code] = r.[code] COLLATE Latin1_General_100_BIN2_UTF8);
+    SET @done = @done + @@ROWCOUNT;
+    SELECT CONVERT(nvarchar(850), NULL) AS last_key, @done AS rows_written;
+END;
+
+GO
+
+INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.application', N'migration', SYSUTCDATETIME(), 0, 0 WHERE (SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.application' ORDER BY installed_at DESC) <> '1dc663abcf578b6a';
+
+GO
+
 UPDATE journal.captured_table SET installed_at = SYSUTCDATETIME() WHERE fingerprint = '1dc663abcf578b6a';
 
 GO
@@ -549,6 +702,57 @@ END;
 GO
 
 EXEC sp_settriggerorder @triggername = N'credit.capture_application_delete', @order = N'First', @stmttype = N'DELETE';
+
+GO
+
+DROP PROCEDURE IF EXISTS journal.backfill_credit_application;
+
+GO
+
+CREATE PROCEDURE journal.backfill_credit_application @after nvarchar(850), @most_rows int AS
+BEGIN
+    SET NOCOUNT ON;
+    SET LOCK_TIMEOUT 500;
+    SET DEADLOCK_PRIORITY LOW;
+    DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
+    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
+    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
+    DECLARE @done bigint = 0;
+    DECLARE @after_0 uniqueidentifier = CONVERT(uniqueidentifier, JSON_VALUE(@after, '$[0]')), @end_0 uniqueidentifier;
+    DECLARE @page_end nvarchar(850);
+    SELECT TOP (1) @page_end = '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', @end_0 = r.[id] FROM (SELECT TOP (@most_rows) r.[id] FROM credit.[application] AS r WHERE (@after IS NULL OR ((r.[id] > @after_0))) ORDER BY r.[id]) AS r ORDER BY r.[id] DESC OPTION (RECOMPILE);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], r.[state] AS [state], r.[current_version] AS [current_version], r.[revision] AS [revision], r.[draft] AS [draft], LOWER(CONVERT(char(36), r.[created_by])) AS [created_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[created_at]), 121), ' ', 'T') AS [created_at], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[submitted_at]), 121), ' ', 'T') AS [submitted_at], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[decided_at]), 121), ' ', 'T') AS [decided_at] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '1dc663abcf578b6a', @actor, @traceparent, @captured_at FROM credit.[application] AS r WITH (UPDLOCK, HOLDLOCK) WHERE (@after IS NULL OR ((r.[id] > @after_0))) AND ((r.[id] <= @end_0)) OPTION (RECOMPILE);
+    SET @done = @@ROWCOUNT;
+    SELECT @page_end AS last_key, @done AS rows_written;
+END;
+
+GO
+
+DROP PROCEDURE IF EXISTS journal.repair_credit_application;
+
+GO
+
+CREATE PROCEDURE journal.repair_credit_application @keys nvarchar(max) AS
+BEGIN
+    SET NOCOUNT ON;
+    SET LOCK_TIMEOUT 500;
+    SET DEADLOCK_PRIORITY LOW;
+    DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
+    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
+    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
+    DECLARE @done bigint = 0;
+    DECLARE @wanted TABLE ([id] uniqueidentifier NOT NULL);
+    INSERT INTO @wanted ([id]) SELECT DISTINCT CONVERT(uniqueidentifier, JSON_VALUE(k.[value], '$[0]')) FROM OPENJSON(@keys) AS k;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, '1dc663abcf578b6a', @actor, @traceparent, @captured_at FROM @wanted AS r WHERE NOT EXISTS (SELECT 1 FROM credit.[application] AS n WITH (UPDLOCK, HOLDLOCK) WHERE n.[id] = r.[id]);
+    SET @done = @@ROWCOUNT;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], r.[state] AS [state], r.[current_version] AS [current_version], r.[revision] AS [revision], r.[draft] AS [draft], LOWER(CONVERT(char(36), r.[created_by])) AS [created_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[created_at]), 121), ' ', 'T') AS [created_at], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[submitted_at]), 121), ' ', 'T') AS [submitted_at], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[decided_at]), 121), ' ', 'T') AS [decided_at] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '1dc663abcf578b6a', @actor, @traceparent, @captured_at FROM credit.[application] AS r WITH (UPDLOCK, HOLDLOCK) WHERE EXISTS (SELECT 1 FROM @wanted AS n WHERE n.[id] = r.[id]);
+    SET @done = @done + @@ROWCOUNT;
+    SELECT CONVERT(nvarchar(850), NULL) AS last_key, @done AS rows_written;
+END;
+
+GO
+
+INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.application_party', N'migration', SYSUTCDATETIME(), 0, 0 WHERE (SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.application_party' ORDER BY installed_at DESC) <> '309ad87695b23387';
 
 GO
 
@@ -618,6 +822,59 @@ EXEC sp_settriggerorder @triggername = N'credit.capture_application_party_delete
 
 GO
 
+DROP PROCEDURE IF EXISTS journal.backfill_credit_application_party;
+
+GO
+
+CREATE PROCEDURE journal.backfill_credit_application_party @after nvarchar(850), @most_rows int AS
+BEGIN
+    SET NOCOUNT ON;
+    SET LOCK_TIMEOUT 500;
+    SET DEADLOCK_PRIORITY LOW;
+    DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
+    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
+    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
+    DECLARE @done bigint = 0;
+    DECLARE @after_0 uniqueidentifier = CONVERT(uniqueidentifier, JSON_VALUE(@after, '$[0]')), @end_0 uniqueidentifier;
+    DECLARE @after_1 uniqueidentifier = CONVERT(uniqueidentifier, JSON_VALUE(@after, '$[1]')), @end_1 uniqueidentifier;
+    DECLARE @after_2 nvarchar(850) = CONVERT(nvarchar(850), JSON_VALUE(@after, '$[2]')), @end_2 nvarchar(850);
+    DECLARE @page_end nvarchar(850);
+    SELECT TOP (1) @page_end = '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[application_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[party_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(r.[role] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ']', @end_0 = r.[application_id], @end_1 = r.[party_id], @end_2 = r.[role] FROM (SELECT TOP (@most_rows) r.[application_id], r.[party_id], r.[role] FROM credit.[application_party] AS r WHERE (@after IS NULL OR ((r.[application_id] > @after_0) OR (r.[application_id] = @after_0 AND r.[party_id] > @after_1) OR (r.[application_id] = @after_0 AND r.[party_id] = @after_1 AND r.[role] COLLATE Latin1_General_100_BIN2_UTF8 > CONVERT(varchar(850), @after_2 COLLATE Latin1_General_100_BIN2_UTF8)))) ORDER BY r.[application_id], r.[party_id], r.[role] COLLATE Latin1_General_100_BIN2_UTF8) AS r ORDER BY r.[application_id] DESC, r.[party_id] DESC, r.[role] COLLATE Latin1_General_100_BIN2_UTF8 DESC OPTION (RECOMPILE);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application_party', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[application_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[party_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(r.[role] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], LOWER(CONVERT(char(36), r.[party_id])) AS [party_id], r.[role] AS [role] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '309ad87695b23387', @actor, @traceparent, @captured_at FROM credit.[application_party] AS r WITH (UPDLOCK, HOLDLOCK) WHERE (@after IS NULL OR ((r.[application_id] > @after_0) OR (r.[application_id] = @after_0 AND r.[party_id] > @after_1) OR (r.[application_id] = @after_0 AND r.[party_id] = @after_1 AND r.[role] COLLATE Latin1_General_100_BIN2_UTF8 > CONVERT(varchar(850), @after_2 COLLATE Latin1_General_100_BIN2_UTF8)))) AND ((r.[application_id] < @end_0) OR (r.[application_id] = @end_0 AND r.[party_id] < @end_1) OR (r.[application_id] = @end_0 AND r.[party_id] = @end_1 AND r.[role] COLLATE Latin1_General_100_BIN2_UTF8 <= CONVERT(varchar(850), @end_2 COLLATE Latin1_General_100_BIN2_UTF8))) OPTION (RECOMPILE);
+    SET @done = @@ROWCOUNT;
+    SELECT @page_end AS last_key, @done AS rows_written;
+END;
+
+GO
+
+DROP PROCEDURE IF EXISTS journal.repair_credit_application_party;
+
+GO
+
+CREATE PROCEDURE journal.repair_credit_application_party @keys nvarchar(max) AS
+BEGIN
+    SET NOCOUNT ON;
+    SET LOCK_TIMEOUT 500;
+    SET DEADLOCK_PRIORITY LOW;
+    DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
+    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
+    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
+    DECLARE @done bigint = 0;
+    DECLARE @wanted TABLE ([application_id] uniqueidentifier NOT NULL, [party_id] uniqueidentifier NOT NULL, [role] nvarchar(850) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL);
+    INSERT INTO @wanted ([application_id], [party_id], [role]) SELECT DISTINCT CONVERT(uniqueidentifier, JSON_VALUE(k.[value], '$[0]')), CONVERT(uniqueidentifier, JSON_VALUE(k.[value], '$[1]')), CONVERT(nvarchar(850), JSON_VALUE(k.[value], '$[2]')) FROM OPENJSON(@keys) AS k;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application_party', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[application_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[party_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(r.[role] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ']', NULL, '309ad87695b23387', @actor, @traceparent, @captured_at FROM @wanted AS r WHERE NOT EXISTS (SELECT 1 FROM credit.[application_party] AS n WITH (UPDLOCK, HOLDLOCK) WHERE n.[application_id] = r.[application_id] AND n.[party_id] = r.[party_id] AND n.[role] = r.[role] COLLATE Latin1_General_100_BIN2_UTF8);
+    SET @done = @@ROWCOUNT;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application_party', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[application_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[party_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(r.[role] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], LOWER(CONVERT(char(36), r.[party_id])) AS [party_id], r.[role] AS [role] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '309ad87695b23387', @actor, @traceparent, @captured_at FROM credit.[application_party] AS r WITH (UPDLOCK, HOLDLOCK) WHERE EXISTS (SELECT 1 FROM @wanted AS n WHERE n.[application_id] = r.[application_id] AND n.[party_id] = r.[party_id] AND n.[role] = r.[role] COLLATE Latin1_General_100_BIN2_UTF8);
+    SET @done = @done + @@ROWCOUNT;
+    SELECT CONVERT(nvarchar(850), NULL) AS last_key, @done AS rows_written;
+END;
+
+GO
+
+INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.application_version', N'migration', SYSUTCDATETIME(), 0, 0 WHERE (SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.application_version' ORDER BY installed_at DESC) <> 'e18e1f9df2d63072';
+
+GO
+
 UPDATE journal.captured_table SET installed_at = SYSUTCDATETIME() WHERE fingerprint = 'e18e1f9df2d63072';
 
 GO
@@ -681,6 +938,58 @@ END;
 GO
 
 EXEC sp_settriggerorder @triggername = N'credit.capture_application_version_delete', @order = N'First', @stmttype = N'DELETE';
+
+GO
+
+DROP PROCEDURE IF EXISTS journal.backfill_credit_application_version;
+
+GO
+
+CREATE PROCEDURE journal.backfill_credit_application_version @after nvarchar(850), @most_rows int AS
+BEGIN
+    SET NOCOUNT ON;
+    SET LOCK_TIMEOUT 500;
+    SET DEADLOCK_PRIORITY LOW;
+    DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
+    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
+    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
+    DECLARE @done bigint = 0;
+    DECLARE @after_0 uniqueidentifier = CONVERT(uniqueidentifier, JSON_VALUE(@after, '$[0]')), @end_0 uniqueidentifier;
+    DECLARE @after_1 int = CONVERT(int, JSON_VALUE(@after, '$[1]')), @end_1 int;
+    DECLARE @page_end nvarchar(850);
+    SELECT TOP (1) @page_end = '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[application_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[version]), 'json'), '\/', '/') + '"' + ']', @end_0 = r.[application_id], @end_1 = r.[version] FROM (SELECT TOP (@most_rows) r.[application_id], r.[version] FROM credit.[application_version] AS r WHERE (@after IS NULL OR ((r.[application_id] > @after_0) OR (r.[application_id] = @after_0 AND r.[version] > @after_1))) ORDER BY r.[application_id], r.[version]) AS r ORDER BY r.[application_id] DESC, r.[version] DESC OPTION (RECOMPILE);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application_version', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[application_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[version]), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], r.[version] AS [version], r.[product_code] AS [product_code], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount])) AS [amount], r.[currency] AS [currency], r.[term_months] AS [term_months], r.[purpose] AS [purpose], r.[channel] AS [channel], LOWER(CONVERT(char(36), r.[maker])) AS [maker], r.[profile] AS [profile], r.[score] AS [score], r.[score_reasons] AS [score_reasons], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[submitted_at]), 121), ' ', 'T') AS [submitted_at] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), 'e18e1f9df2d63072', @actor, @traceparent, @captured_at FROM credit.[application_version] AS r WITH (UPDLOCK, HOLDLOCK) WHERE (@after IS NULL OR ((r.[application_id] > @after_0) OR (r.[application_id] = @after_0 AND r.[version] > @after_1))) AND ((r.[application_id] < @end_0) OR (r.[application_id] = @end_0 AND r.[version] <= @end_1)) OPTION (RECOMPILE);
+    SET @done = @@ROWCOUNT;
+    SELECT @page_end AS last_key, @done AS rows_written;
+END;
+
+GO
+
+DROP PROCEDURE IF EXISTS journal.repair_credit_application_version;
+
+GO
+
+CREATE PROCEDURE journal.repair_credit_application_version @keys nvarchar(max) AS
+BEGIN
+    SET NOCOUNT ON;
+    SET LOCK_TIMEOUT 500;
+    SET DEADLOCK_PRIORITY LOW;
+    DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
+    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
+    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
+    DECLARE @done bigint = 0;
+    DECLARE @wanted TABLE ([application_id] uniqueidentifier NOT NULL, [version] int NOT NULL);
+    INSERT INTO @wanted ([application_id], [version]) SELECT DISTINCT CONVERT(uniqueidentifier, JSON_VALUE(k.[value], '$[0]')), CONVERT(int, JSON_VALUE(k.[value], '$[1]')) FROM OPENJSON(@keys) AS k;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application_version', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[application_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[version]), 'json'), '\/', '/') + '"' + ']', NULL, 'e18e1f9df2d63072', @actor, @traceparent, @captured_at FROM @wanted AS r WHERE NOT EXISTS (SELECT 1 FROM credit.[application_version] AS n WITH (UPDLOCK, HOLDLOCK) WHERE n.[application_id] = r.[application_id] AND n.[version] = r.[version]);
+    SET @done = @@ROWCOUNT;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application_version', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[application_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[version]), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], r.[version] AS [version], r.[product_code] AS [product_code], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount])) AS [amount], r.[currency] AS [currency], r.[term_months] AS [term_months], r.[purpose] AS [purpose], r.[channel] AS [channel], LOWER(CONVERT(char(36), r.[maker])) AS [maker], r.[profile] AS [profile], r.[score] AS [score], r.[score_reasons] AS [score_reasons], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[submitted_at]), 121), ' ', 'T') AS [submitted_at] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), 'e18e1f9df2d63072', @actor, @traceparent, @captured_at FROM credit.[application_version] AS r WITH (UPDLOCK, HOLDLOCK) WHERE EXISTS (SELECT 1 FROM @wanted AS n WHERE n.[application_id] = r.[application_id] AND n.[version] = r.[version]);
+    SET @done = @done + @@ROWCOUNT;
+    SELECT CONVERT(nvarchar(850), NULL) AS last_key, @done AS rows_written;
+END;
+
+GO
+
+INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.application_event', N'migration', SYSUTCDATETIME(), 0, 0 WHERE (SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.application_event' ORDER BY installed_at DESC) <> 'd1700a23c908fa06';
 
 GO
 
@@ -750,6 +1059,57 @@ EXEC sp_settriggerorder @triggername = N'credit.capture_application_event_delete
 
 GO
 
+DROP PROCEDURE IF EXISTS journal.backfill_credit_application_event;
+
+GO
+
+CREATE PROCEDURE journal.backfill_credit_application_event @after nvarchar(850), @most_rows int AS
+BEGIN
+    SET NOCOUNT ON;
+    SET LOCK_TIMEOUT 500;
+    SET DEADLOCK_PRIORITY LOW;
+    DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
+    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
+    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
+    DECLARE @done bigint = 0;
+    DECLARE @after_0 uniqueidentifier = CONVERT(uniqueidentifier, JSON_VALUE(@after, '$[0]')), @end_0 uniqueidentifier;
+    DECLARE @page_end nvarchar(850);
+    SELECT TOP (1) @page_end = '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', @end_0 = r.[id] FROM (SELECT TOP (@most_rows) r.[id] FROM credit.[application_event] AS r WHERE (@after IS NULL OR ((r.[id] > @after_0))) ORDER BY r.[id]) AS r ORDER BY r.[id] DESC OPTION (RECOMPILE);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application_event', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], r.[version] AS [version], r.[from_state] AS [from_state], r.[to_state] AS [to_state], LOWER(CONVERT(char(36), r.[actor])) AS [actor], r.[role] AS [role], r.[reason_code] AS [reason_code], r.[comment] AS [comment], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[occurred_at]), 121), ' ', 'T') AS [occurred_at] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), 'd1700a23c908fa06', @actor, @traceparent, @captured_at FROM credit.[application_event] AS r WITH (UPDLOCK, HOLDLOCK) WHERE (@after IS NULL OR ((r.[id] > @after_0))) AND ((r.[id] <= @end_0)) OPTION (RECOMPILE);
+    SET @done = @@ROWCOUNT;
+    SELECT @page_end AS last_key, @done AS rows_written;
+END;
+
+GO
+
+DROP PROCEDURE IF EXISTS journal.repair_credit_application_event;
+
+GO
+
+CREATE PROCEDURE journal.repair_credit_application_event @keys nvarchar(max) AS
+BEGIN
+    SET NOCOUNT ON;
+    SET LOCK_TIMEOUT 500;
+    SET DEADLOCK_PRIORITY LOW;
+    DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
+    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
+    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
+    DECLARE @done bigint = 0;
+    DECLARE @wanted TABLE ([id] uniqueidentifier NOT NULL);
+    INSERT INTO @wanted ([id]) SELECT DISTINCT CONVERT(uniqueidentifier, JSON_VALUE(k.[value], '$[0]')) FROM OPENJSON(@keys) AS k;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application_event', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, 'd1700a23c908fa06', @actor, @traceparent, @captured_at FROM @wanted AS r WHERE NOT EXISTS (SELECT 1 FROM credit.[application_event] AS n WITH (UPDLOCK, HOLDLOCK) WHERE n.[id] = r.[id]);
+    SET @done = @@ROWCOUNT;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application_event', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], r.[version] AS [version], r.[from_state] AS [from_state], r.[to_state] AS [to_state], LOWER(CONVERT(char(36), r.[actor])) AS [actor], r.[role] AS [role], r.[reason_code] AS [reason_code], r.[comment] AS [comment], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[occurred_at]), 121), ' ', 'T') AS [occurred_at] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), 'd1700a23c908fa06', @actor, @traceparent, @captured_at FROM credit.[application_event] AS r WITH (UPDLOCK, HOLDLOCK) WHERE EXISTS (SELECT 1 FROM @wanted AS n WHERE n.[id] = r.[id]);
+    SET @done = @done + @@ROWCOUNT;
+    SELECT CONVERT(nvarchar(850), NULL) AS last_key, @done AS rows_written;
+END;
+
+GO
+
+INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.approval_band', N'migration', SYSUTCDATETIME(), 0, 0 WHERE (SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.approval_band' ORDER BY installed_at DESC) <> '7ca84e7393517d68';
+
+GO
+
 UPDATE journal.captured_table SET installed_at = SYSUTCDATETIME() WHERE fingerprint = '7ca84e7393517d68';
 
 GO
@@ -813,6 +1173,58 @@ END;
 GO
 
 EXEC sp_settriggerorder @triggername = N'credit.capture_approval_band_delete', @order = N'First', @stmttype = N'DELETE';
+
+GO
+
+DROP PROCEDURE IF EXISTS journal.backfill_credit_approval_band;
+
+GO
+
+CREATE PROCEDURE journal.backfill_credit_approval_band @after nvarchar(850), @most_rows int AS
+BEGIN
+    SET NOCOUNT ON;
+    SET LOCK_TIMEOUT 500;
+    SET DEADLOCK_PRIORITY LOW;
+    DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
+    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
+    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
+    DECLARE @done bigint = 0;
+    DECLARE @after_0 nvarchar(850) = CONVERT(nvarchar(850), JSON_VALUE(@after, '$[0]')), @end_0 nvarchar(850);
+    DECLARE @after_1 int = CONVERT(int, JSON_VALUE(@after, '$[1]')), @end_1 int;
+    DECLARE @page_end nvarchar(850);
+    SELECT TOP (1) @page_end = '[' + '"' + REPLACE(STRING_ESCAPE(r.[band] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[stage_order]), 'json'), '\/', '/') + '"' + ']', @end_0 = r.[band], @end_1 = r.[stage_order] FROM (SELECT TOP (@most_rows) r.[band], r.[stage_order] FROM credit.[approval_band] AS r WHERE (@after IS NULL OR ((r.[band] COLLATE Latin1_General_100_BIN2_UTF8 > CONVERT(varchar(850), @after_0 COLLATE Latin1_General_100_BIN2_UTF8)) OR (r.[band] COLLATE Latin1_General_100_BIN2_UTF8 = CONVERT(varchar(850), @after_0 COLLATE Latin1_General_100_BIN2_UTF8) AND r.[stage_order] > @after_1))) ORDER BY r.[band] COLLATE Latin1_General_100_BIN2_UTF8, r.[stage_order]) AS r ORDER BY r.[band] COLLATE Latin1_General_100_BIN2_UTF8 DESC, r.[stage_order] DESC OPTION (RECOMPILE);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.approval_band', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(r.[band] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[stage_order]), 'json'), '\/', '/') + '"' + ']', (SELECT r.[band] AS [band], r.[stage_order] AS [stage_order], r.[stage] AS [stage], r.[currency] AS [currency], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount_from])) AS [amount_from], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount_below])) AS [amount_below] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '7ca84e7393517d68', @actor, @traceparent, @captured_at FROM credit.[approval_band] AS r WITH (UPDLOCK, HOLDLOCK) WHERE (@after IS NULL OR ((r.[band] COLLATE Latin1_General_100_BIN2_UTF8 > CONVERT(varchar(850), @after_0 COLLATE Latin1_General_100_BIN2_UTF8)) OR (r.[band] COLLATE Latin1_General_100_BIN2_UTF8 = CONVERT(varchar(850), @after_0 COLLATE Latin1_General_100_BIN2_UTF8) AND r.[stage_order] > @after_1))) AND ((r.[band] COLLATE Latin1_General_100_BIN2_UTF8 < CONVERT(varchar(850), @end_0 COLLATE Latin1_General_100_BIN2_UTF8)) OR (r.[band] COLLATE Latin1_General_100_BIN2_UTF8 = CONVERT(varchar(850), @end_0 COLLATE Latin1_General_100_BIN2_UTF8) AND r.[stage_order] <= @end_1)) OPTION (RECOMPILE);
+    SET @done = @@ROWCOUNT;
+    SELECT @page_end AS last_key, @done AS rows_written;
+END;
+
+GO
+
+DROP PROCEDURE IF EXISTS journal.repair_credit_approval_band;
+
+GO
+
+CREATE PROCEDURE journal.repair_credit_approval_band @keys nvarchar(max) AS
+BEGIN
+    SET NOCOUNT ON;
+    SET LOCK_TIMEOUT 500;
+    SET DEADLOCK_PRIORITY LOW;
+    DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
+    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
+    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
+    DECLARE @done bigint = 0;
+    DECLARE @wanted TABLE ([band] nvarchar(850) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL, [stage_order] int NOT NULL);
+    INSERT INTO @wanted ([band], [stage_order]) SELECT DISTINCT CONVERT(nvarchar(850), JSON_VALUE(k.[value], '$[0]')), CONVERT(int, JSON_VALUE(k.[value], '$[1]')) FROM OPENJSON(@keys) AS k;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.approval_band', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(r.[band] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[stage_order]), 'json'), '\/', '/') + '"' + ']', NULL, '7ca84e7393517d68', @actor, @traceparent, @captured_at FROM @wanted AS r WHERE NOT EXISTS (SELECT 1 FROM credit.[approval_band] AS n WITH (UPDLOCK, HOLDLOCK) WHERE n.[band] = r.[band] COLLATE Latin1_General_100_BIN2_UTF8 AND n.[stage_order] = r.[stage_order]);
+    SET @done = @@ROWCOUNT;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.approval_band', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(r.[band] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[stage_order]), 'json'), '\/', '/') + '"' + ']', (SELECT r.[band] AS [band], r.[stage_order] AS [stage_order], r.[stage] AS [stage], r.[currency] AS [currency], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount_from])) AS [amount_from], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount_below])) AS [amount_below] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '7ca84e7393517d68', @actor, @traceparent, @captured_at FROM credit.[approval_band] AS r WITH (UPDLOCK, HOLDLOCK) WHERE EXISTS (SELECT 1 FROM @wanted AS n WHERE n.[band] = r.[band] COLLATE Latin1_General_100_BIN2_UTF8 AND n.[stage_order] = r.[stage_order]);
+    SET @done = @done + @@ROWCOUNT;
+    SELECT CONVERT(nvarchar(850), NULL) AS last_key, @done AS rows_written;
+END;
+
+GO
+
+INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.decision', N'migration', SYSUTCDATETIME(), 0, 0 WHERE (SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.decision' ORDER BY installed_at DESC) <> '74b0fd77d22f4f77';
 
 GO
 
@@ -882,6 +1294,57 @@ EXEC sp_settriggerorder @triggername = N'credit.capture_decision_delete', @order
 
 GO
 
+DROP PROCEDURE IF EXISTS journal.backfill_credit_decision;
+
+GO
+
+CREATE PROCEDURE journal.backfill_credit_decision @after nvarchar(850), @most_rows int AS
+BEGIN
+    SET NOCOUNT ON;
+    SET LOCK_TIMEOUT 500;
+    SET DEADLOCK_PRIORITY LOW;
+    DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
+    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
+    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
+    DECLARE @done bigint = 0;
+    DECLARE @after_0 uniqueidentifier = CONVERT(uniqueidentifier, JSON_VALUE(@after, '$[0]')), @end_0 uniqueidentifier;
+    DECLARE @page_end nvarchar(850);
+    SELECT TOP (1) @page_end = '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', @end_0 = r.[id] FROM (SELECT TOP (@most_rows) r.[id] FROM credit.[decision] AS r WHERE (@after IS NULL OR ((r.[id] > @after_0))) ORDER BY r.[id]) AS r ORDER BY r.[id] DESC OPTION (RECOMPILE);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.decision', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], r.[version] AS [version], r.[stage] AS [stage], r.[outcome] AS [outcome], LOWER(CONVERT(char(36), r.[maker])) AS [maker], LOWER(CONVERT(char(36), r.[decided_by])) AS [decided_by], r.[reason_code] AS [reason_code], r.[comment] AS [comment], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[decided_at]), 121), ' ', 'T') AS [decided_at] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '74b0fd77d22f4f77', @actor, @traceparent, @captured_at FROM credit.[decision] AS r WITH (UPDLOCK, HOLDLOCK) WHERE (@after IS NULL OR ((r.[id] > @after_0))) AND ((r.[id] <= @end_0)) OPTION (RECOMPILE);
+    SET @done = @@ROWCOUNT;
+    SELECT @page_end AS last_key, @done AS rows_written;
+END;
+
+GO
+
+DROP PROCEDURE IF EXISTS journal.repair_credit_decision;
+
+GO
+
+CREATE PROCEDURE journal.repair_credit_decision @keys nvarchar(max) AS
+BEGIN
+    SET NOCOUNT ON;
+    SET LOCK_TIMEOUT 500;
+    SET DEADLOCK_PRIORITY LOW;
+    DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
+    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
+    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
+    DECLARE @done bigint = 0;
+    DECLARE @wanted TABLE ([id] uniqueidentifier NOT NULL);
+    INSERT INTO @wanted ([id]) SELECT DISTINCT CONVERT(uniqueidentifier, JSON_VALUE(k.[value], '$[0]')) FROM OPENJSON(@keys) AS k;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.decision', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, '74b0fd77d22f4f77', @actor, @traceparent, @captured_at FROM @wanted AS r WHERE NOT EXISTS (SELECT 1 FROM credit.[decision] AS n WITH (UPDLOCK, HOLDLOCK) WHERE n.[id] = r.[id]);
+    SET @done = @@ROWCOUNT;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.decision', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], r.[version] AS [version], r.[stage] AS [stage], r.[outcome] AS [outcome], LOWER(CONVERT(char(36), r.[maker])) AS [maker], LOWER(CONVERT(char(36), r.[decided_by])) AS [decided_by], r.[reason_code] AS [reason_code], r.[comment] AS [comment], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[decided_at]), 121), ' ', 'T') AS [decided_at] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '74b0fd77d22f4f77', @actor, @traceparent, @captured_at FROM credit.[decision] AS r WITH (UPDLOCK, HOLDLOCK) WHERE EXISTS (SELECT 1 FROM @wanted AS n WHERE n.[id] = r.[id]);
+    SET @done = @done + @@ROWCOUNT;
+    SELECT CONVERT(nvarchar(850), NULL) AS last_key, @done AS rows_written;
+END;
+
+GO
+
+INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.document', N'migration', SYSUTCDATETIME(), 0, 0 WHERE (SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.document' ORDER BY installed_at DESC) <> '29e937a18584cdfa';
+
+GO
+
 UPDATE journal.captured_table SET installed_at = SYSUTCDATETIME() WHERE fingerprint = '29e937a18584cdfa';
 
 GO
@@ -900,7 +1363,7 @@ BEGIN
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
     DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
     DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.document', 'c', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], r.[kind] AS [kind], r.[file_name] AS [file_name], r.[media_type] AS [media_type], CONVERT(varchar(20), r.[size_bytes]) AS [size_bytes], LOWER(CONVERT(varchar(max), r.[sha256], 2)) AS [sha256], r.[object_key] AS [object_key], LOWER(CONVERT(char(36), r.[uploaded_by])) AS [uploaded_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[uploaded_at]), 121), ' ', 'T') AS [uploaded_at] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '29e937a18584cdfa', @actor, @traceparent, @captured_at FROM inserted AS r;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.document', 'c', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], r.[kind] AS [kind], r.[file_name] AS [file_name], r.[media_type] AS [media_type], CONVERT(varchar(20), r.[size_bytes]) AS [size_bytes], LOWER(CONVERT(varchar(max), CONVERT(varbinary(max), r.[sha256]), 2)) AS [sha256], r.[object_key] AS [object_key], LOWER(CONVERT(char(36), r.[uploaded_by])) AS [uploaded_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[uploaded_at]), 121), ' ', 'T') AS [uploaded_at] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '29e937a18584cdfa', @actor, @traceparent, @captured_at FROM inserted AS r;
 END;
 
 GO
@@ -920,7 +1383,7 @@ BEGIN
     DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
     DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
     INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.document', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, '29e937a18584cdfa', @actor, @traceparent, @captured_at FROM deleted AS r WHERE NOT EXISTS (SELECT 1 FROM inserted AS n WHERE n.[id] = r.[id]);
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.document', 'u', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], r.[kind] AS [kind], r.[file_name] AS [file_name], r.[media_type] AS [media_type], CONVERT(varchar(20), r.[size_bytes]) AS [size_bytes], LOWER(CONVERT(varchar(max), r.[sha256], 2)) AS [sha256], r.[object_key] AS [object_key], LOWER(CONVERT(char(36), r.[uploaded_by])) AS [uploaded_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[uploaded_at]), 121), ' ', 'T') AS [uploaded_at] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '29e937a18584cdfa', @actor, @traceparent, @captured_at FROM inserted AS r;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.document', 'u', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], r.[kind] AS [kind], r.[file_name] AS [file_name], r.[media_type] AS [media_type], CONVERT(varchar(20), r.[size_bytes]) AS [size_bytes], LOWER(CONVERT(varchar(max), CONVERT(varbinary(max), r.[sha256]), 2)) AS [sha256], r.[object_key] AS [object_key], LOWER(CONVERT(char(36), r.[uploaded_by])) AS [uploaded_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[uploaded_at]), 121), ' ', 'T') AS [uploaded_at] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '29e937a18584cdfa', @actor, @traceparent, @captured_at FROM inserted AS r;
 END;
 
 GO
@@ -945,6 +1408,57 @@ END;
 GO
 
 EXEC sp_settriggerorder @triggername = N'credit.capture_document_delete', @order = N'First', @stmttype = N'DELETE';
+
+GO
+
+DROP PROCEDURE IF EXISTS journal.backfill_credit_document;
+
+GO
+
+CREATE PROCEDURE journal.backfill_credit_document @after nvarchar(850), @most_rows int AS
+BEGIN
+    SET NOCOUNT ON;
+    SET LOCK_TIMEOUT 500;
+    SET DEADLOCK_PRIORITY LOW;
+    DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
+    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
+    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
+    DECLARE @done bigint = 0;
+    DECLARE @after_0 uniqueidentifier = CONVERT(uniqueidentifier, JSON_VALUE(@after, '$[0]')), @end_0 uniqueidentifier;
+    DECLARE @page_end nvarchar(850);
+    SELECT TOP (1) @page_end = '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', @end_0 = r.[id] FROM (SELECT TOP (@most_rows) r.[id] FROM credit.[document] AS r WHERE (@after IS NULL OR ((r.[id] > @after_0))) ORDER BY r.[id]) AS r ORDER BY r.[id] DESC OPTION (RECOMPILE);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.document', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], r.[kind] AS [kind], r.[file_name] AS [file_name], r.[media_type] AS [media_type], CONVERT(varchar(20), r.[size_bytes]) AS [size_bytes], LOWER(CONVERT(varchar(max), CONVERT(varbinary(max), r.[sha256]), 2)) AS [sha256], r.[object_key] AS [object_key], LOWER(CONVERT(char(36), r.[uploaded_by])) AS [uploaded_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[uploaded_at]), 121), ' ', 'T') AS [uploaded_at] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '29e937a18584cdfa', @actor, @traceparent, @captured_at FROM credit.[document] AS r WITH (UPDLOCK, HOLDLOCK) WHERE (@after IS NULL OR ((r.[id] > @after_0))) AND ((r.[id] <= @end_0)) OPTION (RECOMPILE);
+    SET @done = @@ROWCOUNT;
+    SELECT @page_end AS last_key, @done AS rows_written;
+END;
+
+GO
+
+DROP PROCEDURE IF EXISTS journal.repair_credit_document;
+
+GO
+
+CREATE PROCEDURE journal.repair_credit_document @keys nvarchar(max) AS
+BEGIN
+    SET NOCOUNT ON;
+    SET LOCK_TIMEOUT 500;
+    SET DEADLOCK_PRIORITY LOW;
+    DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
+    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
+    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
+    DECLARE @done bigint = 0;
+    DECLARE @wanted TABLE ([id] uniqueidentifier NOT NULL);
+    INSERT INTO @wanted ([id]) SELECT DISTINCT CONVERT(uniqueidentifier, JSON_VALUE(k.[value], '$[0]')) FROM OPENJSON(@keys) AS k;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.document', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, '29e937a18584cdfa', @actor, @traceparent, @captured_at FROM @wanted AS r WHERE NOT EXISTS (SELECT 1 FROM credit.[document] AS n WITH (UPDLOCK, HOLDLOCK) WHERE n.[id] = r.[id]);
+    SET @done = @@ROWCOUNT;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.document', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], r.[kind] AS [kind], r.[file_name] AS [file_name], r.[media_type] AS [media_type], CONVERT(varchar(20), r.[size_bytes]) AS [size_bytes], LOWER(CONVERT(varchar(max), CONVERT(varbinary(max), r.[sha256]), 2)) AS [sha256], r.[object_key] AS [object_key], LOWER(CONVERT(char(36), r.[uploaded_by])) AS [uploaded_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[uploaded_at]), 121), ' ', 'T') AS [uploaded_at] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '29e937a18584cdfa', @actor, @traceparent, @captured_at FROM credit.[document] AS r WITH (UPDLOCK, HOLDLOCK) WHERE EXISTS (SELECT 1 FROM @wanted AS n WHERE n.[id] = r.[id]);
+    SET @done = @done + @@ROWCOUNT;
+    SELECT CONVERT(nvarchar(850), NULL) AS last_key, @done AS rows_written;
+END;
+
+GO
+
+INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.bureau_report', N'migration', SYSUTCDATETIME(), 0, 0 WHERE (SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.bureau_report' ORDER BY installed_at DESC) <> '17798689b28b895d';
 
 GO
 
@@ -1014,6 +1528,57 @@ EXEC sp_settriggerorder @triggername = N'credit.capture_bureau_report_delete', @
 
 GO
 
+DROP PROCEDURE IF EXISTS journal.backfill_credit_bureau_report;
+
+GO
+
+CREATE PROCEDURE journal.backfill_credit_bureau_report @after nvarchar(850), @most_rows int AS
+BEGIN
+    SET NOCOUNT ON;
+    SET LOCK_TIMEOUT 500;
+    SET DEADLOCK_PRIORITY LOW;
+    DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
+    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
+    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
+    DECLARE @done bigint = 0;
+    DECLARE @after_0 uniqueidentifier = CONVERT(uniqueidentifier, JSON_VALUE(@after, '$[0]')), @end_0 uniqueidentifier;
+    DECLARE @page_end nvarchar(850);
+    SELECT TOP (1) @page_end = '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', @end_0 = r.[id] FROM (SELECT TOP (@most_rows) r.[id] FROM credit.[bureau_report] AS r WHERE (@after IS NULL OR ((r.[id] > @after_0))) ORDER BY r.[id]) AS r ORDER BY r.[id] DESC OPTION (RECOMPILE);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.bureau_report', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], LOWER(CONVERT(char(36), r.[party_id])) AS [party_id], r.[provider] AS [provider], r.[raw_response] AS [raw_response], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[received_at]), 121), ' ', 'T') AS [received_at] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '17798689b28b895d', @actor, @traceparent, @captured_at FROM credit.[bureau_report] AS r WITH (UPDLOCK, HOLDLOCK) WHERE (@after IS NULL OR ((r.[id] > @after_0))) AND ((r.[id] <= @end_0)) OPTION (RECOMPILE);
+    SET @done = @@ROWCOUNT;
+    SELECT @page_end AS last_key, @done AS rows_written;
+END;
+
+GO
+
+DROP PROCEDURE IF EXISTS journal.repair_credit_bureau_report;
+
+GO
+
+CREATE PROCEDURE journal.repair_credit_bureau_report @keys nvarchar(max) AS
+BEGIN
+    SET NOCOUNT ON;
+    SET LOCK_TIMEOUT 500;
+    SET DEADLOCK_PRIORITY LOW;
+    DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
+    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
+    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
+    DECLARE @done bigint = 0;
+    DECLARE @wanted TABLE ([id] uniqueidentifier NOT NULL);
+    INSERT INTO @wanted ([id]) SELECT DISTINCT CONVERT(uniqueidentifier, JSON_VALUE(k.[value], '$[0]')) FROM OPENJSON(@keys) AS k;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.bureau_report', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, '17798689b28b895d', @actor, @traceparent, @captured_at FROM @wanted AS r WHERE NOT EXISTS (SELECT 1 FROM credit.[bureau_report] AS n WITH (UPDLOCK, HOLDLOCK) WHERE n.[id] = r.[id]);
+    SET @done = @@ROWCOUNT;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.bureau_report', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], LOWER(CONVERT(char(36), r.[party_id])) AS [party_id], r.[provider] AS [provider], r.[raw_response] AS [raw_response], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[received_at]), 121), ' ', 'T') AS [received_at] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '17798689b28b895d', @actor, @traceparent, @captured_at FROM credit.[bureau_report] AS r WITH (UPDLOCK, HOLDLOCK) WHERE EXISTS (SELECT 1 FROM @wanted AS n WHERE n.[id] = r.[id]);
+    SET @done = @done + @@ROWCOUNT;
+    SELECT CONVERT(nvarchar(850), NULL) AS last_key, @done AS rows_written;
+END;
+
+GO
+
+INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.loan', N'migration', SYSUTCDATETIME(), 0, 0 WHERE (SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.loan' ORDER BY installed_at DESC) <> '89fa55a851a7ad41';
+
+GO
+
 UPDATE journal.captured_table SET installed_at = SYSUTCDATETIME() WHERE fingerprint = '89fa55a851a7ad41';
 
 GO
@@ -1077,6 +1642,57 @@ END;
 GO
 
 EXEC sp_settriggerorder @triggername = N'credit.capture_loan_delete', @order = N'First', @stmttype = N'DELETE';
+
+GO
+
+DROP PROCEDURE IF EXISTS journal.backfill_credit_loan;
+
+GO
+
+CREATE PROCEDURE journal.backfill_credit_loan @after nvarchar(850), @most_rows int AS
+BEGIN
+    SET NOCOUNT ON;
+    SET LOCK_TIMEOUT 500;
+    SET DEADLOCK_PRIORITY LOW;
+    DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
+    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
+    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
+    DECLARE @done bigint = 0;
+    DECLARE @after_0 uniqueidentifier = CONVERT(uniqueidentifier, JSON_VALUE(@after, '$[0]')), @end_0 uniqueidentifier;
+    DECLARE @page_end nvarchar(850);
+    SELECT TOP (1) @page_end = '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', @end_0 = r.[id] FROM (SELECT TOP (@most_rows) r.[id] FROM credit.[loan] AS r WHERE (@after IS NULL OR ((r.[id] > @after_0))) ORDER BY r.[id]) AS r ORDER BY r.[id] DESC OPTION (RECOMPILE);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], r.[version] AS [version], r.[product_code] AS [product_code], LOWER(CONVERT(char(36), r.[borrower_id])) AS [borrower_id], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[principal])) AS [principal], r.[currency] AS [currency], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[interest_rate])) AS [interest_rate], r.[term_months] AS [term_months], LOWER(CONVERT(char(36), r.[booked_by])) AS [booked_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[booked_at]), 121), ' ', 'T') AS [booked_at], r.[restructured] AS [restructured], r.[defaulted] AS [defaulted] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '89fa55a851a7ad41', @actor, @traceparent, @captured_at FROM credit.[loan] AS r WITH (UPDLOCK, HOLDLOCK) WHERE (@after IS NULL OR ((r.[id] > @after_0))) AND ((r.[id] <= @end_0)) OPTION (RECOMPILE);
+    SET @done = @@ROWCOUNT;
+    SELECT @page_end AS last_key, @done AS rows_written;
+END;
+
+GO
+
+DROP PROCEDURE IF EXISTS journal.repair_credit_loan;
+
+GO
+
+CREATE PROCEDURE journal.repair_credit_loan @keys nvarchar(max) AS
+BEGIN
+    SET NOCOUNT ON;
+    SET LOCK_TIMEOUT 500;
+    SET DEADLOCK_PRIORITY LOW;
+    DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
+    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
+    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
+    DECLARE @done bigint = 0;
+    DECLARE @wanted TABLE ([id] uniqueidentifier NOT NULL);
+    INSERT INTO @wanted ([id]) SELECT DISTINCT CONVERT(uniqueidentifier, JSON_VALUE(k.[value], '$[0]')) FROM OPENJSON(@keys) AS k;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, '89fa55a851a7ad41', @actor, @traceparent, @captured_at FROM @wanted AS r WHERE NOT EXISTS (SELECT 1 FROM credit.[loan] AS n WITH (UPDLOCK, HOLDLOCK) WHERE n.[id] = r.[id]);
+    SET @done = @@ROWCOUNT;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], r.[version] AS [version], r.[product_code] AS [product_code], LOWER(CONVERT(char(36), r.[borrower_id])) AS [borrower_id], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[principal])) AS [principal], r.[currency] AS [currency], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[interest_rate])) AS [interest_rate], r.[term_months] AS [term_months], LOWER(CONVERT(char(36), r.[booked_by])) AS [booked_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[booked_at]), 121), ' ', 'T') AS [booked_at], r.[restructured] AS [restructured], r.[defaulted] AS [defaulted] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '89fa55a851a7ad41', @actor, @traceparent, @captured_at FROM credit.[loan] AS r WITH (UPDLOCK, HOLDLOCK) WHERE EXISTS (SELECT 1 FROM @wanted AS n WHERE n.[id] = r.[id]);
+    SET @done = @done + @@ROWCOUNT;
+    SELECT CONVERT(nvarchar(850), NULL) AS last_key, @done AS rows_written;
+END;
+
+GO
+
+INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.instalment', N'migration', SYSUTCDATETIME(), 0, 0 WHERE (SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.instalment' ORDER BY installed_at DESC) <> '44793d13e0c86d3d';
 
 GO
 
@@ -1146,6 +1762,58 @@ EXEC sp_settriggerorder @triggername = N'credit.capture_instalment_delete', @ord
 
 GO
 
+DROP PROCEDURE IF EXISTS journal.backfill_credit_instalment;
+
+GO
+
+CREATE PROCEDURE journal.backfill_credit_instalment @after nvarchar(850), @most_rows int AS
+BEGIN
+    SET NOCOUNT ON;
+    SET LOCK_TIMEOUT 500;
+    SET DEADLOCK_PRIORITY LOW;
+    DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
+    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
+    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
+    DECLARE @done bigint = 0;
+    DECLARE @after_0 uniqueidentifier = CONVERT(uniqueidentifier, JSON_VALUE(@after, '$[0]')), @end_0 uniqueidentifier;
+    DECLARE @after_1 int = CONVERT(int, JSON_VALUE(@after, '$[1]')), @end_1 int;
+    DECLARE @page_end nvarchar(850);
+    SELECT TOP (1) @page_end = '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[loan_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[number]), 'json'), '\/', '/') + '"' + ']', @end_0 = r.[loan_id], @end_1 = r.[number] FROM (SELECT TOP (@most_rows) r.[loan_id], r.[number] FROM credit.[instalment] AS r WHERE (@after IS NULL OR ((r.[loan_id] > @after_0) OR (r.[loan_id] = @after_0 AND r.[number] > @after_1))) ORDER BY r.[loan_id], r.[number]) AS r ORDER BY r.[loan_id] DESC, r.[number] DESC OPTION (RECOMPILE);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.instalment', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[loan_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[number]), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[loan_id])) AS [loan_id], r.[number] AS [number], CONVERT(char(10), r.[due_on], 23) AS [due_on], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[principal])) AS [principal], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[interest])) AS [interest] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '44793d13e0c86d3d', @actor, @traceparent, @captured_at FROM credit.[instalment] AS r WITH (UPDLOCK, HOLDLOCK) WHERE (@after IS NULL OR ((r.[loan_id] > @after_0) OR (r.[loan_id] = @after_0 AND r.[number] > @after_1))) AND ((r.[loan_id] < @end_0) OR (r.[loan_id] = @end_0 AND r.[number] <= @end_1)) OPTION (RECOMPILE);
+    SET @done = @@ROWCOUNT;
+    SELECT @page_end AS last_key, @done AS rows_written;
+END;
+
+GO
+
+DROP PROCEDURE IF EXISTS journal.repair_credit_instalment;
+
+GO
+
+CREATE PROCEDURE journal.repair_credit_instalment @keys nvarchar(max) AS
+BEGIN
+    SET NOCOUNT ON;
+    SET LOCK_TIMEOUT 500;
+    SET DEADLOCK_PRIORITY LOW;
+    DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
+    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
+    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
+    DECLARE @done bigint = 0;
+    DECLARE @wanted TABLE ([loan_id] uniqueidentifier NOT NULL, [number] int NOT NULL);
+    INSERT INTO @wanted ([loan_id], [number]) SELECT DISTINCT CONVERT(uniqueidentifier, JSON_VALUE(k.[value], '$[0]')), CONVERT(int, JSON_VALUE(k.[value], '$[1]')) FROM OPENJSON(@keys) AS k;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.instalment', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[loan_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[number]), 'json'), '\/', '/') + '"' + ']', NULL, '44793d13e0c86d3d', @actor, @traceparent, @captured_at FROM @wanted AS r WHERE NOT EXISTS (SELECT 1 FROM credit.[instalment] AS n WITH (UPDLOCK, HOLDLOCK) WHERE n.[loan_id] = r.[loan_id] AND n.[number] = r.[number]);
+    SET @done = @@ROWCOUNT;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.instalment', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[loan_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[number]), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[loan_id])) AS [loan_id], r.[number] AS [number], CONVERT(char(10), r.[due_on], 23) AS [due_on], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[principal])) AS [principal], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[interest])) AS [interest] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '44793d13e0c86d3d', @actor, @traceparent, @captured_at FROM credit.[instalment] AS r WITH (UPDLOCK, HOLDLOCK) WHERE EXISTS (SELECT 1 FROM @wanted AS n WHERE n.[loan_id] = r.[loan_id] AND n.[number] = r.[number]);
+    SET @done = @done + @@ROWCOUNT;
+    SELECT CONVERT(nvarchar(850), NULL) AS last_key, @done AS rows_written;
+END;
+
+GO
+
+INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.loan_transaction', N'migration', SYSUTCDATETIME(), 0, 0 WHERE (SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.loan_transaction' ORDER BY installed_at DESC) <> 'd4c98add6fea730a';
+
+GO
+
 UPDATE journal.captured_table SET installed_at = SYSUTCDATETIME() WHERE fingerprint = 'd4c98add6fea730a';
 
 GO
@@ -1209,6 +1877,53 @@ END;
 GO
 
 EXEC sp_settriggerorder @triggername = N'credit.capture_loan_transaction_delete', @order = N'First', @stmttype = N'DELETE';
+
+GO
+
+DROP PROCEDURE IF EXISTS journal.backfill_credit_loan_transaction;
+
+GO
+
+CREATE PROCEDURE journal.backfill_credit_loan_transaction @after nvarchar(850), @most_rows int AS
+BEGIN
+    SET NOCOUNT ON;
+    SET LOCK_TIMEOUT 500;
+    SET DEADLOCK_PRIORITY LOW;
+    DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
+    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
+    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
+    DECLARE @done bigint = 0;
+    DECLARE @after_0 uniqueidentifier = CONVERT(uniqueidentifier, JSON_VALUE(@after, '$[0]')), @end_0 uniqueidentifier;
+    DECLARE @page_end nvarchar(850);
+    SELECT TOP (1) @page_end = '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', @end_0 = r.[id] FROM (SELECT TOP (@most_rows) r.[id] FROM credit.[loan_transaction] AS r WHERE (@after IS NULL OR ((r.[id] > @after_0))) ORDER BY r.[id]) AS r ORDER BY r.[id] DESC OPTION (RECOMPILE);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan_transaction', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[loan_id])) AS [loan_id], r.[kind] AS [kind], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount])) AS [amount], r.[currency] AS [currency], CONVERT(char(10), r.[effective_on], 23) AS [effective_on], LOWER(CONVERT(char(36), r.[reverses])) AS [reverses], LOWER(CONVERT(char(36), r.[recorded_by])) AS [recorded_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[recorded_at]), 121), ' ', 'T') AS [recorded_at] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), 'd4c98add6fea730a', @actor, @traceparent, @captured_at FROM credit.[loan_transaction] AS r WITH (UPDLOCK, HOLDLOCK) WHERE (@after IS NULL OR ((r.[id] > @after_0))) AND ((r.[id] <= @end_0)) OPTION (RECOMPILE);
+    SET @done = @@ROWCOUNT;
+    SELECT @page_end AS last_key, @done AS rows_written;
+END;
+
+GO
+
+DROP PROCEDURE IF EXISTS journal.repair_credit_loan_transaction;
+
+GO
+
+CREATE PROCEDURE journal.repair_credit_loan_transaction @keys nvarchar(max) AS
+BEGIN
+    SET NOCOUNT ON;
+    SET LOCK_TIMEOUT 500;
+    SET DEADLOCK_PRIORITY LOW;
+    DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
+    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
+    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
+    DECLARE @done bigint = 0;
+    DECLARE @wanted TABLE ([id] uniqueidentifier NOT NULL);
+    INSERT INTO @wanted ([id]) SELECT DISTINCT CONVERT(uniqueidentifier, JSON_VALUE(k.[value], '$[0]')) FROM OPENJSON(@keys) AS k;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan_transaction', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, 'd4c98add6fea730a', @actor, @traceparent, @captured_at FROM @wanted AS r WHERE NOT EXISTS (SELECT 1 FROM credit.[loan_transaction] AS n WITH (UPDLOCK, HOLDLOCK) WHERE n.[id] = r.[id]);
+    SET @done = @@ROWCOUNT;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan_transaction', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[loan_id])) AS [loan_id], r.[kind] AS [kind], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount])) AS [amount], r.[currency] AS [currency], CONVERT(char(10), r.[effective_on], 23) AS [effective_on], LOWER(CONVERT(char(36), r.[reverses])) AS [reverses], LOWER(CONVERT(char(36), r.[recorded_by])) AS [recorded_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[recorded_at]), 121), ' ', 'T') AS [recorded_at] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), 'd4c98add6fea730a', @actor, @traceparent, @captured_at FROM credit.[loan_transaction] AS r WITH (UPDLOCK, HOLDLOCK) WHERE EXISTS (SELECT 1 FROM @wanted AS n WHERE n.[id] = r.[id]);
+    SET @done = @done + @@ROWCOUNT;
+    SELECT CONVERT(nvarchar(850), NULL) AS last_key, @done AS rows_written;
+END;
 
 GO
 
@@ -1524,6 +2239,62 @@ GRANT SELECT ON journal.captured_table TO sink;
 
 GO
 
+GRANT SELECT ON journal.backfill TO relay;
+
+GO
+
+GRANT UPDATE (after_key, chunks, rows_done, finished_at, error) ON journal.backfill TO relay;
+
+GO
+
+GRANT SELECT ON journal.backfill TO verifier;
+
+GO
+
+GRANT INSERT ON journal.backfill TO verifier;
+
+GO
+
+GRANT SELECT ON journal.reader TO relay;
+
+GO
+
+GRANT SELECT ON journal.reader TO loader;
+
+GO
+
+GRANT SELECT ON journal.reader TO verifier;
+
+GO
+
+GRANT INSERT ON journal.reader TO relay;
+
+GO
+
+GRANT UPDATE ON journal.reader TO relay;
+
+GO
+
+GRANT INSERT ON journal.reader TO loader;
+
+GO
+
+GRANT UPDATE ON journal.reader TO loader;
+
+GO
+
+GRANT SELECT ON journal.purged TO relay;
+
+GO
+
+GRANT SELECT ON journal.purged TO loader;
+
+GO
+
+GRANT SELECT ON journal.purged TO verifier;
+
+GO
+
 GRANT INSERT ON credit.party TO intake;
 
 GO
@@ -1625,6 +2396,110 @@ GRANT INSERT ON intake.idempotency_key TO intake;
 GO
 
 GRANT DELETE ON intake.idempotency_key TO intake;
+
+GO
+
+GRANT EXECUTE ON journal.backfill_credit_party TO relay;
+
+GO
+
+GRANT EXECUTE ON journal.repair_credit_party TO relay;
+
+GO
+
+GRANT EXECUTE ON journal.backfill_credit_product TO relay;
+
+GO
+
+GRANT EXECUTE ON journal.repair_credit_product TO relay;
+
+GO
+
+GRANT EXECUTE ON journal.backfill_credit_application TO relay;
+
+GO
+
+GRANT EXECUTE ON journal.repair_credit_application TO relay;
+
+GO
+
+GRANT EXECUTE ON journal.backfill_credit_application_party TO relay;
+
+GO
+
+GRANT EXECUTE ON journal.repair_credit_application_party TO relay;
+
+GO
+
+GRANT EXECUTE ON journal.backfill_credit_application_version TO relay;
+
+GO
+
+GRANT EXECUTE ON journal.repair_credit_application_version TO relay;
+
+GO
+
+GRANT EXECUTE ON journal.backfill_credit_application_event TO relay;
+
+GO
+
+GRANT EXECUTE ON journal.repair_credit_application_event TO relay;
+
+GO
+
+GRANT EXECUTE ON journal.backfill_credit_approval_band TO relay;
+
+GO
+
+GRANT EXECUTE ON journal.repair_credit_approval_band TO relay;
+
+GO
+
+GRANT EXECUTE ON journal.backfill_credit_decision TO relay;
+
+GO
+
+GRANT EXECUTE ON journal.repair_credit_decision TO relay;
+
+GO
+
+GRANT EXECUTE ON journal.backfill_credit_document TO relay;
+
+GO
+
+GRANT EXECUTE ON journal.repair_credit_document TO relay;
+
+GO
+
+GRANT EXECUTE ON journal.backfill_credit_bureau_report TO relay;
+
+GO
+
+GRANT EXECUTE ON journal.repair_credit_bureau_report TO relay;
+
+GO
+
+GRANT EXECUTE ON journal.backfill_credit_loan TO relay;
+
+GO
+
+GRANT EXECUTE ON journal.repair_credit_loan TO relay;
+
+GO
+
+GRANT EXECUTE ON journal.backfill_credit_instalment TO relay;
+
+GO
+
+GRANT EXECUTE ON journal.repair_credit_instalment TO relay;
+
+GO
+
+GRANT EXECUTE ON journal.backfill_credit_loan_transaction TO relay;
+
+GO
+
+GRANT EXECUTE ON journal.repair_credit_loan_transaction TO relay;
 
 GO
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from services.chassis.dialects import Dialect
-from services.lake.journal import install_capture
-from services.lake.ownership import DEFINITION_READERS, READERS, grants
+from services.lake.journal import captured_table, install_capture
+from services.lake.ownership import CATALOGUE_READER, DEFINITION_READERS, READERS, REQUESTS_WORKER, grants
 from services.lake.tables import CAPTURED
 
 
@@ -12,5 +12,8 @@ def derived_statements(dialect: Dialect) -> Iterator[str]:
     """Yield the statements for one engine, triggers first."""
     yield from install_capture(CAPTURED, dialect)
     yield from dialect.grant_statements(sorted({*READERS, *DEFINITION_READERS}))
+    yield from dialect.grant_catalogue(CATALOGUE_READER)
     for grant in grants():
         yield grant.statement()
+    for table in CAPTURED:
+        yield from dialect.grant_backfill(captured_table(table), REQUESTS_WORKER)

@@ -18,6 +18,12 @@ JOURNAL_READERS = ("relay", "loader", "verifier", "search")
 DEFINITION_READERS = (*JOURNAL_READERS, "sink")
 """Logins that read by which definition an image was written; the sink needs no more of the lake."""
 
+CATALOGUE_READER = "relay"
+"""The login that compares the tables and triggers there are with those that were captured."""
+
+REQUESTS_WORKER = "relay"
+"""The login that writes requested rows into the journal, by the functions of their tables and nothing else."""
+
 
 @dataclass(frozen=True, slots=True)
 class Grant:
@@ -33,6 +39,26 @@ class Grant:
         columns = f" ({', '.join(self.columns)})" if self.columns else ""
         return f"GRANT {self.privilege}{columns} ON {self.table} TO {self.login}"
 
+
+_OPERATIONS = (
+    Grant(REQUESTS_WORKER, "SELECT", "journal.backfill"),
+    Grant(
+        REQUESTS_WORKER,
+        "UPDATE",
+        "journal.backfill",
+        ("after_key", "chunks", "rows_done", "finished_at", "error"),
+    ),
+    Grant("verifier", "SELECT", "journal.backfill"),
+    # It can ask for rows to be written again, as they are; what they are it cannot say.
+    Grant("verifier", "INSERT", "journal.backfill"),
+    *(Grant(login, "SELECT", "journal.reader") for login in ("relay", "loader", "verifier")),
+    *(
+        Grant(login, right, "journal.reader")
+        for login in ("relay", "loader")
+        for right in ("INSERT", "UPDATE")
+    ),
+    *(Grant(login, "SELECT", "journal.purged") for login in ("relay", "loader", "verifier")),
+)
 
 _WRITES = (
     Grant("intake", "INSERT", "credit.party"),
@@ -79,4 +105,5 @@ def grants() -> Iterator[Grant]:
         yield Grant(login, "SELECT", "journal.incarnation")
     for login in DEFINITION_READERS:
         yield Grant(login, "SELECT", "journal.captured_table")
+    yield from _OPERATIONS
     yield from _WRITES

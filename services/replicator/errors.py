@@ -17,12 +17,20 @@ class CursorAheadOfJournal(ReplicationStopped):
     """The journal does not hold the change that the cursor stands on: it was restored from an older copy."""
 
 
+class CursorBehindRetention(ReplicationStopped):
+    """The journal was purged beyond the cursor: changes that were never relayed are gone."""
+
+
 class ChangeNotRelayable(ReplicationStopped):
     """The journal holds a change that no trigger wrote so, or whose image Kafka does not take."""
 
 
 class GapOnPartition(ReplicationStopped):
     """A record follows one that this partition never delivered: Kafka has lost records."""
+
+
+class CaptureUnsound(ReplicationStopped):
+    """The lake's catalogue holds what makes changes arrive in the journal before those that caused them."""
 
 
 class FenceRaised(Exception):

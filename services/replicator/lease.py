@@ -46,7 +46,8 @@ class Lease:
             row = await self._connection.fetchrow(
                 """
                 UPDATE replication.relay
-                SET owner = $1, epoch = epoch + 1, expires_at = clock_timestamp() + make_interval(secs => $2)
+                SET owner = $1, epoch = epoch + 1, expires_at = clock_timestamp() + make_interval(secs => $2),
+                    working_since = NULL
                 WHERE expires_at < clock_timestamp() OR owner = $1
                 RETURNING epoch, incarnation, position_major, position_minor, captured_at, sent
                 """,
@@ -70,8 +71,8 @@ class Lease:
             LeaseLost: when another relay has it.
         """
         status = await self._connection.execute(
-            "UPDATE replication.relay SET expires_at = clock_timestamp() + make_interval(secs => $3) "
-            "WHERE owner = $1 AND epoch = $2",
+            "UPDATE replication.relay SET expires_at = clock_timestamp() + make_interval(secs => $3), "
+            "working_since = coalesce(working_since, clock_timestamp()) WHERE owner = $1 AND epoch = $2",
             self._owner,
             self.epoch,
             self._seconds,
@@ -88,7 +89,8 @@ class Lease:
             """
             UPDATE replication.relay
             SET incarnation = $3, position_major = $4, position_minor = $5, captured_at = $6, sent = $7,
-                saved_at = clock_timestamp(), expires_at = clock_timestamp() + make_interval(secs => $8)
+                saved_at = clock_timestamp(), working_since = coalesce(working_since, clock_timestamp()),
+                expires_at = clock_timestamp() + make_interval(secs => $8)
             WHERE owner = $1 AND epoch = $2
             """,
             self._owner,

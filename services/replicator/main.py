@@ -1,16 +1,15 @@
-"""The replicator's processes and commands: relay, sink, migrate, verify, status, quarantine."""
+"""The replicator's processes: relay, sink, verifier; and its commands."""
 
 import asyncio
 import gc
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
+from typing import Any
 
-import asyncpg
 import typer
 from aiokafka.errors import KafkaError
 from fastapi import APIRouter, FastAPI
-from rich.console import Console
-from rich.table import Table
+from prometheus_client.registry import Collector
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -23,23 +22,29 @@ from services.chassis.migrations import upgrade
 from services.chassis.settings import load_settings
 from services.chassis.telemetry import Telemetry
 from services.lake.journal import JournalReader, captured_table
+from services.lake.journal.catalogue import triggers
 from services.lake.tables import CAPTURED
-from services.replicator import metrics, quarantine
+from services.replicator import commands, metrics, quarantine_commands
+from services.replicator.backfill import Backfill
+from services.replicator.capture_watch import check_capture, watch_capture
 from services.replicator.errors import LeaseLost
 from services.replicator.lease import Lease
 from services.replicator.relay import LARGEST_RECORD_BYTES, Relay
-from services.replicator.replica import ensure_tables
+from services.replicator.replica import create_tables
+from services.replicator.retention import report_passed
+from services.replicator.schema_commands import accept_schema
 from services.replicator.settings import (
     CommandSettings,
     MigrationSettings,
     RelaySettings,
     ReplicatorSettings,
     SinkSettings,
+    VerifierSettings,
 )
 from services.replicator.sink import Rebalances, Sink
-from services.replicator.status import ReplicationStatus, read_status
+from services.replicator.status import ReplicationStatus
 from services.replicator.target import PASSING, connect
-from services.replicator.verify import NotCaughtUp, Verification, Verifier
+from services.replicator.watch import current_status, export_status, verify_continuously
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 TOPIC_CONFIGS = {"max.message.bytes": str(LARGEST_RECORD_BYTES)}
@@ -48,7 +53,9 @@ BEGIN_AGAIN = (*PASSING, KafkaError, DBAPIError, PoolTimeout)
 """What relay and sink wait out: a database or Kafka that is not there, or does not answer in time."""
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
-_console = Console()
+commands.register(cli)
+cli.command()(accept_schema)
+cli.add_typer(quarantine_commands.cli, name="quarantine")
 _log = get_logger(__name__)
 
 
@@ -57,14 +64,13 @@ def relay() -> None:
     """Relay the journal to Kafka until stopped; stands by while another relay has the lease."""
     settings = load_settings(RelaySettings)
     telemetry = Telemetry.start("replicator-relay")
-    lake = Lake.open(settings.lake_url.get_secret_value(), service="replicator-relay", pool_size=4)
-    journal = JournalReader(lake)
+    lake = Lake.open(settings.lake_url.get_secret_value(), service="replicator-relay", pool_size=8)
 
     async def main(stop: asyncio.Event) -> None:
         backoff = 0.1
         while not stop.is_set():
             try:
-                await _relay_once(settings, telemetry, journal, stop)
+                await _relay_once(settings, telemetry, lake, stop)
                 backoff = 0.1
             except LeaseLost as error:
                 _log.warning("lease lost", reason=str(error))
@@ -81,14 +87,13 @@ def relay() -> None:
         settings=settings,
         telemetry=telemetry,
         checks=[Check("lake", lake.ping)],
-        routers=[_status_router(settings, journal)],
+        routers=[_status_router(lake, settings)],
+        own=metrics.RELAYS,
         main=main,
     )
 
 
-async def _relay_once(
-    settings: RelaySettings, telemetry: Telemetry, journal: JournalReader, stop: asyncio.Event
-) -> None:
+async def _relay_once(settings: RelaySettings, telemetry: Telemetry, lake: Lake, stop: asyncio.Event) -> None:
     """Take the lease, relay until it is lost, something fails, or `stop` is set."""
     connection = await connect(
         settings.application_url,
@@ -103,6 +108,9 @@ async def _relay_once(
             metrics.RELAY_EPOCH.set(0)
             await _pause(stop, STAND_BY_SECONDS)
             return
+        reviewed = triggers(settings.reviewed_triggers)
+        await check_capture(lake, connection, reviewed)
+        journal = JournalReader(lake)
         tables = await _ensure_topics(settings, journal)
         # A new producer with each epoch: nothing buffered before a failure can be sent after it.
         compression = None if settings.relay_compression == "none" else settings.relay_compression
@@ -121,7 +129,15 @@ async def _relay_once(
                 idle_poll_seconds=settings.relay_idle_poll_seconds,
             )
             await running.begin(cursor, tables)
-            await running.run(stop)
+            backfill = Backfill(lake, lambda: running.position, page_rows=settings.backfill_page_rows)
+            await _together(
+                running.run(stop),
+                backfill.run(stop),
+                report_passed(lake, settings.application_url, stop),
+                watch_capture(
+                    lake, settings.application_url, reviewed, settings.relay_catalogue_seconds, stop
+                ),
+            )
         finally:
             await producer.stop()
     finally:
@@ -148,6 +164,10 @@ def sink() -> None:
         if not (running and running[0].ready):
             raise RuntimeError("not every assigned partition has been taken over")
 
+    async def no_table_stopped() -> None:
+        if running and (stopped := running[0].stopped_tables):
+            raise RuntimeError("; ".join(f"{table} is stopped: {why}" for table, why in stopped.items()))
+
     async def main(stop: asyncio.Event) -> None:
         while not stop.is_set():
             try:
@@ -161,7 +181,8 @@ def sink() -> None:
         "replicator-sink",
         settings=settings,
         telemetry=telemetry,
-        checks=[Check("partitions", assigned)],
+        checks=[Check("partitions", assigned), Check("tables", no_table_stopped)],
+        own=metrics.SINKS,
         main=main,
     )
 
@@ -195,6 +216,7 @@ async def _sink_once(
                 command_seconds=settings.sink_command_seconds,
                 durable=False,
             ),
+            topic_prefix=settings.topic_prefix,
             group=settings.sink_group,
             batch_changes=settings.sink_batch_changes,
         )
@@ -206,15 +228,53 @@ async def _sink_once(
         await consumer.stop()
 
 
+@cli.command()
+def verifier() -> None:
+    """Verify time and again until stopped, and measure how far the replica is behind."""
+    settings = load_settings(VerifierSettings)
+    telemetry = Telemetry.start("replicator-verify")
+    lake = Lake.open(settings.lake_url.get_secret_value(), service="replicator-verify", pool_size=4)
+
+    async def main(stop: asyncio.Event) -> None:
+        await _together(verify_continuously(lake, settings, stop), export_status(lake, settings, stop))
+        await lake.dispose()
+
+    _run(
+        "replicator-verify",
+        settings=settings,
+        telemetry=telemetry,
+        checks=[Check("lake", lake.ping)],
+        routers=[_status_router(lake, settings)],
+        own=metrics.VERIFIERS,
+        main=main,
+    )
+
+
+async def _together(*works: Coroutine[Any, Any, None]) -> None:
+    """Do all of it until all end, or one fails: then the others are given up, and its error is raised."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+    finally:
+        for task in tasks:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+    for result in results:
+        if isinstance(result, Exception):
+            raise result
+
+
 def _run(
     service: str,
     *,
-    settings: ReplicatorSettings,
+    settings: CommandSettings,
     telemetry: Telemetry,
     checks: list[Check],
     routers: Sequence[APIRouter] = (),
+    own: tuple[Collector, ...],
     main: Callable[[asyncio.Event], Awaitable[None]],
 ) -> None:
+    metrics.expose_only(own)
     application: FastAPI = chassis.create_app(
         service=service,
         title=f"creditmesh {service}",
@@ -230,22 +290,14 @@ def _run(
     raise SystemExit(chassis.run(chassis.run_with_operations(application, settings, main)))
 
 
-def _status_router(settings: RelaySettings, journal: JournalReader) -> APIRouter:
+def _status_router(lake: Lake, settings: CommandSettings) -> APIRouter:
     router = APIRouter()
 
     @router.get("/status", summary="Where replication stands")
     async def status() -> ReplicationStatus:
-        return await _status(settings, journal)
+        return await current_status(lake, settings)
 
     return router
-
-
-async def _status(settings: CommandSettings, journal: JournalReader) -> ReplicationStatus:
-    connection = await connect(settings.application_url, name="replicator-status")
-    try:
-        return await read_status(journal, connection)
-    finally:
-        await connection.close()
 
 
 def _reason(error: BaseException) -> str:
@@ -269,99 +321,12 @@ def migrate() -> None:
         connection = await connect(settings.application_url, name="replicator-migrate")
         try:
             await connection.execute("SET ROLE sink")
-            await ensure_tables(connection, [captured_table(table) for table in CAPTURED])
+            await create_tables(connection, [captured_table(table) for table in CAPTURED])
         finally:
             await connection.close()
 
     asyncio.run(create_replica())
     print("replicator: bookkeeping and replica are up to date")
-
-
-@cli.command()
-def verify(wait_seconds: float = 60.0, every_seconds: float = 0.0) -> None:
-    """Compare lake and replica; exit status 1 when rows differ, 3 when the replica did not catch up.
-
-    With --every-seconds it goes on for ever.
-    """
-    settings = load_settings(CommandSettings)
-
-    async def once() -> Verification:
-        lake = Lake.open(settings.lake_url.get_secret_value(), service="replicator-verify", pool_size=2)
-        connection = await connect(settings.application_url, name="replicator-verify")
-        try:
-            return await Verifier(lake, connection, wait_seconds=wait_seconds).run()
-        finally:
-            await connection.close()
-            await lake.dispose()
-
-    async def repeatedly() -> int:
-        while True:
-            try:
-                result = await once()
-            except NotCaughtUp as error:
-                _console.print(f"[red]not verified[/]: {error}")
-                status = 3
-            else:
-                _print_verification(result)
-                status = 0 if result.equal else 1
-            if not every_seconds:
-                return status
-            await asyncio.sleep(every_seconds)
-
-    raise typer.Exit(asyncio.run(repeatedly()))
-
-
-def _print_verification(result: Verification) -> None:
-    for finding in result.findings:
-        _console.print(f"{finding.kind:>10}  {finding.table}  {finding.key}", markup=False)
-    seconds = (result.finished_at - result.started_at).total_seconds()
-    verdict = "[green]equal[/]" if result.equal else f"[red]{result.mismatches} rows differ[/]"
-    _console.print(
-        f"{verdict}: {result.rows:,} rows compared up to position {result.position} in {seconds:.1f} s"
-    )
-
-
-@cli.command()
-def status() -> None:
-    """Show captured, relayed, applied and verified positions; exit status 1 when something needs a person."""
-    settings = load_settings(CommandSettings)
-
-    async def read() -> ReplicationStatus:
-        lake = Lake.open(settings.lake_url.get_secret_value(), service="replicator-status", pool_size=1)
-        try:
-            return await _status(settings, JournalReader(lake))
-        finally:
-            await lake.dispose()
-
-    found = asyncio.run(read())
-    table = Table("partition", "relayed", "applied", "updated")
-    for p in found.partitions:
-        table.add_row(p.partition, p.relayed, p.applied, f"{p.updated_at:%F %T}" if p.updated_at else "never")
-    _console.print(table)
-    _console.print(f"captured {found.captured}, relayed {found.relayed}, quarantined {found.quarantined}")
-    _console.print(f"relay {found.relay_owner}, epoch {found.relay_epoch}, alive {found.relay_alive}")
-    if found.verified:
-        _console.print(f"verified up to {found.verified.position}: {found.verified.mismatches} mismatches")
-    raise typer.Exit(0 if found.equal and found.relay_alive else 1)
-
-
-@cli.command(name="quarantine")
-def list_quarantine() -> None:
-    """List the open entries of the quarantine; exit status 1 when there are any."""
-    settings = load_settings(MigrationSettings)
-
-    async def read() -> int:
-        connection: asyncpg.Connection = await connect(settings.application_url, name="replicator-quarantine")
-        try:
-            entries = await quarantine.list_open(connection)
-        finally:
-            await connection.close()
-        for entry in entries:
-            _console.print(f"{entry['id']}  {entry['quarantined_at']:%F %T}  {entry['reason']}", markup=False)
-        _console.print(f"{len(entries)} open")
-        return len(entries)
-
-    raise typer.Exit(1 if asyncio.run(read()) else 0)
 
 
 if __name__ == "__main__":

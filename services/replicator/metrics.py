@@ -1,6 +1,7 @@
 """Metrics of relay, sink and verification."""
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram
+from prometheus_client.registry import Collector
 
 DELAY_BUCKETS = (0.002, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, 300.0)
 
@@ -35,9 +36,44 @@ FRESHNESS = Gauge(
     "credit_replication_freshness_timestamp_seconds",
     "Unix time up to which every change of the lake is known to be in the application database.",
 )
+TABLE_STOPPED = Gauge(
+    "credit_replication_table_stopped",
+    "1 for a table that stands still until a person acts; the status says why.",
+    ("table",),
+)
 QUARANTINED = Gauge("credit_replication_quarantined_records", "Open entries of the quarantine.")
+BACKFILLED = Counter(
+    "credit_replication_backfilled_rows", "Rows that were written into the journal again.", ("table",)
+)
 VERIFIED = Gauge(
     "credit_replication_verified_timestamp_seconds",
-    "Unix time of the last verification that found both sides equal.",
+    "Unix time of the last verification that found both sides equal; 0 when there is none.",
 )
-MISMATCHES = Gauge("credit_replication_mismatches", "Rows that the last verification found different.")
+MISMATCHES = Gauge(
+    "credit_replication_mismatches", "Rows that the last verification found different.", ("table",)
+)
+TABLE_LAG_ROWS = Gauge(
+    "credit_replication_table_lag_rows",
+    "Changes that the lake has captured and the replica has not applied; at most 50,000 of all tables are counted.",
+    ("table",),
+)
+TABLE_LAG = Gauge(
+    "credit_replication_table_lag_seconds",
+    "Age of the oldest change that the lake has captured and the replica has not applied; 0 when there is none.",
+    ("table",),
+)
+RELAY_ALIVE = Gauge(
+    "credit_replication_relay_alive",
+    "1 while a relay holds the lease and has worked under it; one that dies at each start does not.",
+)
+
+RELAYS = (RELAYED, RELAY_BACKLOG_AGE, RELAY_EPOCH, HORIZON_HELD, BACKFILLED)
+SINKS = (APPLIED, DROPPED, APPLY_DELAY, LAG, FRESHNESS, QUARANTINED, TABLE_STOPPED)
+VERIFIERS = (VERIFIED, MISMATCHES, TABLE_LAG_ROWS, TABLE_LAG, RELAY_ALIVE)
+
+
+def expose_only(own: tuple[Collector, ...]) -> None:
+    """Leave out what other processes measure: a gauge that nobody sets would say 0 here, and an alert believe it."""
+    for collector in (*RELAYS, *SINKS, *VERIFIERS):
+        if collector not in own:
+            REGISTRY.unregister(collector)

@@ -56,13 +56,41 @@ async def count_open(connection: asyncpg.Connection) -> int:
     return int(await connection.fetchval(_OPEN))
 
 
-async def list_open(connection: asyncpg.Connection) -> Sequence[Mapping[str, Any]]:
-    """The open entries, oldest first; keys as text, images left out since they hold personal data."""
+async def list_open(
+    connection: asyncpg.Connection, numbers: Collection[int] | None = None
+) -> Sequence[Mapping[str, Any]]:
+    """The open entries, oldest first, only those of `numbers` when given.
+
+    Keys are text; images are left out since they hold personal data.
+    """
     rows = await connection.fetch(
         "SELECT id, topic, partition, kafka_offset, position, operation, key, reason, quarantined_at "
-        "FROM replication.sink_quarantine WHERE resolved_at IS NULL ORDER BY id"
+        "FROM replication.sink_quarantine WHERE resolved_at IS NULL AND ($1::bigint[] IS NULL OR id = ANY($1)) "
+        "ORDER BY id",
+        None if numbers is None else list(numbers),
     )
     return [{**row, "key": _readable(row["key"])} for row in rows]
+
+
+async def read(connection: asyncpg.Connection, number: int) -> Mapping[str, Any] | None:
+    """One entry with all that was kept of it, open or not; None when there is none."""
+    row = await connection.fetchrow("SELECT * FROM replication.sink_quarantine WHERE id = $1", number)
+    return None if row is None else {**row, "key": _readable(row["key"]), "image": _readable(row["image"])}
+
+
+async def resolve(
+    connection: asyncpg.Connection, numbers: Collection[int], *, resolution: str, by: str, reason: str
+) -> list[int]:
+    """Close open entries, keeping who did it and why; give the ids of those that were open."""
+    rows = await connection.fetch(
+        "UPDATE replication.sink_quarantine SET resolved_at = clock_timestamp(), resolution = $2, resolved_by = $3, "
+        "resolution_reason = $4 WHERE resolved_at IS NULL AND id = ANY($1::bigint[]) RETURNING id",
+        list(numbers),
+        resolution,
+        by,
+        reason,
+    )
+    return sorted(row["id"] for row in rows)
 
 
 def _storable(text: str) -> str:

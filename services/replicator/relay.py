@@ -29,6 +29,7 @@ from services.replicator.events import (
 from services.replicator.failpoints import failpoint
 from services.replicator.lease import Cursor, Lease
 from services.replicator.partitions import Partitions
+from services.replicator.retention import refuse_purged
 
 SAVE_EVERY_SECONDS = 0.1
 """A cursor saved later only means more repeats after a crash, which the sink drops."""
@@ -75,6 +76,11 @@ class Relay:
         self._unsaved = False
         self._turn = 0
 
+    @property
+    def position(self) -> Position:
+        """Up to where Kafka has acknowledged everything."""
+        return self._cursor.position
+
     async def begin(self, cursor: Cursor, tables: Sequence[str]) -> None:
         """Check that `cursor` belongs to this journal, and take it up.
 
@@ -84,6 +90,7 @@ class Relay:
 
         Raises:
             JournalReplaced: the journal has another incarnation, or another change where the cursor stands.
+            CursorBehindRetention: changes above the cursor have been purged.
             CursorAheadOfJournal: there is no change where the cursor stands.
         """
         self._incarnation = await self._journal.incarnation()
@@ -92,6 +99,7 @@ class Relay:
                 f"the cursor is of journal {cursor.incarnation}, the lake holds {self._incarnation}: the lake was "
                 "replaced. Make the replica anew and let the relay begin from the start"
             )
+        refuse_purged(await self._journal.purged(), cursor.position)
         if cursor.captured_at is not None:
             captured_at = await self._journal.captured_at(cursor.position)
             if captured_at is None:

@@ -18,6 +18,13 @@ class MigrationSettings(ServiceSettings):
     )
 
 
+class PurgeSettings(ServiceSettings):
+    """What `purge` reads."""
+
+    http_port: int = Field(0, description="not used by one-shot commands")
+    lake_url: SecretStr = Field(description="SQLAlchemy URL of the lake, with its owner's login")
+
+
 class CommandSettings(MigrationSettings):
     """What the commands that look at both databases read (verify, status, quarantine)."""
 
@@ -52,11 +59,17 @@ class RelaySettings(ReplicatorSettings):
     relay_compression: Literal["none", "lz4", "zstd", "gzip", "snappy"] = Field(
         "none", description="how batches are compressed: a quarter of the relay's time for half the bytes"
     )
+    reviewed_triggers: str = Field(
+        "",
+        description="triggers on captured tables that write none: schema.table.trigger, separated by commas",
+    )
+    relay_catalogue_seconds: float = Field(
+        10.0, gt=0, description="how often the lake's tables and triggers are compared with what is captured"
+    )
     relay_lease_seconds: float = Field(10.0, ge=1, description="a relay silent for so long loses its lease")
     relay_idle_poll_seconds: float = Field(
         0.01, gt=0, le=5, description="longest pause between polls when idle"
     )
-
 
     backfill_page_rows: int = Field(
         2_000, ge=1, le=100_000, description="most rows that a backfill locks and writes in one transaction"

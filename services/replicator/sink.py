@@ -144,7 +144,7 @@ class Sink:
         else:
             metrics.LAG.set(0)
         metrics.QUARANTINED.set(self._quarantined)
-        await self._report_when_due(connection)
+        await self._report_when_due()
 
     async def _take_over_assigned(self, connection: asyncpg.Connection) -> None:
         for place in sorted(set(self._consumer.assignment()) - set(self._owned)):
@@ -348,21 +348,11 @@ class Sink:
         for _, reason in batch.malformed:
             _log.error("a record that no relay wrote is in the quarantine", reason=reason)
 
-    async def _report_when_due(self, connection: asyncpg.Connection) -> None:
-        """Say once a second how far Kafka's group is and what the last verification found.
-
-        Both are for people and tools: what is applied stands in the application database alone.
-        """
+    async def _report_when_due(self) -> None:
+        """Say once a second how far Kafka's group is; for tools: what is applied stands in the application database."""
         if time.monotonic() < self._report_at:
             return
         self._report_at = time.monotonic() + REPORT_SECONDS
-        verified = await connection.fetchrow(
-            "SELECT finished_at, mismatches FROM replication.verification ORDER BY id DESC LIMIT 1"
-        )
-        if verified is not None:
-            metrics.MISMATCHES.set(verified["mismatches"])
-            if not verified["mismatches"]:
-                metrics.VERIFIED.set(verified["finished_at"].timestamp())
         if not self._owned:
             return
         try:

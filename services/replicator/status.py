@@ -1,13 +1,15 @@
 """Where replication stands, for people (`status`), for programs (GET /status) and for alerts (metrics)."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 import asyncpg
 from pydantic import BaseModel
 
+from services.chassis.database import Lake
 from services.chassis.dialects import Position
 from services.lake.journal import JournalReader
-from services.replicator import quarantine
+from services.replicator import metrics
+from services.replicator.lag import read_lag, table_of
 
 
 class PartitionStatus(BaseModel):
@@ -17,6 +19,26 @@ class PartitionStatus(BaseModel):
     relayed: str
     applied: str
     updated_at: datetime | None
+
+
+class TableStatus(BaseModel):
+    """One table, in all its partitions.
+
+    `captured` is the newest change that is not applied, else the same as `applied`; `verified` the position up to which
+    both sides were last found equal; `stopped` why nothing of it is applied.
+    """
+
+    table: str
+    captured: str
+    relayed: str
+    applied: str
+    verified: str | None
+    lag_rows: int
+    lag_seconds: float
+    quarantined: int
+    mismatches: int
+    stopped: str | None
+    command: str | None
 
 
 class VerificationStatus(BaseModel):
@@ -30,7 +52,11 @@ class VerificationStatus(BaseModel):
 
 
 class ReplicationStatus(BaseModel):
-    """The whole of it. `equal` is False while anything is in the quarantine or the last verification differed."""
+    """The whole of it.
+
+    `equal` is False while anything is in the quarantine, a table is stopped, or the last verification differed;
+    `verified_through` is the highest position at which both sides were found equal.
+    """
 
     captured: str
     relayed: str
@@ -40,40 +66,79 @@ class ReplicationStatus(BaseModel):
     lag_partitions: int
     quarantined: int
     verified: VerificationStatus | None
+    verified_through: str | None
+    verified_at: datetime | None
     equal: bool
+    tables: list[TableStatus]
     partitions: list[PartitionStatus]
 
+    def problems(self, *, max_lag_seconds: float, max_age_seconds: float) -> list[str]:
+        """Say what needs a person, in sentences; nothing when all is well."""
+        found = []
+        if not self.relay_alive:
+            found.append("no relay works: none holds the lease, or it dies before it has done anything")
+        if self.quarantined:
+            found.append(f"{self.quarantined} records are in the quarantine")
+        if self.verified and self.verified.mismatches:
+            found.append(f"the last verification found {self.verified.mismatches} rows that differ")
+        for table in self.tables:
+            if table.stopped:
+                found.append(f"{table.table} is stopped: {table.stopped}; run: {table.command}")
+            elif table.lag_seconds > max_lag_seconds:
+                found.append(
+                    f"{table.table} is {table.lag_seconds:.0f} s and {table.lag_rows:,} changes behind"
+                )
+        age = None if self.verified_at is None else (datetime.now(UTC) - self.verified_at).total_seconds()
+        if age is None:
+            found.append("both sides were never found equal by a verification")
+        elif age > max_age_seconds:
+            found.append(f"both sides were last found equal {age:.0f} s ago")
+        return found
 
-async def read_status(journal: JournalReader, replica: asyncpg.Connection) -> ReplicationStatus:
+    def export(self) -> None:
+        """Set the metrics that say the same."""
+        metrics.RELAY_ALIVE.set(self.relay_alive)
+        metrics.VERIFIED.set(self.verified_at.timestamp() if self.verified_at else 0)
+        for table in self.tables:
+            metrics.TABLE_LAG_ROWS.labels(table.table).set(table.lag_rows)
+            metrics.TABLE_LAG.labels(table.table).set(table.lag_seconds)
+            metrics.MISMATCHES.labels(table.table).set(table.mismatches)
+
+
+async def read_status(lake: Lake, replica: asyncpg.Connection) -> ReplicationStatus:
     """Read where captured, relayed, applied and verified positions stand.
 
     Raises:
         OSError, asyncpg.PostgresError, sqlalchemy.exc.DBAPIError: when a database does not answer.
     """
+    journal = JournalReader(lake)
     captured = await journal.last_position()
+    names = sorted({table.full_name for table in (await journal.definitions()).values()})
+    lags = await read_lag(lake, replica, names)
     relay = await replica.fetchrow(
-        "SELECT owner, epoch, expires_at > clock_timestamp() AS alive, position_major, position_minor "
-        "FROM replication.relay"
+        "SELECT owner, epoch, expires_at > clock_timestamp() AND working_since IS NOT NULL AS alive, "
+        "position_major, position_minor FROM replication.relay"
     )
-    rows = await replica.fetch(
-        """
-        SELECT place, sent ->> place AS relayed, o.position_major, o.position_minor, o.updated_at
-        FROM replication.relay CROSS JOIN jsonb_object_keys(sent) AS place
-        LEFT JOIN replication.sink_offset AS o ON place = o.topic || '/' || o.partition
-        ORDER BY place
-        """
-    )
+    partitions = await _partitions(replica)
+    quarantined: dict[str, int] = {}
+    for row in await replica.fetch(
+        "SELECT topic, count(*) AS n FROM replication.sink_quarantine WHERE resolved_at IS NULL GROUP BY topic"
+    ):
+        table = table_of(row["topic"])
+        quarantined[table] = quarantined.get(table, 0) + row["n"]
+    stopped = {
+        row["table_name"]: row for row in await replica.fetch("SELECT * FROM replication.stopped_table")
+    }
     verified = await replica.fetchrow("SELECT * FROM replication.verification ORDER BY id DESC LIMIT 1")
-    quarantined = await quarantine.count_open(replica)
-    partitions = [
-        PartitionStatus(
-            partition=row["place"],
-            relayed=row["relayed"],
-            applied=str(Position(row["position_major"] or 0, row["position_minor"] or 0)),
-            updated_at=row["updated_at"],
+    through = await replica.fetchrow("SELECT * FROM replication.verified_through")
+    mismatches = {
+        row["table_name"]: row["n"]
+        for row in await replica.fetch(
+            "SELECT table_name, count(*) AS n FROM replication.mismatch WHERE kind <> 'unstable' "
+            "AND verification_id = (SELECT max(id) FROM replication.verification) GROUP BY table_name"
         )
-        for row in rows
-    ]
+    }
+    verified_through = through and str(Position(through["position_major"], through["position_minor"]))
     return ReplicationStatus(
         captured=str(captured),
         relayed=str(Position(relay["position_major"], relay["position_minor"])),
@@ -81,7 +146,7 @@ async def read_status(journal: JournalReader, replica: asyncpg.Connection) -> Re
         relay_epoch=relay["epoch"],
         relay_alive=relay["alive"],
         lag_partitions=sum(Position.parse(p.applied) < Position.parse(p.relayed) for p in partitions),
-        quarantined=quarantined,
+        quarantined=sum(quarantined.values()),
         verified=None
         if verified is None
         else VerificationStatus(
@@ -91,6 +156,44 @@ async def read_status(journal: JournalReader, replica: asyncpg.Connection) -> Re
             mismatches=verified["mismatches"],
             unstable=verified["unstable"],
         ),
-        equal=not quarantined and (verified is None or verified["mismatches"] == 0),
+        verified_through=verified_through,
+        verified_at=through and through["verified_at"],
+        equal=not (quarantined or stopped or (verified and verified["mismatches"])),
+        tables=[
+            TableStatus(
+                table=name,
+                captured=str(lag.captured),
+                relayed=str(lag.relayed),
+                applied=str(lag.applied),
+                verified=verified_through,
+                lag_rows=lag.rows,
+                lag_seconds=lag.seconds,
+                quarantined=quarantined.get(name, 0),
+                mismatches=mismatches.get(name, 0),
+                stopped=stopped[name]["reason"] if name in stopped else None,
+                command=stopped[name]["command"] if name in stopped else None,
+            )
+            for name, lag in lags.items()
+        ],
         partitions=partitions,
     )
+
+
+async def _partitions(replica: asyncpg.Connection) -> list[PartitionStatus]:
+    rows = await replica.fetch(
+        """
+        SELECT place, sent ->> place AS relayed, o.position_major, o.position_minor, o.updated_at
+        FROM replication.relay CROSS JOIN jsonb_object_keys(sent) AS place
+        LEFT JOIN replication.sink_offset AS o ON place = o.topic || '/' || o.partition
+        ORDER BY place
+        """
+    )
+    return [
+        PartitionStatus(
+            partition=row["place"],
+            relayed=row["relayed"],
+            applied=str(Position(row["position_major"] or 0, row["position_minor"] or 0)),
+            updated_at=row["updated_at"],
+        )
+        for row in rows
+    ]

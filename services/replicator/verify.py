@@ -3,12 +3,14 @@
 Both engines hash each row's canonical text and add the hashes up by bucket (a bucket is the hash of the key, so
 no key is ever compared outside its database). Buckets that differ are listed on both sides. A key that differs
 is looked at again after everything captured meanwhile has been applied: one that became equal was under way, one
-that still differs with the same row in the lake is a mismatch, one whose row keeps changing is unstable.
+that still differs with the same row in the lake is a mismatch, one whose row keeps changing is unstable. The lake's
+foreign keys, which the replica does not have, are checked there too: a row without its parent that stays so is an
+orphan.
 """
 
 import asyncio
-import time
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -16,23 +18,25 @@ from typing import Any
 import asyncpg
 
 from services.chassis.database import Lake
-from services.chassis.dialects import CapturedTable, Dialect, Position, PostgreSQL
+from services.chassis.dialects import CapturedTable, Position, PostgreSQL
 from services.lake.journal import JournalReader
+from services.lake.tables import CAPTURED
+from services.replicator.catchup import NotCaughtUp, catch_up
+
+__all__ = ["Mismatch", "NotCaughtUp", "Verification", "Verifier"]
 
 BUCKETS = 256
 ROUNDS = 3
-WAIT_POLL_SECONDS = 0.05
+MOST_ORPHANS = 10_000
+KEPT_VERIFICATIONS = 100
+"""So many last verifications keep the rows that they found different."""
 
-_REPLICA: Dialect = PostgreSQL()
-
-
-class NotCaughtUp(Exception):
-    """The replica did not reach the position to be verified in time."""
+_REPLICA = PostgreSQL()
 
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """One row that differs: `missing` or `extra` in the replica, `different`, or `unstable`."""
+    """One row that differs: `missing` or `extra` in the replica, `different`, `orphan`, or `unstable`."""
 
     table: str
     key: str
@@ -48,6 +52,8 @@ class Verification:
     findings: tuple[Mismatch, ...]
     started_at: datetime
     finished_at: datetime
+    stopped: tuple[str, ...] = ()
+    """Tables whose replication is stopped: they were not compared."""
 
     @property
     def mismatches(self) -> int:
@@ -56,8 +62,8 @@ class Verification:
 
     @property
     def equal(self) -> bool:
-        """Whether both sides hold the same rows."""
-        return self.mismatches == 0
+        """Whether both sides hold the same rows, of every table."""
+        return self.mismatches == 0 and not self.stopped
 
 
 class Verifier:
@@ -70,72 +76,78 @@ class Verifier:
         self._wait_seconds = wait_seconds
 
     async def run(self) -> Verification:
-        """Verify every captured table and store the result.
+        """Verify every captured table whose replication is not stopped, and store the result.
 
         Raises:
             NotCaughtUp: when the replica does not reach the journal's position in time.
         """
         started_at = datetime.now(UTC)
+        stopped = await self._stopped()
+        tables = {name: table for name, table in (await self._tables()).items() if name not in stopped}
         position = await self._wait_for_replica()
-        # Newest definition last: one entry a table.
-        tables = {table.full_name: table for table in (await self._journal.definitions()).values()}
         rows = 0
         findings: list[Mismatch] = []
         for table in tables.values():
             count, found = await self._compare(table)
             rows += count
             findings += found
-        result = Verification(position, rows, tuple(findings), started_at, datetime.now(UTC))
+        named = {(finding.table, finding.key) for finding in findings}
+        findings += [o for o in await self._orphans(tables) if (o.table, o.key) not in named]
+        result = Verification(
+            position, rows, tuple(findings), started_at, datetime.now(UTC), tuple(sorted(stopped))
+        )
         await self._store(result)
         return result
 
+    async def check(self, table: str, keys: Collection[str]) -> tuple[Mismatch, ...]:
+        """Compare the rows of `table` with `keys` alone, after everything captured so far is applied.
+
+        Raises:
+            NotCaughtUp: when the replica does not reach the journal's position in time.
+            KeyError: `table` is not captured.
+        """
+        definition = (await self._tables())[table]
+        await self._wait_for_replica()
+        return tuple(await self._confirm(definition, {_bucket(key) for key in keys}, frozenset(keys)))
+
+    async def _tables(self) -> dict[str, CapturedTable]:
+        # Newest definition last: one entry a table.
+        return {table.full_name: table for table in (await self._journal.definitions()).values()}
+
+    async def _stopped(self) -> set[str]:
+        return {
+            row["table_name"]
+            for row in await self._replica.fetch("SELECT table_name FROM replication.stopped_table")
+        }
+
     async def _wait_for_replica(self) -> Position:
-        """Wait until everything captured so far is applied; give that position."""
-        position = await self._journal.last_position()
-        deadline = time.monotonic() + self._wait_seconds
-        while True:
-            behind = await self._replica.fetch(
-                """
-                SELECT place FROM replication.relay CROSS JOIN jsonb_object_keys(sent) AS place
-                LEFT JOIN replication.sink_offset AS o ON place = o.topic || '/' || o.partition
-                WHERE o.topic IS NULL OR (o.position_major, o.position_minor) < ($1::bigint, $2::bigint)
-                ORDER BY place
-                """,
-                position.major,
-                position.minor,
-            )
-            relayed = await self._replica.fetchval(
-                "SELECT (position_major, position_minor) >= ($1::bigint, $2::bigint) FROM replication.relay",
-                position.major,
-                position.minor,
-            )
-            if relayed and not behind:
-                return position
-            if time.monotonic() > deadline:
-                named = ", ".join(row["place"] for row in behind[:5]) or "the relay's cursor"
-                raise NotCaughtUp(
-                    f"position {position} was not reached in {self._wait_seconds:.0f} s by {named}"
-                    f"{' and others' if len(behind) > 5 else ''}: see that relay and sink run"
-                )
-            await asyncio.sleep(WAIT_POLL_SECONDS)
+        return await catch_up(self._journal, self._replica, seconds=self._wait_seconds)
 
     async def _compare(self, table: CapturedTable) -> tuple[int, list[Mismatch]]:
         lake, replica = await asyncio.gather(self._lake_digest(table), self._replica_digest(table))
         rows = sum(count for count, _ in lake.values())
-        suspects = [b for b in set(lake) | set(replica) if lake.get(b) != replica.get(b)]
+        suspects = {b for b in set(lake) | set(replica) if lake.get(b) != replica.get(b)}
+        return rows, await self._confirm(table, suspects)
+
+    async def _confirm(
+        self, table: CapturedTable, suspects: set[int], only: frozenset[str] | None = None
+    ) -> list[Mismatch]:
+        """Look at the rows of some buckets until what differs is sure; at those with the keys `only` when given."""
         differing: dict[str, tuple[int | None, int | None]] = {}
         unstable: set[str] = set()
         for number in range(ROUNDS):
             if not suspects:
-                return rows, []
+                return []
             await self._wait_for_replica()
             now: dict[str, tuple[int | None, int | None]] = {}
-            still = []
-            for bucket in suspects:
+            still = set()
+            for bucket in sorted(suspects):
                 found = await self._differences(table, bucket)
+                if only is not None:
+                    found = {key: pair for key, pair in found.items() if key in only}
                 now |= found
                 if found:
-                    still.append(bucket)
+                    still.add(bucket)
             suspects = still
             if number:
                 # Seen before with another row in the lake: it is being written right now.
@@ -143,10 +155,25 @@ class Verifier:
                 differing = {key: pair for key, pair in now.items() if key in differing}
             else:
                 differing = now
-        return rows, [
+        return [
             Mismatch(table.full_name, key, "unstable" if key in unstable else _kind(*pair))
             for key, pair in sorted(differing.items())
         ]
+
+    async def _orphans(self, tables: dict[str, CapturedTable]) -> list[Mismatch]:
+        """Find rows of the replica that lack their parent time and again, while everything captured is applied."""
+        statements = dict(_orphan_statements(tables))
+        found: dict[tuple[str, str], set[str]] = {}
+        for number in range(ROUNDS):
+            for name, statement in statements.items():
+                keys = {row["key"] for row in await self._replica.fetch(statement)}
+                found[name] = keys & found[name] if number else keys
+            statements = {name: statement for name, statement in statements.items() if found[name]}
+            if not statements:
+                return []
+            await self._wait_for_replica()
+        rows = {(table, key) for (table, _), keys in found.items() for key in keys}
+        return [Mismatch(table, key, "orphan") for table, key in sorted(rows)]
 
     async def _differences(
         self, table: CapturedTable, bucket: int
@@ -155,7 +182,7 @@ class Verifier:
             result = await connection.exec_driver_sql(self._lake.dialect.row_hashes(table, BUCKETS, bucket))
             rows: Sequence[Any] = result.all()
         lake = {row[0]: int(row[1]) for row in rows}
-        records = await self._replica.fetch(_REPLICA.row_hashes(table, BUCKETS, bucket))
+        records = await self._replica.fetch(_REPLICA.row_hashes(table.replica, BUCKETS, bucket))
         replica = {row[0]: int(row[1]) for row in records}
         return {
             key: (lake.get(key), replica.get(key))
@@ -170,10 +197,13 @@ class Verifier:
         return {int(row[0]): (int(row[1]), int(row[2])) for row in rows}
 
     async def _replica_digest(self, table: CapturedTable) -> dict[int, tuple[int, int]]:
-        rows: Sequence[asyncpg.Record] = await self._replica.fetch(_REPLICA.row_hashes(table, BUCKETS))
+        rows: Sequence[asyncpg.Record] = await self._replica.fetch(
+            _REPLICA.row_hashes(table.replica, BUCKETS)
+        )
         return {int(row[0]): (int(row[1]), int(row[2])) for row in rows}
 
     async def _store(self, result: Verification) -> None:
+        incarnation = await self._journal.incarnation()
         async with self._replica.transaction():
             number = await self._replica.fetchval(
                 "INSERT INTO replication.verification "
@@ -191,6 +221,50 @@ class Verifier:
                 "INSERT INTO replication.mismatch (verification_id, table_name, key, kind) VALUES ($1, $2, $3, $4)",
                 [(number, finding.table, finding.key, finding.kind) for finding in result.findings],
             )
+            await self._replica.execute(
+                "DELETE FROM replication.mismatch WHERE verification_id <= $1", number - KEPT_VERIFICATIONS
+            )
+            if result.equal:
+                # It only rises, unless the journal is another one: two verifications may end in any order.
+                await self._replica.execute(
+                    """
+                    INSERT INTO replication.verified_through AS v
+                        (incarnation, position_major, position_minor, verified_at) VALUES ($1, $2, $3, $4)
+                    ON CONFLICT (only_row) DO UPDATE SET incarnation = EXCLUDED.incarnation,
+                        position_major = EXCLUDED.position_major, position_minor = EXCLUDED.position_minor,
+                        verified_at = greatest(v.verified_at, EXCLUDED.verified_at)
+                    WHERE v.incarnation <> EXCLUDED.incarnation OR (v.position_major, v.position_minor)
+                        <= (EXCLUDED.position_major, EXCLUDED.position_minor)
+                    """,
+                    incarnation,
+                    result.position.major,
+                    result.position.minor,
+                    result.finished_at,
+                )
+
+
+def _orphan_statements(tables: dict[str, CapturedTable]) -> Iterable[tuple[tuple[str, str], str]]:
+    """A query for each foreign key of the lake: keys of rows in the replica whose parent is not there."""
+    for table in CAPTURED:
+        child = tables.get(table.fullname)
+        for constraint in table.foreign_key_constraints:
+            parent = constraint.referred_table.fullname
+            if child is None or parent not in tables:
+                continue
+            pairs = [(key.parent.name, key.column.name) for key in constraint.elements]
+            given = " AND ".join(f"r.{own} IS NOT NULL" for own, _ in pairs)
+            same = " AND ".join(f"p.{other} = r.{own}" for own, other in pairs)
+            key = _REPLICA.key(child.replica, "r")
+            yield (
+                (table.fullname, ",".join(own for own, _ in pairs)),
+                f"SELECT {key} AS key FROM {table.fullname} AS r WHERE {given} "
+                f"AND NOT EXISTS (SELECT FROM {parent} AS p WHERE {same}) LIMIT {MOST_ORPHANS}",
+            )
+
+
+def _bucket(key: str) -> int:
+    """The bucket that `row_hashes` puts a key into."""
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") & (BUCKETS - 1)
 
 
 def _kind(lake: int | None, replica: int | None) -> str:

@@ -226,9 +226,6 @@ class Dialect(Protocol):
     def gives_way(self, error: BaseException) -> bool:
         """Whether an error says that a backfill met another transaction's locks: it is worth another try."""
 
-    def select_oldest(self) -> sa.TextClause:
-        """Select (major, minor, captured_at) of the `:limit` lowest changes of the journal, in order."""
-
     def delete_through(self) -> sa.TextClause:
         """Delete every change at or below (`:major`, `:minor`)."""
 
@@ -240,6 +237,9 @@ class Dialect(Protocol):
 
     def grant_statements(self, logins: Sequence[str]) -> Sequence[str]:
         """Let `logins` see the schemas that their table grants are in."""
+
+    def grant_catalogue(self, login: str) -> Sequence[str]:
+        """Let `login` see the captured tables, their triggers and foreign keys in the catalogue."""
 
     def column_text(self, column: CapturedColumn, row: str) -> str:
         """Render `row.column` as canonical text: equal values, equal text, on both engines; NULL stays NULL."""

@@ -7,6 +7,7 @@ commit is visible before its locks go.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from textwrap import dedent
 from typing import Any
 
@@ -22,6 +23,11 @@ from services.chassis.dialects.interface import (
     Position,
 )
 from services.chassis.dialects.postgresql_catalogue import read_catalogue
+from services.chassis.dialects.postgresql_operations import (
+    PostgreSQLOperations,
+    create_backfill,
+    request_if_changed,
+)
 
 # Advisory lock keys of the horizon are this tag in the upper 16 bits, a position in the lower 48.
 _HORIZON_TAG = 0x434A
@@ -41,7 +47,7 @@ _TEXTS = (ColumnType.TEXT, ColumnType.CHAR, ColumnType.XML)
 _TIME = "HH24:MI:SS.US"
 
 
-class PostgreSQL:
+class PostgreSQL(PostgreSQLOperations):
     """The PostgreSQL half of `services.chassis.dialects.interface.Dialect`."""
 
     name = "postgresql"
@@ -167,10 +173,11 @@ class PostgreSQL:
     def create_capture(self, table: CapturedTable) -> Sequence[str]:
         """One statement-level trigger an event, on transition tables; the writer needs no right on the journal."""
         statements = [
+            request_if_changed(table),
             f"INSERT INTO journal.captured_table VALUES ('{table.fingerprint}', '{table.full_name}', "
             f"'{_quoted(table.to_json())}', clock_timestamp() AT TIME ZONE 'UTC') "
             # The newest is the one that is in force, even when it was in force before.
-            "ON CONFLICT (fingerprint) DO UPDATE SET installed_at = EXCLUDED.installed_at"
+            "ON CONFLICT (fingerprint) DO UPDATE SET installed_at = EXCLUDED.installed_at",
         ]
         moved = " AND ".join(f"n.{name} = r.{name}" for name in table.key)
         # A statement has no pairs of old and new rows. Keys that went are deletes, written first; every new
@@ -200,7 +207,11 @@ class PostgreSQL:
             f"CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON {table.full_name} "
             "FOR EACH STATEMENT EXECUTE FUNCTION journal.refuse_truncate()",
         ]
-        return statements
+        return [*statements, *self.create_backfill(table)]
+
+    def create_backfill(self, table: CapturedTable) -> Sequence[str]:
+        """Two functions with their owner's rights."""
+        return create_backfill(table, self.key(table, "r"), partial(self._write, table))
 
     def _function(self, table: CapturedTable, function: str, writes: Sequence[str]) -> str:
         body = "".join(f"    {write};\n" for write in writes)
@@ -301,6 +312,11 @@ class PostgreSQL:
             "GRANT USAGE ON SCHEMA intake TO intake",
             f"GRANT SELECT ON SEQUENCE journal.position TO {names}",
         )
+
+    def grant_catalogue(self, login: str) -> Sequence[str]:
+        """Do nothing: everybody sees the catalogue here."""
+        del login
+        return ()
 
     async def begin_stream(self, connection: AsyncConnection) -> None:
         """Leave the planner no way but the primary key.

@@ -5,6 +5,7 @@ rows below it are complete. `@@DBTS` and IDENTITY would lose rows. No MERGE, no 
 """
 
 from collections.abc import Sequence
+from functools import partial
 from textwrap import dedent
 from typing import Any
 
@@ -20,6 +21,11 @@ from services.chassis.dialects.interface import (
     Position,
 )
 from services.chassis.dialects.sqlserver_catalogue import read_catalogue
+from services.chassis.dialects.sqlserver_operations import (
+    SQLServerOperations,
+    create_backfill,
+    request_if_changed,
+)
 
 CODE = "COLLATE Latin1_General_100_BIN2_UTF8"
 TEXT = "COLLATE Latin1_General_100_CI_AS_SC"
@@ -29,7 +35,7 @@ _MAX_BIGINT = 2**63 - 1
 _MIND_LENGTH = (ColumnType.TEXT, ColumnType.BINARY)
 
 
-class SQLServer:
+class SQLServer(SQLServerOperations):
     """The SQL Server half of `services.chassis.dialects.interface.Dialect`."""
 
     name = "mssql"
@@ -130,6 +136,7 @@ class SQLServer:
         """One AFTER trigger an event; the writer needs no right on the journal, as one owner has both schemas."""
         fingerprint = table.fingerprint
         statements = [
+            request_if_changed(table),
             # The newest is the one that is in force, even when it was in force before.
             f"UPDATE journal.captured_table SET installed_at = SYSUTCDATETIME() WHERE fingerprint = '{fingerprint}'",
             "INSERT INTO journal.captured_table (fingerprint, table_name, [definition], installed_at) "
@@ -162,7 +169,11 @@ class SQLServer:
                 f"EXEC sp_settriggerorder @triggername = N'{trigger}', @order = N'First', "
                 f"@stmttype = N'{event.upper()}'",
             ]
-        return statements
+        return [*statements, *self.create_backfill(table)]
+
+    def create_backfill(self, table: CapturedTable) -> Sequence[str]:
+        """Two procedures, for whose callers their owner's rights count."""
+        return create_backfill(table, self.key(table, "r"), partial(self._write, table))
 
     def _write(self, table: CapturedTable, operation: str, source: str) -> str:
         image = "NULL" if operation == "d" else self.image(table, "r")
@@ -261,6 +272,10 @@ class SQLServer:
         """Do nothing: a grant on a table is enough to see it here."""
         del logins
         return ()
+
+    def grant_catalogue(self, login: str) -> Sequence[str]:
+        """Grant what shows the catalogue, and shows or changes no row."""
+        return (f"GRANT VIEW DEFINITION ON SCHEMA::credit TO {login}",)
 
     async def begin_stream(self, connection: AsyncConnection) -> None:
         """Do nothing: TOP and ORDER BY the clustered key leave the optimizer one way."""

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.chassis.database import Lake
 from services.chassis.dialects import START, CapturedTable, Dialect, Position
+from services.lake.journal.tables import purged
 
 
 class Change(NamedTuple):
@@ -105,6 +106,12 @@ class JournalReader:
         async with self._engine.connect() as connection:
             found = await connection.scalar(sa.text("SELECT id FROM journal.incarnation"))
             return found if isinstance(found, UUID) else UUID(str(found))
+
+    async def purged(self) -> Position:
+        """The position up to which the journal was purged; the start when it never was."""
+        async with self._engine.connect() as connection:
+            row = (await connection.execute(sa.select(purged))).one()
+        return Position(row.position_major, row.position_minor)
 
     async def captured_at(self, position: Position) -> datetime | None:
         """When the change at exactly `position` was captured (UTC, naive); None when the journal holds none."""

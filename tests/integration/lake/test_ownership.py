@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 import asyncpg
 import pytest
 
+from services.lake.journal.tables import backfill, purged, reader
 from services.lake.ownership import grants
 from services.lake.tables import CAPTURED, idempotency_key
 from tests.conftest import Database
@@ -20,6 +21,9 @@ COLUMNS = {
     "journal.change": ("position", "image", "actor"),
     "journal.incarnation": ("id",),
     "journal.captured_table": ("definition",),
+    **{
+        table.fullname: tuple(column.name for column in table.columns) for table in (backfill, reader, purged)
+    },
 }
 Right = tuple[str, str, str]
 

@@ -1,0 +1,170 @@
+"""Requests to write rows into the journal again, and the work on them, page by page."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+
+from services.chassis.database import Lake, LakeTransaction
+from services.chassis.dialects import CapturedTable
+from services.lake.journal.tables import backfill
+
+ACTOR = "backfill"
+"""Who wrote a change of operation `r`, or `d` for a key that was asked for and does not exist, in the journal."""
+MOST_KEYS = 1_000
+"""Of one request: its rows are locked together."""
+LONGEST_ERROR = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request as it stands: the whole table, or `keys` of it; `done` when it will not be worked on any more."""
+
+    id: uuid.UUID
+    table: str
+    keys: tuple[str, ...] | None
+    chunks: int
+    rows_done: int
+    done: bool
+    error: str | None
+
+
+class Taken(Exception):
+    """Somebody else has worked on the request meanwhile; nothing of the page was written."""
+
+
+_COLUMNS = (
+    backfill.c.id,
+    backfill.c.table_name,
+    backfill.c["keys"].label("named"),
+    backfill.c.chunks,
+    backfill.c.rows_done,
+    backfill.c.finished_at,
+    backfill.c.error,
+)
+
+
+class Requests:
+    """The table `journal.backfill`."""
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake = lake
+        self._engine = lake.engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    async def add(self, table: str, keys: Sequence[str] | None, *, by: str) -> list[uuid.UUID]:
+        """Ask for rows of `table`: those with `keys` (canonical JSON arrays), or all of them.
+
+        Returns:
+            Ids of the requests: many keys are several.
+        """
+        now = datetime.now(UTC)
+        pages = [None] if keys is None else [keys[i : i + MOST_KEYS] for i in range(0, len(keys), MOST_KEYS)]
+        rows: list[dict[str, Any]] = [
+            {
+                "id": uuid.uuid4(),
+                "table_name": table,
+                "keys": None if page is None else f"[{','.join(page)}]",
+                "requested_by": by[:128],
+                "requested_at": now,
+                "chunks": 0,
+                "rows_done": 0,
+            }
+            for page in pages
+        ]
+        async with self._engine.connect() as connection:
+            await connection.execute(sa.insert(backfill), rows)
+        return [row["id"] for row in rows]
+
+    async def read(self, request: uuid.UUID) -> Request:
+        """Give a request as it stands now."""
+        async with self._engine.connect() as connection:
+            rows = await connection.execute(sa.select(*_COLUMNS).where(backfill.c.id == request))
+            return _request(rows.one())
+
+    async def next(self) -> Request | None:
+        """Give the request to work on: the oldest with named keys, else the oldest; None when there is none.
+
+        A repair of a few rows does not wait behind a table of millions.
+        """
+        async with self._engine.connect() as connection:
+            rows = await connection.execute(
+                sa.select(*_COLUMNS)
+                .where(backfill.c.finished_at.is_(None))
+                .order_by(
+                    sa.case((backfill.c["keys"].is_(None), 1), else_=0),
+                    backfill.c.requested_at,
+                    backfill.c.id,
+                )
+                .limit(1)
+            )
+            row = rows.first()
+        return None if row is None else _request(row)
+
+    async def write_page(
+        self, tx: LakeTransaction, request: Request, table: CapturedTable, most_rows: int
+    ) -> Request:
+        """Write the request's next page into the journal, and how far it is, both in `tx`.
+
+        Args:
+            tx: the transaction, to be committed at once: the rows are locked until then.
+            request: as it was last read or returned.
+            table: the definition in force of its table.
+            most_rows: of a page; named keys are one page.
+
+        Returns:
+            The request after this page.
+
+        Raises:
+            Taken: somebody else has worked on it since.
+            sqlalchemy.exc.DBAPIError: `dialect.gives_way` says whether it is worth another try.
+        """
+        # On SQL Server the transaction begins with the first statement that reads a table, and must not begin inside
+        # the procedure.
+        after_key = await tx.scalar(sa.select(backfill.c.after_key).where(backfill.c.id == request.id))
+        if request.keys is None:
+            statement = tx.dialect.call_backfill(table)
+            page = (await tx.execute(statement, {"after_key": after_key, "most_rows": most_rows})).one()
+            done = page.last_key is None
+        else:
+            keys = f"[{','.join(request.keys)}]"
+            page = (await tx.execute(tx.dialect.call_repair(table), {"keys": keys})).one()
+            done = True
+        rows = request.rows_done + int(page.rows_written)
+        moved = await tx.execute(
+            sa.update(backfill)
+            .where(
+                backfill.c.id == request.id,
+                backfill.c.chunks == request.chunks,
+                backfill.c.finished_at.is_(None),
+            )
+            .values(
+                after_key=page.last_key or after_key,
+                chunks=request.chunks + 1,
+                rows_done=rows,
+                finished_at=datetime.now(UTC) if done else None,
+            )
+        )
+        if moved.rowcount != 1:
+            raise Taken(f"request {request.id} was worked on by another relay")
+        return replace(request, chunks=request.chunks + 1, rows_done=rows, done=done)
+
+    async def fail(self, request: Request, error: str) -> None:
+        """Close a request that cannot be worked off, saying why."""
+        async with self._engine.connect() as connection:
+            await connection.execute(
+                sa.update(backfill)
+                .where(backfill.c.id == request.id)
+                .values(finished_at=datetime.now(UTC), error=error[:LONGEST_ERROR])
+            )
+
+
+def _request(row: Any) -> Request:
+    # The texts of the keys, not what they hold: as JSON gives them they go back to the database.
+    keys = None if row.named is None else tuple(orjson.dumps(key).decode() for key in orjson.loads(row.named))
+    return Request(
+        row.id, row.table_name, keys, row.chunks, row.rows_done, row.finished_at is not None, row.error
+    )

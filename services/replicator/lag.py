@@ -1,0 +1,91 @@
+"""How far the replica is behind the lake, table by table."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import asyncpg
+
+from services.chassis.database import Lake
+from services.chassis.dialects import START, Position
+from services.replicator.events import partition_of
+
+MOST_COUNTED = 50_000
+
+
+@dataclass(slots=True)
+class TableLag:
+    """One table: how far it is relayed and applied in all its partitions, and what is captured beyond that."""
+
+    relayed: Position
+    applied: Position
+    captured: Position
+    rows: int = 0
+    oldest: datetime | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Age of the oldest change that is not applied; 0 when there is none."""
+        if self.oldest is None:
+            return 0.0
+        return max(0.0, (datetime.now(UTC) - self.oldest.replace(tzinfo=UTC)).total_seconds())
+
+
+async def read_lag(lake: Lake, replica: asyncpg.Connection, tables: Collection[str]) -> dict[str, TableLag]:
+    """Compare the journal with what each partition has applied, for each of `tables`.
+
+    Changes are looked at one by one, at most `MOST_COUNTED` of them: that says which partition each is for.
+    """
+    rows = await replica.fetch(
+        """
+        SELECT place, sent ->> place AS relayed, o.position_major, o.position_minor
+        FROM replication.relay CROSS JOIN jsonb_object_keys(sent) AS place
+        LEFT JOIN replication.sink_offset AS o ON place = o.topic || '/' || o.partition
+        """
+    )
+    applied: dict[str, dict[int, Position]] = {}
+    relayed: dict[str, list[Position]] = {}
+    for row in rows:
+        topic, _, partition = row["place"].rpartition("/")
+        table = table_of(topic)
+        applied.setdefault(table, {})[int(partition)] = Position(
+            row["position_major"] or 0, row["position_minor"] or 0
+        )
+        relayed.setdefault(table, []).append(Position.parse(row["relayed"]))
+    for table in tables:
+        applied.setdefault(table, {0: START})
+    lags = {
+        # A table that has no topic yet is as far as nothing.
+        table: TableLag(min(relayed.get(table, [START])), lowest := min(applied[table].values()), lowest)
+        for table in sorted(tables)
+    }
+    begin = min((lag.applied for lag in lags.values()), default=START)
+    async with lake.engine.connect() as connection:
+        horizon = await lake.dialect.read_horizon(connection, begin)
+        waiting = (
+            await connection.execute(
+                lake.dialect.select_waiting(),
+                {
+                    "major": begin.major,
+                    "minor": begin.minor,
+                    "horizon_major": horizon.major,
+                    "limit": MOST_COUNTED,
+                },
+            )
+        ).all()
+    for change in waiting:
+        lag = lags.get(change.table_name)
+        if lag is None:
+            continue
+        places = applied[change.table_name]
+        position = Position(change.major, change.minor)
+        if position > places[partition_of(change.key.encode(), len(places))]:
+            lag.rows += 1
+            lag.captured = position
+            lag.oldest = lag.oldest or change.captured_at
+    return lags
+
+
+def table_of(topic: str) -> str:
+    """The captured table whose changes a topic carries: its last two parts, whatever the prefix."""
+    return ".".join(topic.split(".")[-2:])

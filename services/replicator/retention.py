@@ -1,0 +1,74 @@
+"""Tell the lake what replication has passed, and refuse to begin where the journal was purged."""
+
+import asyncio
+import contextlib
+
+import asyncpg
+from pydantic import SecretStr
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from services.chassis.database import Lake
+from services.chassis.dialects import Position
+from services.chassis.logging import get_logger
+from services.lake.journal.retention import Retention
+from services.replicator.errors import CursorBehindRetention
+from services.replicator.target import PASSING, connect
+
+REPORT_SECONDS = 5.0
+
+_log = get_logger(__name__)
+
+
+def refuse_purged(purged: Position, cursor: Position) -> None:
+    """Check that a journal that was purged up to `purged` still holds everything above `cursor`.
+
+    Raises:
+        CursorBehindRetention: changes that were never relayed have been purged.
+    """
+    if cursor < purged:
+        raise CursorBehindRetention(
+            f"the cursor stands at {cursor}, the journal was purged up to {purged}: what lay between cannot be relayed "
+            "any more. Make the replica anew by a backfill, see docs/runbooks/relay-stopped.md"
+        )
+
+
+async def report_passed(lake: Lake, application: SecretStr, stop: asyncio.Event) -> None:
+    """Report every few seconds how far the relay's saved cursor and the replica are, until `stop` is set.
+
+    What is reported was read a round before: by then no crash of the application database takes it back.
+    """
+    retention = Retention(lake)
+    known: dict[str, Position] = {}
+    while not stop.is_set():
+        try:
+            for name, position in known.items():
+                await retention.report(name, position)
+            known = await _passed(application)
+        except (*PASSING, asyncpg.PostgresError, DBAPIError, PoolTimeout) as error:
+            _log.warning("what was passed is not reported", error=type(error).__name__)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), REPORT_SECONDS)
+
+
+async def _passed(application: SecretStr) -> dict[str, Position]:
+    connection = await connect(application, name="replicator-relay")
+    try:
+        relay = await connection.fetchrow("SELECT position_major, position_minor FROM replication.relay")
+        # A partition that lost records on Kafka is sent them again from here.
+        replica = await connection.fetchrow(
+            """
+            SELECT coalesce(o.position_major, 0) AS position_major, coalesce(o.position_minor, 0) AS position_minor
+            FROM replication.relay CROSS JOIN jsonb_object_keys(sent) AS place
+            LEFT JOIN replication.sink_offset AS o ON place = o.topic || '/' || o.partition
+            ORDER BY 1, 2 LIMIT 1
+            """
+        )
+    finally:
+        await connection.close()
+    rows = {"relay": relay, "replica": replica}
+    return {
+        name: Position(row["position_major"], row["position_minor"])
+        for name, row in rows.items()
+        if row is not None
+    }

@@ -1,0 +1,76 @@
+"""What the verifier's process does: compare both sides time and again, and measure how far they are apart."""
+
+import asyncio
+import contextlib
+
+import asyncpg
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from services.chassis.database import Lake
+from services.chassis.logging import get_logger
+from services.replicator.settings import CommandSettings, VerifierSettings
+from services.replicator.status import ReplicationStatus, read_status
+from services.replicator.target import PASSING, connect
+from services.replicator.verify import NotCaughtUp, Verification, Verifier
+
+EXPORT_SECONDS = 2.0
+# A table that is being migrated may differ in its columns for a moment.
+_TRIED_AGAIN = (*PASSING, asyncpg.PostgresError, DBAPIError, PoolTimeout)
+
+_log = get_logger(__name__)
+
+
+async def verify_once(lake: Lake, settings: CommandSettings, *, wait_seconds: float) -> Verification:
+    """Verify every table.
+
+    Raises:
+        NotCaughtUp: when the replica does not reach the journal's position in time.
+        OSError, asyncpg.PostgresError, sqlalchemy.exc.DBAPIError: when a database does not answer.
+    """
+    connection = await connect(settings.application_url, name="replicator-verify")
+    try:
+        return await Verifier(lake, connection, wait_seconds=wait_seconds).run()
+    finally:
+        await connection.close()
+
+
+async def current_status(lake: Lake, settings: CommandSettings) -> ReplicationStatus:
+    """Read where replication stands; raises as `read_status`."""
+    connection = await connect(settings.application_url, name="replicator-status")
+    try:
+        return await read_status(lake, connection)
+    finally:
+        await connection.close()
+
+
+async def verify_continuously(lake: Lake, settings: VerifierSettings, stop: asyncio.Event) -> None:
+    """Verify, pause, and verify again until `stop` is set. What cannot be verified now is tried after the pause."""
+    while not stop.is_set():
+        try:
+            result = await verify_once(lake, settings, wait_seconds=settings.verify_wait_seconds)
+        except NotCaughtUp as error:
+            _log.warning("not verified", reason=str(error))
+        except _TRIED_AGAIN as error:
+            _log.warning("not verified", error=type(error).__name__)
+        else:
+            if result.equal:
+                _log.info("verified", position=str(result.position), rows=result.rows)
+            else:
+                _log.error("rows differ", position=str(result.position), mismatches=result.mismatches)
+        await _pause(stop, settings.verify_every_seconds)
+
+
+async def export_status(lake: Lake, settings: VerifierSettings, stop: asyncio.Event) -> None:
+    """Set the metrics of the status every few seconds until `stop` is set."""
+    while not stop.is_set():
+        try:
+            (await current_status(lake, settings)).export()
+        except _TRIED_AGAIN as error:
+            _log.warning("the status cannot be read", error=type(error).__name__)
+        await _pause(stop, EXPORT_SECONDS)
+
+
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)
