@@ -21,7 +21,7 @@ from services.lake.ownership import DEFINITION_READERS, READERS  # noqa: E402
 from services.lake.samples.reference import missing_rows  # noqa: E402
 from services.lake.samples.rows import in_order, sample_rows  # noqa: E402
 from services.lake.tables import CAPTURED  # noqa: E402
-from services.replicator.replica import create_statement  # noqa: E402
+from services.replicator.evolution import create_statement  # noqa: E402
 
 SOURCE = (
     "-- Sample applications: Statlog (German Credit Data), Hans Hofmann, 1994, UCI Machine Learning Repository,\n"

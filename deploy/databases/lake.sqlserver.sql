@@ -1927,6 +1927,10 @@ END;
 
 GO
 
+GRANT VIEW DEFINITION ON SCHEMA::credit TO relay;
+
+GO
+
 GRANT SELECT ON credit.party TO intake;
 
 GO

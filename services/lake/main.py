@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from services.chassis.database import Lake
 from services.chassis.migrations import upgrade
 from services.chassis.settings import load_settings
+from services.lake.journal.catalogue import inspect, triggers
 from services.lake.samples.reference import missing_rows
 from services.lake.samples.seed import seed_samples
 from services.lake.settings import LakeSettings
@@ -33,11 +34,30 @@ async def add_reference_data(lake: Lake) -> int:
     return len(inserts)
 
 
-async def _with_lake(url: str, command: str) -> str:
-    lake = Lake.open(url, service=f"lake-{command}", pool_size=1)
+class CaptureUnsound(Exception):
+    """The lake's tables are not as capture needs them."""
+
+
+async def check_capture(lake: Lake, reviewed: str) -> None:
+    """Compare the catalogue with what is captured; `reviewed` is the setting REVIEWED_TRIGGERS.
+
+    Raises:
+        CaptureUnsound: naming every table, foreign key and trigger that is at fault.
+    """
+    findings = await inspect(lake, triggers(reviewed))
+    faults = [*findings.refused, *(f"{table}: {reason}" for table, reason in findings.stopped.items())]
+    if faults:
+        raise CaptureUnsound("; ".join(faults))
+
+
+async def _with_lake(settings: LakeSettings, command: str) -> str:
+    url = settings.lake_url.get_secret_value()
+    lake = Lake.open(url, service=f"lake-{command}", pool_size=2)
     try:
         if command == "migrate":
-            return f"lake: schema is up to date, {await add_reference_data(lake)} reference rows added"
+            added = await add_reference_data(lake)
+            await check_capture(lake, settings.reviewed_triggers)
+            return f"lake: schema is up to date, {added} reference rows added"
         return f"lake: {await seed_samples(lake)} sample applications added"
     finally:
         await lake.dispose()
@@ -48,10 +68,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="services.lake.main", description=__doc__)
     parser.add_argument("command", choices=("migrate", "seed-samples"))
     command = parser.parse_args(arguments).command
-    url = load_settings(LakeSettings).lake_url.get_secret_value()
+    settings = load_settings(LakeSettings)
     if command == "migrate":
-        upgrade(MIGRATIONS, url, version_table_schema=VERSION_SCHEMA)
-    print(asyncio.run(_with_lake(url, command)))
+        upgrade(MIGRATIONS, settings.lake_url.get_secret_value(), version_table_schema=VERSION_SCHEMA)
+    try:
+        print(asyncio.run(_with_lake(settings, command)))
+    except CaptureUnsound as error:
+        raise SystemExit(f"lake: capture cannot be trusted: {error}") from None
 
 
 if __name__ == "__main__":

@@ -12,3 +12,7 @@ class LakeSettings(BaseSettings):
     lake_url: SecretStr = Field(
         description="SQLAlchemy URL of the lake with its owner's login: postgresql+asyncpg://… or mssql+aioodbc://…"
     )
+    reviewed_triggers: str = Field(
+        "",
+        description="triggers on captured tables that write none: schema.table.trigger, separated by commas",
+    )

@@ -22,14 +22,17 @@ from services.chassis.migrations import upgrade
 from services.chassis.settings import load_settings
 from services.chassis.telemetry import Telemetry
 from services.lake.journal import JournalReader, captured_table
+from services.lake.journal.catalogue import triggers
 from services.lake.tables import CAPTURED
 from services.replicator import commands, metrics, quarantine_commands
 from services.replicator.backfill import Backfill
+from services.replicator.capture_watch import check_capture, watch_capture
 from services.replicator.errors import LeaseLost
 from services.replicator.lease import Lease
 from services.replicator.relay import LARGEST_RECORD_BYTES, Relay
-from services.replicator.replica import ensure_tables
+from services.replicator.replica import create_tables
 from services.replicator.retention import report_passed
+from services.replicator.schema_commands import accept_schema
 from services.replicator.settings import (
     CommandSettings,
     MigrationSettings,
@@ -51,6 +54,7 @@ BEGIN_AGAIN = (*PASSING, KafkaError, DBAPIError, PoolTimeout)
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 commands.register(cli)
+cli.command()(accept_schema)
 cli.add_typer(quarantine_commands.cli, name="quarantine")
 _log = get_logger(__name__)
 
@@ -104,6 +108,8 @@ async def _relay_once(settings: RelaySettings, telemetry: Telemetry, lake: Lake,
             metrics.RELAY_EPOCH.set(0)
             await _pause(stop, STAND_BY_SECONDS)
             return
+        reviewed = triggers(settings.reviewed_triggers)
+        await check_capture(lake, connection, reviewed)
         journal = JournalReader(lake)
         tables = await _ensure_topics(settings, journal)
         # A new producer with each epoch: nothing buffered before a failure can be sent after it.
@@ -125,7 +131,12 @@ async def _relay_once(settings: RelaySettings, telemetry: Telemetry, lake: Lake,
             await running.begin(cursor, tables)
             backfill = Backfill(lake, lambda: running.position, page_rows=settings.backfill_page_rows)
             await _together(
-                running.run(stop), backfill.run(stop), report_passed(lake, settings.application_url, stop)
+                running.run(stop),
+                backfill.run(stop),
+                report_passed(lake, settings.application_url, stop),
+                watch_capture(
+                    lake, settings.application_url, reviewed, settings.relay_catalogue_seconds, stop
+                ),
             )
         finally:
             await producer.stop()
@@ -153,6 +164,10 @@ def sink() -> None:
         if not (running and running[0].ready):
             raise RuntimeError("not every assigned partition has been taken over")
 
+    async def no_table_stopped() -> None:
+        if running and (stopped := running[0].stopped_tables):
+            raise RuntimeError("; ".join(f"{table} is stopped: {why}" for table, why in stopped.items()))
+
     async def main(stop: asyncio.Event) -> None:
         while not stop.is_set():
             try:
@@ -166,7 +181,7 @@ def sink() -> None:
         "replicator-sink",
         settings=settings,
         telemetry=telemetry,
-        checks=[Check("partitions", assigned)],
+        checks=[Check("partitions", assigned), Check("tables", no_table_stopped)],
         own=metrics.SINKS,
         main=main,
     )
@@ -201,6 +216,7 @@ async def _sink_once(
                 command_seconds=settings.sink_command_seconds,
                 durable=False,
             ),
+            topic_prefix=settings.topic_prefix,
             group=settings.sink_group,
             batch_changes=settings.sink_batch_changes,
         )
@@ -305,7 +321,7 @@ def migrate() -> None:
         connection = await connect(settings.application_url, name="replicator-migrate")
         try:
             await connection.execute("SET ROLE sink")
-            await ensure_tables(connection, [captured_table(table) for table in CAPTURED])
+            await create_tables(connection, [captured_table(table) for table in CAPTURED])
         finally:
             await connection.close()
 

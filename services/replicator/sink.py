@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,7 +23,6 @@ from services.replicator.apply import (
     AT_FAULT,
     Plan,
     Refused,
-    TableWriter,
     apply,
     apply_carefully,
     plan,
@@ -32,7 +31,7 @@ from services.replicator.errors import FenceRaised, GapOnPartition, MalformedEve
 from services.replicator.events import HEARTBEAT, Event, fault_of, is_sampled, parse, where
 from services.replicator.failpoints import failpoint
 from services.replicator.offsets import Progress
-from services.replicator.replica import ensure_tables
+from services.replicator.schema import Schema
 from services.replicator.target import PASSING
 
 POLL_MILLIS = 200
@@ -50,6 +49,7 @@ class _Batch:
     events: list[Event] = field(default_factory=list)
     malformed: list[tuple[ConsumerRecord, str]] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
+    held: dict[TopicPartition, str] = field(default_factory=dict)
     heartbeat_ms: int | None = None
     oldest_ms: int | None = None
 
@@ -64,18 +64,18 @@ class Sink:
         tracer: Tracer,
         connect: Any,
         *,
+        topic_prefix: str,
         group: str,
         batch_changes: int,
     ) -> None:
         self._consumer = consumer
-        self._journal = journal
+        self._schema = Schema(journal, consumer, topic_prefix)
         self._tracer = tracer
         self._connect = connect
         self._group = group
         self._batch_changes = batch_changes
         self._connection: asyncpg.Connection | None = None
         self._owned: dict[TopicPartition, Progress] = {}
-        self._writers: dict[str, TableWriter] = {}
         self._quarantined = 0
         self._relay_epoch = 0
         self._report_at = 0.0
@@ -85,6 +85,11 @@ class Sink:
     def ready(self) -> bool:
         """Whether every assigned partition has been taken over."""
         return self._connection is not None and set(self._owned) == set(self._consumer.assignment())
+
+    @property
+    def stopped_tables(self) -> Mapping[str, str]:
+        """Tables that stand still until a person acts, and why."""
+        return self._schema.tables
 
     def forget(self) -> None:
         """Own nothing any more: the next batch begins by taking over what is assigned."""
@@ -130,10 +135,14 @@ class Sink:
     async def _turn(self) -> None:
         if self._connection is None:
             self._connection = await self._connect()
-            await self._load_definitions(self._connection)
+            await self._schema.load(self._connection)
             self._quarantined = await quarantine.count_open(self._connection)
         connection = self._connection
         await self._take_over_assigned(connection)
+        if time.monotonic() >= self._report_at:
+            self._report_at = time.monotonic() + REPORT_SECONDS
+            await self._schema.keep_up(connection, self._owned)
+            await self._report()
         polled: dict[TopicPartition, list[ConsumerRecord]] = await self._consumer.getmany(
             timeout_ms=POLL_MILLIS, max_records=self._batch_changes
         )
@@ -144,7 +153,6 @@ class Sink:
         else:
             metrics.LAG.set(0)
         metrics.QUARANTINED.set(self._quarantined)
-        await self._report_when_due()
 
     async def _take_over_assigned(self, connection: asyncpg.Connection) -> None:
         for place in sorted(set(self._consumer.assignment()) - set(self._owned)):
@@ -153,12 +161,9 @@ class Sink:
             if place in self._consumer.assignment():
                 self._consumer.seek(place, progress.kafka_offset)
                 self._owned[place] = progress
-
-    async def _load_definitions(self, connection: asyncpg.Connection) -> None:
-        definitions = await self._journal.definitions()
-        # Oldest first, so that a column added later is added to what is there.
-        await ensure_tables(connection, definitions.values())
-        self._writers = {fingerprint: TableWriter(table) for fingerprint, table in definitions.items()}
+                self._schema.let_go(place)
+                # Before anything is read: a table that stands still must not move by a rebalance.
+                self._report_at = 0.0
 
     async def _apply(
         self, connection: asyncpg.Connection, polled: dict[TopicPartition, list[ConsumerRecord]]
@@ -185,8 +190,10 @@ class Sink:
             self._relay_epoch = await offsets.relay_epoch(connection)
             batch = self._select(polled, owned)
         self._waiting_ms = batch.oldest_ms
-        await self._learn(connection, batch.events)
-        work = plan(self._writers, batch.events)
+        if not all(self._schema.knows(event.source.fingerprint) for event in batch.events):
+            await self._schema.load(connection)
+            batch = self._select(polled, owned)
+        work = plan(self._schema.writers, batch.events)
         spans = self._process_spans(batch.events, poll)
         try:
             with self._tracer.start_as_current_span(
@@ -209,6 +216,8 @@ class Sink:
             for span in spans:
                 span.end()
         failpoint("sink.after_commit")
+        for place, fingerprint in batch.held.items():
+            self._schema.hold(place, fingerprint, batch.progress[place].kafka_offset)
         self._owned.update({place: state for place, state in batch.progress.items() if place in self._owned})
         self._waiting_ms = None
         self._count(batch, refused)
@@ -235,8 +244,14 @@ class Sink:
                 if refusal is not None:
                     batch.dropped[refusal] += 1
                     continue
+                if event.source.fingerprint in self._schema.stopped:
+                    batch.held[place] = event.source.fingerprint
+                    state.kafka_offset = record.offset
+                    break
                 state.advance(event)
-                if fault := fault_of(event):
+                if event.source.fingerprint in self._schema.superseded:
+                    batch.dropped["superseded"] += 1
+                elif fault := fault_of(event):
                     # Its place is taken all the same: the next record follows it.
                     batch.malformed.append((record, f"{where(record)}: {fault}"))
                 elif event.operation == HEARTBEAT:
@@ -245,10 +260,6 @@ class Sink:
                     batch.events.append(event)
                     batch.oldest_ms = min(batch.oldest_ms or record.timestamp, record.timestamp)
         return batch
-
-    async def _learn(self, connection: asyncpg.Connection, events: Sequence[Event]) -> None:
-        if any(event.source.fingerprint not in self._writers for event in events):
-            await self._load_definitions(connection)
 
     async def _transact(self, connection: asyncpg.Connection, batch: _Batch, work: Plan) -> list[Refused]:
         try:
@@ -263,7 +274,7 @@ class Sink:
         async with connection.transaction():
             await offsets.claim(connection, batch.progress)
             failpoint("sink.before_write")
-            refused: list[Refused] = await write(connection, self._writers, work)
+            refused: list[Refused] = await write(connection, self._schema.writers, work)
             failpoint("sink.after_write")
             open_entries = 0
             if self._quarantined or refused or batch.malformed:
@@ -323,11 +334,11 @@ class Sink:
         now = time.time()
         for reason, count in batch.dropped.items():
             metrics.DROPPED.labels(reason).inc(count)
-        if batch.heartbeat_ms is not None:
+        if batch.heartbeat_ms is not None and not self._schema.tables:
             metrics.FRESHNESS.set(batch.heartbeat_ms / 1000)
         applied = Counter((event.source.fingerprint, event.operation) for event in events)
         for (fingerprint, operation), count in applied.items():
-            writer = self._writers.get(fingerprint)
+            writer = self._schema.writers.get(fingerprint)
             table = "(unknown)" if writer is None else writer.codec.table.full_name
             metrics.APPLIED.labels(table, operation).inc(count)
         # The changes of a transaction were captured together: one observation for all of them.
@@ -348,11 +359,8 @@ class Sink:
         for _, reason in batch.malformed:
             _log.error("a record that no relay wrote is in the quarantine", reason=reason)
 
-    async def _report_when_due(self) -> None:
+    async def _report(self) -> None:
         """Say once a second how far Kafka's group is; for tools: what is applied stands in the application database."""
-        if time.monotonic() < self._report_at:
-            return
-        self._report_at = time.monotonic() + REPORT_SECONDS
         if not self._owned:
             return
         try:

@@ -19,7 +19,7 @@ from services.chassis.testing import TokenMaker, span_recorder
 from services.intake import main as intake
 from services.intake.settings import IntakeSettings
 from services.lake.samples.german_credit import read
-from services.replicator.replica import ensure_tables
+from services.replicator.replica import create_tables
 from services.search import main as search
 from services.search.settings import SearchSettings
 from tests.conftest import Database
@@ -143,7 +143,7 @@ class Lending:
         """Create the replica's tables as the sink does."""
         async with self.lake.connect() as lake, self.application.connect("sink") as replica:
             rows = await lake.fetch("SELECT definition FROM journal.captured_table")
-            await ensure_tables(replica, [CapturedTable.from_json(row["definition"]) for row in rows])
+            await create_tables(replica, [CapturedTable.from_json(row["definition"]) for row in rows])
 
     async def replicate(self) -> None:
         """Make the replica's tables hold what the lake's hold."""

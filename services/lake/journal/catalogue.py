@@ -26,11 +26,22 @@ async def inspect(lake: Lake, reviewed: Collection[str]) -> Findings:
         lake: by a login that may see the catalogue.
         reviewed: triggers (`schema.table.trigger`) that were read and write no captured table.
     """
-    # Newest definition last: one entry a table.
-    definitions = {table.full_name: table for table in (await JournalReader(lake).definitions()).values()}
-    async with lake.engine.connect() as connection:
-        catalogue = await lake.dialect.read_catalogue(connection, sorted(definitions))
-    return judge(definitions, catalogue, reviewed)
+    journal = JournalReader(lake)
+    known = await journal.definitions()
+    while True:
+        # Newest definition last: one entry a table.
+        definitions = {table.full_name: table for table in known.values()}
+        async with lake.engine.connect() as connection:
+            catalogue = await lake.dialect.read_catalogue(connection, sorted(definitions))
+        before, known = known, await journal.definitions()
+        # A migration in between would look like a table altered behind capture's back.
+        if list(known) == list(before):
+            return judge(definitions, catalogue, reviewed)
+
+
+def triggers(text: str) -> frozenset[str]:
+    """Read a setting: names of triggers (`schema.table.trigger`), separated by commas."""
+    return frozenset(name.strip() for name in text.split(",") if name.strip())
 
 
 def judge(

@@ -1,0 +1,72 @@
+"""Whether capture can still be trusted, asked of the lake's catalogue again and again while the relay runs."""
+
+import asyncio
+from collections.abc import Collection
+
+import asyncpg
+from pydantic import SecretStr
+
+from services.chassis.database import Lake
+from services.chassis.logging import get_logger
+from services.lake.journal.catalogue import REGENERATE, inspect
+from services.replicator.errors import CaptureUnsound
+from services.replicator.target import connect
+
+_log = get_logger(__name__)
+
+
+async def check_capture(lake: Lake, connection: asyncpg.Connection, reviewed: Collection[str]) -> None:
+    """Look once: tables that were altered behind capture's back stand still until it is regenerated.
+
+    Args:
+        lake: by a login that sees the catalogue.
+        connection: to the application database.
+        reviewed: triggers (`schema.table.trigger`) that are known to write no captured table.
+
+    Raises:
+        CaptureUnsound: the order of changes cannot be trusted; naming what makes it so.
+    """
+    findings = await inspect(lake, reviewed)
+    if findings.refused:
+        raise CaptureUnsound(". ".join(findings.refused))
+    for table, reason in findings.stopped.items():
+        _log.error("capture of a table cannot be trusted", table=table, reason=reason, command=REGENERATE)
+    async with connection.transaction():
+        await connection.execute(
+            "DELETE FROM replication.stopped_table WHERE reason LIKE 'capture: %' AND table_name <> ALL ($1::text[])",
+            list(findings.stopped),
+        )
+        await connection.execute(
+            """
+            INSERT INTO replication.stopped_table (table_name, reason, command)
+            SELECT table_name, 'capture: ' || reason, $3 FROM unnest($1::text[], $2::text[]) AS s (table_name, reason)
+            ON CONFLICT (table_name) DO UPDATE SET reason = EXCLUDED.reason, command = EXCLUDED.command
+            """,
+            list(findings.stopped),
+            list(findings.stopped.values()),
+            REGENERATE,
+        )
+
+
+async def watch_capture(
+    lake: Lake,
+    application_url: SecretStr,
+    reviewed: Collection[str],
+    every_seconds: float,
+    stop: asyncio.Event,
+) -> None:
+    """Look every few seconds until `stop` is set.
+
+    Raises:
+        CaptureUnsound: as `check_capture` does.
+        OSError, asyncpg.PostgresError, sqlalchemy.exc.DBAPIError: when a database does not answer.
+    """
+    connection = await connect(application_url, name="replicator-capture")
+    try:
+        while not stop.is_set():
+            try:
+                await asyncio.wait_for(stop.wait(), every_seconds)
+            except TimeoutError:
+                await check_capture(lake, connection, reviewed)
+    finally:
+        connection.terminate()

@@ -1,0 +1,120 @@
+"""What a sink knows of its tables: how each definition is written, and which tables stand still until a person acts."""
+
+from collections.abc import Iterable, Mapping
+
+import asyncpg
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from services.chassis.logging import get_logger
+from services.lake.journal import JournalReader
+from services.replicator import metrics
+from services.replicator.apply import TableWriter
+from services.replicator.replica import Standing, Stop, follow
+
+_log = get_logger(__name__)
+
+
+class Schema:
+    """The definitions of the lake as the replica stands to them, and the partitions that wait for one."""
+
+    def __init__(self, journal: JournalReader, consumer: AIOKafkaConsumer, topic_prefix: str) -> None:
+        self._journal = journal
+        self._consumer = consumer
+        self._topic_prefix = topic_prefix
+        self._standing = Standing()
+        self._reported: set[str] = set()
+        # Tables whose capture is not to be trusted, as the relay says.
+        self._closed: dict[str, str] = {}
+        # Fingerprint of the definition that a partition waits for; "" when its whole table is closed.
+        self._held: dict[TopicPartition, str] = {}
+        self.writers: Mapping[str, TableWriter] = {}
+
+    @property
+    def stopped(self) -> Mapping[str, Stop]:
+        """By fingerprint: images that must not be applied yet."""
+        return self._standing.stopped
+
+    @property
+    def superseded(self) -> set[str]:
+        """Fingerprints whose images are of a key that the table has no more."""
+        return self._standing.superseded
+
+    @property
+    def tables(self) -> Mapping[str, str]:
+        """Every table that stands still, and why."""
+        return {stop.table: stop.reason for stop in self.stopped.values()} | self._closed
+
+    def knows(self, fingerprint: str) -> bool:
+        """Whether a definition was there when they were last read."""
+        return fingerprint in self.writers or fingerprint in self.stopped or fingerprint in self.superseded
+
+    async def load(self, connection: asyncpg.Connection) -> None:
+        """Read the definitions, let the replica follow them, and say which tables stand still."""
+        standing = await follow(connection, await self._journal.definitions())
+        self.writers = {
+            fingerprint: TableWriter(*definitions) for fingerprint, definitions in standing.writable.items()
+        }
+        for stop in {stop.table: stop for stop in standing.stopped.values()}.values():
+            if stop not in self._standing.stopped.values():
+                _log.error("a table stops", table=stop.table, reason=stop.reason, command=stop.command)
+        self._standing = standing
+        # Here alone, where all definitions were just read: another sink may know of one more.
+        await connection.execute(
+            "DELETE FROM replication.stopped_table WHERE reason LIKE 'schema: %' AND table_name <> ALL ($1::text[])",
+            [stop.table for stop in standing.stopped.values()],
+        )
+        await self.refresh(connection)
+
+    async def refresh(self, connection: asyncpg.Connection) -> None:
+        """Keep the list of stopped tables true, take notice of what the relay wrote there."""
+        stops = list({stop.table: stop for stop in self.stopped.values()}.values())
+        await connection.execute(
+            """
+            INSERT INTO replication.stopped_table (table_name, reason, command)
+            SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) ON CONFLICT (table_name) DO NOTHING
+            """,
+            [stop.table for stop in stops],
+            [stop.reason for stop in stops],
+            [stop.command for stop in stops],
+        )
+        rows = await connection.fetch("SELECT table_name, reason FROM replication.stopped_table")
+        self._closed = {
+            row["table_name"]: row["reason"] for row in rows if row["reason"].startswith("capture: ")
+        }
+        tables = set(self.tables)
+        for table in self._reported - tables:
+            metrics.TABLE_STOPPED.remove(table)
+        for table in tables:
+            metrics.TABLE_STOPPED.labels(table).set(1)
+        self._reported = tables
+
+    async def keep_up(self, connection: asyncpg.Connection, owned: Iterable[TopicPartition]) -> None:
+        """Stop what is to stand still, and let go on what is resolved."""
+        if self.stopped:
+            await self.load(connection)
+        else:
+            await self.refresh(connection)
+        for place in owned:
+            if self._table_of(place) in self._closed:
+                self.hold(place, "")
+        for place, fingerprint in list(self._held.items()):
+            if fingerprint not in self.stopped and self._table_of(place) not in self._closed:
+                self.let_go(place)
+
+    def hold(self, place: TopicPartition, fingerprint: str, offset: int | None = None) -> None:
+        """Read no further in a partition; what was read from `offset` on is read again when it goes on."""
+        if place not in self._consumer.assignment():
+            return
+        if offset is not None:
+            self._consumer.seek(place, offset)
+        if place not in self._held:
+            self._consumer.pause(place)
+            self._held[place] = fingerprint
+
+    def let_go(self, place: TopicPartition) -> None:
+        """Read on in a partition, if it was held."""
+        if self._held.pop(place, None) is not None and place in self._consumer.assignment():
+            self._consumer.resume(place)
+
+    def _table_of(self, place: TopicPartition) -> str:
+        return str(place.topic).removeprefix(self._topic_prefix)
