@@ -8,6 +8,8 @@ from pydantic import SecretStr
 PASSING = (
     OSError,
     asyncpg.InterfaceError,
+    # What asyncpg says when the server ended the session between two statements: its farewell is still being read.
+    asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.OperatorInterventionError,
