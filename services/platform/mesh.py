@@ -83,6 +83,13 @@ SERVICES = (
         beside=(),
         uses_kafka=True,
     ),
+    Service(
+        "verifier",
+        ("services.replicator.main", "verifier"),
+        {"lake": "verifier", "application": "verifier"},
+        ("lake-schema", "replica-schema"),
+        beside=(),
+    ),
 )
 
 

@@ -19,8 +19,8 @@ from services.platform.readiness import answers
 from services.platform.settings import HOST, ROOT, PlatformSettings
 
 BASE = ROOT / "observability" / "prometheus" / "prometheus.yml"
-RULES = ROOT / "observability" / "prometheus" / "rules"
-SCRAPED = ("auth", "intake", "approval", "search", "relay", "sink", "receiver", "prometheus")
+ALERTS = ROOT / "observability" / "alerts"
+SCRAPED = ("auth", "intake", "approval", "search", "relay", "sink", "verifier", "receiver", "prometheus")
 
 
 def binary(name: str, tools: Path) -> Path:
@@ -47,6 +47,14 @@ def page(settings: PlatformSettings) -> str:
     if shutil.which("prometheus"):
         return address
     return f"{address}/api/v1/targets (its web pages come with an installed package)"
+
+
+def alerts(file: Path, *, after_seconds: float) -> str:
+    """The rules in `file` for a Prometheus whose alerts come after so many seconds.
+
+    What looks like a variable and is none of ours is Prometheus' own: `{{ $value }}`.
+    """
+    return Template(file.read_text()).safe_substitute(after=f"{after_seconds:g}")
 
 
 def _unpack(folder: Path) -> None:
@@ -86,7 +94,11 @@ class Prometheus(Component):
         await asyncio.to_thread(binary, "prometheus", self.settings.tools)
         targets = self.home.run / "prometheus.targets.json"
         write_private(targets, json.dumps(self._targets(), indent=2))
-        configuration = Template(BASE.read_text()).substitute(targets=targets, rules=RULES)
+        rules = self.home.run / "alerts"
+        rules.mkdir(exist_ok=True)
+        for file in ALERTS.glob("*.yaml"):
+            write_private(rules / file.name, alerts(file, after_seconds=self.settings.alert_after))
+        configuration = Template(BASE.read_text()).substitute(targets=targets, rules=rules)
         write_private(self._configuration, configuration)
 
     def program(self) -> Program:

@@ -30,6 +30,9 @@ class PlatformSettings(BaseSettings):
     start_timeout: float = Field(
         default=120.0, gt=0, description="seconds a process may take to become ready"
     )
+    alert_after: float = Field(
+        default=60.0, gt=0, description="seconds that something may be wrong before it is an alert"
+    )
 
     auth_port: Port = 17101
     intake_port: Port = 17102
@@ -37,6 +40,7 @@ class PlatformSettings(BaseSettings):
     search_port: Port = 17104
     relay_port: Port = 17105
     sink_port: Port = 17106
+    verifier_port: Port = 17107
     postgres_port: Port = 17110
     kafka_port: Port = 17111
     kafka_controller_port: Port = 17112

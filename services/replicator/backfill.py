@@ -85,6 +85,8 @@ class Backfill:
 
     def _name(self, error: BaseException) -> str:
         original = getattr(error, "orig", None) or error
+        # The driver's own error, where SQLAlchemy has put one of its kind before it.
+        original = original.__cause__ or original
         return " ".join(
             str(part) for part in (type(original).__name__, self._lake.dialect.error_code(error)) if part
         )
