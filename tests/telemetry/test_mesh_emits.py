@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from services.lake.samples.german_credit import read
-from services.platform.mesh import SERVICES, passwords
+from services.platform.mesh import SERVICES, passwords, run_once
 from services.platform.platform import Platform
 from tests.telemetry.emitted import stored
 from tests.telemetry.registry import Registry
@@ -26,6 +26,7 @@ TRACED = {
     "search": "search",
     "relay": "replicator-relay",
     "sink": "replicator-sink",
+    "verifier": "replicator-verify",
 }
 PATIENCE_SECONDS = 60
 PLANTED = {
@@ -146,6 +147,15 @@ async def mesh(running_platform: Platform) -> AsyncIterator[Mesh]:
             clients, await client("zipkin"), passwords(running_platform.home), running_platform.home.logs
         )
         await mesh.journey()
+        await run_once(
+            "services.replicator.main",
+            "backfill",
+            "credit.product",
+            environment={
+                "LAKE_URL": running_platform.database_url("lake", "verifier"),
+                "APPLICATION_URL": running_platform.database_url("application", "verifier"),
+            },
+        )
         yield mesh
 
 

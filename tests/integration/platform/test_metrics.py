@@ -30,7 +30,17 @@ async def until_some(prometheus: str, path: str, key: str, **params: str) -> lis
 async def test_every_process_is_a_job(platform: Platform, prometheus: str) -> None:
     targets = await until_some(prometheus, "targets", "activeTargets")
     jobs = {target["labels"]["job"]: target["scrapeUrl"] for target in targets}
-    assert jobs.keys() >= {"auth", "intake", "approval", "search", "relay", "sink", "receiver", "zipkin"}
+    assert jobs.keys() >= {
+        "auth",
+        "intake",
+        "approval",
+        "search",
+        "relay",
+        "sink",
+        "verifier",
+        "receiver",
+        "zipkin",
+    }
     assert jobs["intake"] == f"{platform.settings.http('intake')}/metrics"
 
 
