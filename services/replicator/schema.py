@@ -1,15 +1,21 @@
 """What a sink knows of its tables: how each definition is written, and which tables stand still until a person acts."""
 
+import asyncio
 from collections.abc import Iterable, Mapping
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from services.chassis.dialects import CapturedTable
 from services.chassis.logging import get_logger
 from services.lake.journal import JournalReader
 from services.replicator import metrics
 from services.replicator.apply import TableWriter
 from services.replicator.replica import Standing, Stop, follow
+
+WATCH_SECONDS = 1.0
 
 _log = get_logger(__name__)
 
@@ -27,6 +33,8 @@ class Schema:
         self._closed: dict[str, str] = {}
         # Fingerprint of the definition that a partition waits for; "" when its whole table is closed.
         self._held: dict[TopicPartition, str] = {}
+        self._loaded: Mapping[str, CapturedTable] = {}
+        self._newest: Mapping[str, CapturedTable] = {}
         self.writers: Mapping[str, TableWriter] = {}
 
     @property
@@ -48,24 +56,42 @@ class Schema:
         """Whether a definition was there when they were last read."""
         return fingerprint in self.writers or fingerprint in self.stopped or fingerprint in self.superseded
 
-    async def load(self, connection: asyncpg.Connection) -> None:
-        """Read the definitions, let the replica follow them, and say which tables stand still."""
-        standing = await follow(connection, await self._journal.definitions())
+    async def watch(self) -> None:
+        """Look for new definitions for ever, so that a table without changes follows too.
+
+        Beside the batches: they go on while the lake does not answer.
+        """
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            try:
+                self._newest = await self._journal.definitions()
+            except (OSError, DBAPIError, PoolTimeout) as error:
+                _log.warning("the lake does not tell its definitions", error=type(error).__name__)
+
+    async def learn(self, connection: asyncpg.Connection) -> None:
+        """Read the definitions and follow them: a change came by one that is not known."""
+        self._newest = await self._journal.definitions()
+        await self._follow(connection)
+
+    async def _follow(self, connection: asyncpg.Connection) -> None:
+        """Let the replica follow the newest definitions, and say which tables stand still."""
+        definitions = self._newest
+        standing = await follow(connection, definitions)
         self.writers = {
             fingerprint: TableWriter(*definitions) for fingerprint, definitions in standing.writable.items()
         }
         for stop in {stop.table: stop for stop in standing.stopped.values()}.values():
             if stop not in self._standing.stopped.values():
                 _log.error("a table stops", table=stop.table, reason=stop.reason, command=stop.command)
-        self._standing = standing
+        self._standing, self._loaded = standing, definitions
         # Here alone, where all definitions were just read: another sink may know of one more.
         await connection.execute(
             "DELETE FROM replication.stopped_table WHERE reason LIKE 'schema: %' AND table_name <> ALL ($1::text[])",
             [stop.table for stop in standing.stopped.values()],
         )
-        await self.refresh(connection)
+        await self._refresh(connection)
 
-    async def refresh(self, connection: asyncpg.Connection) -> None:
+    async def _refresh(self, connection: asyncpg.Connection) -> None:
         """Keep the list of stopped tables true, take notice of what the relay wrote there."""
         stops = list({stop.table: stop for stop in self.stopped.values()}.values())
         await connection.execute(
@@ -90,10 +116,10 @@ class Schema:
 
     async def keep_up(self, connection: asyncpg.Connection, owned: Iterable[TopicPartition]) -> None:
         """Stop what is to stand still, and let go on what is resolved."""
-        if self.stopped:
-            await self.load(connection)
+        if self.stopped or list(self._newest) != list(self._loaded):
+            await self._follow(connection)
         else:
-            await self.refresh(connection)
+            await self._refresh(connection)
         for place in owned:
             if self._table_of(place) in self._closed:
                 self.hold(place, "")

@@ -102,6 +102,7 @@ class Sink:
             ReplicationStopped: a person must look; the message says at what.
         """
         backoff = 0.1
+        watching = asyncio.create_task(self._schema.watch())
         try:
             while not stop.is_set():
                 try:
@@ -123,6 +124,8 @@ class Sink:
                         await asyncio.wait_for(stop.wait(), backoff)
                     backoff = min(backoff * 2, LONGEST_BACKOFF_SECONDS)
         finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
             await self._drop_connection()
 
     async def _drop_connection(self) -> None:
@@ -135,7 +138,7 @@ class Sink:
     async def _turn(self) -> None:
         if self._connection is None:
             self._connection = await self._connect()
-            await self._schema.load(self._connection)
+            await self._schema.learn(self._connection)
             self._quarantined = await quarantine.count_open(self._connection)
         connection = self._connection
         await self._take_over_assigned(connection)
@@ -191,7 +194,7 @@ class Sink:
             batch = self._select(polled, owned)
         self._waiting_ms = batch.oldest_ms
         if not all(self._schema.knows(event.source.fingerprint) for event in batch.events):
-            await self._schema.load(connection)
+            await self._schema.learn(connection)
             batch = self._select(polled, owned)
         work = plan(self._schema.writers, batch.events)
         spans = self._process_spans(batch.events, poll)
