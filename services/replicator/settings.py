@@ -44,7 +44,11 @@ class ReplicatorSettings(CommandSettings):
         "lake.", min_length=1, description="before schema and table in a topic's name; one prefix a lake"
     )
     topic_partitions: int = Field(
-        4, ge=1, le=1000, description="partitions of each topic lake.*; fixed for a topic's life"
+        2,
+        ge=1,
+        le=1000,
+        description="partitions of each topic lake.*, fixed for a topic's life: as many sinks can share a table; "
+        "each makes every fetch a little slower",
     )
     instance: str = Field(
         default_factory=lambda: f"{socket.gethostname()}:{os.environ.get('HTTP_PORT', '0')}",
@@ -67,6 +71,11 @@ class RelaySettings(ReplicatorSettings):
         10.0, gt=0, description="how often the lake's tables and triggers are compared with what is captured"
     )
     relay_lease_seconds: float = Field(10.0, ge=1, description="a relay silent for so long loses its lease")
+    relay_command_seconds: float = Field(
+        30.0,
+        gt=0,
+        description="a statement of the lake that takes longer is given up, and relaying begins again at the cursor",
+    )
     relay_idle_poll_seconds: float = Field(
         0.01, gt=0, le=5, description="longest pause between polls when idle"
     )
@@ -105,5 +114,5 @@ class SinkSettings(ReplicatorSettings):
     sink_command_seconds: float = Field(
         60.0,
         gt=0,
-        description="a statement of the application database that takes longer is given up and tried again",
+        description="a statement of either database that takes longer is given up and tried again",
     )

@@ -40,6 +40,7 @@ sys.path.insert(0, str(ROOT))
 from services.platform.platform import Platform  # noqa: E402 - the root is put on the path above
 from services.platform.postgres import create_database, owner_connection  # noqa: E402
 from services.platform.settings import PlatformSettings  # noqa: E402
+from services.replicator.settings import ReplicatorSettings  # noqa: E402
 from tests.conftest import Database  # noqa: E402
 from tests.integration.replicator.pipeline import Pipeline, party_insert  # noqa: E402
 
@@ -190,7 +191,7 @@ class Bench:
                 "OTEL_EXPORTER_OTLP_ENDPOINT": self.otlp,
                 "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
                 "OTEL_TRACES_SAMPLER_ARG": str(SAMPLED),
-                "TOPIC_PARTITIONS": "4",
+                "TOPIC_PARTITIONS": str(ReplicatorSettings.model_fields["topic_partitions"].default),
                 "SINK_SESSION_SECONDS": "30",
                 # The relay stands still while the changes are written, and keeps its lease.
                 "RELAY_LEASE_SECONDS": "600",
