@@ -73,13 +73,17 @@ class _Database:
         self._tracer = trace.get_tracer("services.chassis.database")
 
     @classmethod
-    def open(cls, url: str, *, service: str, pool_size: int = 10) -> Self:
+    def open(
+        cls, url: str, *, service: str, pool_size: int = 10, command_seconds: float | None = None
+    ) -> Self:
         """Make an engine for `url`; nothing connects before it is used.
 
         Args:
             url: SQLAlchemy URL with an async driver.
             service: shown by the server as the application's name.
             pool_size: most connections; a request waits at most 5 s for one.
+            command_seconds: a statement that takes longer fails, by default none does: the only way to learn that
+                the other side of a half-open connection is gone.
 
         Raises:
             ValueError: when the engine is neither PostgreSQL nor SQL Server.
@@ -95,7 +99,7 @@ class _Database:
                 pool_pre_ping=True,
                 # Parameters can hold personal data: never in an exception's text, which is logged.
                 hide_parameters=True,
-                connect_args=dialect.connect_arguments(service),
+                connect_args=dialect.connect_arguments(service, command_seconds),
             )
         )
 

@@ -64,7 +64,12 @@ def relay() -> None:
     """Relay the journal to Kafka until stopped; stands by while another relay has the lease."""
     settings = load_settings(RelaySettings)
     telemetry = Telemetry.start("replicator-relay")
-    lake = Lake.open(settings.lake_url.get_secret_value(), service="replicator-relay", pool_size=8)
+    lake = Lake.open(
+        settings.lake_url.get_secret_value(),
+        service="replicator-relay",
+        pool_size=8,
+        command_seconds=settings.relay_command_seconds,
+    )
 
     async def main(stop: asyncio.Event) -> None:
         backoff = 0.1
@@ -156,7 +161,12 @@ def sink() -> None:
     """Apply the changes on Kafka to the replica until stopped; several share the partitions."""
     settings = load_settings(SinkSettings)
     telemetry = Telemetry.start("replicator-sink")
-    lake = Lake.open(settings.lake_url.get_secret_value(), service="replicator-sink", pool_size=2)
+    lake = Lake.open(
+        settings.lake_url.get_secret_value(),
+        service="replicator-sink",
+        pool_size=2,
+        command_seconds=settings.sink_command_seconds,
+    )
     journal = JournalReader(lake)
     running: list[Sink] = []
 

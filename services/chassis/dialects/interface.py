@@ -179,8 +179,13 @@ class Dialect(Protocol):
     system: str
     """The engine as telemetry calls it (`db.system.name` of the semantic conventions)."""
 
-    def connect_arguments(self, service: str) -> dict[str, Any]:
-        """Give what the driver's `connect` takes besides the URL; the server shows `service` as the client."""
+    def connect_arguments(self, service: str, command_seconds: float | None) -> dict[str, Any]:
+        """Give what the driver's `connect` takes besides the URL.
+
+        Args:
+            service: shown by the server as the client.
+            command_seconds: a statement that takes longer fails; None for never.
+        """
 
     def install(self, engine: AsyncEngine) -> None:
         """Hook what the engine's connections need (the reset of session context in the pool)."""

@@ -53,9 +53,13 @@ class PostgreSQL(PostgreSQLOperations):
     name = "postgresql"
     system = "postgresql"
 
-    def connect_arguments(self, service: str) -> dict[str, Any]:
-        """Name the client, and wait at most 5 s for the server."""
-        return {"server_settings": {"application_name": service}, "timeout": 5}
+    def connect_arguments(self, service: str, command_seconds: float | None) -> dict[str, Any]:
+        """Name the client, and wait at most 5 s for the server to let it in."""
+        return {
+            "server_settings": {"application_name": service},
+            "timeout": 5,
+            "command_timeout": command_seconds,
+        }
 
     def install(self, engine: AsyncEngine) -> None:
         """Do nothing: a transaction's settings end with it."""

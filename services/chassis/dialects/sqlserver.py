@@ -41,10 +41,17 @@ class SQLServer(SQLServerOperations):
     name = "mssql"
     system = "microsoft.sql_server"
 
-    def connect_arguments(self, service: str) -> dict[str, Any]:
-        """Add nothing: an ODBC connection is told everything by its URL."""
+    def connect_arguments(self, service: str, command_seconds: float | None) -> dict[str, Any]:
+        """Limit how long a statement may take; all else an ODBC connection is told by its URL."""
         del service
-        return {}
+        if command_seconds is None:
+            return {}
+
+        async def limit(connection: Any) -> None:
+            # pyodbc takes whole seconds, and 0 for no limit.
+            connection.timeout = max(1, round(command_seconds))
+
+        return {"after_created": limit}
 
     def install(self, engine: AsyncEngine) -> None:
         """Clear the session's context whenever a connection returns to the pool.

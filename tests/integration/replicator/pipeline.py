@@ -62,6 +62,8 @@ class Pipeline:
             "SINK_GROUP": f"{self.prefix}sink",
             "TOPIC_PARTITIONS": "2",
             "SINK_SESSION_SECONDS": "6",
+            "SINK_COMMAND_SECONDS": "10",
+            "RELAY_COMMAND_SECONDS": "10",
             "RELAY_LEASE_SECONDS": "3",
             **self.environment,
         }
