@@ -44,7 +44,7 @@ from services.replicator.settings import (
 from services.replicator.sink import Rebalances, Sink
 from services.replicator.status import ReplicationStatus
 from services.replicator.target import PASSING, connect
-from services.replicator.watch import current_status, export_status, verify_continuously
+from services.replicator.watch import STATUS_SECONDS, current_status, export_status, verify_continuously
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 TOPIC_CONFIGS = {"max.message.bytes": str(LARGEST_RECORD_BYTES)}
@@ -111,6 +111,8 @@ async def _relay_once(settings: RelaySettings, telemetry: Telemetry, lake: Lake,
         cursor = await lease.acquire()
         if cursor is None:
             metrics.RELAY_EPOCH.set(0)
+            # Another relay measures it now; what this one saw last would raise an alert for ever.
+            metrics.HORIZON_HELD.set(0)
             await _pause(stop, STAND_BY_SECONDS)
             return
         reviewed = triggers(settings.reviewed_triggers)
@@ -243,10 +245,16 @@ def verifier() -> None:
     """Verify time and again until stopped, and measure how far the replica is behind."""
     settings = load_settings(VerifierSettings)
     telemetry = Telemetry.start("replicator-verify")
-    lake = Lake.open(settings.lake_url.get_secret_value(), service="replicator-verify", pool_size=4)
+    url = settings.lake_url.get_secret_value()
+    # Reading every row may take long; saying how it stands may not.
+    rows = Lake.open(
+        url, service="replicator-verify", pool_size=2, command_seconds=settings.verify_command_seconds
+    )
+    lake = Lake.open(url, service="replicator-verify", pool_size=3, command_seconds=STATUS_SECONDS)
 
     async def main(stop: asyncio.Event) -> None:
-        await _together(verify_continuously(lake, settings, stop), export_status(lake, settings, stop))
+        await _together(verify_continuously(rows, settings, stop), export_status(lake, settings, stop))
+        await rows.dispose()
         await lake.dispose()
 
     _run(

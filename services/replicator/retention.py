@@ -52,7 +52,7 @@ async def report_passed(lake: Lake, application: SecretStr, stop: asyncio.Event)
 
 
 async def _passed(application: SecretStr) -> dict[str, Position]:
-    connection = await connect(application, name="replicator-relay")
+    connection = await connect(application, name="replicator-relay", command_seconds=REPORT_SECONDS)
     try:
         relay = await connection.fetchrow("SELECT position_major, position_minor FROM replication.relay")
         # A partition that lost records on Kafka is sent them again from here.

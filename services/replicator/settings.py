@@ -92,6 +92,9 @@ class VerifierSettings(CommandSettings):
     verify_every_seconds: float = Field(
         300.0, ge=1, description="pause between two verifications; each reads every row on both sides"
     )
+    verify_command_seconds: float = Field(
+        1800.0, ge=1, description="a statement that takes longer is given up: reading a table's rows is one"
+    )
     verify_wait_seconds: float = Field(
         60.0, ge=1, description="a replica that does not catch up in so long is not verified this time"
     )

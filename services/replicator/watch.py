@@ -9,26 +9,33 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from services.chassis.database import Lake
 from services.chassis.logging import get_logger
+from services.replicator import metrics
 from services.replicator.settings import CommandSettings, VerifierSettings
 from services.replicator.status import ReplicationStatus, read_status
 from services.replicator.target import PASSING, connect
 from services.replicator.verify import NotCaughtUp, Verification, Verifier
 
 EXPORT_SECONDS = 2.0
+STATUS_SECONDS = 10.0
+"""What a statement about the status may take."""
 # A table that is being migrated may differ in its columns for a moment.
 _TRIED_AGAIN = (*PASSING, asyncpg.PostgresError, DBAPIError, PoolTimeout)
 
 _log = get_logger(__name__)
 
 
-async def verify_once(lake: Lake, settings: CommandSettings, *, wait_seconds: float) -> Verification:
-    """Verify every table.
+async def verify_once(
+    lake: Lake, settings: CommandSettings, *, wait_seconds: float, command_seconds: float | None = None
+) -> Verification:
+    """Verify every table; a statement that takes longer than `command_seconds` is given up.
 
     Raises:
         NotCaughtUp: when the replica does not reach the journal's position in time.
         OSError, asyncpg.PostgresError, sqlalchemy.exc.DBAPIError: when a database does not answer.
     """
-    connection = await connect(settings.application_url, name="replicator-verify")
+    connection = await connect(
+        settings.application_url, name="replicator-verify", command_seconds=command_seconds
+    )
     try:
         return await Verifier(lake, connection, wait_seconds=wait_seconds).run()
     finally:
@@ -37,7 +44,9 @@ async def verify_once(lake: Lake, settings: CommandSettings, *, wait_seconds: fl
 
 async def current_status(lake: Lake, settings: CommandSettings) -> ReplicationStatus:
     """Read where replication stands; raises as `read_status`."""
-    connection = await connect(settings.application_url, name="replicator-status")
+    connection = await connect(
+        settings.application_url, name="replicator-status", command_seconds=STATUS_SECONDS
+    )
     try:
         return await read_status(lake, connection)
     finally:
@@ -48,7 +57,12 @@ async def verify_continuously(lake: Lake, settings: VerifierSettings, stop: asyn
     """Verify, pause, and verify again until `stop` is set. What cannot be verified now is tried after the pause."""
     while not stop.is_set():
         try:
-            result = await verify_once(lake, settings, wait_seconds=settings.verify_wait_seconds)
+            result = await verify_once(
+                lake,
+                settings,
+                wait_seconds=settings.verify_wait_seconds,
+                command_seconds=settings.verify_command_seconds,
+            )
         except NotCaughtUp as error:
             _log.warning("not verified", reason=str(error))
         except _TRIED_AGAIN as error:
@@ -68,6 +82,8 @@ async def export_status(lake: Lake, settings: VerifierSettings, stop: asyncio.Ev
             (await current_status(lake, settings)).export()
         except _TRIED_AGAIN as error:
             _log.warning("the status cannot be read", error=type(error).__name__)
+            # A relay needs both databases as well.
+            metrics.RELAY_ALIVE.set(0)
         await _pause(stop, EXPORT_SECONDS)
 
 

@@ -212,6 +212,17 @@ async def test_purge_keeps_what_a_reader_has_not_passed_and_a_relay_behind_it_st
     assert await pipeline.died("relay") == 1
     assert f"CursorBehindRetention: the cursor stands at {purged - 1}.0" in pipeline.log("relay")
 
+    # As the runbook says: begin where the journal begins, write every row again, and remove what is gone.
+    await past_the_triggers(
+        pipeline, "DELETE FROM credit.party WHERE full_name = 'x 1'", party_insert(3, "in the gap")
+    )
+    await pipeline.replica("UPDATE replication.relay SET position_major = $1", purged)
+    await pipeline.start("relay")
+    assert (await command(pipeline, "backfill", "credit.party")).status == 0
+    assert [finding.kind for finding in (await pipeline.verify()).findings] == ["extra"]
+    assert (await command(pipeline, "repair")).status == 0
+    await pipeline.equal()
+
 
 async def test_status_names_what_needs_a_person_and_a_relay_that_dies_at_each_start_is_not_alive(
     pipeline: Pipeline,
