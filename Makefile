@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down status logs reset seed test lint typecheck bench-replication init-sql jars-lock
+.PHONY: help install demo up down status logs reset seed test test-faults lint typecheck bench-replication init-sql jars-lock
 
 UV_VERSION := 0.13.8
 TOOLS := .tools
@@ -76,6 +76,9 @@ test: lint typecheck ## run every check and every test, and report the coverage
 	@COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml .venv/bin/coverage run -m pytest
 	@.venv/bin/coverage combine --quiet
 	@.venv/bin/coverage report
+
+test-faults: $(INSTALLED) ## kill and cut everything 200 times under load, then the long cases; SEED=… repeats a run
+	@$(PY) tests/faults/soak.py
 
 bench-replication: $(INSTALLED) ## measure replication beside PostgreSQL's own; see docs/guides/benchmarks.md
 	@$(PY) tests/benchmarks/replication.py

@@ -102,8 +102,9 @@ async def new_database(platform: Platform, kind: str, template: str = "template1
         await owner.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
+@asynccontextmanager
 async def migrated(platform: Platform, kind: str) -> AsyncIterator[Database]:
-    """A database of this kind with every migration; what a fixture yields."""
+    """A database of this kind with every migration, for the length of a block."""
     async with new_database(platform, kind) as template:
         for module in MIGRATIONS[kind]:
             await run_once(module, "migrate", environment={URL_VARIABLE[kind]: template.url()})
@@ -113,14 +114,14 @@ async def migrated(platform: Platform, kind: str) -> AsyncIterator[Database]:
 @pytest.fixture(scope="session")
 async def lake_template(postgres: Platform) -> AsyncIterator[Database]:
     """A migrated lake that others are copied from; tests never connect to it."""
-    async for template in migrated(postgres, "lake"):
+    async with migrated(postgres, "lake") as template:
         yield template
 
 
 @pytest.fixture(scope="session")
 async def application_template(postgres: Platform) -> AsyncIterator[Database]:
     """A migrated application database that others are copied from; tests never connect to it."""
-    async for template in migrated(postgres, "application"):
+    async with migrated(postgres, "application") as template:
         yield template
 
 

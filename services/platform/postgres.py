@@ -106,7 +106,8 @@ class Postgres(Component):
         try:
             async with owner_connection(self.settings.postgres_port, self.home.database_password(OWNER)):
                 return
-        except asyncpg.CannotConnectNowError as error:
+        except (asyncpg.OperatorInterventionError, asyncpg.PostgresConnectionError) as error:
+            # It starts, stops, or has just crashed with the probe half way in.
             raise NotReadyYet(str(error)) from error
         except asyncpg.InvalidPasswordError as error:
             raise PlatformError(

@@ -29,14 +29,14 @@ async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ser
 @pytest.fixture(scope="session")
 async def lake_template(servers: Servers) -> AsyncIterator[Database]:
     """A migrated lake on these servers that others are copied from."""
-    async for template in migrated(servers.platform, "lake"):
+    async with migrated(servers.platform, "lake") as template:
         yield template
 
 
 @pytest.fixture(scope="session")
 async def application_template(servers: Servers) -> AsyncIterator[Database]:
     """A migrated application database on these servers that others are copied from."""
-    async for template in migrated(servers.platform, "application"):
+    async with migrated(servers.platform, "application") as template:
         yield template
 
 

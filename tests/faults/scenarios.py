@@ -42,7 +42,7 @@ async def rebalance_storm(pipeline: Pipeline, *, seconds: float, seed: int) -> i
             sink = f"sink{chance.randrange(3)}"
             match chance.choices(("guest", "stop", "kill"), (8, 1, 1))[0]:
                 case "guest":
-                    await _be_a_guest(pipeline, chance.uniform(0.2, 2))
+                    await be_a_guest(pipeline, chance.uniform(0.2, 2))
                 case "stop":
                     await pipeline.signal(sink, signal.SIGSTOP)
                     # Longer than its session lasts now and then, so that it comes back as a zombie.
@@ -57,7 +57,7 @@ async def rebalance_storm(pipeline: Pipeline, *, seconds: float, seed: int) -> i
     return rebalances
 
 
-async def _be_a_guest(pipeline: Pipeline, seconds: float) -> None:
+async def be_a_guest(pipeline: Pipeline, seconds: float) -> None:
     """Join the sinks' group, take partitions, do nothing with them, leave."""
     topics = [pipeline.prefix + table for table in TOPICS]
     with contextlib.suppress(KafkaError):

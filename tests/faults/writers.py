@@ -29,7 +29,14 @@ BULK = """
     SELECT gen_random_uuid(), 'person', $1, gen_random_uuid(), clock_timestamp() AT TIME ZONE 'UTC', 1
     FROM generate_series(1, $2)
 """
-LOST = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)
+LOST = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # "another operation is in progress": what it was doing when the server went
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+)
 """How the end of a server looks to a client that is connected or tries to be."""
 
 
