@@ -209,7 +209,7 @@ class Relay:
             context = contexts.get(traceparent)
             if context is None:
                 context = contexts[traceparent] = self._context(traceparent)
-            if at is not captured_at:
+            if at != captured_at:
                 captured_at = at
                 captured_ms = int(at.replace(tzinfo=UTC).timestamp() * 1000)
             position = f"{major}.{minor}"
