@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down status logs reset seed test test-faults lint typecheck bench-replication init-sql jars-lock
+.PHONY: help install demo up down status logs reset seed test test-sqlserver test-faults lint typecheck bench-replication init-sql jars-lock
 
 UV_VERSION := 0.13.8
 TOOLS := .tools
@@ -79,6 +79,15 @@ test: lint typecheck ## run every check and every test, and report the coverage
 
 test-faults: $(INSTALLED) ## kill and cut everything 200 times under load, then the long cases; SEED=… repeats a run
 	@$(PY) tests/faults/soak.py
+
+test-sqlserver: $(INSTALLED) ## run the acceptance cases with a real SQL Server for a lake, named by LAKE_URL
+	@case "$${LAKE_URL:-}" in \
+	mssql+aioodbc://*) ;; \
+	*) echo "set LAKE_URL to a SQL Server 2019 or later, with a login that may create databases and logins:" >&2; \
+	  echo "  LAKE_URL='mssql+aioodbc://sa:…@host:1433/master?driver=ODBC+Driver+18+for+SQL+Server' make test-sqlserver" >&2; \
+	  exit 2;; \
+	esac
+	@.venv/bin/pytest tests/sqlserver
 
 bench-replication: $(INSTALLED) ## measure replication beside PostgreSQL's own; see docs/guides/benchmarks.md
 	@$(PY) tests/benchmarks/replication.py

@@ -28,6 +28,10 @@ class Database:
         """SQLAlchemy URL for a login: a service's name, or by default the owner."""
         return self.platform.database_url(self.name, login)
 
+    def sql(self, statement: str) -> str:
+        """A case's statement as this engine runs it."""
+        return statement
+
     @asynccontextmanager
     async def connect(self, login: str = OWNER) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
         """A bare asyncpg connection, for looking and meddling behind a service's back."""

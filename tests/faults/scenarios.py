@@ -90,9 +90,10 @@ async def read_only(pipeline: Pipeline, *, seconds: float, seed: int) -> Outage:
     Returns what was seen meanwhile; afterwards both sides are equal and a login succeeds.
     """
     application, lake = pipeline.application_database, pipeline.lake_database
-    async with application.connect() as owner:
-        # Above the server's own setting: the lake stays writable.
-        await owner.execute(f'ALTER DATABASE "{lake.name}" SET default_transaction_read_only = off')
+    if isinstance(lake, Database):
+        async with application.connect() as owner:
+            # Above the server's own setting: the lake stays writable.
+            await owner.execute(f'ALTER DATABASE "{lake.name}" SET default_transaction_read_only = off')
     await pipeline.start("relay")
     await pipeline.start("sink")
     client = await _start_lending(pipeline)

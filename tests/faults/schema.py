@@ -17,7 +17,7 @@ async def change(pipeline: Pipeline, table: str, *statements: str) -> None:
     try:
         async with lake.engine.begin() as connection:
             for statement in statements:
-                await connection.exec_driver_sql(statement)
+                await connection.exec_driver_sql(pipeline.lake_database.sql(statement))
             live = (await lake.dialect.read_catalogue(connection, [table])).tables[table]
             assert live.definition is not None, live.refusal
             for statement in (

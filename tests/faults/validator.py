@@ -120,10 +120,11 @@ class Validator:
         """Compare what is on the topics with what the journal holds."""
         order = OrderValidator(self._pipeline.prefix)
         await self._read_topics(order)
-        async with self._pipeline.lake_database.connect() as lake:
-            rows = await lake.fetch("SELECT position, table_name, key, operation FROM journal.change")
         order.compare(
-            {Position(r["position"]): Change(r["table_name"], r["key"], r["operation"]) for r in rows}
+            {
+                each.position: Change(each.table, each.key, each.operation)
+                async for each in self._pipeline.changes()
+            }
         )
         return order
 
@@ -223,15 +224,10 @@ class Validator:
             row["position"] for row in await replica.fetch("SELECT position FROM replication.sink_quarantine")
         }
         images: dict[tuple[str, Key], list[_Image]] = defaultdict(list)
-        async with self._pipeline.lake_database.connect() as lake, lake.transaction():
-            changes = lake.cursor("SELECT * FROM journal.change ORDER BY position", prefetch=5000)
-            async for change in changes:
-                position = Position(change["position"])
-                if str(position) not in kept_out:
-                    row = None if change["image"] is None else json.loads(change["image"])
-                    images[change["table_name"], tuple(json.loads(change["key"]))].append(
-                        _Image(position, row)
-                    )
+        async for change in self._pipeline.changes():
+            if str(change.position) not in kept_out:
+                row = None if change.image is None else json.loads(change.image)
+                images[change.table, tuple(json.loads(change.key))].append(_Image(change.position, row))
         return images
 
 

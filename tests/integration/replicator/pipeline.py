@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
 from services.chassis.database import Lake
+from services.chassis.dialects import START
+from services.lake.journal import Change, JournalReader
 from services.replicator.target import connect
 from services.replicator.verify import Verification, Verifier
 
@@ -192,6 +194,19 @@ class Pipeline:
         """Run one statement on the lake, as its owner and without any context: as a DBA would."""
         async with self.lake_database.connect() as connection:
             return str(await connection.execute(statement, *arguments))
+
+    async def changes(self) -> AsyncIterator[Change]:
+        """Every change of the journal, in order, once no writer writes any more."""
+        lake = Lake.open(self.lake_url("relay"), service="test-changes", pool_size=2)
+        try:
+            journal = JournalReader(lake)
+            after = START
+            while read := await journal.read(after, 5000):
+                for change in read:
+                    yield change
+                after = read[-1].position
+        finally:
+            await lake.dispose()
 
     async def equal(self, wait_seconds: float = 60) -> None:
         """The oracle of every case: same rows on both sides, and nothing in the quarantine."""
