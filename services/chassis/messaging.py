@@ -283,12 +283,24 @@ async def _commit(consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, i
         _log.warning("offsets were not committed: the group was rebalanced", partitions=len(offsets))
 
 
+async def close(client: AIOKafkaConsumer | AIOKafkaProducer) -> None:
+    """Stop a client, whatever became of its broker; what goes wrong is logged, nobody could do anything about it."""
+    # A task of its own: when the broker is gone, a client may end with the cancellation of one of its own tasks, which
+    # would be taken for that of the caller.
+    stopping = asyncio.ensure_future(client.stop())
+    await asyncio.wait([stopping])
+    if stopping.cancelled():
+        _log.info("a Kafka client was closed half way", client=type(client).__name__)
+    elif error := stopping.exception():
+        _log.warning("a Kafka client was not closed", client=type(client).__name__, error=type(error).__name__)
+
+
 async def _start(client: Any) -> None:
     try:
         await client.start()
     except BaseException:
         # A client whose start failed still holds sockets and tasks.
-        await client.stop()
+        await close(client)
         raise
 
 

@@ -29,10 +29,22 @@ class Cursor:
     sent: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class Owner:
+    """A relay as the lease knows it: its name, and the epoch that this process was given last.
+
+    Before its first epoch it takes the lease from whoever has its name: from itself before a restart. From then on the
+    name is not enough, or two relays of one name would take the lease from each other for ever.
+    """
+
+    name: str
+    epoch: int | None = None
+
+
 class Lease:
     """The relay's hold on its one row."""
 
-    def __init__(self, connection: asyncpg.Connection, *, owner: str, seconds: float) -> None:
+    def __init__(self, connection: asyncpg.Connection, *, owner: Owner, seconds: float) -> None:
         self._connection = connection
         self._owner = owner
         self._seconds = seconds
@@ -48,15 +60,16 @@ class Lease:
                 UPDATE replication.relay
                 SET owner = $1, epoch = epoch + 1, expires_at = clock_timestamp() + make_interval(secs => $2),
                     working_since = NULL
-                WHERE expires_at < clock_timestamp() OR owner = $1
+                WHERE expires_at < clock_timestamp() OR (owner = $1 AND ($3::bigint IS NULL OR epoch = $3))
                 RETURNING epoch, incarnation, position_major, position_minor, captured_at, sent
                 """,
-                self._owner,
+                self._owner.name,
                 self._seconds,
+                self._owner.epoch,
             )
         if row is None:
             return None
-        self.epoch = row["epoch"]
+        self.epoch = self._owner.epoch = row["epoch"]
         return Cursor(
             row["incarnation"],
             Position(row["position_major"], row["position_minor"]),
@@ -73,7 +86,7 @@ class Lease:
         status = await self._connection.execute(
             "UPDATE replication.relay SET expires_at = clock_timestamp() + make_interval(secs => $3), "
             "working_since = coalesce(working_since, clock_timestamp()) WHERE owner = $1 AND epoch = $2",
-            self._owner,
+            self._owner.name,
             self.epoch,
             self._seconds,
         )
@@ -93,7 +106,7 @@ class Lease:
                 expires_at = clock_timestamp() + make_interval(secs => $8)
             WHERE owner = $1 AND epoch = $2
             """,
-            self._owner,
+            self._owner.name,
             self.epoch,
             cursor.incarnation,
             cursor.position.major,
@@ -108,12 +121,12 @@ class Lease:
         """Let the next relay begin at once."""
         await self._connection.execute(
             "UPDATE replication.relay SET expires_at = '-infinity' WHERE owner = $1 AND epoch = $2",
-            self._owner,
+            self._owner.name,
             self.epoch,
         )
 
     def _check(self, status: str) -> None:
         if status != "UPDATE 1":
             raise LeaseLost(
-                f"the lease of {self._owner} with epoch {self.epoch} was taken over by another relay"
+                f"the lease of {self._owner.name} with epoch {self.epoch} was taken over by another relay"
             )

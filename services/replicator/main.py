@@ -17,7 +17,7 @@ from services.chassis import app as chassis
 from services.chassis.database import Lake
 from services.chassis.health import Check
 from services.chassis.logging import get_logger
-from services.chassis.messaging import ensure_topics, open_consumer, open_producer
+from services.chassis.messaging import close, ensure_topics, open_consumer, open_producer
 from services.chassis.migrations import upgrade
 from services.chassis.settings import load_settings
 from services.chassis.telemetry import Telemetry
@@ -28,7 +28,7 @@ from services.replicator import commands, metrics, quarantine_commands
 from services.replicator.backfill import Backfill
 from services.replicator.capture_watch import check_capture, watch_capture
 from services.replicator.errors import LeaseLost
-from services.replicator.lease import Lease
+from services.replicator.lease import Lease, Owner
 from services.replicator.relay import LARGEST_RECORD_BYTES, Relay
 from services.replicator.replica import create_tables
 from services.replicator.retention import report_passed
@@ -70,12 +70,13 @@ def relay() -> None:
         pool_size=8,
         command_seconds=settings.relay_command_seconds,
     )
+    owner = Owner(settings.instance)
 
     async def main(stop: asyncio.Event) -> None:
         backoff = 0.1
         while not stop.is_set():
             try:
-                await _relay_once(settings, telemetry, lake, stop)
+                await _relay_once(settings, telemetry, lake, owner, stop)
                 backoff = 0.1
             except LeaseLost as error:
                 _log.warning("lease lost", reason=str(error))
@@ -98,7 +99,9 @@ def relay() -> None:
     )
 
 
-async def _relay_once(settings: RelaySettings, telemetry: Telemetry, lake: Lake, stop: asyncio.Event) -> None:
+async def _relay_once(
+    settings: RelaySettings, telemetry: Telemetry, lake: Lake, owner: Owner, stop: asyncio.Event
+) -> None:
     """Take the lease, relay until it is lost, something fails, or `stop` is set."""
     connection = await connect(
         settings.application_url,
@@ -107,7 +110,7 @@ async def _relay_once(settings: RelaySettings, telemetry: Telemetry, lake: Lake,
         durable=False,
     )
     try:
-        lease = Lease(connection, owner=settings.instance, seconds=settings.relay_lease_seconds)
+        lease = Lease(connection, owner=owner, seconds=settings.relay_lease_seconds)
         cursor = await lease.acquire()
         if cursor is None:
             metrics.RELAY_EPOCH.set(0)
@@ -146,7 +149,7 @@ async def _relay_once(settings: RelaySettings, telemetry: Telemetry, lake: Lake,
                 ),
             )
         finally:
-            await producer.stop()
+            await close(producer)
     finally:
         connection.terminate()
 
@@ -237,7 +240,7 @@ async def _sink_once(
         await worker.run(stop)
     finally:
         running.clear()
-        await consumer.stop()
+        await close(consumer)
 
 
 @cli.command()

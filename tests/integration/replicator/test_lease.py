@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from services.chassis.dialects import Position
 from services.replicator.errors import LeaseLost
-from services.replicator.lease import Cursor, Lease
+from services.replicator.lease import Cursor, Lease, Owner
 from services.replicator.target import connect
 from tests.conftest import Database
 
@@ -20,7 +20,7 @@ CURSOR = Cursor(
     UUID("0197a2a0-0000-7000-8000-00000000000a"),
     Position(2**63 - 1, 7),
     datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC),
-    {"lake.credit.party/0": Position(2**63 - 1, 7), "lake.credit.party/1": Position(3)},
+    {"lake.credit.party/0": str(Position(2**63 - 1, 7)), "lake.credit.party/1": str(Position(3))},
 )
 
 
@@ -33,7 +33,7 @@ async def relay(fresh_application: Database) -> AsyncIterator[asyncpg.Connection
 
 
 def lease(connection: asyncpg.Connection[asyncpg.Record], owner: str, seconds: float = 60) -> Lease:
-    return Lease(connection, owner=owner, seconds=seconds)
+    return Lease(connection, owner=Owner(owner), seconds=seconds)
 
 
 async def test_the_first_relay_begins_at_the_start(relay: asyncpg.Connection[asyncpg.Record]) -> None:
@@ -69,6 +69,19 @@ async def test_a_restarted_relay_resumes_at_once_with_a_new_epoch(
     assert after.epoch == before.epoch + 1
     with pytest.raises(LeaseLost, match="the lease of a with epoch 1"):
         await before.save(CURSOR)
+
+
+async def test_a_relay_whose_name_another_has_taken_too_waits_like_any_other(
+    relay: asyncpg.Connection[asyncpg.Record],
+) -> None:
+    one, other = Owner("a"), Owner("a")
+    assert await Lease(relay, owner=one, seconds=60).acquire() is not None
+    assert await Lease(relay, owner=other, seconds=60).acquire() is not None
+    assert await Lease(relay, owner=one, seconds=60).acquire() is None
+    again = Lease(relay, owner=other, seconds=60)
+    assert await again.acquire() is not None
+    await again.release()
+    assert await Lease(relay, owner=one, seconds=60).acquire() is not None
 
 
 async def test_a_relay_whose_lease_ran_out_changes_nothing_any_more(
