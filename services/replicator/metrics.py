@@ -30,7 +30,8 @@ APPLY_DELAY = Histogram(
 )
 LAG = Gauge(
     "credit_replication_lag_seconds",
-    "Age of the last change applied, when more is waiting; 0 when caught up.",
+    "Age of the last change applied, when more is waiting, or of the last look into a database that does not answer; "
+    "0 when caught up.",
 )
 FRESHNESS = Gauge(
     "credit_replication_freshness_timestamp_seconds",

@@ -37,6 +37,8 @@ from services.replicator.target import PASSING
 POLL_MILLIS = 200
 REPORT_SECONDS = 1.0
 LONGEST_BACKOFF_SECONDS = 10.0
+STUCK_SECONDS = 15.0
+"""A turn of the loop that takes longer waits for a database that may never answer: the sink is not ready."""
 
 _log = get_logger(__name__)
 
@@ -80,10 +82,13 @@ class Sink:
         self._relay_epoch = 0
         self._report_at = 0.0
         self._waiting_ms: int | None = None
+        self._turned_at = time.time()
 
     @property
     def ready(self) -> bool:
-        """Whether every assigned partition has been taken over."""
+        """Whether every assigned partition has been taken over, and the loop turns."""
+        if time.time() - self._turned_at > STUCK_SECONDS:
+            return False
         return self._connection is not None and set(self._owned) == set(self._consumer.assignment())
 
     @property
@@ -107,7 +112,7 @@ class Sink:
             while not stop.is_set():
                 try:
                     await self._turn()
-                    backoff = 0.1
+                    backoff, self._turned_at = 0.1, time.time()
                 except FenceRaised as fence:
                     _log.info("partitions were taken over", reason=str(fence))
                     self.forget()
@@ -118,8 +123,9 @@ class Sink:
                         error=type(error).__name__,
                         seconds=backoff,
                     )
-                    if self._waiting_ms is not None:
-                        metrics.LAG.set(max(0.0, time.time() - self._waiting_ms / 1000))
+                    # Before anything was polled it is not known what waits: something may since the last turn.
+                    since = self._turned_at if self._waiting_ms is None else self._waiting_ms / 1000
+                    metrics.LAG.set(max(0.0, time.time() - since))
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(stop.wait(), backoff)
                     backoff = min(backoff * 2, LONGEST_BACKOFF_SECONDS)

@@ -7,7 +7,6 @@ import contextlib
 import json
 import random
 import signal
-import time
 from dataclasses import dataclass, field
 
 import httpx
@@ -22,6 +21,8 @@ from tests.faults.writers import writing
 from tests.integration.replicator.pipeline import Pipeline, until
 
 TOPICS = ("credit.party", "credit.application")
+PARTY_OF_ONE = """(id, kind, full_name, created_by, created_at, revision)
+    VALUES (gen_random_uuid(), 'person', 'waits', gen_random_uuid(), clock_timestamp() AT TIME ZONE 'UTC', 1)"""
 USER, PASSWORD = "mia", "a password that is long enough"
 
 
@@ -70,6 +71,31 @@ async def be_a_guest(pipeline: Pipeline, seconds: float) -> None:
             await guest.stop()
 
 
+async def held_horizon(pipeline: Pipeline, *, seconds: float, seed: int) -> float:
+    """Case 3: a transaction stays open and idle while others write; nothing of theirs may pass it.
+
+    Returns for how long the relay says that it was held, in seconds.
+    """
+    await pipeline.start("relay")
+    await pipeline.start("sink")
+    async with (
+        pipeline.lake_database.connect() as idle,
+        writing(pipeline.lake_database, writers=2, seed=seed, pause=0.02),
+    ):
+        transaction = idle.transaction()
+        await transaction.start()
+        held = await idle.fetchval("INSERT INTO credit.party " + PARTY_OF_ONE + " RETURNING id")
+        before = int(await idle.fetchval("SELECT max(position) FROM journal.change"))
+        await asyncio.sleep(seconds)
+        reported = await pipeline.metric("relay", "credit_replication_horizon_held_seconds")
+        [row] = await pipeline.replica("SELECT max(position_major) AS reached FROM replication.sink_offset")
+        assert row["reached"] < before, "something written behind the open transaction has passed it"
+        await transaction.commit()
+    await pipeline.equal(120)
+    assert await pipeline.replica("SELECT 1 FROM credit.party WHERE id = $1", held)
+    return reported
+
+
 @dataclass
 class Outage:
     """What was seen while the application database refused to be written to."""
@@ -78,8 +104,8 @@ class Outage:
     """HTTP statuses of auth's answers to logins with the right password."""
     parties: set[int] = field(default_factory=set)
     """HTTP statuses of intake's answers to new parties, sent with a token from before."""
-    stale_seconds: float = 0
-    """How old, at the end, the newest state of the lake was that the replica is known to have."""
+    lag_seconds: float = 0
+    """How far the sink said, at the end, that it was behind."""
     peak_bytes: int = 0
     """The most that relay or sink held in memory."""
 
@@ -110,8 +136,7 @@ async def read_only(pipeline: Pipeline, *, seconds: float, seed: int) -> Outage:
                     seen.peak_bytes, *(_memory(pipeline, name) for name in ("relay", "sink"))
                 )
                 await asyncio.sleep(0.5)
-            fresh = await pipeline.metric("sink", "credit_replication_freshness_timestamp_seconds")
-            seen.stale_seconds = time.time() - fresh
+            seen.lag_seconds = await pipeline.metric("sink", "credit_replication_lag_seconds")
             assert await pipeline.replica("SELECT 1 FROM replication.sink_quarantine") == []
         finally:
             await _set_read_only(application, read_only=False)

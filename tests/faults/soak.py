@@ -36,11 +36,12 @@ from services.platform.settings import PlatformSettings  # noqa: E402
 from tests.conftest import Database, migrated, new_database  # noqa: E402
 from tests.faults.chaos import Chaos  # noqa: E402
 from tests.faults.proxy import Proxy  # noqa: E402
-from tests.faults.scenarios import read_only, rebalance_storm  # noqa: E402
+from tests.faults.scenarios import held_horizon, read_only, rebalance_storm  # noqa: E402
 from tests.faults.servers import Servers  # noqa: E402
 from tests.faults.validator import Validator  # noqa: E402
 from tests.faults.writers import writing  # noqa: E402
 from tests.integration.replicator.pipeline import Pipeline  # noqa: E402
+from tests.integration.replicator.test_backfill import backfill_under_kills  # noqa: E402
 
 WRITERS = 4
 WRITER_PAUSE_SECONDS = 0.1
@@ -66,8 +67,10 @@ class Soak:
     results: dict[str, Figures] = field(default_factory=dict)
 
     @asynccontextmanager
-    async def replication(self, name: str) -> AsyncIterator[tuple[Pipeline, Validator]]:
-        """A watched pipeline over databases of its own; validated when the block ends without an error."""
+    async def replication(
+        self, name: str, *, watched: bool = True
+    ) -> AsyncIterator[tuple[Pipeline, Validator]]:
+        """A pipeline over databases of its own, and what validates it."""
         await self.servers.up()
         logs = LOGS / name
         shutil.rmtree(logs, ignore_errors=True)
@@ -80,7 +83,8 @@ class Soak:
         ):
             pipeline = Pipeline(lake, application, self.servers.kafka, logs)
             validator = Validator(pipeline)
-            await validator.watch()
+            if watched:
+                await validator.watch()
             try:
                 yield pipeline, validator
             finally:
@@ -139,13 +143,26 @@ class Soak:
             rebalances = await rebalance_storm(pipeline, seconds=seconds, seed=self.seed)
             return {"rebalances": rebalances, "validated": dict(await validator.validate())}
 
+    async def held(self, seconds: float) -> Figures:
+        """Case 3 for a minute."""
+        async with self.replication("case 3") as (pipeline, validator):
+            reported = await held_horizon(pipeline, seconds=seconds, seed=self.seed)
+            assert reported > seconds / 2, f"the relay says that the horizon was held for {reported:.1f} s"
+            return {"held seconds": round(reported), "validated": dict(await validator.validate())}
+
+    async def backfill(self, rows: int, kills: int) -> Figures:
+        """Case 18 with a large table. Its writes are not witnessed, only what was sent."""
+        async with self.replication("case 18", watched=False) as (pipeline, validator):
+            await backfill_under_kills(pipeline, rows=rows, kills=kills, page_rows=2000, seed=self.seed)
+            return {"rows": rows, "kills": kills, "validated": dict(await validator.validate_order())}
+
     async def outage(self, seconds: float) -> Figures:
         """Case 17 for minutes."""
         async with self.replication("case 17") as (pipeline, validator):
             seen = await read_only(pipeline, seconds=seconds, seed=self.seed)
             assert (seen.logins, seen.parties) == ({503}, {201}), seen
             return {
-                "stale seconds": round(seen.stale_seconds),
+                "lag seconds": round(seen.lag_seconds),
                 "peak MiB": seen.peak_bytes >> 20,
                 "validated": dict(await validator.validate()),
             }
@@ -174,8 +191,10 @@ async def main() -> int:
                     soak = Soak(servers, (lake, application), seed, progress)
                     parts: dict[str, Part] = {
                         "kills": lambda tell: soak.kills(kills, tell),
+                        "case 3, one minute": lambda _: soak.held(60),
                         "case 11, five minutes": lambda _: soak.storm(300),
                         "case 17, two minutes": lambda _: soak.outage(120),
+                        "case 18, a million rows": lambda _: soak.backfill(1_000_000, 10),
                     }
                     for name, part in parts.items():
                         if name.startswith(only):

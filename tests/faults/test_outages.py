@@ -30,7 +30,7 @@ async def test_case_17_while_the_database_is_read_only_nothing_is_quarantined_an
     seen = await read_only(pipeline, seconds=seconds, seed=17)
     assert seen.logins == {503}
     assert seen.parties == {201}
-    assert seen.stale_seconds > seconds
+    assert seen.lag_seconds > seconds / 2
     assert seen.peak_bytes < 300 * 1024**2
 
 
