@@ -292,7 +292,9 @@ async def close(client: AIOKafkaConsumer | AIOKafkaProducer) -> None:
     if stopping.cancelled():
         _log.info("a Kafka client was closed half way", client=type(client).__name__)
     elif error := stopping.exception():
-        _log.warning("a Kafka client was not closed", client=type(client).__name__, error=type(error).__name__)
+        _log.warning(
+            "a Kafka client was not closed", client=type(client).__name__, error=type(error).__name__
+        )
 
 
 async def _start(client: Any) -> None:
