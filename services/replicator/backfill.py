@@ -58,7 +58,7 @@ class Backfill:
         tables = {table.full_name: table for table in (await self._journal.definitions()).values()}
         table = tables.get(request.table)
         if table is None:
-            await self._requests.fail(request, f"{request.table} is no captured table")
+            await self._requests.fail(request, f"{request.table} is no captured table of this lake")
             return
         _log.info("backfill goes on", table=request.table, request=str(request.id), rows=request.rows_done)
         while not (request.done or stop.is_set()):
@@ -71,7 +71,11 @@ class Backfill:
                 if error.connection_invalidated or self._lake.dialect.gives_way(error):
                     raise
                 _log.error("a backfill cannot be worked off", table=request.table, error=self._name(error))
-                await self._requests.fail(request, f"the database refused: {self._name(error)}")
+                await self._requests.fail(
+                    request,
+                    f"the lake refused it ({self._name(error)}): its keys are none of the table, or the table's "
+                    "functions in schema journal are missing; run the lake's migrations, then ask again",
+                )
                 return
             failpoint("backfill.after_commit")
             metrics.BACKFILLED.labels(request.table).inc(request.rows_done - before)

@@ -161,9 +161,8 @@ def status(
 
 
 def _print_status(found: ReplicationStatus) -> None:
-    table = Table(
-        "table", "captured", "relayed", "applied", "verified", "rows behind", "seconds", "quarantined"
-    )
+    columns = ("table", "captured", "relayed", "applied", "verified", "rows behind", "seconds", "quarantined")
+    table = Table(*columns, "state")
     for each in found.tables:
         table.add_row(
             each.table,
@@ -173,7 +172,8 @@ def _print_status(found: ReplicationStatus) -> None:
             each.verified or "never",
             f"{each.lag_rows:,}",
             f"{each.lag_seconds:.1f}",
-            "stopped" if each.stopped else str(each.quarantined),
+            str(each.quarantined),
+            "stopped" if each.stopped else "differs" if each.mismatches else "",
         )
     _console.print(table)
     _console.print(f"captured {found.captured}, relayed {found.relayed}, quarantined {found.quarantined}")

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-import orjson
 import sqlalchemy as sa
 
 from services.chassis.database import Lake, LakeTransaction
@@ -22,11 +21,14 @@ LONGEST_ERROR = 500
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request as it stands: the whole table, or `keys` of it; `done` when it will not be worked on any more."""
+    """A request as it stands: the whole table, or `keys` of it; `done` when it will not be worked on any more.
+
+    `keys` is the text that was asked with: only the database reads it, so that what is no JSON fails one request.
+    """
 
     id: uuid.UUID
     table: str
-    keys: tuple[str, ...] | None
+    keys: str | None
     chunks: int
     rows_done: int
     done: bool
@@ -130,8 +132,7 @@ class Requests:
             page = (await tx.execute(statement, {"after_key": after_key, "most_rows": most_rows})).one()
             done = page.last_key is None
         else:
-            keys = f"[{','.join(request.keys)}]"
-            page = (await tx.execute(tx.dialect.call_repair(table), {"keys": keys})).one()
+            page = (await tx.execute(tx.dialect.call_repair(table), {"keys": request.keys})).one()
             done = True
         rows = request.rows_done + int(page.rows_written)
         moved = await tx.execute(
@@ -163,8 +164,5 @@ class Requests:
 
 
 def _request(row: Any) -> Request:
-    # The texts of the keys, not what they hold: as JSON gives them they go back to the database.
-    keys = None if row.named is None else tuple(orjson.dumps(key).decode() for key in orjson.loads(row.named))
-    return Request(
-        row.id, row.table_name, keys, row.chunks, row.rows_done, row.finished_at is not None, row.error
-    )
+    done = row.finished_at is not None
+    return Request(row.id, row.table_name, row.named, row.chunks, row.rows_done, done, row.error)

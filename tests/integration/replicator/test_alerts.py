@@ -115,6 +115,7 @@ async def alert_on_an_idle_transaction(pipeline: Pipeline, watching: Watching) -
     } == {"ok"}
 
 
+@pytest.mark.usefixtures("validator")
 async def test_case_03_an_idle_open_transaction_raises_an_alert_and_nothing_is_lost(
     pipeline: Pipeline, watching: Watching
 ) -> None:

@@ -9,6 +9,8 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
+
 from services.chassis.database import Lake
 from services.lake.journal.requests import Requests
 from tests.integration.replicator.pipeline import Pipeline, party_insert
@@ -104,6 +106,7 @@ async def backfill_under_kills(
     assert request["chunks"] >= rows // page_rows
 
 
+@pytest.mark.usefixtures("validator")
 async def test_case_18_a_backfill_under_load_resumes_after_kills_and_resurrects_nothing(
     pipeline: Pipeline,
 ) -> None:
