@@ -268,8 +268,7 @@ class SearchRepository:
         select_history = reader.dialect.select_history()
         changes: list[Change] = []
         for table_name, first_of_key in places:
-            # Keys are JSON arrays of texts; `[` would be a wildcard to SQL Server.
-            parameters = {"table_name": table_name, "key_pattern": f'~["{first_of_key}"%'}
+            parameters = {"table_name": table_name, "first_of_key": str(first_of_key)}
             rows = (await reader.execute(select_history, parameters)).mappings()
             changes += [
                 Change(

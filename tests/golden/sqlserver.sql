@@ -123,7 +123,7 @@ GRANT VIEW DEFINITION ON SCHEMA::credit TO relay;
 GO
 SELECT TOP (1) CONVERT(bigint, stamp) AS major, id AS minor FROM journal.change WHERE stamp <= CONVERT(binary(8), CAST(:horizon_major AS bigint)) ORDER BY stamp DESC, id DESC;
 GO
-SELECT CONVERT(bigint, stamp) AS major, id AS minor, table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at FROM journal.change WHERE table_name = :table_name AND [key] LIKE :key_pattern ESCAPE '~' ORDER BY stamp, id;
+SELECT CONVERT(bigint, stamp) AS major, id AS minor, table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at FROM journal.change WHERE table_name = CAST(:table_name AS varchar(130)) AND [key] LIKE '~["' + CAST(:first_of_key AS varchar(800)) + '"%' ESCAPE '~' ORDER BY stamp, id;
 GO
 GRANT EXECUTE ON journal.backfill_credit_every_type TO relay;
 GO

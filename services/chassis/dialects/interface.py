@@ -279,7 +279,7 @@ class Dialect(Protocol):
         """Select (major, minor) of the last change not above (`:horizon_major`, …); no row in an empty journal."""
 
     def select_history(self) -> sa.TextClause:
-        """Select every change of `:table_name` whose key is like `:key_pattern` (`~` escapes), in order.
+        """Select every change of `:table_name` whose key begins with the text `:first_of_key`, in order.
 
         Columns as of `fetch_changes`. The history of a record, not a stream: what commits later with a lower
         position is seen by the next look.

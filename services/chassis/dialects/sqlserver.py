@@ -326,7 +326,9 @@ class SQLServer(SQLServerOperations):
         return sa.text(
             "SELECT CONVERT(bigint, stamp) AS major, id AS minor, table_name, operation, [key], image, "
             "fingerprint, actor, traceparent, captured_at FROM journal.change "
-            "WHERE table_name = :table_name AND [key] LIKE :key_pattern ESCAPE '~' ORDER BY stamp, id"
+            # Varchar as the columns are: compared with nvarchar, they could not be sought by their index.
+            "WHERE table_name = CAST(:table_name AS varchar(130)) "
+            "AND [key] LIKE '~[\"' + CAST(:first_of_key AS varchar(800)) + '\"%' ESCAPE '~' ORDER BY stamp, id"
         )
 
     async def read_catalogue(self, connection: AsyncConnection, tables: Sequence[str]) -> Catalogue:
