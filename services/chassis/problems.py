@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Any, ClassVar
 
 import orjson
+from asyncpg import InternalClientError
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from opentelemetry import trace
@@ -41,8 +42,8 @@ PROBLEM_SCHEMA: dict[str, Any] = {
         },
     },
 }
-# PostgreSQL: connection exceptions, too many connections, shutting down or starting up, read-only.
-_LOST_SQLSTATES = re.compile(r"08...|53300|57P0[1-5]|25006")
+# PostgreSQL: connection exceptions, disk full, too many connections, shutting down or starting up, read-only.
+_LOST_SQLSTATES = re.compile(r"08...|53[13]00|57P0[1-5]|25006")
 
 _log = get_logger(__name__)
 
@@ -221,12 +222,15 @@ def as_problem(error: Exception) -> Problem:
 
 
 def is_connection_loss(error: BaseException) -> bool:
-    """Whether `error` says that a server could not be reached or hung up, not that it refused a statement."""
+    """Whether `error` says that a server cannot be reached or cannot serve now, not that it refused a statement."""
     if isinstance(error, DBAPIError):
         if error.connection_invalidated or isinstance(error, InterfaceError):
             return True
         return error.orig is not None and _has_lost_sqlstate(error.orig)
-    return isinstance(error, PoolTimeout | ConnectionError | TimeoutError) or _has_lost_sqlstate(error)
+    # InternalClientError: the server ended the session between two statements, and its farewell is still being read.
+    return isinstance(
+        error, PoolTimeout | ConnectionError | TimeoutError | InternalClientError
+    ) or _has_lost_sqlstate(error)
 
 
 def problem_response(scope: Scope, problem: Problem) -> Response:

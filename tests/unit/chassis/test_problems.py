@@ -4,6 +4,7 @@ from typing import Annotated
 
 import httpx
 import pytest
+from asyncpg import InternalClientError
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -207,6 +208,10 @@ class _ServerShutDown(Exception):
     sqlstate = "57P01"
 
 
+class _DiskFull(Exception):
+    sqlstate = "53100"
+
+
 class _UniqueViolation(Exception):
     sqlstate = "23505"
 
@@ -217,6 +222,8 @@ class _UniqueViolation(Exception):
         (ConnectionRefusedError("no"), 503),
         (PoolTimeout("none left"), 503),
         (DBAPIError("select", {}, _ServerShutDown()), 503),
+        (DBAPIError("insert", {}, _DiskFull()), 503),
+        (InternalClientError("cannot switch to state 15; another operation (2) is in progress"), 503),
         (DBAPIError("select", {}, Exception(), connection_invalidated=True), 503),
         (IntegrityError("insert", {}, _UniqueViolation()), 500),
         (asyncio.InvalidStateError(), 500),
