@@ -90,7 +90,7 @@ test-sqlserver: $(INSTALLED) ## run the acceptance cases with a real SQL Server 
 	@.venv/bin/pytest tests/sqlserver
 
 bench-replication: $(INSTALLED) ## measure replication beside PostgreSQL's own; see docs/guides/benchmarks.md
-	@$(PY) tests/benchmarks/replication.py
+	@$(PY) -m tests.benchmarks.replication
 
 init-sql: $(INSTALLED) ## write deploy/databases/*.sql anew, after a migration or a table was changed
 	@$(PY) deploy/databases/generate.py

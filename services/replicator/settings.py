@@ -59,7 +59,7 @@ class ReplicatorSettings(CommandSettings):
 class RelaySettings(ReplicatorSettings):
     """What the relay reads."""
 
-    relay_batch_changes: int = Field(2_000, ge=1, le=100_000, description="most changes read at once")
+    relay_batch_changes: int = Field(5_000, ge=1, le=100_000, description="most changes read at once")
     relay_compression: Literal["none", "lz4", "zstd", "gzip", "snappy"] = Field(
         "none", description="how batches are compressed: a quarter of the relay's time for half the bytes"
     )
@@ -107,7 +107,7 @@ class SinkSettings(ReplicatorSettings):
         "creditmesh-sink", description="Kafka consumer group; its members share the partitions"
     )
     sink_batch_changes: int = Field(
-        5_000, ge=1, le=100_000, description="most changes applied in one transaction"
+        10_000, ge=1, le=100_000, description="most changes applied in one transaction"
     )
     sink_session_seconds: float = Field(
         10.0,
