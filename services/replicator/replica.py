@@ -17,6 +17,13 @@ from services.replicator.evolution import accept, create_statement, evolve
 from services.replicator.target import PASSING
 from services.replicator.types import postgresql_type
 
+# As format_type gives them.
+_SPELT_OUT = {
+    "time": "time without time zone",
+    "timestamp": "timestamp without time zone",
+    "timestamptz": "timestamp with time zone",
+}
+
 _log = get_logger(__name__)
 
 ALTER_SECONDS = 6 * 3600.0
@@ -113,6 +120,9 @@ async def _follow_one(
     connection: asyncpg.Connection, history: Sequence[CapturedTable], standing: Standing
 ) -> None:
     stands_at, ahead = await _where_it_stands(connection, history)
+    if by_hand := await _altered_by_hand(connection, stands_at):
+        standing.stopped |= {each.fingerprint: by_hand for each in history}
+        return
     stopped: list[CapturedTable] = []
     for number, definition in enumerate(ahead):
         stop = await _step(connection, stands_at, definition)
@@ -128,6 +138,40 @@ async def _follow_one(
             standing.superseded.add(definition.fingerprint)
         else:
             standing.writable[definition.fingerprint] = definition, stands_at
+
+
+async def _altered_by_hand(connection: asyncpg.Connection, stands_at: CapturedTable) -> Stop | None:
+    """Say what makes a table unlike the definition that it tells, None when its images fit."""
+    table = stands_at.full_name
+    rows = await connection.fetch(
+        "SELECT attname, format_type(atttypid, atttypmod) AS type FROM pg_attribute "
+        "WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped",
+        table,
+    )
+    types = {row["attname"]: row["type"] for row in rows}
+    for column in stands_at.columns:
+        wanted = postgresql_type(column)
+        if types[column.name] != _SPELT_OUT.get(wanted, wanted):
+            return Stop(
+                table,
+                f"schema: altered by hand: column {column.name} is {types[column.name]}, not {wanted}",
+                f"ALTER TABLE {table} DROP COLUMN {column.name}, ADD COLUMN {column.name} {wanted} (as login sink); "
+                f"then backfill {table}",
+            )
+    key = await connection.fetchval(
+        "SELECT array_agg(a.attname ORDER BY k.place) FROM pg_index AS i, "
+        "unnest(i.indkey::smallint[]) WITH ORDINALITY AS k (attnum, place), pg_attribute AS a "
+        "WHERE i.indrelid = to_regclass($1) AND i.indisprimary AND a.attrelid = i.indrelid AND a.attnum = k.attnum",
+        table,
+    )
+    if tuple(key or ()) != stands_at.key:
+        wanted = ", ".join(stands_at.key)
+        return Stop(
+            table,
+            f"schema: altered by hand: the key is ({', '.join(key or ())}), not ({wanted})",
+            f"ALTER TABLE {table} ADD CONSTRAINT pk_{stands_at.name} PRIMARY KEY ({wanted}) (as login sink)",
+        )
+    return None
 
 
 async def _step(connection: asyncpg.Connection, old: CapturedTable, new: CapturedTable) -> Stop | None:

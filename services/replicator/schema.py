@@ -16,6 +16,13 @@ from services.replicator.apply import TableWriter
 from services.replicator.replica import Standing, Stop, follow
 
 WATCH_SECONDS = 1.0
+# The replica is not as it was when its definitions were read: by another sink's hand, or a person's.
+ALTERED = (
+    asyncpg.UndefinedColumnError,
+    asyncpg.UndefinedTableError,
+    asyncpg.InvalidColumnReferenceError,
+    asyncpg.DatatypeMismatchError,
+)
 
 _log = get_logger(__name__)
 
@@ -97,7 +104,9 @@ class Schema:
         await connection.execute(
             """
             INSERT INTO replication.stopped_table (table_name, reason, command)
-            SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) ON CONFLICT (table_name) DO NOTHING
+            SELECT * FROM unnest($1::text[], $2::text[], $3::text[])
+            ON CONFLICT (table_name) DO UPDATE SET reason = EXCLUDED.reason, command = EXCLUDED.command
+            WHERE stopped_table.reason LIKE 'schema: %'
             """,
             [stop.table for stop in stops],
             [stop.reason for stop in stops],
@@ -136,6 +145,11 @@ class Schema:
         if place not in self._held:
             self._consumer.pause(place)
             self._held[place] = fingerprint
+            _log.error(
+                "a partition waits",
+                place=f"{place.topic}/{place.partition}" + ("" if offset is None else f"@{offset}"),
+                reason=self.tables.get(self._table_of(place)),
+            )
 
     def let_go(self, place: TopicPartition) -> None:
         """Read on in a partition, if it was held."""

@@ -31,7 +31,7 @@ from services.replicator.errors import FenceRaised, GapOnPartition, MalformedEve
 from services.replicator.events import HEARTBEAT, Event, fault_of, is_sampled, parse, where
 from services.replicator.failpoints import failpoint
 from services.replicator.offsets import Progress
-from services.replicator.schema import Schema
+from services.replicator.schema import ALTERED, Schema
 from services.replicator.target import PASSING
 
 POLL_MILLIS = 200
@@ -116,7 +116,7 @@ class Sink:
                 except FenceRaised as fence:
                     _log.info("partitions were taken over", reason=str(fence))
                     self.forget()
-                except PASSING as error:
+                except (*PASSING, *ALTERED) as error:
                     await self._drop_connection()
                     _log.warning(
                         "the application database does not take the batch; it is kept and tried again",

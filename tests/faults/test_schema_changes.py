@@ -266,3 +266,31 @@ async def test_case_19_what_turns_the_order_of_changes_round_is_refused_by_name(
     await pipeline.lake("ALTER TABLE credit.application_party DROP CONSTRAINT fk_eager")
     pipeline.environment["REVIEWED_TRIGGERS"] = "credit.party.audit"
     await started(pipeline)
+
+
+async def test_a_table_of_the_replica_altered_by_hand_waits_until_it_is_put_right(pipeline: Pipeline) -> None:
+    await started(pipeline)
+    await pipeline.replica(
+        "ALTER TABLE credit.party DROP COLUMN full_name, ADD COLUMN full_name integer, DROP CONSTRAINT pk_party"
+    )
+    await pipeline.lake(party_insert(100, "after"))
+    row = await stopped(pipeline)
+    assert row["reason"] == "schema: altered by hand: column full_name is integer, not text"
+    assert row["command"].startswith(
+        "ALTER TABLE credit.party DROP COLUMN full_name, ADD COLUMN full_name text "
+    )
+    await others_go_on(pipeline)
+    log = pipeline.log("sink")
+    assert f"{pipeline.prefix}credit.party/0@" in log or f"{pipeline.prefix}credit.party/1@" in log
+
+    await pipeline.replica("ALTER TABLE credit.party DROP COLUMN full_name, ADD COLUMN full_name text")
+
+    async def key_found() -> bool:
+        return (await stopped(pipeline))["reason"] == "schema: altered by hand: the key is (), not (id)"
+
+    await until(key_found, "the lost key was not found", pipeline, "sink")
+    await pipeline.replica("ALTER TABLE credit.party ADD CONSTRAINT pk_party PRIMARY KEY (id)")
+    await goes_on_again(pipeline)
+    await pipeline.lake("UPDATE credit.party SET revision = revision + 1")
+    await pipeline.equal()
+    assert pipeline.processes["sink"].returncode is None
