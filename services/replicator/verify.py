@@ -27,6 +27,8 @@ __all__ = ["Mismatch", "NotCaughtUp", "Verification", "Verifier"]
 
 BUCKETS = 256
 ROUNDS = 3
+MOST_ROWS_AT_ONCE = 200_000
+"""Of each side: their keys and hashes are held in memory to be compared."""
 MOST_ORPHANS = 10_000
 KEPT_VERIFICATIONS = 100
 """So many last verifications keep the rows that they found different."""
@@ -108,7 +110,9 @@ class Verifier:
         """
         definition = (await self._tables())[table]
         await self._wait_for_replica()
-        return tuple(await self._confirm(definition, {_bucket(key) for key in keys}, frozenset(keys)))
+        sizes = {bucket: count for bucket, (count, _) in (await self._lake_digest(definition)).items()}
+        suspects = {bucket: sizes.get(bucket, 0) for bucket in map(_bucket, keys)}
+        return tuple(await self._confirm(definition, suspects, frozenset(keys)))
 
     async def _tables(self) -> dict[str, CapturedTable]:
         # Newest definition last: one entry a table.
@@ -126,13 +130,23 @@ class Verifier:
     async def _compare(self, table: CapturedTable) -> tuple[int, list[Mismatch]]:
         lake, replica = await asyncio.gather(self._lake_digest(table), self._replica_digest(table))
         rows = sum(count for count, _ in lake.values())
-        suspects = {b for b in set(lake) | set(replica) if lake.get(b) != replica.get(b)}
+        suspects = {
+            bucket: max(side.get(bucket, (0, 0))[0] for side in (lake, replica))
+            for bucket in lake.keys() | replica.keys()
+            if lake.get(bucket) != replica.get(bucket)
+        }
         return rows, await self._confirm(table, suspects)
 
     async def _confirm(
-        self, table: CapturedTable, suspects: set[int], only: frozenset[str] | None = None
+        self, table: CapturedTable, suspects: dict[int, int], only: frozenset[str] | None = None
     ) -> list[Mismatch]:
-        """Look at the rows of some buckets until what differs is sure; at those with the keys `only` when given."""
+        """Look at the rows of some buckets until what differs is sure.
+
+        Args:
+            table: its definition.
+            suspects: bucket to about how many rows it has.
+            only: look at rows with these keys alone.
+        """
         differing: dict[str, tuple[int | None, int | None]] = {}
         unstable: set[str] = set()
         for number in range(ROUNDS):
@@ -140,15 +154,11 @@ class Verifier:
                 return []
             await self._wait_for_replica()
             now: dict[str, tuple[int | None, int | None]] = {}
-            still = set()
-            for bucket in sorted(suspects):
-                found = await self._differences(table, bucket)
-                if only is not None:
-                    found = {key: pair for key, pair in found.items() if key in only}
-                now |= found
-                if found:
-                    still.add(bucket)
-            suspects = still
+            for buckets in _together(suspects):
+                found = await self._differences(table, buckets)
+                now |= {key: pair for key, pair in found.items() if only is None or key in only}
+            still = set(map(_bucket, now))
+            suspects = {bucket: rows for bucket, rows in suspects.items() if bucket in still}
             if number:
                 # Seen before with another row in the lake: it is being written right now.
                 unstable |= {key for key in now if key in differing and differing[key][0] != now[key][0]}
@@ -176,13 +186,13 @@ class Verifier:
         return [Mismatch(table, key, "orphan") for table, key in sorted(rows)]
 
     async def _differences(
-        self, table: CapturedTable, bucket: int
+        self, table: CapturedTable, buckets: list[int]
     ) -> dict[str, tuple[int | None, int | None]]:
         async with self._lake.engine.connect() as connection:
-            result = await connection.exec_driver_sql(self._lake.dialect.row_hashes(table, BUCKETS, bucket))
+            result = await connection.exec_driver_sql(self._lake.dialect.row_hashes(table, BUCKETS, buckets))
             rows: Sequence[Any] = result.all()
         lake = {row[0]: int(row[1]) for row in rows}
-        records = await self._replica.fetch(_REPLICA.row_hashes(table.replica, BUCKETS, bucket))
+        records = await self._replica.fetch(_REPLICA.row_hashes(table.replica, BUCKETS, buckets))
         replica = {row[0]: int(row[1]) for row in records}
         return {
             key: (lake.get(key), replica.get(key))
@@ -260,6 +270,20 @@ def _orphan_statements(tables: dict[str, CapturedTable]) -> Iterable[tuple[tuple
                 f"SELECT {key} AS key FROM {table.fullname} AS r WHERE {given} "
                 f"AND NOT EXISTS (SELECT FROM {parent} AS p WHERE {same}) LIMIT {MOST_ORPHANS}",
             )
+
+
+def _together(suspects: dict[int, int]) -> Iterable[list[int]]:
+    """Split buckets into as few lists as may be read at once: each is a scan of the table."""
+    chosen: list[int] = []
+    rows = 0
+    for bucket, count in sorted(suspects.items()):
+        if chosen and rows + count > MOST_ROWS_AT_ONCE:
+            yield chosen
+            chosen, rows = [], 0
+        chosen.append(bucket)
+        rows += count
+    if chosen:
+        yield chosen
 
 
 def _bucket(key: str) -> int:

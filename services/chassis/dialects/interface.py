@@ -249,10 +249,10 @@ class Dialect(Protocol):
     def column_text(self, column: CapturedColumn, row: str) -> str:
         """Render `row.column` as canonical text: equal values, equal text, on both engines; NULL stays NULL."""
 
-    def row_hashes(self, table: CapturedTable, buckets: int, bucket: int | None = None) -> str:
+    def row_hashes(self, table: CapturedTable, buckets: int, only: Sequence[int] = ()) -> str:
         """Select a verification digest of a table.
 
-        Without `bucket`: rows (bucket, rows, sum of row hashes); with it: rows (key, row hash) of that bucket.
+        Without `only`: rows (bucket, rows, sum of row hashes); with it: rows (key, row hash) of those buckets.
         Hashes are 8 bytes of SHA-256 over canonical text, so both engines give the same.
         """
 

@@ -298,7 +298,7 @@ class PostgreSQL(PostgreSQLOperations):
             case _:
                 return f"{value}::text"
 
-    def row_hashes(self, table: CapturedTable, buckets: int, bucket: int | None = None) -> str:
+    def row_hashes(self, table: CapturedTable, buckets: int, only: Sequence[int] = ()) -> str:
         """Hash rows and bucket them by the hash of their key, in one scan."""
         parts = ", chr(31), ".join(f"coalesce('=' || {self.column_text(c, 'r')}, '~')" for c in table.columns)
         keyed = (
@@ -307,9 +307,9 @@ class PostgreSQL(PostgreSQLOperations):
             f"hashed AS (SELECT key, {_hash('row_text')} AS row_hash, "
             f"({_hash('key')} & {buckets - 1}) AS bucket FROM keyed) "
         )
-        if bucket is None:
+        if not only:
             return keyed + "SELECT bucket, count(*), sum(row_hash::numeric(38)) FROM hashed GROUP BY bucket"
-        return keyed + f"SELECT key, row_hash FROM hashed WHERE bucket = {bucket}"
+        return keyed + f"SELECT key, row_hash FROM hashed WHERE bucket IN ({', '.join(map(str, only))})"
 
     def grant_statements(self, logins: Sequence[str]) -> Sequence[str]:
         """Grant USAGE on the lake's schemas, and the sequence's last value, which the reader asks for."""

@@ -258,7 +258,7 @@ class SQLServer(SQLServerOperations):
                 # Through varbinary, as a rowversion is none.
                 return f"LOWER(CONVERT(varchar(max), CONVERT(varbinary(max), {value}), 2))"
 
-    def row_hashes(self, table: CapturedTable, buckets: int, bucket: int | None = None) -> str:
+    def row_hashes(self, table: CapturedTable, buckets: int, only: Sequence[int] = ()) -> str:
         """Hash rows and bucket them by the hash of their key, in one scan."""
         parts = ", CHAR(31), ".join(
             f"COALESCE(N'=' + {self.column_text(c, 'r')}, N'~')" for c in table.columns
@@ -269,11 +269,11 @@ class SQLServer(SQLServerOperations):
             f"hashed AS (SELECT [key], {_hash('row_text')} AS row_hash, "
             f"({_hash('[key]')} & {buckets - 1}) AS bucket FROM keyed) "
         )
-        if bucket is None:
+        if not only:
             return keyed + (
                 "SELECT bucket, COUNT_BIG(*), SUM(CONVERT(decimal(38, 0), row_hash)) FROM hashed GROUP BY bucket"
             )
-        return keyed + f"SELECT [key], row_hash FROM hashed WHERE bucket = {bucket}"
+        return keyed + f"SELECT [key], row_hash FROM hashed WHERE bucket IN ({', '.join(map(str, only))})"
 
     def grant_statements(self, logins: Sequence[str]) -> Sequence[str]:
         """Do nothing: a grant on a table is enough to see it here."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.faults.validator import Validator
 from tests.integration.replicator.pipeline import Pipeline
 
 
@@ -19,3 +20,12 @@ async def pipeline(
     made = Pipeline(fresh_lake, fresh_application, kafka, tmp_path)
     yield made
     await made.stop()
+
+
+@pytest.fixture
+async def validator(pipeline: Pipeline) -> AsyncIterator[Validator]:
+    """Watches the pipeline, and validates when the test is over: everything was delivered, once and in order."""
+    watching = Validator(pipeline)
+    await watching.watch()
+    yield watching
+    await watching.validate()
