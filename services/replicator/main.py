@@ -29,6 +29,7 @@ from services.replicator.backfill import Backfill
 from services.replicator.capture_watch import check_capture, watch_capture
 from services.replicator.errors import LeaseLost
 from services.replicator.lease import Lease, Owner
+from services.replicator.rebalances import Rebalances
 from services.replicator.relay import LARGEST_RECORD_BYTES, Relay
 from services.replicator.replica import create_tables
 from services.replicator.retention import report_passed
@@ -41,7 +42,7 @@ from services.replicator.settings import (
     SinkSettings,
     VerifierSettings,
 )
-from services.replicator.sink import Rebalances, Sink
+from services.replicator.sink import Sink
 from services.replicator.status import ReplicationStatus
 from services.replicator.target import PASSING, connect
 from services.replicator.watch import STATUS_SECONDS, current_status, export_status, verify_continuously
@@ -222,6 +223,7 @@ async def _sink_once(
     try:
         worker = Sink(
             consumer,
+            rebalances,
             journal,
             telemetry.tracer,
             lambda: connect(
@@ -235,7 +237,6 @@ async def _sink_once(
             group=settings.sink_group,
             batch_changes=settings.sink_batch_changes,
         )
-        rebalances.sink = worker
         running[:] = [worker]
         await worker.run(stop)
     finally:

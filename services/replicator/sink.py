@@ -10,7 +10,6 @@ from typing import Any
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import KafkaError
 from opentelemetry.trace import Link, Span, SpanKind, Tracer
 
@@ -31,6 +30,7 @@ from services.replicator.errors import FenceRaised, GapOnPartition, MalformedEve
 from services.replicator.events import HEARTBEAT, Event, fault_of, is_sampled, parse, where
 from services.replicator.failpoints import failpoint
 from services.replicator.offsets import Progress
+from services.replicator.rebalances import Rebalances
 from services.replicator.schema import ALTERED, Schema
 from services.replicator.target import PASSING
 
@@ -62,6 +62,7 @@ class Sink:
     def __init__(
         self,
         consumer: AIOKafkaConsumer,
+        rebalances: Rebalances,
         journal: JournalReader,
         tracer: Tracer,
         connect: Any,
@@ -71,6 +72,8 @@ class Sink:
         batch_changes: int,
     ) -> None:
         self._consumer = consumer
+        self._rebalances = rebalances
+        rebalances.forget = self.forget
         self._schema = Schema(journal, consumer, topic_prefix)
         self._tracer = tracer
         self._connect = connect
@@ -147,7 +150,8 @@ class Sink:
             await self._schema.learn(self._connection)
             self._quarantined = await quarantine.count_open(self._connection)
         connection = self._connection
-        await self._take_over_assigned(connection)
+        if not self._rebalances.under_way:
+            await self._take_over_assigned(connection)
         if time.monotonic() >= self._report_at:
             self._report_at = time.monotonic() + REPORT_SECONDS
             await self._schema.keep_up(connection, self._owned)
@@ -376,18 +380,3 @@ class Sink:
             await self._consumer.commit({place: state.kafka_offset for place, state in self._owned.items()})
         except KafkaError as error:
             _log.info("Kafka's mirror of the offsets was not written", error=type(error).__name__)
-
-
-class Rebalances(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships no types
-    """Makes the sink forget its partitions whenever the group shares them out anew."""
-
-    def __init__(self) -> None:
-        self.sink: Sink | None = None
-
-    def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
-        """Called before the partitions go: a batch under way still commits, or fails on its fence."""
-        if self.sink is not None and revoked:
-            self.sink.forget()
-
-    def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        """Called when new ones are there; the next turn takes them over."""
