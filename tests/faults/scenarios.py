@@ -14,7 +14,7 @@ import psutil
 from aiokafka.errors import KafkaError
 from cryptography.fernet import Fernet
 
-from services.chassis.messaging import open_consumer
+from services.chassis.messaging import close, open_consumer
 from services.platform.mesh import run_once
 from tests.conftest import Database
 from tests.faults.writers import writing
@@ -68,7 +68,7 @@ async def be_a_guest(pipeline: Pipeline, seconds: float) -> None:
         try:
             await asyncio.sleep(seconds)
         finally:
-            await guest.stop()
+            await close(guest)
 
 
 async def held_horizon(pipeline: Pipeline, *, seconds: float, seed: int) -> float:

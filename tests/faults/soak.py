@@ -130,6 +130,7 @@ class Soak:
                     await chaos.end()
                     tell(f"{done} of {count}, comparing")
                     await pipeline.equal(CATCH_UP_SECONDS)
+                    console.print(f"{datetime.now(UTC):%T}  equal after {done} faults")
             tell("comparing everything")
             await pipeline.equal(CATCH_UP_SECONDS)
             chaos.check_alive()

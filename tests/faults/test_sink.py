@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from tests.faults.proxy import Proxy
-from tests.faults.scenarios import rebalance_storm
+from tests.faults.scenarios import be_a_guest, rebalance_storm
 from tests.faults.validator import Validator
 from tests.integration.replicator.pipeline import Pipeline, party_insert, until
 
@@ -116,3 +116,17 @@ async def test_a_connection_that_is_lost_again_and_again_loses_and_repeats_nothi
         await proxy.mend()
     await pipeline.equal()
     assert await validator.writes(PARTY) == 10_100
+
+
+async def test_a_group_comes_to_rest_after_a_rebalance_that_took_long(pipeline: Pipeline) -> None:
+    await pipeline.start("relay")
+    for name in ("sink0", "sink1"):
+        await pipeline.start(name, "sink")
+    await pipeline.lake(party_insert(100))
+    await pipeline.equal()
+    # The group waits for the one that does not answer until its session has run out; meanwhile the other goes on.
+    await pipeline.signal("sink1", signal.SIGSTOP)
+    await be_a_guest(pipeline, 1)
+    await pipeline.lake(party_insert(100))
+    await pipeline.signal("sink1", signal.SIGCONT)
+    await pipeline.equal()

@@ -18,7 +18,7 @@ import asyncpg
 from aiokafka import TopicPartition
 
 from services.chassis.dialects import START, CapturedTable, Position
-from services.chassis.messaging import open_consumer
+from services.chassis.messaging import close, open_consumer
 from services.replicator.errors import MalformedEvent
 from services.replicator.events import parse
 from tests.faults.order import Change, OrderValidator
@@ -147,7 +147,7 @@ class Validator:
                         except MalformedEvent as error:
                             order.problems.append(str(error))
         finally:
-            await consumer.stop()
+            await close(consumer)
 
     def _check_progress(
         self, order: OrderValidator, rows: list[asyncpg.Record]
