@@ -27,7 +27,7 @@ from services.replicator.apply import (
     plan,
 )
 from services.replicator.errors import FenceRaised, GapOnPartition, MalformedEvent
-from services.replicator.events import HEARTBEAT, Event, fault_of, is_sampled, parse, where
+from services.replicator.events import HEARTBEAT, Event, Source, fault_of, is_sampled, parse, where
 from services.replicator.failpoints import failpoint
 from services.replicator.offsets import Progress
 from services.replicator.rebalances import Rebalances
@@ -203,7 +203,7 @@ class Sink:
             self._relay_epoch = await offsets.relay_epoch(connection)
             batch = self._select(polled, owned)
         self._waiting_ms = batch.oldest_ms
-        if not all(self._schema.knows(event.source.fingerprint) for event in batch.events):
+        if not all(map(self._schema.knows, {event.source.fingerprint for event in batch.events})):
             await self._schema.learn(connection)
             batch = self._select(polled, owned)
         work = plan(self._schema.writers, batch.events)
@@ -247,6 +247,8 @@ class Sink:
         for place, records in polled.items():
             state = batch.progress[place]
             state.kafka_offset = records[-1].offset + 1
+            source: Source | None = None
+            superseded = False
             for record in records:
                 try:
                     event = parse(record)
@@ -257,12 +259,17 @@ class Sink:
                 if refusal is not None:
                     batch.dropped[refusal] += 1
                     continue
-                if event.source.fingerprint in self._schema.stopped:
-                    batch.held[place] = event.source.fingerprint
-                    state.kafka_offset = record.offset
-                    break
+                if event.source is not source:
+                    # Most records have their predecessor's.
+                    source = event.source
+                    if source.fingerprint in self._schema.stopped:
+                        batch.held[place] = source.fingerprint
+                        state.kafka_offset = record.offset
+                        break
+                    superseded = source.fingerprint in self._schema.superseded
+                    batch.oldest_ms = min(batch.oldest_ms or record.timestamp, record.timestamp)
                 state.advance(event)
-                if event.source.fingerprint in self._schema.superseded:
+                if superseded:
                     batch.dropped["superseded"] += 1
                 elif fault := fault_of(event):
                     # Its place is taken all the same: the next record follows it.
@@ -271,7 +278,6 @@ class Sink:
                     batch.heartbeat_ms = event.captured_ms
                 else:
                     batch.events.append(event)
-                    batch.oldest_ms = min(batch.oldest_ms or record.timestamp, record.timestamp)
         return batch
 
     async def _transact(self, connection: asyncpg.Connection, batch: _Batch, work: Plan) -> list[Refused]:
@@ -349,7 +355,7 @@ class Sink:
             metrics.DROPPED.labels(reason).inc(count)
         if batch.heartbeat_ms is not None and not self._schema.tables:
             metrics.FRESHNESS.set(batch.heartbeat_ms / 1000)
-        applied = Counter((event.source.fingerprint, event.operation) for event in events)
+        applied = Counter([(event.source.fingerprint, event.operation) for event in events])
         for (fingerprint, operation), count in applied.items():
             writer = self._schema.writers.get(fingerprint)
             table = "(unknown)" if writer is None else writer.codec.table.full_name
