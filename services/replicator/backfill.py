@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from services.chassis.database import Lake
-from services.chassis.dialects import Position
+from services.chassis.dialects import START, Position
 from services.chassis.logging import get_logger
 from services.lake.journal import JournalReader
 from services.lake.journal.requests import ACTOR, Request, Requests, Taken
@@ -31,12 +31,13 @@ class Backfill:
     """Works requests off, one page after the other, for as long as its relay has the lease."""
 
     def __init__(self, lake: Lake, relayed: Callable[[], Position], *, page_rows: int) -> None:
-        """`relayed` gives how far the relay is: a page waits until the one before it has been relayed."""
+        """`relayed` gives how far the relay is: a page waits until the last but one has been relayed."""
         self._lake = lake
         self._journal = JournalReader(lake)
         self._requests = Requests(lake)
         self._relayed = relayed
         self._page_rows = page_rows
+        self._written = START
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work requests off until `stop` is set; what passes by itself is tried again."""
@@ -82,8 +83,11 @@ class Backfill:
             await self._wait_until_relayed(stop)
 
     async def _wait_until_relayed(self, stop: asyncio.Event) -> None:
-        """Let what changes meanwhile wait behind one page, not behind the whole table."""
-        position = await self._journal.last_position()
+        """Let what changes meanwhile wait behind two pages, not behind the whole table.
+
+        One is relayed while the next is written.
+        """
+        position, self._written = self._written, await self._journal.last_position()
         while self._relayed() < position and not stop.is_set():
             await _pause(stop, RELAYED_POLL_SECONDS)
 
