@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import UnknownTopicOrPartitionError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -124,7 +125,15 @@ class Schema:
         self._reported = tables
 
     async def keep_up(self, connection: asyncpg.Connection, owned: Iterable[TopicPartition]) -> None:
-        """Stop what is to stand still, and let go on what is resolved."""
+        """Stop what is to stand still, and let go on what is resolved.
+
+        Raises:
+            aiokafka.errors.UnknownTopicOrPartitionError: a table is captured whose topic this sink does not read yet:
+                it must begin again.
+        """
+        topics = {self._topic_prefix + table.full_name for table in self._newest.values()}
+        if unread := topics - self._consumer.subscription():
+            raise UnknownTopicOrPartitionError(f"captured since this sink began: {', '.join(sorted(unread))}")
         if self.stopped or list(self._newest) != list(self._loaded):
             await self._follow(connection)
         else:

@@ -119,6 +119,25 @@ async def columns(pipeline: Pipeline, table: str = PARTY) -> dict[str, str]:
     return {row["attname"]: row["type"] for row in rows}
 
 
+async def test_a_table_that_is_captured_later_is_replicated_without_a_restart(pipeline: Pipeline) -> None:
+    await pipeline.start("relay")
+    await pipeline.start("sink")
+    await pipeline.lake(party_insert(10))
+    await pipeline.equal()
+    await change(
+        pipeline,
+        "credit.branch",
+        "CREATE TABLE credit.branch (code varchar(8) PRIMARY KEY, name varchar(100))",
+        "GRANT SELECT ON credit.branch TO verifier",
+    )
+    await pipeline.lake(
+        "INSERT INTO credit.branch SELECT n::text, 'branch ' || n FROM generate_series(1, 30) AS n"
+    )
+    await pipeline.lake(party_insert(10, "beside"))
+    await pipeline.equal()
+    assert len(await pipeline.replica("SELECT 1 FROM credit.branch WHERE name LIKE 'branch %'")) == 30
+
+
 async def test_case_19_added_and_widened_columns_are_followed_under_load(pipeline: Pipeline) -> None:
     await started(pipeline)
     async with load(pipeline.lake_database):
