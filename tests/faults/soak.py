@@ -105,7 +105,9 @@ class Soak:
             figures = {"failed": _reasons(error)}
             console.print("".join(traceback.format_exception(error)), markup=False)
         self.results[name] = {"seconds": round(time.monotonic() - began, 1), **figures}
-        tell("failed" if "failed" in figures else "held")
+        verdict = "failed" if "failed" in figures else "held"
+        tell(verdict)
+        console.print(f"{datetime.now(UTC):%T}  {name}: {verdict}")
 
     async def kills(self, count: int, tell: Tell) -> Figures:
         """Faults at random under random writers."""

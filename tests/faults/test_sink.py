@@ -81,7 +81,8 @@ async def test_a_sink_whose_connection_is_dead_without_a_word_goes_on_with_anoth
 ) -> None:
     url = proxy.url(pipeline.application_database.url("sink"))
     await pipeline.start("relay")
-    await pipeline.start("sink", APPLICATION_URL=url)
+    # Longer than it takes the sink to call itself stuck.
+    await pipeline.start("sink", APPLICATION_URL=url, SINK_COMMAND_SECONDS="20")
     await pipeline.lake(party_insert(100))
     await pipeline.equal()
     proxy.go_deaf()
