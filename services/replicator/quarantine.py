@@ -15,7 +15,7 @@ _OPEN = "SELECT count(*) FROM replication.sink_quarantine WHERE resolved_at IS N
 
 async def keep(connection: asyncpg.Connection, record: ConsumerRecord, reason: str) -> None:
     """Put one record aside; the same record twice is kept once."""
-    headers = {name: (value or b"").decode("utf-8", "backslashreplace") for name, value in record.headers}
+    headers = storable_headers(record)
     operation, _, rest = headers.get(CHANGE, "").partition(" ")
     position = rest.partition(" ")[0]
     await connection.execute(
@@ -28,11 +28,11 @@ async def keep(connection: asyncpg.Connection, record: ConsumerRecord, reason: s
         record.topic,
         record.partition,
         record.offset,
-        _storable(position)[:41],
-        _storable(operation)[:16],
+        position[:41],
+        operation[:16],
         record.key,
         record.value,
-        orjson.dumps(headers).decode().replace("\\u0000", "\\\\u0000"),
+        orjson.dumps(headers).decode(),
         _storable(reason),
     )
 
@@ -91,6 +91,14 @@ async def resolve(
         reason,
     )
     return sorted(row["id"] for row in rows)
+
+
+def storable_headers(record: ConsumerRecord) -> dict[str, str]:
+    """The headers as PostgreSQL's jsonb can hold them: escaped before they become a document, not within it."""
+    return {
+        _storable(name): _storable((value or b"").decode("utf-8", "backslashreplace"))
+        for name, value in record.headers
+    }
 
 
 def _storable(text: str) -> str:
