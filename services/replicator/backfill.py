@@ -69,7 +69,7 @@ class Backfill:
                     request = await self._requests.write_page(tx, request, table, self._page_rows)
                     failpoint("backfill.before_commit")
             except DBAPIError as error:
-                if error.connection_invalidated or self._lake.dialect.gives_way(error):
+                if error.connection_invalidated or self._lake.dialect.passes_by_itself(error):
                     raise
                 _log.error("a backfill cannot be worked off", table=request.table, error=self._name(error))
                 await self._requests.fail(

@@ -219,7 +219,7 @@ class Dialect(Protocol):
         """Write the page behind `:after_key` (NULL: the first) of at most `:most_rows` rows as `r`.
 
         Its row is (last_key, rows_written), last_key NULL when there was nothing behind. The rows are locked until
-        the transaction ends. It waits for a lock for half a second only (see `gives_way`).
+        the transaction ends. It waits for a lock for half a second only (see `passes_by_itself`).
         """
 
     def call_repair(self, table: CapturedTable) -> sa.TextClause:
@@ -228,8 +228,11 @@ class Dialect(Protocol):
         Its row is as of `call_backfill`.
         """
 
-    def gives_way(self, error: BaseException) -> bool:
-        """Whether an error says that a backfill met another transaction's locks: it is worth another try."""
+    def passes_by_itself(self, error: BaseException) -> bool:
+        """Whether an error is worth another try: a lock not had in time, a deadlock, a server that cannot serve now.
+
+        The last is one that is out of disk or memory, read-only, or slow: it says nothing of the statement.
+        """
 
     def delete_through(self) -> sa.TextClause:
         """Delete every change at or below (`:major`, `:minor`)."""

@@ -4,6 +4,7 @@ The login that asks for a backfill writes nothing into the journal itself: one f
 say what the table holds at that moment.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from textwrap import dedent
 
@@ -33,6 +34,8 @@ _KEY_TYPES = {
     ColumnType.BINARY: "bytea",
 }
 
+# A connection, a rollback, resources, an operator, the system around it; a lock, a read-only server, a session ended.
+_PASSING = re.compile(r"(08|40|53|57|58)...|55P03|25006|25P03")
 _DELETE_THROUGH = sa.text("DELETE FROM journal.change WHERE position <= :major")
 _SELECT_WAITING = sa.text(
     "SELECT position AS major, 0::bigint AS minor, table_name, key, captured_at FROM journal.change "
@@ -58,10 +61,10 @@ class PostgreSQLOperations:
             f"SELECT last_key, rows_written FROM journal.repair_{table.schema}_{table.name}(:keys)"
         )
 
-    def gives_way(self, error: BaseException) -> bool:
-        """Look for a lock not had in time, a deadlock, or a failed serialization."""
-        original = getattr(error, "orig", error)
-        return getattr(original, "sqlstate", None) in {"55P03", "40P01", "40001"}
+    def passes_by_itself(self, error: BaseException) -> bool:
+        """Look at the SQLSTATE."""
+        state = getattr(getattr(error, "orig", error), "sqlstate", None)
+        return isinstance(state, str) and _PASSING.fullmatch(state) is not None
 
     def delete_through(self) -> sa.TextClause:
         """Delete by the primary key."""

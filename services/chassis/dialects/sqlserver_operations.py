@@ -30,6 +30,8 @@ _KEY_TYPES = {
     ColumnType.BINARY: "varbinary(850)",
 }
 
+# A lock not had in time, a deadlock; no memory, no disk, no log; a read-only database.
+_PASSING = (1222, 1205, 701, 802, 8645, 1101, 1105, 9002, 3906)
 _BELOW = (
     "stamp <= CONVERT(binary(8), CAST(:major AS bigint)) "
     "AND (stamp < CONVERT(binary(8), CAST(:major AS bigint)) OR id <= :minor)"
@@ -65,10 +67,13 @@ class SQLServerOperations:
             f"EXEC journal.repair_{table.schema}_{table.name} @keys = @keys"
         )
 
-    def gives_way(self, error: BaseException) -> bool:
-        """Look for a lock not had in time (1222), or a deadlock (1205), in what the server says."""
-        # The driver gives both the same SQLSTATE as many others; the number stands in brackets in the text.
-        return any(f"({number})" in str(getattr(error, "orig", error)) for number in (1222, 1205))
+    def passes_by_itself(self, error: BaseException) -> bool:
+        """Look for the numbers in what the server says, and for the SQLSTATE where the driver itself gave up."""
+        # The server's errors share a few SQLSTATEs; the number stands in brackets in the text.
+        original = getattr(error, "orig", error)
+        text = str(original)
+        state = str(original.args[0]) if getattr(original, "args", None) else ""
+        return state.startswith(("08", "HYT")) or any(f"({number})" in text for number in _PASSING)
 
     def delete_through(self) -> sa.TextClause:
         """Delete by the clustered key."""
