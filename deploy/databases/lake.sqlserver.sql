@@ -325,6 +325,10 @@ CREATE TABLE journal.change (
 
 GO
 
+ALTER TABLE journal.change SET (LOCK_ESCALATION = DISABLE);
+
+GO
+
 CREATE INDEX ix_change_table_name_key_position ON journal.change (table_name, [key], stamp, id);
 
 GO
@@ -478,6 +482,7 @@ GO
 CREATE PROCEDURE journal.backfill_credit_party @after nvarchar(850), @most_rows int AS
 BEGIN
     SET NOCOUNT ON;
+    SET XACT_ABORT ON;
     SET LOCK_TIMEOUT 500;
     SET DEADLOCK_PRIORITY LOW;
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
@@ -501,6 +506,7 @@ GO
 CREATE PROCEDURE journal.repair_credit_party @keys nvarchar(max) AS
 BEGIN
     SET NOCOUNT ON;
+    SET XACT_ABORT ON;
     SET LOCK_TIMEOUT 500;
     SET DEADLOCK_PRIORITY LOW;
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
@@ -595,6 +601,7 @@ GO
 CREATE PROCEDURE journal.backfill_credit_product @after nvarchar(850), @most_rows int AS
 BEGIN
     SET NOCOUNT ON;
+    SET XACT_ABORT ON;
     SET LOCK_TIMEOUT 500;
     SET DEADLOCK_PRIORITY LOW;
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
@@ -618,6 +625,7 @@ GO
 CREATE PROCEDURE journal.repair_credit_product @keys nvarchar(max) AS
 BEGIN
     SET NOCOUNT ON;
+    SET XACT_ABORT ON;
     SET LOCK_TIMEOUT 500;
     SET DEADLOCK_PRIORITY LOW;
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
@@ -712,6 +720,7 @@ GO
 CREATE PROCEDURE journal.backfill_credit_application @after nvarchar(850), @most_rows int AS
 BEGIN
     SET NOCOUNT ON;
+    SET XACT_ABORT ON;
     SET LOCK_TIMEOUT 500;
     SET DEADLOCK_PRIORITY LOW;
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
@@ -735,6 +744,7 @@ GO
 CREATE PROCEDURE journal.repair_credit_application @keys nvarchar(max) AS
 BEGIN
     SET NOCOUNT ON;
+    SET XACT_ABORT ON;
     SET LOCK_TIMEOUT 500;
     SET DEADLOCK_PRIORITY LOW;
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
@@ -829,6 +839,7 @@ GO
 CREATE PROCEDURE journal.backfill_credit_application_party @after nvarchar(850), @most_rows int AS
 BEGIN
     SET NOCOUNT ON;
+    SET XACT_ABORT ON;
     SET LOCK_TIMEOUT 500;
     SET DEADLOCK_PRIORITY LOW;
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
@@ -854,6 +865,7 @@ GO
 CREATE PROCEDURE journal.repair_credit_application_party @keys nvarchar(max) AS
 BEGIN
     SET NOCOUNT ON;
+    SET XACT_ABORT ON;
     SET LOCK_TIMEOUT 500;
     SET DEADLOCK_PRIORITY LOW;
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
@@ -948,6 +960,7 @@ GO
 CREATE PROCEDURE journal.backfill_credit_application_version @after nvarchar(850), @most_rows int AS
 BEGIN
     SET NOCOUNT ON;
+    SET XACT_ABORT ON;
     SET LOCK_TIMEOUT 500;
     SET DEADLOCK_PRIORITY LOW;
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
@@ -972,6 +985,7 @@ GO
 CREATE PROCEDURE journal.repair_credit_application_version @keys nvarchar(max) AS
 BEGIN
     SET NOCOUNT ON;
+    SET XACT_ABORT ON;
     SET LOCK_TIMEOUT 500;
     SET DEADLOCK_PRIORITY LOW;
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
@@ -1066,6 +1080,7 @@ GO
 CREATE PROCEDURE journal.backfill_credit_application_event @after nvarchar(850), @most_rows int AS
 BEGIN
     SET NOCOUNT ON;
+    SET XACT_ABORT ON;
     SET LOCK_TIMEOUT 500;
     SET DEADLOCK_PRIORITY LOW;
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
@@ -1089,6 +1104,7 @@ GO
 CREATE PROCEDURE journal.repair_credit_application_event @keys nvarchar(max) AS
 BEGIN
     SET NOCOUNT ON;
+    SET XACT_ABORT ON;
     SET LOCK_TIMEOUT 500;
     SET DEADLOCK_PRIORITY LOW;
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
@@ -1183,6 +1199,7 @@ GO
 CREATE PROCEDURE journal.backfill_credit_approval_band @after nvarchar(850), @most_rows int AS
 BEGIN
     SET NOCOUNT ON;
+    SET XACT_ABORT ON;
     SET LOCK_TIMEOUT 500;
     SET DEADLOCK_PRIORITY LOW;
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
@@ -1207,6 +1224,7 @@ GO
 CREATE PROCEDURE journal.repair_credit_approval_band @keys nvarchar(max) AS
 BEGIN
     SET NOCOUNT ON;
+    SET XACT_ABORT ON;
     SET LOCK_TIMEOUT 500;
     SET DEADLOCK_PRIORITY LOW;
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
@@ -1301,6 +1319,7 @@ GO
 CREATE PROCEDURE journal.backfill_credit_decision @after nvarchar(850), @most_rows int AS
 BEGIN
     SET NOCOUNT ON;
+    SET XACT_ABORT ON;
     SET LOCK_TIMEOUT 500;
     SET DEADLOCK_PRIORITY LOW;
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
@@ -1324,6 +1343,7 @@ GO
 CREATE PROCEDURE journal.repair_credit_decision @keys nvarchar(max) AS
 BEGIN
     SET NOCOUNT ON;
+    SET XACT_ABORT ON;
     SET LOCK_TIMEOUT 500;
     SET DEADLOCK_PRIORITY LOW;
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
@@ -1418,6 +1438,7 @@ GO
 CREATE PROCEDURE journal.backfill_credit_document @after nvarchar(850), @most_rows int AS
 BEGIN
     SET NOCOUNT ON;
+    SET XACT_ABORT ON;
     SET LOCK_TIMEOUT 500;
     SET DEADLOCK_PRIORITY LOW;
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
@@ -1441,6 +1462,7 @@ GO
 CREATE PROCEDURE journal.repair_credit_document @keys nvarchar(max) AS
 BEGIN
     SET NOCOUNT ON;
+    SET XACT_ABORT ON;
     SET LOCK_TIMEOUT 500;
     SET DEADLOCK_PRIORITY LOW;
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
@@ -1535,6 +1557,7 @@ GO
 CREATE PROCEDURE journal.backfill_credit_bureau_report @after nvarchar(850), @most_rows int AS
 BEGIN
     SET NOCOUNT ON;
+    SET XACT_ABORT ON;
     SET LOCK_TIMEOUT 500;
     SET DEADLOCK_PRIORITY LOW;
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
@@ -1558,6 +1581,7 @@ GO
 CREATE PROCEDURE journal.repair_credit_bureau_report @keys nvarchar(max) AS
 BEGIN
     SET NOCOUNT ON;
+    SET XACT_ABORT ON;
     SET LOCK_TIMEOUT 500;
     SET DEADLOCK_PRIORITY LOW;
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
@@ -1652,6 +1676,7 @@ GO
 CREATE PROCEDURE journal.backfill_credit_loan @after nvarchar(850), @most_rows int AS
 BEGIN
     SET NOCOUNT ON;
+    SET XACT_ABORT ON;
     SET LOCK_TIMEOUT 500;
     SET DEADLOCK_PRIORITY LOW;
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
@@ -1675,6 +1700,7 @@ GO
 CREATE PROCEDURE journal.repair_credit_loan @keys nvarchar(max) AS
 BEGIN
     SET NOCOUNT ON;
+    SET XACT_ABORT ON;
     SET LOCK_TIMEOUT 500;
     SET DEADLOCK_PRIORITY LOW;
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
@@ -1769,6 +1795,7 @@ GO
 CREATE PROCEDURE journal.backfill_credit_instalment @after nvarchar(850), @most_rows int AS
 BEGIN
     SET NOCOUNT ON;
+    SET XACT_ABORT ON;
     SET LOCK_TIMEOUT 500;
     SET DEADLOCK_PRIORITY LOW;
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
@@ -1793,6 +1820,7 @@ GO
 CREATE PROCEDURE journal.repair_credit_instalment @keys nvarchar(max) AS
 BEGIN
     SET NOCOUNT ON;
+    SET XACT_ABORT ON;
     SET LOCK_TIMEOUT 500;
     SET DEADLOCK_PRIORITY LOW;
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
@@ -1887,6 +1915,7 @@ GO
 CREATE PROCEDURE journal.backfill_credit_loan_transaction @after nvarchar(850), @most_rows int AS
 BEGIN
     SET NOCOUNT ON;
+    SET XACT_ABORT ON;
     SET LOCK_TIMEOUT 500;
     SET DEADLOCK_PRIORITY LOW;
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
@@ -1910,6 +1939,7 @@ GO
 CREATE PROCEDURE journal.repair_credit_loan_transaction @keys nvarchar(max) AS
 BEGIN
     SET NOCOUNT ON;
+    SET XACT_ABORT ON;
     SET LOCK_TIMEOUT 500;
     SET DEADLOCK_PRIORITY LOW;
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());

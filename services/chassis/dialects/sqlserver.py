@@ -122,6 +122,8 @@ class SQLServer(SQLServerOperations):
                     captured_at datetime2(6) NOT NULL,
                     CONSTRAINT pk_change PRIMARY KEY CLUSTERED (stamp, id)
                 )"""),
+            # Else the writer of five thousand rows locks the whole journal, and every other one waits for its commit.
+            "ALTER TABLE journal.change SET (LOCK_ESCALATION = DISABLE)",
             "CREATE INDEX ix_change_table_name_key_position ON journal.change (table_name, [key], stamp, id)",
             dedent("""\
                 CREATE TABLE journal.incarnation (
@@ -249,7 +251,9 @@ class SQLServer(SQLServerOperations):
             case ColumnType.TIMESTAMP:
                 return _timestamp(_datetime2(column, value))
             case ColumnType.TIMESTAMPTZ:
-                return _timestamp(f"CONVERT(datetime2(6), SWITCHOFFSET({value}, '+00:00'))") + " + 'Z'"
+                # Not by the NULL alone: a session may have set that NULL + 'Z' is 'Z'.
+                utc = _timestamp(f"CONVERT(datetime2(6), SWITCHOFFSET({value}, '+00:00'))")
+                return f"CASE WHEN {value} IS NOT NULL THEN {utc} + 'Z' END"
             case ColumnType.OFFSET:
                 # An instant without an offset has no minutes: DATEPART of NULL is NULL.
                 instant = f"{row}.{_name(column.name.removesuffix(OFFSET_SUFFIX))}"

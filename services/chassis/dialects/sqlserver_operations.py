@@ -116,6 +116,8 @@ def _procedure(signature: str, body: str) -> str:
         f"CREATE PROCEDURE journal.{signature} AS\n"
         "BEGIN\n"
         "    SET NOCOUNT ON;\n"
+        # Else a lock not had in time ends one statement, and the next would tell of a page that was not written.
+        "    SET XACT_ABORT ON;\n"
         # A backfill gives way: while it waits it may hold the horizon, and no writer shall be ended for it.
         f"    SET LOCK_TIMEOUT {LOCK_WAIT_MILLIS};\n"
         "    SET DEADLOCK_PRIORITY LOW;\n"
