@@ -101,7 +101,8 @@ async def test_a_connection_that_is_lost_again_and_again_loses_and_repeats_nothi
 ) -> None:
     url = proxy.url(pipeline.application_database.url("sink"))
     await pipeline.start("relay", APPLICATION_URL=proxy.url(pipeline.application_database.url("relay")))
-    await pipeline.start("sink", APPLICATION_URL=url)
+    # Longer than the sink stands still before it says that it is not ready.
+    await pipeline.start("sink", APPLICATION_URL=url, SINK_COMMAND_SECONDS="20")
     await pipeline.lake(party_insert(100))
     await pipeline.equal()
     for _ in range(5):
@@ -121,13 +122,15 @@ async def test_a_connection_that_is_lost_again_and_again_loses_and_repeats_nothi
 
 async def test_a_group_comes_to_rest_after_a_rebalance_that_took_long(pipeline: Pipeline) -> None:
     await pipeline.start("relay")
-    for name in ("sink0", "sink1"):
+    # The first to come leads the group.
+    for name in ("leader", "follower", "silent"):
         await pipeline.start(name, "sink")
+        await pipeline.ready(name)
     await pipeline.lake(party_insert(100))
     await pipeline.equal()
-    # The group waits for the one that does not answer until its session has run out; meanwhile the other goes on.
-    await pipeline.signal("sink1", signal.SIGSTOP)
+    # Whoever joins waits for the one that does not answer until its session has run out.
+    await pipeline.signal("silent", signal.SIGSTOP)
     await be_a_guest(pipeline, 1)
     await pipeline.lake(party_insert(100))
-    await pipeline.signal("sink1", signal.SIGCONT)
+    await pipeline.signal("silent", signal.SIGCONT)
     await pipeline.equal()
