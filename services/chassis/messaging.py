@@ -32,6 +32,8 @@ BATCH_COUNT = "messaging.batch.message_count"
 LINGER_MILLIS = 5
 BATCH_BYTES = 256 * 1024
 FETCH_BYTES = 4 * 1024 * 1024
+# All partitions together: what a consumer holds in memory is a few times this.
+LARGEST_FETCH_BYTES = 16 * 1024 * 1024
 POLL_MILLIS = 500
 # How many polls' worth of messages one poll may bring, so that slow keys do not starve the workers.
 POLL_FACTOR = 4
@@ -90,6 +92,7 @@ async def open_consumer(
         auto_offset_reset=auto_offset_reset,
         isolation_level="read_committed",
         max_partition_fetch_bytes=FETCH_BYTES,
+        fetch_max_bytes=LARGEST_FETCH_BYTES,
         session_timeout_ms=session_timeout_millis,
         heartbeat_interval_ms=session_timeout_millis // 3,
         max_poll_interval_ms=max_poll_interval_millis,
