@@ -1,6 +1,6 @@
 """How far the replica is behind the lake, table by table."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -31,10 +31,13 @@ class TableLag:
         return max(0.0, (datetime.now(UTC) - self.oldest.replace(tzinfo=UTC)).total_seconds())
 
 
-async def read_lag(lake: Lake, replica: asyncpg.Connection, tables: Collection[str]) -> dict[str, TableLag]:
+async def read_lag(
+    lake: Lake, replica: asyncpg.Connection, tables: Collection[str], stopped: Collection[str]
+) -> dict[str, TableLag]:
     """Compare the journal with what each partition has applied, for each of `tables`.
 
-    Changes are looked at one by one, at most `MOST_COUNTED` of them: that says which partition each is for.
+    Changes are looked at one by one, at most `MOST_COUNTED` of them: that says which partition each is for. Those of
+    the `stopped` tables by themselves: they may begin so far back that nothing newer would be looked at.
     """
     rows = await replica.fetch(
         """
@@ -59,7 +62,18 @@ async def read_lag(lake: Lake, replica: asyncpg.Connection, tables: Collection[s
         table: TableLag(min(relayed.get(table, [START])), lowest := min(applied[table].values()), lowest)
         for table in sorted(tables)
     }
-    begin = min((lag.applied for lag in lags.values()), default=START)
+    for group in (lags.keys() - stopped, lags.keys() & stopped):
+        await _count(lake, {table: lags[table] for table in group}, applied)
+    return lags
+
+
+async def _count(
+    lake: Lake, lags: Mapping[str, TableLag], applied: Mapping[str, Mapping[int, Position]]
+) -> None:
+    """Add what is captured and not applied to the lags of some tables, from where the first of them stands."""
+    if not lags:
+        return
+    begin = min(lag.applied for lag in lags.values())
     async with lake.engine.connect() as connection:
         horizon = await lake.dialect.read_horizon(connection, begin)
         waiting = (
@@ -83,7 +97,6 @@ async def read_lag(lake: Lake, replica: asyncpg.Connection, tables: Collection[s
             lag.rows += 1
             lag.captured = position
             lag.oldest = lag.oldest or change.captured_at
-    return lags
 
 
 def table_of(topic: str) -> str:

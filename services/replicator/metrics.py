@@ -55,7 +55,8 @@ MISMATCHES = Gauge(
 )
 TABLE_LAG_ROWS = Gauge(
     "credit_replication_table_lag_rows",
-    "Changes that the lake has captured and the replica has not applied; at most 50,000 of all tables are counted.",
+    "Changes that the lake has captured and the replica has not applied; at most 50,000 of all tables, "
+    "stopped ones apart, are counted.",
     ("table",),
 )
 TABLE_LAG = Gauge(

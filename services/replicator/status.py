@@ -114,7 +114,10 @@ async def read_status(lake: Lake, replica: asyncpg.Connection) -> ReplicationSta
     journal = JournalReader(lake)
     captured = await journal.last_position()
     names = sorted({table.full_name for table in (await journal.definitions()).values()})
-    lags = await read_lag(lake, replica, names)
+    stopped = {
+        row["table_name"]: row for row in await replica.fetch("SELECT * FROM replication.stopped_table")
+    }
+    lags = await read_lag(lake, replica, names, stopped.keys())
     relay = await replica.fetchrow(
         "SELECT owner, epoch, expires_at > clock_timestamp() AND working_since IS NOT NULL AS alive, "
         "position_major, position_minor FROM replication.relay"
@@ -126,9 +129,6 @@ async def read_status(lake: Lake, replica: asyncpg.Connection) -> ReplicationSta
     ):
         table = table_of(row["topic"])
         quarantined[table] = quarantined.get(table, 0) + row["n"]
-    stopped = {
-        row["table_name"]: row for row in await replica.fetch("SELECT * FROM replication.stopped_table")
-    }
     verified = await replica.fetchrow("SELECT * FROM replication.verification ORDER BY id DESC LIMIT 1")
     through = await replica.fetchrow("SELECT * FROM replication.verified_through")
     mismatches = {
