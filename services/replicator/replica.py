@@ -6,7 +6,7 @@ at, changed in the transaction that changes the table.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import asyncpg
 import orjson
@@ -59,7 +59,7 @@ async def create_tables(connection: asyncpg.Connection, tables: Iterable[Capture
         await lock(connection)
         for table in tables:
             if await _live_columns(connection, table) is None:
-                await _create(connection, [table])
+                await _create(connection, table)
 
 
 async def follow(connection: asyncpg.Connection, definitions: Mapping[str, CapturedTable]) -> Standing:
@@ -131,13 +131,16 @@ async def _follow_one(
             standing.stopped |= {each.fingerprint: stop for each in stopped}
             break
         stands_at = definition
+    writable: list[CapturedTable] = []
     for definition in history:
         if definition in stopped:
             continue
         if evolve(definition, stands_at).key_changed:
             standing.superseded.add(definition.fingerprint)
         else:
+            writable.append(definition)
             standing.writable[definition.fingerprint] = definition, stands_at
+    await _let_be_null(connection, stands_at, writable)
 
 
 async def _altered_by_hand(connection: asyncpg.Connection, stands_at: CapturedTable) -> Stop | None:
@@ -203,7 +206,7 @@ async def _where_it_stands(
     newest = history[-1]
     present = await _live_columns(connection, newest)
     if present is None:
-        await _create(connection, history)
+        await _create(connection, newest)
         return newest, ()
     stands_at = await standing_at(connection, newest)
     if stands_at is None:
@@ -225,23 +228,24 @@ async def _where_it_stands(
     return stands_at, history[-1:]
 
 
-async def _create(connection: asyncpg.Connection, history: Sequence[CapturedTable]) -> None:
-    """Make a table like its newest definition; what older ones do not know or may leave out is nullable."""
-    newest = history[-1]
-    older = [{column.name: column for column in each.columns} for each in history[:-1]]
-    columns = tuple(
-        replace(
-            column,
-            nullable=column.name not in newest.key
-            and (
-                column.nullable
-                or any(column.name not in each or each[column.name].nullable for each in older)
-            ),
-        )
-        for column in newest.columns
+async def _create(connection: asyncpg.Connection, table: CapturedTable) -> None:
+    await connection.execute(create_statement(table))
+    await _note(connection, table)
+
+
+async def _let_be_null(
+    connection: asyncpg.Connection, stands_at: CapturedTable, writable: Iterable[CapturedTable]
+) -> None:
+    """Let columns be NULL that one of the definitions does not know or may leave out: its images come, too."""
+    rows = await connection.fetch(
+        "SELECT attname FROM pg_attribute "
+        "WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped AND attnotnull",
+        stands_at.full_name,
     )
-    await connection.execute(create_statement(replace(newest, columns=columns)))
-    await _note(connection, newest)
+    always = [{column.name for column in each.columns if not column.nullable} for each in writable]
+    for name in sorted({row["attname"] for row in rows}.difference(stands_at.key)):
+        if not all(name in names for names in always):
+            await connection.execute(f"ALTER TABLE {stands_at.full_name} ALTER COLUMN {name} DROP NOT NULL")
 
 
 async def _note(connection: asyncpg.Connection, table: CapturedTable) -> None:
