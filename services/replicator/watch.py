@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 import asyncpg
 from sqlalchemy.exc import DBAPIError
@@ -21,6 +23,7 @@ STATUS_SECONDS = 10.0
 # A table that is being migrated may differ in its columns for a moment.
 _TRIED_AGAIN = (*PASSING, asyncpg.PostgresError, DBAPIError, PoolTimeout)
 
+T = TypeVar("T")
 _log = get_logger(__name__)
 
 
@@ -57,17 +60,22 @@ async def verify_continuously(lake: Lake, settings: VerifierSettings, stop: asyn
     """Verify, pause, and verify again until `stop` is set. What cannot be verified now is tried after the pause."""
     while not stop.is_set():
         try:
-            result = await verify_once(
-                lake,
-                settings,
-                wait_seconds=settings.verify_wait_seconds,
-                command_seconds=settings.verify_command_seconds,
+            result = await _unless(
+                stop,
+                verify_once(
+                    lake,
+                    settings,
+                    wait_seconds=settings.verify_wait_seconds,
+                    command_seconds=settings.verify_command_seconds,
+                ),
             )
         except NotCaughtUp as error:
             _log.warning("not verified", reason=str(error))
         except _TRIED_AGAIN as error:
             _log.warning("not verified", error=type(error).__name__)
         else:
+            if result is None:
+                return
             if result.equal:
                 _log.info("verified", position=str(result.position), rows=result.rows)
             else:
@@ -85,6 +93,18 @@ async def export_status(lake: Lake, settings: VerifierSettings, stop: asyncio.Ev
             # A relay needs both databases as well.
             metrics.RELAY_ALIVE.set(0)
         await _pause(stop, EXPORT_SECONDS)
+
+
+async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
+    """Do `work`, or give it up and give None when `stop` is set: it may take half an hour, and nothing is lost."""
+    tasks = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return tasks[0].result() if tasks[0].done() else None
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:
