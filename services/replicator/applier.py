@@ -31,9 +31,10 @@ class Applier:
         self._group = group
         self._quarantined = 0
 
-    async def begin(self) -> None:
-        """Know how much is in the quarantine."""
+    async def count_quarantined(self) -> None:
+        """Know how much is in the quarantine: other sinks and people change that too, and what is applied closes it."""
         self._quarantined = await quarantine.count_open(self._connection)
+        metrics.QUARANTINED.set(self._quarantined)
 
     async def apply(self, batch: Batch, work: Plan) -> None:
         """Write a batch, all of it or nothing; `work` is its plan.

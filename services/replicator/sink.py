@@ -132,9 +132,8 @@ class Sink:
             self._connection = await self._connect()
             await self._schema.learn(self._connection)
             self._applier = Applier(self._connection, self._schema, self._tracer, self._group)
-            await self._applier.begin()
         connection = self._connection
-        await self._keep_up(connection)
+        await self._keep_up(connection, self._applier)
         polled: Polled = await self._consumer.getmany(timeout_ms=POLL_MILLIS, max_records=self._batch_changes)
         # A rebalance during the poll makes its records somebody else's, or to be sought anew.
         mine = {place: records for place, records in polled.items() if place in self._owned}
@@ -161,8 +160,11 @@ class Sink:
             await applying
             self._waiting_ms = None
 
-    async def _keep_up(self, connection: asyncpg.Connection) -> None:
-        """Take over what was assigned; once a second look after the tables and say how far Kafka's group is."""
+    async def _keep_up(self, connection: asyncpg.Connection, applier: Applier) -> None:
+        """Take over what was assigned; then and once a second look after the tables and the quarantine.
+
+        Also say how far Kafka's group is.
+        """
         unowned = not self._rebalances.under_way and self._owned.keys() != self._consumer.assignment()
         if unowned:
             await self._settle()
@@ -171,6 +173,7 @@ class Sink:
             await self._settle()
             self._report_at = time.monotonic() + REPORT_SECONDS
             await self._schema.keep_up(connection, self._owned)
+            await applier.count_quarantined()
             await self._report()
 
     async def _take_over_assigned(self, connection: asyncpg.Connection) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from services.chassis.messaging import open_producer
 from services.replicator.events import Headers
-from tests.integration.replicator.pipeline import Pipeline, party_insert
+from tests.integration.replicator.pipeline import Pipeline, party_insert, until
 
 PARTY = "credit.party"
 
@@ -123,6 +123,29 @@ async def test_images_that_fit_no_row_are_set_aside_one_by_one_and_heal(pipeline
     await pipeline.equal()
     healed = await pipeline.replica("SELECT DISTINCT resolution FROM replication.sink_quarantine")
     assert [row["resolution"] for row in healed] == ["healed"]
+
+
+async def test_what_another_sink_put_aside_is_measured_and_heals(pipeline: Pipeline) -> None:
+    await pipeline.lake(party_insert(1))
+    await pipeline.start("relay")
+    await pipeline.start("sink")
+    await pipeline.equal()
+    [party] = await pipeline.replica("SELECT id FROM credit.party")
+    await pipeline.replica(
+        "INSERT INTO replication.sink_quarantine (topic, partition, kafka_offset, key, headers, reason) "
+        "VALUES ($1, 0, -1, $2, '{}', 'a test')",
+        pipeline.prefix + PARTY,
+        f'["{party["id"]}"]'.encode(),
+    )
+
+    async def is_measured() -> bool:
+        return await pipeline.metric("sink", "credit_replication_quarantined_records") == 1
+
+    await until(is_measured, "the sink measures another quarantine", pipeline, "sink")
+    await pipeline.lake("UPDATE credit.party SET revision = revision + 1")
+    await pipeline.equal()
+    [entry] = await pipeline.replica("SELECT resolution FROM replication.sink_quarantine")
+    assert entry["resolution"] == "healed"
 
 
 @pytest.mark.parametrize(
