@@ -84,6 +84,8 @@ class Partitions:
     async def hand_over(self, partition: Partition) -> None:
         """Give the open batch to the producer, whose bounded buffer holds the caller back."""
         builder, partition.builder = partition.builder, None
+        # Nothing will be added to it: the producer need not wait for more.
+        builder.close()
         ack = await self._producer.send_batch(builder, partition.topic, partition=partition.number)
         self._acks.append(ack)
 

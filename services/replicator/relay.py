@@ -37,9 +37,8 @@ HEARTBEAT_SECONDS = 1.0
 HEARTBEAT_TURNS = 10
 """A tenth of the partitions at a time, so that they never hold up a change together."""
 SHORTEST_PAUSE_SECONDS = 0.001
-FIRST_READ = 256
-READ_BYTES = 8 * 1024 * 1024
-"""About how much is read at once, whatever the size of the rows."""
+READ_AHEAD = 500
+"""So many changes at once, and more will follow: they are read while these are on their way."""
 MAX_LINKS = 10_000
 LARGEST_RECORD_BYTES = 16 * 1024 * 1024
 """What a topic takes, where Kafka's default is 1 MiB: the `max.message.bytes` of the topics."""
@@ -68,7 +67,6 @@ class Relay:
         self._tracer = tracer
         self._partitions = Partitions(producer, topic_prefix, partitions)
         self._batch_changes = batch_changes
-        self._limit = min(FIRST_READ, batch_changes)
         self._idle_poll_seconds = idle_poll_seconds
         self._incarnation = UUID(int=0)
         self._cursor = Cursor(None, Position(0), None)
@@ -136,15 +134,15 @@ class Relay:
         reading: asyncio.Task[list[Change]] | None = None
         try:
             while not stop.is_set():
-                limit = self._limit
                 if reading is None:
-                    changes = await stream.read(self._cursor.position, limit)
+                    changes = await stream.read(self._cursor.position, self._batch_changes)
                 else:
                     changes, reading = await reading, None
                 if changes:
-                    if len(changes) == limit:
-                        # There is more: read on while these are on their way; nothing is saved before their acks.
-                        reading = asyncio.create_task(stream.read(changes[-1].position, limit))
+                    if len(changes) >= READ_AHEAD:
+                        # Nothing of them is saved before the acks of these.
+                        after = changes[-1].position
+                        reading = asyncio.create_task(stream.read(after, self._batch_changes))
                     await self._send(changes)
                     pause = SHORTEST_PAUSE_SECONDS
                 await self._save_when_due()
@@ -181,7 +179,7 @@ class Relay:
                 messaging.BATCH_COUNT: len(changes),
             },
         ):
-            size = await self._append_all(changes)
+            await self._append_all(changes)
             failpoint("relay.before_acks")
             await self._partitions.flush()
         failpoint("relay.after_acks")
@@ -189,14 +187,11 @@ class Relay:
         self._cursor.position = changes[-1].position
         self._cursor.captured_at = changes[-1].captured_at.replace(tzinfo=UTC)
         self._unsaved = True
-        fitting = READ_BYTES * len(changes) // (size + 1)
-        self._limit = max(1, min(fitting, 2 * self._limit, self._batch_changes))
         for table, count in Counter(change.table for change in changes).items():
             metrics.RELAYED.labels(table).inc(count)
 
-    async def _append_all(self, changes: Sequence[Change]) -> int:
-        """Put every change into the batch of its partition; give the size of their images in bytes."""
-        size = 0
+    async def _append_all(self, changes: Sequence[Change]) -> None:
+        """Put every change into the batch of its partition."""
         sources: dict[str, str] = {}
         contexts: dict[str | None, Headers] = {}
         captured_at: datetime | None = None
@@ -215,7 +210,6 @@ class Relay:
             position = f"{major}.{minor}"
             value = None if image is None else image.encode()
             length = 0 if value is None else len(value)
-            size += length
             if operation not in OPERATIONS or length > LARGEST_IMAGE_BYTES:
                 raise ChangeNotRelayable(
                     f"the change at {position} of {table} {key} cannot be relayed: operation {operation!r}, image of "
@@ -227,7 +221,6 @@ class Relay:
                 await self._partitions.hand_over(partition)
                 partition.append(encoded, value, captured_ms, headers)
             partition.sent = position
-        return size
 
     def _context(self, traceparent: str | None) -> Headers:
         if traceparent is None:

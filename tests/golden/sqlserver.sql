@@ -190,5 +190,5 @@ SELECT CONVERT(bigint, MIN_ACTIVE_ROWVERSION());
 GO
 SELECT TOP (1) DATEDIFF_BIG(millisecond, captured_at, SYSUTCDATETIME()) FROM journal.change WITH (READUNCOMMITTED) WHERE stamp >= MIN_ACTIVE_ROWVERSION() ORDER BY stamp, id;
 GO
-SELECT TOP (:limit) CONVERT(bigint, stamp) AS major, id AS minor, table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at FROM journal.change WHERE stamp >= CONVERT(binary(8), CAST(:major AS bigint)) AND (stamp > CONVERT(binary(8), CAST(:major AS bigint)) OR id > :minor) AND stamp <= CONVERT(binary(8), CAST(:horizon_major AS bigint)) ORDER BY stamp, id;
+SELECT major, minor, table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at FROM (SELECT TOP (:limit) CONVERT(bigint, stamp) AS major, id AS minor, table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at, SUM(CONVERT(bigint, ISNULL(DATALENGTH(image), 0))) OVER (ORDER BY stamp, id ROWS UNBOUNDED PRECEDING) - ISNULL(DATALENGTH(image), 0) AS preceding_bytes FROM journal.change WHERE stamp >= CONVERT(binary(8), CAST(:major AS bigint)) AND (stamp > CONVERT(binary(8), CAST(:major AS bigint)) OR id > :minor) AND stamp <= CONVERT(binary(8), CAST(:horizon_major AS bigint)) ORDER BY stamp, id) AS page WHERE preceding_bytes < :size ORDER BY major, minor;
 GO

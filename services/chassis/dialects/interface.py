@@ -270,9 +270,12 @@ class Dialect(Protocol):
         """
 
     async def fetch_changes(
-        self, connection: AsyncConnection, after: Position, horizon: Position, limit: int
+        self, connection: AsyncConnection, after: Position, horizon: Position, limit: int, size: int
     ) -> Sequence[Sequence[Any]]:
         """Read at most `limit` changes above `after` and not above `horizon`, in order of position.
+
+        None further are read when the images before them have `size` bytes: what is read at once is bounded, whatever
+        the size of the rows, but for one image.
 
         Columns: major, minor, table_name, operation, key, image, fingerprint, actor, traceparent, captured_at (UTC,
         naive).

@@ -37,9 +37,14 @@ _HORIZON = (
     "FROM pg_sequence_last_value('journal.position') AS last"
 )
 _FIRST_OF_KEY = "split_part(key, '\"', 2)"
+# The images' sizes are known without reading those that are stored apart. A row is left out when those before it fill
+# the read.
 _FETCH_CHANGES = (
-    "SELECT position, 0, table_name, operation, key, image, fingerprint, actor, traceparent, captured_at "
-    "FROM journal.change WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3"
+    "SELECT position, 0, table_name, operation, key, image, fingerprint, actor, traceparent, captured_at FROM ("
+    "SELECT *, sum(coalesce(octet_length(image), 0)) OVER (ORDER BY position ROWS UNBOUNDED PRECEDING) "
+    "- coalesce(octet_length(image), 0) AS preceding_bytes FROM journal.change "
+    "WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3) AS page "
+    "WHERE preceding_bytes < $4 ORDER BY position"
 )
 
 _INTEGERS = (ColumnType.SMALLINT, ColumnType.INTEGER, ColumnType.OFFSET)
@@ -336,18 +341,14 @@ class PostgreSQL(PostgreSQLOperations):
 
     async def read_horizon(self, connection: AsyncConnection, after: Position) -> Position:
         """Look at the locks only when positions above `after` were drawn."""
-        raw = await connection.get_raw_connection()
-        found = await raw.driver_connection.fetchval(_HORIZON, after.major)  # type: ignore[union-attr] # asyncpg's
-        return Position(int(found))
+        return Position(int(await _driver(connection).fetchval(_HORIZON, after.major)))
 
     async def fetch_changes(
-        self, connection: AsyncConnection, after: Position, horizon: Position, limit: int
+        self, connection: AsyncConnection, after: Position, horizon: Position, limit: int, size: int
     ) -> Sequence[Sequence[Any]]:
         """Read by the primary key alone: minors are always 0 here."""
-        raw = await connection.get_raw_connection()
-        # Straight from the driver: a hundred thousand rows a second are too many for another layer of rows.
-        rows: Sequence[Sequence[Any]] = await raw.driver_connection.fetch(  # type: ignore[union-attr] # asyncpg's
-            _FETCH_CHANGES, after.major, horizon.major, limit
+        rows: Sequence[Sequence[Any]] = await _driver(connection).fetch(
+            _FETCH_CHANGES, after.major, horizon.major, limit, size
         )
         return rows
 
@@ -380,6 +381,14 @@ class PostgreSQL(PostgreSQLOperations):
         original = getattr(error, "orig", error)
         code = getattr(original, "sqlstate", None) or getattr(original, "pgcode", None)
         return str(code) if code else None
+
+
+def _driver(connection: AsyncConnection) -> Any:
+    """Give asyncpg's own connection: a hundred thousand rows a second are too many for another layer of rows."""
+    synchronous = connection.sync_connection
+    if synchronous is None:
+        raise RuntimeError("the connection is not open")
+    return synchronous.connection.driver_connection
 
 
 def _hash(text: str) -> str:

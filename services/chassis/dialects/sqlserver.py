@@ -298,19 +298,25 @@ class SQLServer(SQLServerOperations):
         return Position(int(lowest or 0) - 1, _MAX_BIGINT)
 
     async def fetch_changes(
-        self, connection: AsyncConnection, after: Position, horizon: Position, limit: int
+        self, connection: AsyncConnection, after: Position, horizon: Position, limit: int, size: int
     ) -> Sequence[Sequence[Any]]:
         """Read by the clustered key; rows below the horizon carry no locks to wait for."""
         rows = await connection.execute(
             sa.text(
-                "SELECT TOP (:limit) CONVERT(bigint, stamp) AS major, id AS minor, table_name, operation, [key], "
-                "image, fingerprint, actor, traceparent, captured_at FROM journal.change "
+                "SELECT major, minor, table_name, operation, [key], image, fingerprint, actor, traceparent, "
+                "captured_at FROM (SELECT TOP (:limit) CONVERT(bigint, stamp) AS major, id AS minor, table_name, "
+                "operation, [key], image, fingerprint, actor, traceparent, captured_at, "
+                # Bytes of UTF-16: about how much it will be.
+                "SUM(CONVERT(bigint, ISNULL(DATALENGTH(image), 0))) OVER (ORDER BY stamp, id ROWS UNBOUNDED PRECEDING) "
+                "- ISNULL(DATALENGTH(image), 0) AS preceding_bytes FROM journal.change "
                 "WHERE stamp >= CONVERT(binary(8), CAST(:major AS bigint)) "
                 "AND (stamp > CONVERT(binary(8), CAST(:major AS bigint)) OR id > :minor) "
-                "AND stamp <= CONVERT(binary(8), CAST(:horizon_major AS bigint)) ORDER BY stamp, id"
+                "AND stamp <= CONVERT(binary(8), CAST(:horizon_major AS bigint)) ORDER BY stamp, id) AS page "
+                "WHERE preceding_bytes < :size ORDER BY major, minor"
             ),
             {
                 "limit": limit,
+                "size": size,
                 "major": after.major,
                 "minor": after.minor,
                 "horizon_major": horizon.major,

@@ -13,6 +13,9 @@ from services.chassis.database import Lake
 from services.chassis.dialects import START, CapturedTable, Dialect, Position
 from services.lake.journal.tables import purged
 
+READ_BYTES = 8 * 1024 * 1024
+"""About how much is read at once at most, whatever the size of the rows."""
+
 
 class Change(NamedTuple):
     """One captured change: the image of the row after it (None for a delete), and who did it in which trace.
@@ -46,7 +49,7 @@ class JournalStream:
         self._connection = connection
 
     async def read(self, after: Position, limit: int) -> list[Change]:
-        """Read at most `limit` committed changes above `after`, in order.
+        """Read at most `limit` committed changes above `after`, in order, and about READ_BYTES at most.
 
         An empty list means that nothing more is complete yet, not that nothing was written.
         """
@@ -55,7 +58,7 @@ class JournalStream:
         horizon = await self._dialect.read_horizon(self._connection, after)
         if horizon <= after:
             return []
-        rows = await self._dialect.fetch_changes(self._connection, after, horizon, limit)
+        rows = await self._dialect.fetch_changes(self._connection, after, horizon, limit, READ_BYTES)
         return list(map(Change._make, rows))
 
 
@@ -79,7 +82,7 @@ class JournalReader:
                 await connection.invalidate()
 
     async def read(self, after: Position, limit: int) -> list[Change]:
-        """Read at most `limit` committed changes above `after`, in order.
+        """Read at most `limit` committed changes above `after`, in order, and about READ_BYTES at most.
 
         An empty list means that nothing more is complete yet, not that nothing was written.
         """
@@ -119,7 +122,7 @@ class JournalReader:
         if position.minor == 0:
             before = Position(position.major - 1, 2**63 - 1)
         async with self._engine.connect() as connection:
-            rows = await self._dialect.fetch_changes(connection, before, position, 1)
+            rows = await self._dialect.fetch_changes(connection, before, position, 1, READ_BYTES)
         if not rows or (found := Change._make(rows[0])).position != position:
             return None
         return found.captured_at

@@ -13,6 +13,7 @@ import pytest
 
 from services.chassis.database import Lake
 from services.lake.journal import JournalReader
+from services.lake.journal.reader import READ_BYTES
 from tests.conftest import Database
 from tests.integration.lake.journal_property import check, new_seed
 from tests.integration.lake.journal_writer import INSERT
@@ -129,3 +130,26 @@ async def test_images_do_not_depend_on_the_session(fresh_lake: Database, reader:
     assert images[0]["full_name"] == 'a"b\\c\nẤ'
     assert images[0]["birth_date"] == "1994-12-31"
     assert images[0]["created_at"] == "2026-01-02T03:04:05.0006"
+
+
+async def test_what_is_read_at_once_is_bounded_by_its_bytes(
+    fresh_lake: Database, reader: JournalReader
+) -> None:
+    large = 1024 * 1024
+    position = await reader.last_position()
+    async with fresh_lake.connect() as connection:
+        await connection.execute(
+            "INSERT INTO credit.application (id, state, revision, draft, created_by, created_at) "
+            "SELECT gen_random_uuid(), 'DRAFT', 1, repeat('x', $1), gen_random_uuid(), "
+            "clock_timestamp() AT TIME ZONE 'UTC' FROM generate_series(1, 20)",
+            large,
+        )
+        await connection.execute("DELETE FROM credit.application")
+    reads = []
+    while changes := await reader.read(position, 1000):
+        reads.append(changes)
+        position = changes[-1].position
+    sizes = [sum(len(change.image or "") for change in changes) for changes in reads]
+    assert len(reads) > 2
+    assert max(sizes) < READ_BYTES + 2 * large
+    assert sum(map(len, reads)) == 40

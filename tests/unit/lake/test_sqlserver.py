@@ -74,7 +74,7 @@ async def every_statement() -> list[str]:
     await dialect.try_lock(recorder, "name")
     await dialect.read_horizon(recorder, START)
     await dialect.oldest_writer_seconds(recorder)
-    await dialect.fetch_changes(recorder, Position(1, 2), Position(3, 4), 5)
+    await dialect.fetch_changes(recorder, Position(1, 2), Position(3, 4), 5, 6)
     return [
         dialect.create_schema("credit"),
         *dialect.create_journal(),
