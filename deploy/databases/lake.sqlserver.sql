@@ -325,7 +325,7 @@ CREATE TABLE journal.change (
 
 GO
 
-ALTER TABLE journal.change SET (LOCK_ESCALATION = DISABLE);
+EXEC sp_executesql N'ALTER TABLE journal.change SET (LOCK_ESCALATION = DISABLE)';
 
 GO
 

@@ -153,8 +153,6 @@ class Applier:
         now = time.time()
         for reason, count in batch.dropped.items():
             metrics.DROPPED.labels(reason).inc(count)
-        if batch.heartbeat_ms is not None and not self._schema.tables:
-            metrics.FRESHNESS.set(batch.heartbeat_ms / 1000)
         applied = Counter([(event.source.fingerprint, event.operation) for event in events])
         for (fingerprint, operation), count in applied.items():
             writer = self._schema.writers.get(fingerprint)

@@ -24,7 +24,6 @@ class Batch:
     malformed: list[tuple[ConsumerRecord, str]] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
     held: dict[TopicPartition, str] = field(default_factory=dict)
-    heartbeat_ms: int | None = None
     oldest_ms: int | None = None
 
 
@@ -69,8 +68,6 @@ def select(
             elif fault := fault_of(event):
                 # Its place is taken all the same: the next record follows it.
                 batch.malformed.append((record, f"{where(record)}: {fault}"))
-            elif event.operation == HEARTBEAT:
-                batch.heartbeat_ms = event.captured_ms
-            else:
+            elif event.operation != HEARTBEAT:
                 batch.events.append(event)
     return batch

@@ -33,10 +33,6 @@ LAG = Gauge(
     "Age of the last change applied, when more is waiting, or of the last look into a database that does not answer; "
     "0 when caught up.",
 )
-FRESHNESS = Gauge(
-    "credit_replication_freshness_timestamp_seconds",
-    "Unix time up to which every change of the lake is known to be in the application database.",
-)
 TABLE_STOPPED = Gauge(
     "credit_replication_table_stopped",
     "1 for a table that stands still until a person acts; the status says why.",
@@ -70,7 +66,7 @@ RELAY_ALIVE = Gauge(
 )
 
 RELAYS = (RELAYED, RELAY_BACKLOG_AGE, RELAY_EPOCH, HORIZON_HELD, BACKFILLED)
-SINKS = (APPLIED, DROPPED, APPLY_DELAY, LAG, FRESHNESS, QUARANTINED, TABLE_STOPPED)
+SINKS = (APPLIED, DROPPED, APPLY_DELAY, LAG, QUARANTINED, TABLE_STOPPED)
 VERIFIERS = (VERIFIED, MISMATCHES, TABLE_LAG_ROWS, TABLE_LAG, RELAY_ALIVE)
 
 

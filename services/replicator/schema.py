@@ -76,6 +76,13 @@ class Schema:
             except (OSError, DBAPIError, PoolTimeout) as error:
                 _log.warning("the lake does not tell its definitions", error=type(error).__name__)
 
+    async def begin(self, connection: asyncpg.Connection) -> None:
+        """Follow the definitions by a new connection; the lake is asked only when none were ever read."""
+        if self._newest:
+            await self._follow(connection)
+        else:
+            await self.learn(connection)
+
     async def learn(self, connection: asyncpg.Connection) -> None:
         """Read the definitions and follow them: a change came by one that is not known."""
         self._newest = await self._journal.definitions()

@@ -130,7 +130,7 @@ class Sink:
     async def _turn(self) -> None:
         if self._connection is None or self._applier is None:
             self._connection = await self._connect()
-            await self._schema.learn(self._connection)
+            await self._schema.begin(self._connection)
             self._applier = Applier(self._connection, self._schema, self._tracer, self._group)
         connection = self._connection
         await self._keep_up(connection, self._applier)

@@ -14,7 +14,7 @@ CREATE TABLE journal.change (
     CONSTRAINT pk_change PRIMARY KEY CLUSTERED (stamp, id)
 );
 GO
-ALTER TABLE journal.change SET (LOCK_ESCALATION = DISABLE);
+EXEC sp_executesql N'ALTER TABLE journal.change SET (LOCK_ESCALATION = DISABLE)';
 GO
 CREATE INDEX ix_change_table_name_key_position ON journal.change (table_name, [key], stamp, id);
 GO

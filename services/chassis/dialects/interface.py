@@ -287,6 +287,8 @@ class Dialect(Protocol):
     def select_history(self) -> sa.TextClause:
         """Select every change of `:table_name` whose key begins with the text `:first_of_key`, in order.
 
+        A text of letters, digits and dashes, as the lake's keys are.
+
         Columns as of `fetch_changes`. The history of a record, not a stream: what commits later with a lower
         position is seen by the next look.
         """

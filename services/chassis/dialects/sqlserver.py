@@ -123,7 +123,8 @@ class SQLServer(SQLServerOperations):
                     CONSTRAINT pk_change PRIMARY KEY CLUSTERED (stamp, id)
                 )"""),
             # Else the writer of five thousand rows locks the whole journal, and every other one waits for its commit.
-            "ALTER TABLE journal.change SET (LOCK_ESCALATION = DISABLE)",
+            # By EXEC, as the parsers that check the T-SQL do not know the option.
+            "EXEC sp_executesql N'ALTER TABLE journal.change SET (LOCK_ESCALATION = DISABLE)'",
             "CREATE INDEX ix_change_table_name_key_position ON journal.change (table_name, [key], stamp, id)",
             dedent("""\
                 CREATE TABLE journal.incarnation (
