@@ -390,8 +390,8 @@ def _timestamp(value: str) -> str:
 
 
 def _hash(text: str) -> str:
-    # As varchar, which is UTF-8 in the collation of column_text; texts without that hold ASCII only.
-    utf8 = f"CONVERT(varchar(max), {text})"
+    # As varchar in a collation of UTF-8, whatever collation functions on the way have given the text.
+    utf8 = f"CONVERT(varchar(max), {text} {CODE})"
     return f"CONVERT(bigint, CONVERT(binary(8), SUBSTRING(HASHBYTES('SHA2_256', {utf8}), 1, 8)))"
 
 
