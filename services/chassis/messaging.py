@@ -35,6 +35,8 @@ FETCH_BYTES = 4 * 1024 * 1024
 # All partitions together: what a consumer holds in memory is a few times this.
 LARGEST_FETCH_BYTES = 16 * 1024 * 1024
 POLL_MILLIS = 500
+# Longer than a client takes to leave its group; one whose broker went in the middle may wait for ever.
+CLOSE_SECONDS = 15.0
 # How many polls' worth of messages one poll may bring, so that slow keys do not starve the workers.
 POLL_FACTOR = 4
 
@@ -291,8 +293,11 @@ async def close(client: AIOKafkaConsumer | AIOKafkaProducer) -> None:
     # A task of its own: when the broker is gone, a client may end with the cancellation of one of its own tasks, which
     # would be taken for that of the caller.
     stopping = asyncio.ensure_future(client.stop())
-    await asyncio.wait([stopping])
-    if stopping.cancelled():
+    await asyncio.wait([stopping], timeout=CLOSE_SECONDS)
+    if not stopping.done():
+        stopping.cancel()
+        _log.warning("a Kafka client does not close; it is left behind", client=type(client).__name__)
+    elif stopping.cancelled():
         _log.info("a Kafka client was closed half way", client=type(client).__name__)
     elif error := stopping.exception():
         _log.warning(

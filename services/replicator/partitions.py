@@ -5,11 +5,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import UnknownTopicOrPartitionError
+from aiokafka.errors import KafkaTimeoutError, UnknownTopicOrPartitionError
 
 from services.chassis.dialects import START, Position
 from services.chassis.metrics import MESSAGES_SENT
 from services.replicator.events import Headers, partition_of
+
+# Longer than the producer itself waits: one that has lost its broker without a word may wait for ever.
+ACK_SECONDS = 60.0
 
 
 class Partition:
@@ -93,15 +96,20 @@ class Partitions:
         """Send what is left and wait for every acknowledgement.
 
         Raises:
-            aiokafka.errors.KafkaError: the first that failed.
+            aiokafka.errors.KafkaError: the first that failed, or that did not come.
         """
         filled = [partition for partition in self._all() if partition.count]
         for partition in filled:
             if partition.builder is not None:
                 await self.hand_over(partition)
         acks, self._acks = self._acks, []
-        results = await asyncio.gather(*acks, return_exceptions=True)
-        for result in results:
+        if acks:
+            _, waiting = await asyncio.wait(acks, timeout=ACK_SECONDS)
+            if waiting:
+                raise KafkaTimeoutError(
+                    f"{len(waiting)} batches were not acknowledged in {ACK_SECONDS:.0f} s"
+                )
+        for result in await asyncio.gather(*acks, return_exceptions=True):
             if isinstance(result, BaseException):
                 raise result
         for partition in filled:

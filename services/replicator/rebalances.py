@@ -1,5 +1,6 @@
 """How the sink learns that its group shares the partitions out anew."""
 
+import time
 from collections.abc import Callable
 
 from aiokafka import TopicPartition
@@ -16,6 +17,7 @@ class Rebalances(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka sh
 
     def __init__(self) -> None:
         self.under_way = False
+        self.assigned_at = 0.0
         self.forget: Callable[[], None] = lambda: None
 
     def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
@@ -28,3 +30,4 @@ class Rebalances(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka sh
         """Called when new ones are there; the next turn takes them over."""
         del assigned
         self.under_way = False
+        self.assigned_at = time.monotonic()

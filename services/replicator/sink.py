@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, KafkaTimeoutError
 from opentelemetry.trace import Tracer
 
 from services.chassis.logging import get_logger
@@ -28,6 +28,10 @@ REPORT_SECONDS = 1.0
 LONGEST_BACKOFF_SECONDS = 10.0
 STUCK_SECONDS = 15.0
 """A turn of the loop that takes longer waits for a database that may never answer: the sink is not ready."""
+
+COMMIT_SECONDS = 5.0
+LOST_SECONDS = 20.0
+"""A client that cannot tell its group anything for so long will not be able to again: it is made anew."""
 
 _log = get_logger(__name__)
 
@@ -61,6 +65,7 @@ class Sink:
         self._applying: asyncio.Task[None] | None = None
         self._relay_epoch = 0
         self._report_at = 0.0
+        self._silent_since: float | None = None
         self._waiting_ms: int | None = None
         self._turned_at = time.time()
 
@@ -175,6 +180,7 @@ class Sink:
             await self._schema.keep_up(connection, self._owned)
             await applier.count_quarantined()
             await self._report()
+            self._check_group()
 
     async def _take_over_assigned(self, connection: asyncpg.Connection) -> None:
         for place in sorted(set(self._consumer.assignment()) - set(self._owned)):
@@ -209,7 +215,27 @@ class Sink:
         """Say once a second how far Kafka's group is; for tools: what is applied stands in the application database."""
         if not self._owned:
             return
+        reached = {place: state.kafka_offset for place, state in self._owned.items()}
         try:
-            await self._consumer.commit({place: state.kafka_offset for place, state in self._owned.items()})
-        except KafkaError as error:
+            await asyncio.wait_for(self._consumer.commit(reached), COMMIT_SECONDS)
+        except (KafkaError, TimeoutError) as error:
             _log.info("Kafka's mirror of the offsets was not written", error=type(error).__name__)
+            self._silent_since = self._silent_since or time.monotonic()
+        else:
+            self._silent_since = None
+
+    def _check_group(self) -> None:
+        """Notice a client that has lost its group without a word: it would share no partitions out, or keep others'.
+
+        Raises:
+            aiokafka.errors.KafkaTimeoutError: it has been silent for too long.
+        """
+        if self._rebalances.under_way:
+            self._silent_since = self._silent_since or time.monotonic()
+        elif not self._owned:
+            self._silent_since = None
+        if self._silent_since is None:
+            return
+        heard_at = max(self._silent_since, self._rebalances.assigned_at)
+        if time.monotonic() - heard_at > LOST_SECONDS:
+            raise KafkaTimeoutError(f"the group has not been heard of for {LOST_SECONDS:.0f} s")

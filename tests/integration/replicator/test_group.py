@@ -1,0 +1,57 @@
+"""A Kafka client that has lost its group without a word is given up: nothing else would ever move its partitions."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from aiokafka.errors import KafkaTimeoutError
+from opentelemetry import trace
+from pydantic import SecretStr
+
+from services.chassis.database import Lake
+from services.chassis.messaging import close, ensure_topics, open_consumer
+from services.lake.journal import JournalReader
+from services.replicator import sink as sinks
+from services.replicator.rebalances import Rebalances
+from services.replicator.sink import Sink
+from services.replicator.target import connect
+from tests.integration.replicator.pipeline import Pipeline
+
+
+async def test_a_client_whose_group_never_answers_is_given_up(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sinks, "COMMIT_SECONDS", 0.2)
+    monkeypatch.setattr(sinks, "LOST_SECONDS", 2.0)
+    lake = Lake.open(pipeline.lake_url("sink"), service="test-sink", pool_size=2)
+    journal = JournalReader(lake)
+    names = {table.full_name for table in (await journal.definitions()).values()}
+    topics = {f"{pipeline.prefix}{name}": 1 for name in names}
+    await ensure_topics(pipeline.kafka, topics)
+    rebalances = Rebalances()
+    consumer = await open_consumer(
+        pipeline.kafka, f"{pipeline.prefix}sink", "test-sink", list(topics), listener=rebalances
+    )
+
+    async def never(*_: Any) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(consumer, "commit", never)
+    sink = Sink(
+        consumer,
+        rebalances,
+        journal,
+        trace.get_tracer("test"),
+        lambda: connect(SecretStr(pipeline.application_database.url("sink")), name="test-sink"),
+        topic_prefix=pipeline.prefix,
+        group="test",
+        batch_changes=100,
+    )
+    try:
+        with pytest.raises(KafkaTimeoutError, match="the group has not been heard of for 2 s"):
+            await asyncio.wait_for(sink.run(asyncio.Event()), 60)
+    finally:
+        await close(consumer)
+        await lake.dispose()
