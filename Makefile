@@ -10,7 +10,7 @@ TOOLS := .tools
 BOOT := $(TOOLS)/uv-$(UV_VERSION)
 UV := $(BOOT)/bin/uv
 PY := .venv/bin/python
-INSTALLED := .venv/.installed
+INSTALLED := .venv/.installed .venv-airflow/.installed
 PLATFORM := $(PY) -m services.platform.main
 
 help: ## show this list
@@ -34,9 +34,17 @@ $(UV):
 	fi; \
 	$(BOOT)/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
-$(INSTALLED): pyproject.toml uv.lock | $(UV)
+SYNC = UV_PROJECT_ENVIRONMENT=$(@D) UV_PYTHON_DOWNLOADS=never $(UV) sync --frozen --python $(BOOT)/bin/python
+
+.venv/.installed: pyproject.toml uv.lock | $(UV)
 	@echo "installing the locked dependencies into .venv"
-	@UV_PROJECT_ENVIRONMENT=.venv UV_PYTHON_DOWNLOADS=never $(UV) sync --frozen --group dev --python $(BOOT)/bin/python
+	@$(SYNC) --group dev
+	@touch $@
+
+# Airflow holds FastAPI back, so it and dbt live in an environment of their own, of the same lock.
+.venv-airflow/.installed: pyproject.toml uv.lock | $(UV)
+	@echo "installing Airflow and dbt into .venv-airflow"
+	@$(SYNC) --group airflow --group dbt
 	@touch $@
 
 install: $(INSTALLED) ## install the locked dependencies
