@@ -66,6 +66,14 @@ CREATE TABLE auth.signing_keys (
 
 INSERT INTO auth.alembic_version (version_num) VALUES ('0001') RETURNING auth.alembic_version.version_num;
 
+-- Running upgrade 0001 -> 0002
+
+ALTER TABLE auth.users DROP CONSTRAINT ck_users_roles;
+
+ALTER TABLE auth.users ADD CONSTRAINT ck_users_roles CHECK (cardinality(roles) > 0 AND roles <@ ARRAY['maker', 'officer', 'senior_officer', 'committee', 'auditor', 'administrator', 'servicing']::varchar[]);
+
+UPDATE auth.alembic_version SET version_num='0002' WHERE auth.alembic_version.version_num = '0001';
+
 GRANT USAGE ON SCHEMA auth TO auth;
 
 GRANT SELECT, INSERT, UPDATE ON auth.users TO auth;

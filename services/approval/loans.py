@@ -41,8 +41,8 @@ def annuity(principal: Decimal, yearly_rate: Decimal, months: int) -> Decimal:
         return exact.quantize(CENT, ROUND_HALF_UP)
 
 
-def schedule(principal: Decimal, yearly_rate: Decimal, months: int, booked_on: date) -> list[Instalment]:
-    """The instalments of a loan, the first one month after `booked_on`.
+def schedule(principal: Decimal, yearly_rate: Decimal, months: int, value_date: date) -> list[Instalment]:
+    """The instalments of a loan, the first one month after `value_date`.
 
     Interest of a month is a twelfth of the yearly rate on what is still owed, rounded to 0.01. Rounding leaves the
     last instalment to differ from the others: it repays exactly the rest. Arguments as of `annuity`.
@@ -55,7 +55,7 @@ def schedule(principal: Decimal, yearly_rate: Decimal, months: int, booked_on: d
         # Never more than is owed: rounding up a tiny loan would otherwise repay it before its end.
         repaid = owed if number == months else min(payment - interest, owed)
         owed -= repaid
-        instalments.append(Instalment(number, months_later(booked_on, number), repaid, interest))
+        instalments.append(Instalment(number, months_later(value_date, number), repaid, interest))
     return instalments
 
 

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 
 from services.approval.repository import ApprovalRepository
 from services.approval.routes import router
-from services.approval.service import Approval
+from services.approval.service import Approval, BookingPolicy
 from services.approval.settings import ApprovalSettings
 from services.chassis.app import create_app, serve
 from services.chassis.database import Lake
@@ -26,14 +26,18 @@ def build(settings: ApprovalSettings, telemetry: Telemetry, verifier: TokenVerif
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
-        app.state.approval = Approval(lake, ApprovalRepository())
+        app.state.approval = Approval(
+            lake,
+            ApprovalRepository(),
+            BookingPolicy(settings.business_time_zone, settings.value_date_days_back),
+        )
         yield
         await lake.dispose()
 
     return create_app(
         service=SERVICE,
         title="Approval",
-        summary="Decisions on credit applications, four eyes at every stage, and the booking of loans.",
+        summary="Decisions on credit applications, four eyes at every stage, and booked loans.",
         settings=settings,
         telemetry=telemetry,
         routers=[router],

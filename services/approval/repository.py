@@ -185,6 +185,16 @@ def select_borrower(application_id: UUID) -> sa.Select[Any]:
     )
 
 
+def select_loan(loan_id: UUID) -> sa.Select[Any]:
+    """Read a loan's own row."""
+    return sa.select(loan).where(loan.c.id == loan_id)
+
+
+def update_loan(loan_id: UUID, **flags: bool) -> sa.Update:
+    """Set the named flags of a loan."""
+    return sa.update(loan).where(loan.c.id == loan_id).values(**flags)
+
+
 def insert_instalments(loan_id: UUID, instalments: Sequence[Instalment]) -> Iterator[sa.Insert]:
     """Add a loan's instalments in as few statements as both engines take."""
     rows = [{"loan_id": loan_id, **asdict(one)} for one in instalments]
@@ -304,6 +314,15 @@ class ApprovalRepository:
             await tx.execute(statement)
         await tx.execute(INSERT_LOAN_TRANSACTION, disbursement)
 
+    async def loan(self, reader: LakeReader, loan_id: UUID) -> Mapping[str, Any] | None:
+        """The loan's own row, or None."""
+        row = (await reader.execute(select_loan(loan_id))).mappings().first()
+        return None if row is None else {str(name): value for name, value in row.items()}
+
+    async def set_flags(self, tx: LakeTransaction, loan_id: UUID, flags: Mapping[str, bool]) -> None:
+        """Set the named flags of a loan."""
+        await tx.execute(update_loan(loan_id, **flags))
+
 
 def statements() -> Iterator[sa.Executable]:
     """Yield an example of every statement that approval can run."""
@@ -321,4 +340,6 @@ def statements() -> Iterator[sa.Executable]:
     yield update_application(some, 1, state=State.APPROVED, decided_at=at)
     yield select_interest_rate("CODE")
     yield select_borrower(some)
+    yield select_loan(some)
+    yield update_loan(some, restructured=True, defaulted=True)
     yield from insert_instalments(some, [Instalment(1, at.date(), Decimal(1), Decimal(0))])

@@ -8,7 +8,10 @@ from fastapi import APIRouter, Depends, Request, Response
 from services.approval.schemas import (
     ApplicationRecord,
     BandView,
+    ClassificationView,
+    LoanFlags,
     LoanView,
+    NewBooking,
     NewDecision,
     QueuePage,
     StageName,
@@ -44,6 +47,7 @@ ApprovalDep = Annotated[Approval, Depends(_approval)]
 CanRead = Annotated[Caller, Depends(require("applications:read"))]
 CanDecide = Annotated[Caller, Depends(require("applications:decide"))]
 CanBook = Annotated[Caller, Depends(require("applications:book"))]
+CanClassify = Annotated[Caller, Depends(require("loans:classify"))]
 
 
 @router.get("/bands", tags=["bands"], responses=documented(Unauthenticated, Forbidden))
@@ -91,17 +95,27 @@ async def decide(  # noqa: PLR0917 - FastAPI passes by name
 @router.post(
     "/applications/{application_id}/booking", tags=["applications"], responses=documented(*_CHANGING)
 )
-async def book(
+async def book(  # noqa: PLR0917 - FastAPI passes by name
     application_id: UUID,
     caller: CanBook,
     expected: ExpectedRevision,
     approval: ApprovalDep,
     response: Response,
+    body: NewBooking | None = None,
 ) -> LoanView:
-    """Book the approved application as a loan, disbursed today, with its repayment schedule."""
-    booking = await approval.book(application_id, expected=expected, by=caller)
+    """Book the approved application as a loan, disbursed on its value date, with its repayment schedule."""
+    wanted = body.value_date if body is not None else None
+    booking = await approval.book(application_id, wanted, expected=expected, by=caller)
     response.headers["ETag"] = etag(booking.revision)
     return LoanView.of(booking)
+
+
+@router.patch("/loans/{loan_id}", tags=["loans"], responses=documented(*_ALWAYS, BadRequest, NotFound))
+async def classify(
+    loan_id: UUID, body: LoanFlags, caller: CanClassify, approval: ApprovalDep
+) -> ClassificationView:
+    """Say whether a loan was restructured or is in default; never by who booked it."""
+    return ClassificationView.of(await approval.classify(loan_id, body.said(), by=caller))
 
 
 async def _record(approval: Approval, application_id: UUID, response: Response) -> ApplicationRecord:

@@ -18,7 +18,7 @@ from services.approval.domain import (
     Version,
     differences,
 )
-from services.approval.service import Booking, QueueEntry, Record, Verdict
+from services.approval.service import Booking, Classification, QueueEntry, Record, Verdict
 from services.chassis.paging import Cursor
 from services.lake.states import State
 
@@ -45,6 +45,39 @@ class NewDecision(BaseModel):
     def to_domain(self) -> Verdict:
         """The decision as the use case knows it."""
         return Verdict(self.outcome, self.stage, self.reason_code, self.comment or None)
+
+
+class NewBooking(BaseModel):
+    """How an application is booked; no body is the same as an empty one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    value_date: Annotated[
+        date | None,
+        Field(
+            description="The day of the disbursement, from which the schedule counts: today, which is the default, or "
+            "a day before it, as far back as this installation allows."
+        ),
+    ] = None
+
+
+class LoanFlags(BaseModel):
+    """The flags of a loan to set; those left out stay as they are."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    restructured: bool = False
+    defaulted: bool = False
+
+    @model_validator(mode="after")
+    def _something_is_said(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError("name at least one flag")
+        return self
+
+    def said(self) -> dict[str, bool]:
+        """The flags that were sent."""
+        return {name: getattr(self, name) for name in self.model_fields_set}
 
 
 class View(BaseModel):
@@ -244,6 +277,7 @@ class LoanView(View):
     principal: Decimal
     currency: str
     interest_rate: Decimal
+    value_date: date
     booked_at: datetime
     instalments: list[InstalmentView]
 
@@ -251,6 +285,19 @@ class LoanView(View):
     def of(cls, booking: Booking) -> Self:
         """Show `booking`."""
         return cls.model_validate(booking)
+
+
+class ClassificationView(View):
+    """The flags of a loan: `restructured` for a borrower in difficulty, `defaulted` for one unlikely to pay."""
+
+    loan_id: UUID
+    restructured: bool
+    defaulted: bool
+
+    @classmethod
+    def of(cls, classification: Classification) -> Self:
+        """Show `classification`."""
+        return cls.model_validate(classification)
 
 
 _STATUS = {Outcome.APPROVE: "approved", Outcome.REJECT: "rejected", Outcome.RETURN: "returned"}

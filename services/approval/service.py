@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlalchemy.exc import IntegrityError
 from uuid_utils.compat import uuid7
@@ -24,13 +25,21 @@ from services.approval.domain import (
     band_for,
     differences,
 )
-from services.approval.errors import StageDecidedMeanwhile, StageNotYours, refusal
+from services.approval.errors import (
+    BookerCannotClassify,
+    NoSuchLoan,
+    StageDecidedMeanwhile,
+    StageNotYours,
+    ValueDateRefused,
+    refusal,
+)
 from services.approval.loans import Instalment, schedule
 from services.approval.repository import ApprovalRepository
 from services.chassis.database import Lake, LakeReader, LakeTransaction
 from services.chassis.identity import Caller
 from services.chassis.paging import Cursor
 from services.chassis.problems import Problem
+from services.lake.dates import today
 from services.lake.errors import ActionNotAllowed, NoSuchApplication, StaleRevision
 from services.lake.metrics import APPLICATIONS
 from services.lake.states import Action, State, TransitionNotAllowed, after
@@ -79,16 +88,43 @@ class Booking:
     principal: Decimal
     currency: str
     interest_rate: Decimal
+    value_date: date
     booked_at: datetime
     instalments: Sequence[Instalment]
+
+
+@dataclass(frozen=True, slots=True)
+class BookingPolicy:
+    """From which days loans may count: those of the last `days_back` days and today, by the calendar of `zone`."""
+
+    zone: ZoneInfo
+    days_back: int
+
+    def value_date(self, wanted: date | None) -> date:
+        """The day `wanted`, by default today; raises ValueDateRefused."""
+        latest = today(self.zone)
+        earliest = latest - timedelta(days=self.days_back)
+        if wanted is not None and not earliest <= wanted <= latest:
+            raise ValueDateRefused(wanted, earliest, latest)
+        return wanted or latest
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """The flags of a loan."""
+
+    loan_id: UUID
+    restructured: bool
+    defaulted: bool
 
 
 class Approval:
     """The use cases of approval over one lake."""
 
-    def __init__(self, lake: Lake, repository: ApprovalRepository) -> None:
+    def __init__(self, lake: Lake, repository: ApprovalRepository, policy: BookingPolicy) -> None:
         self._lake = lake
         self._repository = repository
+        self._policy = policy
 
     async def bands(self) -> list[Band]:
         """The approval bands, by currency and amount."""
@@ -190,11 +226,14 @@ class Approval:
         for passed in ruling.states:
             APPLICATIONS.labels(passed).inc()
 
-    async def book(self, application_id: UUID, *, expected: int, by: Caller) -> Booking:
-        """Book the approved version as a loan, disbursed today, with its schedule.
+    async def book(
+        self, application_id: UUID, value_date: date | None, *, expected: int, by: Caller
+    ) -> Booking:
+        """Book the approved version as a loan with its schedule, disbursed on `value_date` (by default today).
 
-        Raises NoSuchApplication, MakerCannotDecide, StaleRevision, ActionNotAllowed, StageNotYours.
+        Raises NoSuchApplication, MakerCannotDecide, StaleRevision, ActionNotAllowed, StageNotYours, ValueDateRefused.
         """
+        counts_from = self._policy.value_date(value_date)
         role = next((role for role in BOOKING_ROLES if role in by.roles), None)
         if role is None:
             raise StageNotYours(f"Only {', '.join(BOOKING_ROLES)} book loans.")
@@ -206,7 +245,7 @@ class Approval:
                 raise _problem(reason) from None
             at = datetime.now(UTC)
             await self._move(tx, case, expected, state, case.decided_at)
-            booking = await self._add_loan(tx, case, expected + 1, by.id, at)
+            booking = await self._add_loan(tx, case, counts_from, expected + 1, by.id, at)
             event = Event(
                 uuid7(), application_id, case.current.version, case.state, state, by.id, role, None, None, at
             )
@@ -214,8 +253,25 @@ class Approval:
         APPLICATIONS.labels(state).inc()
         return booking
 
-    async def _add_loan(
-        self, tx: LakeTransaction, case: Case, revision: int, by: UUID, at: datetime
+    async def classify(self, loan_id: UUID, flags: Mapping[str, bool], *, by: Caller) -> Classification:
+        """Say that a loan was restructured, or is in default, or is not any more; flags not named stay.
+
+        Raises NoSuchLoan, BookerCannotClassify.
+        """
+        async with self._lake.transaction(actor=str(by.id)) as tx:
+            row = await self._repository.loan(tx, loan_id)
+            if row is None:
+                raise NoSuchLoan(loan_id)
+            if row["booked_by"] == by.id:
+                raise BookerCannotClassify("Somebody else must judge the loan that you booked.")
+            changed = {name: value for name, value in flags.items() if row[name] != value}
+            if changed:
+                await self._repository.set_flags(tx, loan_id, changed)
+        after_ = {**row, **changed}
+        return Classification(loan_id, after_["restructured"], after_["defaulted"])
+
+    async def _add_loan(  # noqa: PLR0917 - what the loan is made of
+        self, tx: LakeTransaction, case: Case, value_date: date, revision: int, by: UUID, at: datetime
     ) -> Booking:
         current = case.current
         rate = await self._repository.interest_rate(tx, current.product_code)
@@ -226,8 +282,9 @@ class Approval:
             principal=current.amount,
             currency=current.currency,
             interest_rate=rate,
+            value_date=value_date,
             booked_at=at,
-            instalments=schedule(current.amount, rate, current.term_months, at.date()),
+            instalments=schedule(current.amount, rate, current.term_months, value_date),
         )
         await self._repository.add_loan(
             tx,
@@ -253,7 +310,7 @@ class Approval:
                 "kind": "disbursement",
                 "amount": booking.principal,
                 "currency": booking.currency,
-                "effective_on": at.date(),
+                "effective_on": value_date,
                 "reverses": None,
                 "recorded_by": by,
                 "recorded_at": at,

@@ -1,8 +1,11 @@
 """Settings of approval."""
 
+from zoneinfo import ZoneInfo
+
 from pydantic import Field
 
 from services.chassis.settings import DatabaseUrl, ServiceSettings
+from services.lake.dates import UTC_ZONE, ZONE_DESCRIPTION
 
 
 class ApprovalSettings(ServiceSettings):
@@ -15,3 +18,7 @@ class ApprovalSettings(ServiceSettings):
         description="SQLAlchemy URL of the lake with approval's login: postgresql+asyncpg://… or mssql+aioodbc://…"
     )
     lake_pool_size: int = Field(10, ge=1, le=200, description="most connections to the lake, 1 to 200")
+    business_time_zone: ZoneInfo = Field(default=ZoneInfo(UTC_ZONE), description=ZONE_DESCRIPTION)
+    value_date_days_back: int = Field(
+        30, ge=0, le=36_525, description="days by which a booking may be dated back, 0 to 36525"
+    )

@@ -25,6 +25,7 @@ class Role(StrEnum):
     OFFICER = "officer"
     SENIOR_OFFICER = "senior_officer"
     COMMITTEE = "committee"
+    SERVICING = "servicing"
     AUDITOR = "auditor"
     ADMINISTRATOR = "administrator"
 
@@ -33,8 +34,11 @@ _CHECKER = frozenset({"applications:read", "applications:decide", "applications:
 SCOPES: Mapping[Role, frozenset[str]] = {
     Role.MAKER: frozenset({"applications:read", "applications:submit", "parties:read", "parties:write"}),
     Role.OFFICER: _CHECKER,
-    Role.SENIOR_OFFICER: _CHECKER,
-    Role.COMMITTEE: _CHECKER,
+    # Who judges a loan is not who books the small ones every day.
+    Role.SENIOR_OFFICER: _CHECKER | {"loans:classify"},
+    Role.COMMITTEE: _CHECKER | {"loans:classify"},
+    # Money is recorded by people who neither apply for loans nor grant them.
+    Role.SERVICING: frozenset({"applications:read", "parties:read", "loans:service"}),
     Role.AUDITOR: frozenset({"applications:read", "parties:read", "audit:read"}),
     Role.ADMINISTRATOR: frozenset({"users:manage", "applications:read", "parties:read", "audit:read"}),
 }

@@ -9,7 +9,7 @@ import os
 import secrets
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from services.platform.component import Component, Program, Tell
@@ -38,6 +38,8 @@ USERS: Mapping[str, tuple[str, str]] = {
     "senior2": ("Sven Senior", "senior_officer"),
     "committee1": ("Clara Committee", "committee"),
     "committee2": ("Cem Committee", "committee"),
+    "servicing1": ("Sara Servicing", "servicing"),
+    "servicing2": ("Simon Servicing", "servicing"),
     "auditor": ("Ada Auditor", "auditor"),
     "administrator": ("Ann Administrator", "administrator"),
 }
@@ -53,6 +55,7 @@ class Service:
     needs: tuple[str, ...]
     beside: tuple[str, ...] = ("auth",)
     uses_kafka: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 SERVICES = (
@@ -60,7 +63,14 @@ SERVICES = (
     Service(
         "intake", ("services.intake.main",), {"lake": "intake"}, ("lake-schema", "kafka"), uses_kafka=True
     ),
-    Service("approval", ("services.approval.main",), {"lake": "approval"}, ("lake-schema",)),
+    Service(
+        "approval",
+        ("services.approval.main",),
+        {"lake": "approval"},
+        ("lake-schema",),
+        # The demo's loans are spread over the last two years.
+        environment={"VALUE_DATE_DAYS_BACK": "1100"},
+    ),
     Service(
         "search",
         ("services.search.main",),
@@ -216,6 +226,7 @@ class ServiceProcess(Component):
             "AUTH_JWKS_URL": f"{settings.http('auth')}/.well-known/jwks.json",
             "OTEL_EXPORTER_OTLP_ENDPOINT": settings.http("receiver"),
             "OTEL_TRACES_SAMPLER": settings.traces_sampler,
+            **self._service.environment,
         }
         for database, login in self._service.logins.items():
             environment[URL_VARIABLE[database]] = _url(settings, self.home, database, login)

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, Self
 
 import httpx
@@ -27,11 +28,13 @@ from tests.conftest import Database
 SCOPES = {
     "maker": ("applications:read", "applications:submit", "parties:read", "parties:write"),
     "officer": ("applications:read", "applications:decide", "applications:book", "parties:read"),
+    "servicing": ("applications:read", "parties:read", "loans:service"),
     "auditor": ("applications:read", "parties:read", "audit:read"),
     "administrator": ("users:manage", "applications:read", "parties:read", "audit:read"),
 }
-SCOPES["senior_officer"] = SCOPES["committee"] = SCOPES["officer"]
+SCOPES["senior_officer"] = SCOPES["committee"] = (*SCOPES["officer"], "loans:classify")
 SAMPLE = next(read())
+VALUE_DATE_DAYS_BACK = 1_100
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,11 @@ class Lending:
                 IntakeSettings(lake_url=SecretStr(lake.url("intake")), **common), telemetry, tokens.verifier()
             ),
             approval.build(
-                ApprovalSettings(lake_url=SecretStr(lake.url("approval")), **common),
+                ApprovalSettings(
+                    lake_url=SecretStr(lake.url("approval")),
+                    value_date_days_back=VALUE_DATE_DAYS_BACK,
+                    **common,
+                ),
                 telemetry,
                 tokens.verifier(),
             ),
@@ -138,6 +145,26 @@ class Lending:
         """POST to `/applications/{id}/{what}` as somebody who saw `revision`."""
         headers = {**user.headers, "If-Match": f'"{revision}"'}
         return await client.post(f"/applications/{application_id}/{what}", headers=headers)
+
+    async def booked(self, *, value_date: date | None = None, **changes: Any) -> dict[str, Any]:
+        """Have an application that one officer may approve submitted, approved and booked; the loan's view."""
+        view, officer = await self.submitted(self.user("maker"), **changes), self.user("officer")
+        assert (await self.decide(officer, view["id"], 1)).status_code == 200
+        body = {} if value_date is None else {"value_date": value_date.isoformat()}
+        response = await self.book(officer, view["id"], 2, body)
+        assert response.status_code == 200, response.text
+        loan: dict[str, Any] = response.json()
+        return loan
+
+    async def book(
+        self, officer: User, application_id: str, revision: int, body: Mapping[str, Any]
+    ) -> httpx.Response:
+        """POST a booking on what the officer saw at `revision`."""
+        return await self.approval.post(
+            f"/applications/{application_id}/booking",
+            json=body,
+            headers={**officer.headers, "If-Match": f'"{revision}"'},
+        )
 
     async def make_replica(self) -> None:
         """Create the replica's tables as the sink does."""

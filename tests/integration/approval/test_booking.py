@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
-from tests.integration.lending import Lending, assert_problem
+import pytest
+
+from tests.integration.lending import VALUE_DATE_DAYS_BACK, Lending, assert_problem
+
+
+def today() -> date:
+    return datetime.now(UTC).date()
 
 
 async def test_an_approved_application_is_booked_as_a_loan(lending: Lending) -> None:
@@ -62,3 +70,72 @@ async def test_what_is_not_approved_is_not_booked(lending: Lending) -> None:
     missing = await lending.approval.post(f"/applications/{view['id']}/booking", headers=officer.headers)
     assert_problem(missing, 428)
     assert_problem(await lending.act(lending.approval, officer, str(uuid.uuid4()), "booking", 1), 404)
+
+
+async def test_a_loan_counts_from_its_value_date(lending: Lending) -> None:
+    loan = await lending.booked(value_date=date(2025, 1, 31), amount="1000", term_months=3)
+    assert [one["due_on"] for one in loan["instalments"]] == ["2025-02-28", "2025-03-31", "2025-04-30"]
+    assert loan["value_date"] == "2025-01-31"
+    async with lending.lake.connect() as connection:
+        row = await connection.fetchrow(
+            "SELECT t.effective_on, l.booked_at FROM credit.loan AS l JOIN credit.loan_transaction AS t "
+            "ON t.loan_id = l.id WHERE l.id = $1",
+            uuid.UUID(loan["loan_id"]),
+        )
+    assert row is not None
+    # Dated back, but booked when it was booked.
+    assert row["effective_on"] == date(2025, 1, 31)
+    assert row["booked_at"].date() >= today() - timedelta(days=1)
+
+
+@pytest.mark.parametrize("days", [-1, VALUE_DATE_DAYS_BACK + 1])
+async def test_a_value_date_is_neither_ahead_nor_too_far_back(lending: Lending, days: int) -> None:
+    view, officer = await lending.submitted(lending.user("maker")), lending.user("officer")
+    await lending.decide(officer, view["id"], 1)
+    # A day to spare, in case that it is midnight now.
+    wanted = today() - timedelta(days=days + (1 if days > 0 else -1))
+    refused = await lending.book(officer, view["id"], 2, {"value_date": wanted.isoformat()})
+    problem = assert_problem(refused, 422, "/body/value_date")
+    assert f"{wanted} is not from " in problem["errors"][0]["detail"]
+    assert_problem(await lending.book(officer, view["id"], 2, {"value": "2025-01-01"}), 422, "/body/value")
+    earliest = (today() - timedelta(days=VALUE_DATE_DAYS_BACK - 1)).isoformat()
+    booked = await lending.book(officer, view["id"], 2, {"value_date": earliest})
+    assert (booked.status_code, booked.json()["value_date"]) == (200, earliest)
+
+
+async def flags(lending: Lending, loan_id: str) -> tuple[bool, bool, int]:
+    """The loan's flags in the lake, and how many changes of it the journal has."""
+    async with lending.lake.connect() as connection:
+        row: Any = await connection.fetchrow(
+            "SELECT restructured, defaulted FROM credit.loan WHERE id = $1", uuid.UUID(loan_id)
+        )
+        changes = await connection.fetchval(
+            "SELECT count(*) FROM journal.change WHERE table_name = 'credit.loan' AND key = $1",
+            f'["{loan_id}"]',
+        )
+    return row["restructured"], row["defaulted"], changes
+
+
+async def test_a_loan_is_classified_by_another_than_who_booked_it(lending: Lending) -> None:
+    senior = lending.user("senior_officer")
+    path = f"/loans/{(loan_id := (await lending.booked())['loan_id'])}"
+    changed = await lending.approval.patch(path, json={"restructured": True}, headers=senior.headers)
+    assert changed.json() == {"loan_id": loan_id, "restructured": True, "defaulted": False}
+    assert await flags(lending, loan_id) == (True, False, 2)
+    both = {"restructured": False, "defaulted": True}
+    for _ in range(2):
+        await lending.approval.patch(path, json=both, headers=senior.headers)
+    assert await flags(lending, loan_id) == (False, True, 3), "said twice, changed once"
+
+    async with lending.lake.connect() as connection:
+        booked_by = await connection.fetchval(
+            "SELECT booked_by FROM credit.loan WHERE id = $1", uuid.UUID(loan_id)
+        )
+    booker = lending.user("committee", id=booked_by)
+    assert_problem(await lending.approval.patch(path, json=both, headers=booker.headers), 403)
+    officer = lending.user("officer")
+    assert_problem(await lending.approval.patch(path, json=both, headers=officer.headers), 403)
+    assert_problem(await lending.approval.patch(path, json={}, headers=senior.headers), 422, "/body")
+    nowhere = f"/loans/{uuid.uuid4()}"
+    assert_problem(await lending.approval.patch(nowhere, json=both, headers=senior.headers), 404)
+    assert await flags(lending, loan_id) == (False, True, 3)

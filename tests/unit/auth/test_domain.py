@@ -14,7 +14,9 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
     [
         (Role.MAKER, "applications:submit", "applications:decide"),
         (Role.OFFICER, "applications:decide", "applications:submit"),
-        (Role.COMMITTEE, "applications:book", "users:manage"),
+        (Role.OFFICER, "applications:book", "loans:classify"),
+        (Role.COMMITTEE, "loans:classify", "users:manage"),
+        (Role.SERVICING, "loans:service", "applications:book"),
         (Role.AUDITOR, "audit:read", "parties:write"),
         (Role.ADMINISTRATOR, "users:manage", "applications:decide"),
     ],
