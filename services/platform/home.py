@@ -16,7 +16,19 @@ from pathlib import Path
 from services.platform.errors import PlatformError
 
 OWNER = "creditmesh"
-LOGINS = ("auth", "intake", "approval", "search", "relay", "sink", "loader", "verifier")
+LOGINS = (
+    "auth",
+    "intake",
+    "approval",
+    "search",
+    "relay",
+    "sink",
+    "loader",
+    "verifier",
+    "transformer",
+    "analyst",
+    "airflow",
+)
 
 
 def write_private(path: Path, text: str) -> None:

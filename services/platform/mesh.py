@@ -24,7 +24,7 @@ MIGRATIONS: Mapping[str, tuple[str, ...]] = {
     "lake": ("services.lake.main",),
     "application": ("services.auth.main", "services.search.main", "services.replicator.main"),
 }
-URL_VARIABLE = {"lake": "LAKE_URL", "application": "APPLICATION_URL"}
+URL_VARIABLE = {"lake": "LAKE_URL", "application": "APPLICATION_URL", "warehouse": "WAREHOUSE_URL"}
 # What a process of ours takes over from the shell that started the platform.
 INHERITED = ("COVERAGE_PROCESS_START", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ")
 # One login of the embedded platform for each pair of eyes that a decision may need.

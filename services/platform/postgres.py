@@ -23,7 +23,11 @@ from services.platform.settings import HOST
 GRANTS = {
     "lake": ("intake", "approval", "search", "relay", "sink", "loader", "verifier"),
     "application": ("auth", "search", "sink", "relay", "verifier"),
+    "warehouse": ("loader", "transformer", "analyst"),
+    "airflow": ("airflow",),
 }
+# Databases that belong to a login: a program from elsewhere keeps its own tables there.
+OWNERS = {"airflow": "airflow"}
 OPTIONS = {
     "listen_addresses": HOST,
     "unix_socket_directories": "",
@@ -164,11 +168,11 @@ async def owner_connection(
 async def create_database(
     owner: asyncpg.Connection[asyncpg.Record], name: str, kind: str, template: str = "template1"
 ) -> None:
-    """Create a database that the logins of `kind` (`lake` or `application`) may connect to, and nobody else.
+    """Create a database that the logins of `kind` (a key of `GRANTS`) may connect to, and nobody else.
 
     Grants on a database are not copied with its template.
     """
-    await owner.execute(f'CREATE DATABASE "{name}" OWNER {OWNER} TEMPLATE "{template}"')
+    await owner.execute(f'CREATE DATABASE "{name}" OWNER {OWNERS.get(kind, OWNER)} TEMPLATE "{template}"')
     await owner.execute(f'REVOKE ALL ON DATABASE "{name}" FROM PUBLIC')
     await owner.execute(f'GRANT CONNECT ON DATABASE "{name}" TO {", ".join(GRANTS[kind])}')
 
