@@ -96,7 +96,7 @@ async def running_platform(platform: Platform) -> Platform:
 
 @asynccontextmanager
 async def new_database(platform: Platform, kind: str, template: str = "template1") -> AsyncIterator[Database]:
-    """A database of this kind (`lake` or `application`) for the length of a block, copied from `template`."""
+    """A database of this kind (`lake`, `application`, `warehouse`) for a block, copied from `template`."""
     name = f"{kind}_{uuid.uuid4().hex[:12]}"
     port, password = platform.settings.postgres_port, platform.home.database_password(OWNER)
     async with owner_connection(port, password) as owner:
@@ -129,6 +129,13 @@ async def application_template(postgres: Platform) -> AsyncIterator[Database]:
         yield template
 
 
+@pytest.fixture(scope="session")
+async def warehouse_template(postgres: Platform) -> AsyncIterator[Database]:
+    """A migrated warehouse that others are copied from; tests never connect to it."""
+    async with migrated(postgres, "warehouse") as template:
+        yield template
+
+
 @pytest.fixture(scope="module")
 async def lake(lake_template: Database) -> AsyncIterator[Database]:
     """This module's own migrated lake."""
@@ -145,6 +152,13 @@ async def application(application_template: Database) -> AsyncIterator[Database]
         yield database
 
 
+@pytest.fixture(scope="module")
+async def warehouse(warehouse_template: Database) -> AsyncIterator[Database]:
+    """This module's own migrated warehouse, nothing loaded."""
+    async with new_database(warehouse_template.platform, "warehouse", warehouse_template.name) as database:
+        yield database
+
+
 @pytest.fixture
 async def fresh_lake(lake_template: Database) -> AsyncIterator[Database]:
     """A migrated lake for one test alone."""
@@ -158,6 +172,13 @@ async def fresh_application(application_template: Database) -> AsyncIterator[Dat
     async with new_database(
         application_template.platform, "application", application_template.name
     ) as database:
+        yield database
+
+
+@pytest.fixture
+async def fresh_warehouse(warehouse_template: Database) -> AsyncIterator[Database]:
+    """A migrated warehouse for one test alone."""
+    async with new_database(warehouse_template.platform, "warehouse", warehouse_template.name) as database:
         yield database
 
 

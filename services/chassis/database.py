@@ -17,7 +17,7 @@ from sqlalchemy.engine import CursorResult
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from services.chassis import metrics
-from services.chassis.dialects import Dialect, dialect_named
+from services.chassis.dialects import Dialect, Landing, dialect_named, landing_named
 from services.chassis.telemetry import current_traceparent, exemplar
 
 SLOW_STATEMENT_SECONDS = 0.25
@@ -58,6 +58,17 @@ class ApplicationReader(_Session):
 
 class ApplicationTransaction(ApplicationReader):
     """One transaction of the application database."""
+
+
+@dataclass(frozen=True, slots=True)
+class WarehouseReader(_Session):
+    """Reads of the warehouse."""
+
+    landing: Landing
+
+
+class WarehouseTransaction(WarehouseReader):
+    """One transaction of the warehouse."""
 
 
 class _Database:
@@ -170,6 +181,29 @@ class ApplicationDatabase(_Database):
         """Open a transaction that only reads."""
         async with self._begin(SpanKind.CLIENT) as connection:
             yield ApplicationReader(connection, self.dialect)
+
+
+class Warehouse(_Database):
+    """Database B2: the landing that the loader writes, and what dbt makes of it."""
+
+    role = "warehouse"
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        """Use a ready engine; `open` makes one."""
+        super().__init__(engine)
+        self.landing = landing_named(engine.dialect.name)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[WarehouseTransaction]:
+        """Open a transaction, committed at the end of the block and rolled back on any exception."""
+        async with self._begin(SpanKind.CLIENT) as connection:
+            yield WarehouseTransaction(connection, self.dialect, self.landing)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[WarehouseReader]:
+        """Open a transaction that only reads."""
+        async with self._begin(SpanKind.CLIENT) as connection:
+            yield WarehouseReader(connection, self.dialect, self.landing)
 
 
 def _observe(engine: AsyncEngine, role: str, system: str) -> None:

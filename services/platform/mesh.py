@@ -23,6 +23,7 @@ from services.platform.settings import HOST, ROOT, PlatformSettings
 MIGRATIONS: Mapping[str, tuple[str, ...]] = {
     "lake": ("services.lake.main",),
     "application": ("services.auth.main", "services.search.main", "services.replicator.main"),
+    "warehouse": ("services.loader.main",),
 }
 URL_VARIABLE = {"lake": "LAKE_URL", "application": "APPLICATION_URL", "warehouse": "WAREHOUSE_URL"}
 # What a process of ours takes over from the shell that started the platform.

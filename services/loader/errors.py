@@ -1,0 +1,33 @@
+"""What a person can put right; each message says what happened, where, and what to do."""
+
+
+class LoaderError(Exception):
+    """A load that cannot be done; nothing was written, the watermark is where it was."""
+
+
+class InvalidFlow(LoaderError):
+    """A flow file is not valid: every fault with file, line and field."""
+
+
+class UnknownFlow(LoaderError):
+    """There is no flow of this name, or it is not one that the loader loads."""
+
+
+class AlreadyLoading(LoaderError):
+    """Another process is loading this flow."""
+
+
+class SourceUnreachable(LoaderError):
+    """The source did not answer, or not as it should."""
+
+
+class SourceChanged(LoaderError):
+    """The source is not what the flow file says, or not what it was."""
+
+
+class CheckFailed(LoaderError):
+    """Rows do not fit what the target demands."""
+
+
+class NotReplayable(LoaderError):
+    """A batch's window cannot be read again as it was."""

@@ -1,0 +1,51 @@
+"""The loader's commands; Airflow and people run the same ones."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from services.chassis.database import Warehouse
+from services.chassis.migrations import upgrade
+from services.chassis.settings import load_settings
+from services.loader.derived import derived_statements
+from services.loader.flow_files import FLOWS, landing_tables, read_flows
+from services.loader.settings import WarehouseSettings
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+VERSION_SCHEMA = "dl"
+
+FlowsOption = Annotated[Path, typer.Option("--flows", help="folder of the flow files")]
+
+cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+
+
+@cli.callback()
+def commands() -> None:
+    """Load the warehouse's landing by flow files."""
+
+
+@cli.command()
+def migrate(flows: FlowsOption = FLOWS) -> None:
+    """Create the bookkeeping, the landing tables of all flows, and the grants (owner's login)."""
+    settings = load_settings(WarehouseSettings)
+    url = settings.warehouse_url.get_secret_value()
+    landings = landing_tables(read_flows(flows))
+    upgrade(MIGRATIONS, url, version_table_schema=VERSION_SCHEMA)
+
+    async def derive() -> None:
+        warehouse = Warehouse.open(url, service="loader-migrate", pool_size=1)
+        try:
+            async with warehouse.transaction() as tx:
+                for statement in derived_statements(tx.landing, landings):
+                    await tx.connection.exec_driver_sql(statement)
+        finally:
+            await warehouse.dispose()
+
+    asyncio.run(derive())
+    print(f"loader: schema dl is up to date, {len(landings)} landing tables")
+
+
+if __name__ == "__main__":
+    cli()
