@@ -47,9 +47,12 @@ class LakeReader(_Session):
 class LakeTransaction(LakeReader):
     """One transaction of the lake; what it writes is captured under its actor and trace."""
 
-    async def try_lock(self, name: str) -> bool:
-        """Take the lock `name` (≤ 200 characters) until the transaction ends, or say at once that it is taken."""
-        return await self.dialect.try_lock(self.connection, name)
+    async def try_lock(self, name: str, wait_seconds: int = 0) -> bool:
+        """Take the lock `name` (≤ 200 characters) until the transaction ends; False when somebody has it for so long.
+
+        By default it does not wait. Who has waited in vain can only roll back.
+        """
+        return await self.dialect.try_lock(self.connection, name, wait_seconds)
 
 
 class ApplicationReader(_Session):

@@ -1,1 +1,1 @@
-"""Takes in parties and credit applications, scores them and submits them; owns their content until they are decided."""
+"""Takes in parties and credit applications, scores and submits them; records what is paid under the booked loans."""

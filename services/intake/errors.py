@@ -31,7 +31,7 @@ class NotTheMaker(Forbidden):
 
 
 class IdempotencyKeyMissing(BadRequest):
-    """A request that creates an application must carry an Idempotency-Key."""
+    """A request that creates something must carry an Idempotency-Key."""
 
 
 class IdempotencyKeyInvalid(BadRequest):

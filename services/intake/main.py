@@ -12,9 +12,13 @@ from services.chassis.health import Check
 from services.chassis.identity import TokenVerifier
 from services.chassis.settings import load_settings
 from services.chassis.telemetry import Telemetry
+from services.intake.idempotency import Answers
 from services.intake.repository import IntakeRepository
 from services.intake.routes import router
 from services.intake.service import Intake
+from services.intake.servicing.repository import ServicingRepository
+from services.intake.servicing.routes import router as servicing
+from services.intake.servicing.service import Servicing
 from services.intake.settings import IntakeSettings
 
 SERVICE = "intake"
@@ -26,17 +30,25 @@ def build(settings: IntakeSettings, telemetry: Telemetry, verifier: TokenVerifie
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
-        app.state.intake = Intake(lake, IntakeRepository())
+        repository = IntakeRepository()
+        app.state.intake = Intake(lake, repository)
+        app.state.servicing = Servicing(
+            lake,
+            ServicingRepository(),
+            Answers(repository),
+            settings.business_time_zone,
+            settings.loan_lock_wait_seconds,
+        )
         yield
         await lake.dispose()
 
     return create_app(
         service=SERVICE,
         title="Intake",
-        summary="Parties and credit applications: draft, submit, withdraw.",
+        summary="Parties and credit applications: draft, submit, withdraw. What is paid out and back under loans.",
         settings=settings,
         telemetry=telemetry,
-        routers=[router],
+        routers=[router, servicing],
         checks=[Check("lake", lake.ping)],
         lifespan=lifespan,
         verifier=verifier,

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Mapping
 from typing import Annotated
 from uuid import UUID
 
@@ -22,6 +23,7 @@ from services.chassis.problems import (
 )
 from services.intake.domain import Answer, Application, Party
 from services.intake.errors import IdempotencyKeyInvalid, IdempotencyKeyMissing
+from services.intake.idempotency import GivenAnswer, IdempotentRequest
 from services.intake.schemas import (
     ApplicationContent,
     ApplicationView,
@@ -31,7 +33,7 @@ from services.intake.schemas import (
     PartyView,
     ProductView,
 )
-from services.intake.service import IdempotentRequest, Intake
+from services.intake.service import Intake
 
 _ALWAYS = (Unauthenticated, Forbidden, Unprocessable)
 _CHANGING = (*_ALWAYS, BadRequest, NotFound, PreconditionFailed, PreconditionRequired)
@@ -121,10 +123,7 @@ async def create(body: NewApplication, caller: CanSubmit, intake: IntakeDep, key
         body.to_domain(), submit=body.submit, by=caller.id, request=request, answer=_created
     )
     view = ApplicationView.model_validate_json(given.answer.body)
-    headers = {"Location": f"/applications/{view.id}", "ETag": etag(view.revision)}
-    if given.replayed:
-        headers["Idempotency-Replayed"] = "true"
-    return Response(given.answer.body, given.answer.status, headers, "application/json")
+    return answered(given, {"Location": f"/applications/{view.id}", "ETag": etag(view.revision)})
 
 
 @router.get("/applications/{application_id}", tags=["applications"], responses=documented(*_ALWAYS, NotFound))
@@ -179,6 +178,12 @@ async def withdraw(
 ) -> ApplicationView:
     """Give an application up."""
     return _application(await intake.withdraw(application_id, expected=expected, by=caller.id), response)
+
+
+def answered(given: GivenAnswer, headers: Mapping[str, str]) -> Response:
+    """The response to an idempotent request, with `headers`."""
+    replayed = {"Idempotency-Replayed": "true"} if given.replayed else {}
+    return Response(given.answer.body, given.answer.status, {**headers, **replayed}, "application/json")
 
 
 def _created(application: Application) -> Answer:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -23,27 +23,12 @@ from services.intake.domain import (
     limit_faults,
     party_faults,
 )
-from services.intake.repository import IntakeRepository, KeptAnswer
+from services.intake.idempotency import Answers, GivenAnswer, IdempotentRequest
+from services.intake.repository import IntakeRepository
 from services.intake.scorecard import score
 from services.lake.errors import ActionNotAllowed, NoSuchApplication, StaleRevision
 from services.lake.metrics import APPLICATIONS
 from services.lake.states import State, TransitionNotAllowed
-
-
-@dataclass(frozen=True, slots=True)
-class IdempotentRequest:
-    """What makes a request the same as an earlier one: its key, and the SHA-256 of what it asks for."""
-
-    key: str
-    sha256: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class GivenAnswer:
-    """The answer to a request; `replayed` when an earlier request had it first."""
-
-    answer: Answer
-    replayed: bool
 
 
 class Intake:
@@ -52,6 +37,7 @@ class Intake:
     def __init__(self, lake: Lake, repository: IntakeRepository) -> None:
         self._lake = lake
         self._repository = repository
+        self._answers = Answers(repository)
 
     async def add_party(self, details: PartyDetails, *, by: UUID) -> Party:
         """Put a party on record; raises ContentRefused."""
@@ -107,14 +93,8 @@ class Intake:
         Raises RequestInFlight, IdempotencyKeyReused, ContentRefused.
         """
         async with self._lake.transaction(actor=str(by)) as tx:
-            # Two requests with one key: the second must not read before the first has committed its answer.
-            if not await tx.try_lock(f"intake:{by}:{request.key}"):
-                raise errors.RequestInFlight
-            kept = await self._repository.kept_answer(tx, by, request.key)
-            if kept is not None:
-                if kept.request_sha256 != request.sha256:
-                    raise errors.IdempotencyKeyReused
-                return GivenAnswer(kept.answer, replayed=True)
+            if given := await self._answers.earlier(tx, by, request):
+                return given
             at = datetime.now(UTC)
             await self._check(tx, content)
             application = Application.drafted(uuid7(), content, by=by, at=at)
@@ -124,11 +104,10 @@ class Intake:
             if submit:
                 await self._repository.add_version(tx, application, at)
             await self._repository.add_event(tx, application, None, by, at)
-            given = answer(application)
-            await self._repository.keep_answer(tx, by, request.key, KeptAnswer(request.sha256, given), at)
+            given = await self._answers.keep(tx, by, request, answer(application), at)
         if submit:
             APPLICATIONS.labels(State.SUBMITTED).inc()
-        return GivenAnswer(given, replayed=False)
+        return given
 
     async def save_draft(
         self, application_id: UUID, content: Content, *, expected: int, by: UUID

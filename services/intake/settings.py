@@ -1,8 +1,11 @@
 """Settings of intake."""
 
+from zoneinfo import ZoneInfo
+
 from pydantic import Field
 
 from services.chassis.settings import DatabaseUrl, ServiceSettings
+from services.lake.dates import UTC_ZONE, ZONE_DESCRIPTION
 
 
 class IntakeSettings(ServiceSettings):
@@ -15,3 +18,7 @@ class IntakeSettings(ServiceSettings):
         description="SQLAlchemy URL of the lake with intake's login: postgresql+asyncpg://… or mssql+aioodbc://…"
     )
     lake_pool_size: int = Field(10, ge=1, le=200, description="most connections to the lake, 1 to 200")
+    business_time_zone: ZoneInfo = Field(default=ZoneInfo(UTC_ZONE), description=ZONE_DESCRIPTION)
+    loan_lock_wait_seconds: int = Field(
+        5, ge=0, le=30, description="seconds to wait while others record under a loan, 0 to 30"
+    )

@@ -186,6 +186,8 @@ DECLARE @actor nvarchar(128) = :actor, @traceparent varchar(55) = :traceparent; 
 GO
 SET NOCOUNT ON; DECLARE @result int; SELECT @result = schema_id FROM sys.schemas WHERE name = N'journal'; EXEC @result = sp_getapplock @Resource = :name, @LockMode = 'Exclusive', @LockOwner = 'Transaction', @LockTimeout = 0; SELECT @result;
 GO
+SET NOCOUNT ON; DECLARE @result int; SELECT @result = schema_id FROM sys.schemas WHERE name = N'journal'; EXEC @result = sp_getapplock @Resource = :name, @LockMode = 'Exclusive', @LockOwner = 'Transaction', @LockTimeout = 5000; SELECT @result;
+GO
 SELECT CONVERT(bigint, MIN_ACTIVE_ROWVERSION());
 GO
 SELECT TOP (1) DATEDIFF_BIG(millisecond, captured_at, SYSUTCDATETIME()) FROM journal.change WITH (READUNCOMMITTED) WHERE stamp >= MIN_ACTIVE_ROWVERSION() ORDER BY stamp, id;

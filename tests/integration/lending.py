@@ -63,7 +63,9 @@ class Lending:
         common: dict[str, Any] = {"http_port": 0, "auth_jwks_url": "http://127.0.0.1:1/unused"}
         apps = (
             intake.build(
-                IntakeSettings(lake_url=SecretStr(lake.url("intake")), **common), telemetry, tokens.verifier()
+                IntakeSettings(lake_url=SecretStr(lake.url("intake")), loan_lock_wait_seconds=1, **common),
+                telemetry,
+                tokens.verifier(),
             ),
             approval.build(
                 ApprovalSettings(

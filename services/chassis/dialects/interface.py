@@ -193,8 +193,11 @@ class Dialect(Protocol):
     async def set_context(self, connection: AsyncConnection, actor: str, traceparent: str | None) -> None:
         """Make `actor` and `traceparent` known to the capture triggers, for this transaction."""
 
-    async def try_lock(self, connection: AsyncConnection, name: str) -> bool:
-        """Take the lock `name` until the end of the transaction, or say at once that somebody has it."""
+    async def try_lock(self, connection: AsyncConnection, name: str, wait_seconds: int = 0) -> bool:
+        """Take the lock `name` until the end of the transaction; False when somebody has it for so long.
+
+        Who has waited in vain can only roll back.
+        """
 
     def create_schema(self, name: str) -> str:
         """Create a schema where it is missing."""

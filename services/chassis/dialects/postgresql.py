@@ -23,6 +23,7 @@ from services.chassis.dialects.interface import (
     Position,
 )
 from services.chassis.dialects.postgresql_catalogue import read_catalogue
+from services.chassis.dialects.postgresql_locks import take_lock
 from services.chassis.dialects.postgresql_operations import (
     PostgreSQLOperations,
     create_backfill,
@@ -80,12 +81,9 @@ class PostgreSQL(PostgreSQLOperations):
             {"actor": actor, "traceparent": traceparent or ""},
         )
 
-    async def try_lock(self, connection: AsyncConnection, name: str) -> bool:
-        """Take a transaction-long advisory lock on the name's hash."""
-        taken = await connection.scalar(
-            sa.text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name}
-        )
-        return bool(taken)
+    async def try_lock(self, connection: AsyncConnection, name: str, wait_seconds: int = 0) -> bool:
+        """Take a transaction-long advisory lock."""
+        return await take_lock(connection, name, wait_seconds)
 
     def create_schema(self, name: str) -> str:
         """Create a schema where it is missing."""

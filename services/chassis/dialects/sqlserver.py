@@ -86,7 +86,7 @@ class SQLServer(SQLServerOperations):
             {"actor": actor, "traceparent": traceparent},
         )
 
-    async def try_lock(self, connection: AsyncConnection, name: str) -> bool:
+    async def try_lock(self, connection: AsyncConnection, name: str, wait_seconds: int = 0) -> bool:
         """Take a transaction-long application lock; `name` is at most 255 characters."""
         result = await connection.scalar(
             sa.text(
@@ -95,7 +95,7 @@ class SQLServer(SQLServerOperations):
                 "SET NOCOUNT ON; DECLARE @result int; "
                 "SELECT @result = schema_id FROM sys.schemas WHERE name = N'journal'; "
                 "EXEC @result = sp_getapplock @Resource = :name, @LockMode = 'Exclusive', "
-                "@LockOwner = 'Transaction', @LockTimeout = 0; SELECT @result"
+                f"@LockOwner = 'Transaction', @LockTimeout = {wait_seconds * 1000:d}; SELECT @result"
             ),
             {"name": name},
         )

@@ -72,6 +72,7 @@ async def every_statement() -> list[str]:
     recorder: Any = Recorder()
     await dialect.set_context(recorder, "actor", "00-0-0-01")
     await dialect.try_lock(recorder, "name")
+    await dialect.try_lock(recorder, "name", 5)
     await dialect.read_horizon(recorder, START)
     await dialect.oldest_writer_seconds(recorder)
     await dialect.fetch_changes(recorder, Position(1, 2), Position(3, 4), 5, 6)

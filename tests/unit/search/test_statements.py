@@ -9,9 +9,15 @@ from sqlalchemy.dialects import mssql, postgresql
 
 from services.approval import repository as approval
 from services.intake import repository as intake
+from services.intake.servicing import repository as servicing
 from services.search import repository as search
 
-REPOSITORIES = {"intake": intake.statements, "approval": approval.statements, "search": search.statements}
+REPOSITORIES = {
+    "intake": intake.statements,
+    "servicing": servicing.statements,
+    "approval": approval.statements,
+    "search": search.statements,
+}
 
 
 @pytest.mark.parametrize("name", REPOSITORIES)

@@ -1,0 +1,55 @@
+"""A request that is sent again is answered and not repeated."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from services.chassis.database import LakeTransaction
+from services.intake import errors
+from services.intake.domain import Answer
+from services.intake.repository import IntakeRepository, KeptAnswer
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotentRequest:
+    """What makes a request the same as an earlier one: its key, and the SHA-256 of what it asks for."""
+
+    key: str
+    sha256: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class GivenAnswer:
+    """The answer to a request; `replayed` when an earlier request had it first."""
+
+    answer: Answer
+    replayed: bool
+
+
+class Answers:
+    """The answers that were given, kept in the transaction that did what they say."""
+
+    def __init__(self, repository: IntakeRepository) -> None:
+        self._repository = repository
+
+    async def earlier(self, tx: LakeTransaction, by: UUID, request: IdempotentRequest) -> GivenAnswer | None:
+        """The answer that this request of `by` was given before; None: do it, and `keep` the answer.
+
+        Raises RequestInFlight, IdempotencyKeyReused.
+        """
+        # Two requests with one key: the second must not read before the first has committed its answer.
+        if not await tx.try_lock(f"intake:{by}:{request.key}"):
+            raise errors.RequestInFlight
+        kept = await self._repository.kept_answer(tx, by, request.key)
+        if kept is None:
+            return None
+        if kept.request_sha256 != request.sha256:
+            raise errors.IdempotencyKeyReused
+        return GivenAnswer(kept.answer, replayed=True)
+
+    async def keep(
+        self, tx: LakeTransaction, by: UUID, request: IdempotentRequest, answer: Answer, at: datetime
+    ) -> GivenAnswer:
+        """Keep the answer to a request that was just done."""
+        await self._repository.keep_answer(tx, by, request.key, KeptAnswer(request.sha256, answer), at)
+        return GivenAnswer(answer, replayed=False)

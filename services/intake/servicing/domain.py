@@ -1,0 +1,269 @@
+"""A booked loan and what was recorded under it: which transaction may follow, and what is outstanding."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Self
+from uuid import UUID
+
+from services.intake.domain import Fault
+
+NOTHING = Decimal("0.0000")
+
+
+class Kind(StrEnum):
+    """What a transaction is."""
+
+    DISBURSEMENT = "disbursement"
+    PAYMENT = "payment"
+    WRITE_OFF = "write-off"
+    RECOVERY = "recovery"
+    REVERSAL = "reversal"
+
+
+class Refusal(StrEnum):
+    """Why a loan, as it stands, does not take a transaction."""
+
+    NOT_DISBURSED = "not_disbursed"
+    PRINCIPAL_EXCEEDED = "principal_exceeded"
+    OUTSTANDING_EXCEEDED = "outstanding_exceeded"
+    WRITTEN_OFF = "written_off"
+    WRITTEN_OFF_EXCEEDED = "written_off_exceeded"
+    REVERSED_ALREADY = "reversed_already"
+    REVERSAL_NOT_REVERSIBLE = "reversal_not_reversible"
+    OTHERS_DEPEND = "others_depend"
+
+
+class TransactionRefused(Exception):
+    """The loan as it stands does not take this transaction."""
+
+    def __init__(self, reason: Refusal, text: str) -> None:
+        """`text`: for people, says what to do."""
+        super().__init__(text)
+        self.reason = reason
+
+
+class EntryFaulty(Exception):
+    """What is to be recorded contradicts the loan."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        """`faults`: at least one."""
+        super().__init__("; ".join(fault.detail for fault in faults))
+        self.faults = faults
+
+
+@dataclass(frozen=True, slots=True)
+class Instalment:
+    """What is due on one day, in the loan's currency."""
+
+    number: int
+    due_on: date
+    principal: Decimal
+    interest: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A transaction that somebody wants to record; `reverses` is the transaction that a reversal undoes."""
+
+    kind: Kind
+    amount: Decimal
+    currency: str
+    effective_on: date
+    reverses: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """A recorded transaction; it never changes."""
+
+    id: UUID
+    loan_id: UUID
+    kind: Kind
+    amount: Decimal
+    currency: str
+    effective_on: date
+    reverses: UUID | None
+    recorded_by: UUID
+    recorded_at: datetime
+
+    @classmethod
+    def of(cls, entry: Entry, *, id: UUID, loan_id: UUID, by: UUID, at: datetime) -> Self:  # noqa: A002 - what it is
+        """Make `entry` a transaction."""
+        return cls(
+            id,
+            loan_id,
+            entry.kind,
+            entry.amount,
+            entry.currency,
+            entry.effective_on,
+            entry.reverses,
+            by,
+            at,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Loan:
+    """A booked loan with its schedule in the order of its instalments, and all that was recorded under it."""
+
+    id: UUID
+    application_id: UUID
+    principal: Decimal
+    currency: str
+    interest_rate: Decimal
+    term_months: int
+    booked_at: datetime
+    restructured: bool
+    defaulted: bool
+    instalments: tuple[Instalment, ...]
+    transactions: tuple[Transaction, ...]
+    standing: tuple[Transaction, ...] = field(init=False)
+    """The transactions that no reversal has undone, without the reversals."""
+
+    def __post_init__(self) -> None:
+        undone = {one.reverses for one in self.transactions}
+        standing = (
+            one for one in self.transactions if one.kind is not Kind.REVERSAL and one.id not in undone
+        )
+        object.__setattr__(self, "standing", tuple(standing))
+
+    @property
+    def value_date(self) -> date:
+        """The day from which the loan counts: that of its first disbursement, which booking records."""
+        return min(one.effective_on for one in self.transactions if one.kind is Kind.DISBURSEMENT)
+
+    def total(self, kind: Kind) -> Decimal:
+        """The sum of the standing transactions of `kind`."""
+        return sum((one.amount for one in self.standing if one.kind is kind), NOTHING)
+
+    @property
+    def outstanding_principal(self) -> Decimal:
+        """What is disbursed and neither repaid nor written off.
+
+        Payments go to the instalments in their order, in each to the interest before the principal.
+        """
+        left = self.total(Kind.PAYMENT)
+        repaid = NOTHING
+        for one in self.instalments:
+            left -= min(left, one.interest)
+            repaid += (principal := min(left, one.principal))
+            left -= principal
+        owed = self.total(Kind.DISBURSEMENT) - repaid - self.total(Kind.WRITE_OFF)
+        return max(owed, NOTHING)
+
+    def check(self, entry: Entry, today: date) -> None:
+        """Make sure that `entry` may be recorded.
+
+        Args:
+            entry: what is to be recorded.
+            today: by the business's calendar.
+
+        Raises:
+            EntryFaulty: it contradicts what cannot change: the loan's currency and dates, the transaction it names.
+            TransactionRefused: the loan as it stands does not take it.
+        """
+        reversed_ = next((one for one in self.transactions if one.id == entry.reverses), None)
+        if faults := [*self._faults(entry, reversed_), *self._date_faults(entry, reversed_, today)]:
+            raise EntryFaulty(faults)
+        match entry.kind:
+            case Kind.DISBURSEMENT:
+                self._refuse_when_written_off()
+                self._at_most(
+                    entry,
+                    self.principal - self.total(Kind.DISBURSEMENT),
+                    Refusal.PRINCIPAL_EXCEEDED,
+                    "of the principal is not disbursed",
+                )
+            case Kind.PAYMENT:
+                if not self.total(Kind.DISBURSEMENT):
+                    raise TransactionRefused(
+                        Refusal.NOT_DISBURSED, "Nothing is disbursed; record the disbursement first."
+                    )
+                self._refuse_when_written_off()
+            case Kind.WRITE_OFF:
+                self._at_most(
+                    entry,
+                    self.outstanding_principal,
+                    Refusal.OUTSTANDING_EXCEEDED,
+                    "of principal is outstanding",
+                )
+            case Kind.RECOVERY:
+                self._at_most(
+                    entry,
+                    self.total(Kind.WRITE_OFF) - self.total(Kind.RECOVERY),
+                    Refusal.WRITTEN_OFF_EXCEEDED,
+                    "is written off and not recovered",
+                )
+            case Kind.REVERSAL if reversed_ is not None:
+                self._check_reversal(reversed_)
+
+    def _faults(self, entry: Entry, reversed_: Transaction | None) -> Iterator[Fault]:
+        if entry.currency != self.currency:
+            yield Fault("/currency", f"the loan is in {self.currency}")
+        if entry.kind is not Kind.REVERSAL:
+            if entry.reverses is not None:
+                yield Fault("/reverses", "only a reversal names a transaction")
+        elif entry.reverses is None:
+            yield Fault("/reverses", "a reversal names the transaction that it undoes")
+        elif reversed_ is None:
+            yield Fault("/reverses", "this loan has no such transaction")
+        elif entry.amount != reversed_.amount:
+            yield Fault("/amount", f"a reversal has the amount that it undoes, {reversed_.amount:.4f}")
+
+    def _date_faults(self, entry: Entry, reversed_: Transaction | None, today: date) -> Iterator[Fault]:
+        ground = self._ground(entry.kind, reversed_)
+        if entry.effective_on > today:
+            yield Fault("/effective_on", f"is in the future; today is {today}")
+        elif entry.effective_on < self.value_date:
+            yield Fault("/effective_on", f"is before the loan's value date {self.value_date}")
+        elif ground is not None and entry.effective_on < ground.effective_on:
+            yield Fault(
+                "/effective_on", f"is before the {ground.kind} of {ground.effective_on} that it follows"
+            )
+
+    def _ground(self, kind: Kind, reversed_: Transaction | None) -> Transaction | None:
+        """The transaction that one of `kind` cannot come before, where there is one."""
+        match kind:
+            case Kind.PAYMENT:
+                return min(self._standing(Kind.DISBURSEMENT), key=_day, default=None)
+            case Kind.WRITE_OFF:
+                return max(self._standing(*Kind), key=_day, default=None)
+            case Kind.RECOVERY:
+                return min(self._standing(Kind.WRITE_OFF), key=_day, default=None)
+            case _:
+                return reversed_
+
+    def _standing(self, *kinds: Kind) -> Iterator[Transaction]:
+        return (one for one in self.standing if one.kind in kinds)
+
+    def _refuse_when_written_off(self) -> None:
+        if self.total(Kind.WRITE_OFF):
+            raise TransactionRefused(
+                Refusal.WRITTEN_OFF, "The loan is written off: what still comes in is a recovery."
+            )
+
+    def _at_most(self, entry: Entry, limit: Decimal, reason: Refusal, rest: str) -> None:
+        if entry.amount > limit:
+            raise TransactionRefused(
+                reason, f"{entry.amount:.4f} {self.currency} is too much: {limit:.4f} {rest}."
+            )
+
+    def _check_reversal(self, reversed_: Transaction) -> None:
+        if reversed_.kind is Kind.REVERSAL:
+            raise TransactionRefused(
+                Refusal.REVERSAL_NOT_REVERSIBLE, "A reversal is final: record the transaction again."
+            )
+        if reversed_ not in self.standing:
+            raise TransactionRefused(Refusal.REVERSED_ALREADY, "This transaction is reversed already.")
+        dependent = {Kind.DISBURSEMENT: (Kind.PAYMENT, Kind.WRITE_OFF), Kind.WRITE_OFF: (Kind.RECOVERY,)}
+        if any(self._standing(*dependent.get(reversed_.kind, ()))):
+            raise TransactionRefused(
+                Refusal.OTHERS_DEPEND, f"Reverse first what was recorded because of this {reversed_.kind}."
+            )
+
+
+def _day(transaction: Transaction) -> date:
+    return transaction.effective_on

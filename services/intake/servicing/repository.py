@@ -1,0 +1,69 @@
+"""All SQL of servicing: loans with their schedules and transactions."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from services.chassis.database import LakeReader, LakeTransaction
+from services.intake.servicing.domain import Instalment, Kind, Loan, Transaction
+from services.lake.tables import instalment, loan, loan_transaction
+
+_INSTALMENT_COLUMNS = [instalment.c[name] for name in Instalment.__dataclass_fields__]
+_TRANSACTION_COLUMNS = [loan_transaction.c[name] for name in Transaction.__dataclass_fields__]
+_LOAN_COLUMNS = [loan.c[name] for name in Loan.__dataclass_fields__ if name in loan.c]
+
+INSERT_TRANSACTION = sa.insert(loan_transaction)
+
+
+def select_loan(loan_id: UUID) -> sa.Select[Any]:
+    """Read a loan's own row."""
+    return sa.select(*_LOAN_COLUMNS).where(loan.c.id == loan_id)
+
+
+def select_instalments(loan_id: UUID) -> sa.Select[Any]:
+    """Read a loan's schedule, in its order."""
+    return (
+        sa.select(*_INSTALMENT_COLUMNS).where(instalment.c.loan_id == loan_id).order_by(instalment.c.number)
+    )
+
+
+def select_transactions(loan_id: UUID) -> sa.Select[Any]:
+    """Read what was recorded under a loan, in the order of recording."""
+    return (
+        sa.select(*_TRANSACTION_COLUMNS)
+        .where(loan_transaction.c.loan_id == loan_id)
+        .order_by(loan_transaction.c.recorded_at, loan_transaction.c.id)
+    )
+
+
+class ServicingRepository:
+    """Reads loans and adds transactions, always in the caller's transaction; keeps nothing."""
+
+    async def loan(self, reader: LakeReader, loan_id: UUID) -> Loan | None:
+        """The loan with its schedule and its transactions, or None."""
+        row = (await reader.execute(select_loan(loan_id))).mappings().first()
+        if row is None:
+            return None
+        instalments = (await reader.execute(select_instalments(loan_id))).mappings()
+        transactions = (await reader.execute(select_transactions(loan_id))).mappings()
+        return Loan(
+            **row,
+            instalments=tuple(Instalment(**one) for one in instalments),
+            transactions=tuple(Transaction(**{**one, "kind": Kind(one["kind"])}) for one in transactions),
+        )
+
+    async def add(self, tx: LakeTransaction, new: Transaction) -> None:
+        """Record a transaction."""
+        await tx.execute(INSERT_TRANSACTION, asdict(new))
+
+
+def statements() -> Iterator[sa.Executable]:
+    """Yield an example of every statement that servicing can run."""
+    some = UUID(int=1)
+    yield INSERT_TRANSACTION
+    yield select_loan(some)
+    yield select_instalments(some)
+    yield select_transactions(some)

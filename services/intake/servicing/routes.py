@@ -1,0 +1,68 @@
+"""HTTP in and out of servicing."""
+
+import hashlib
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from services.chassis.identity import Caller, require
+from services.chassis.problems import (
+    BadRequest,
+    Conflict,
+    Forbidden,
+    NotFound,
+    Unauthenticated,
+    Unavailable,
+    Unprocessable,
+    documented,
+)
+from services.intake.domain import Answer
+from services.intake.idempotency import IdempotentRequest
+from services.intake.routes import IdempotencyKey, answered
+from services.intake.servicing.domain import Transaction
+from services.intake.servicing.schemas import LoanView, NewTransaction, TransactionView
+from services.intake.servicing.service import Servicing
+
+_ALWAYS = (Unauthenticated, Forbidden, Unprocessable, NotFound)
+
+router = APIRouter(prefix="/loans", tags=["loans"])
+
+
+def _servicing(request: Request) -> Servicing:
+    servicing: Servicing = request.app.state.servicing
+    return servicing
+
+
+ServicingDep = Annotated[Servicing, Depends(_servicing)]
+CanRead = Annotated[Caller, Depends(require("applications:read"))]
+CanService = Annotated[Caller, Depends(require("loans:service"))]
+
+
+@router.get("/{loan_id}", responses=documented(*_ALWAYS))
+async def read(loan_id: UUID, _: CanRead, servicing: ServicingDep) -> LoanView:
+    """Read a loan with its schedule and all that was recorded under it, in the order of recording."""
+    return LoanView.of(await servicing.loan(loan_id))
+
+
+@router.post(
+    "/{loan_id}/transactions",
+    status_code=201,
+    response_model=TransactionView,
+    responses=documented(*_ALWAYS, BadRequest, Conflict, Unavailable),
+)
+async def record(
+    loan_id: UUID, body: NewTransaction, caller: CanService, servicing: ServicingDep, key: IdempotencyKey
+) -> Response:
+    """Record a disbursement, payment, write-off or recovery, or the reversal of one of them.
+
+    Repeated with the same Idempotency-Key and body, the first answer is given again (`Idempotency-Replayed: true`).
+    409 says in `reason` why the loan does not take it, or that the first request is still being worked on.
+    """
+    request = IdempotentRequest(key, hashlib.sha256(f"{loan_id} {body.model_dump_json()}".encode()).digest())
+    given = await servicing.record(loan_id, body.to_domain(), by=caller.id, request=request, answer=_recorded)
+    return answered(given, {"Location": f"/loans/{loan_id}"})
+
+
+def _recorded(transaction: Transaction) -> Answer:
+    return Answer(201, TransactionView.of(transaction).model_dump_json())

@@ -1,0 +1,104 @@
+"""Bodies of servicing's HTTP API."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated, Self
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.intake.schemas import Amount, Body, Currency
+from services.intake.servicing.domain import Kind, Loan, Transaction
+from services.intake.servicing.service import Recording
+
+
+class NewTransaction(Body):
+    """A transaction to record under a loan."""
+
+    kind: Kind
+    amount: Amount
+    currency: Currency
+    effective_on: Annotated[
+        date | None,
+        Field(
+            description="The day from which it counts, not before the loan's value date; by default today."
+        ),
+    ] = None
+    reverses: Annotated[
+        UUID | None,
+        Field(description="Of a reversal, and only of it: the transaction that it undoes, in full."),
+    ] = None
+
+    def to_domain(self) -> Recording:
+        """The transaction as the use case knows it."""
+        return Recording(**dict(self))
+
+
+class View(BaseModel):
+    """A view made from what has the attributes of the same names."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class TransactionView(View):
+    """A recorded transaction; it never changes, a reversal undoes it."""
+
+    id: UUID
+    loan_id: UUID
+    kind: Kind
+    amount: Decimal
+    currency: str
+    effective_on: date
+    reverses: UUID | None
+    recorded_by: UUID
+    recorded_at: datetime
+
+    @classmethod
+    def of(cls, transaction: Transaction) -> Self:
+        """Show `transaction`."""
+        return cls.model_validate(transaction)
+
+
+class InstalmentView(View):
+    """What is due on one day."""
+
+    number: int
+    due_on: date
+    principal: Decimal
+    interest: Decimal
+
+
+class LoanView(View):
+    """A booked loan; its sums leave out what was reversed, `outstanding_principal` also what is written off."""
+
+    id: UUID
+    application_id: UUID
+    principal: Decimal
+    currency: str
+    interest_rate: Decimal
+    term_months: int
+    value_date: date
+    booked_at: datetime
+    restructured: bool
+    defaulted: bool
+    disbursed: Decimal
+    paid: Decimal
+    written_off: Decimal
+    recovered: Decimal
+    outstanding_principal: Decimal
+    instalments: list[InstalmentView]
+    transactions: list[TransactionView]
+
+    @classmethod
+    def of(cls, loan: Loan) -> Self:
+        """Show `loan`."""
+        own = {name: getattr(loan, name) for name in cls.model_fields if hasattr(loan, name)}
+        return cls.model_validate(
+            own
+            | {
+                "disbursed": loan.total(Kind.DISBURSEMENT),
+                "paid": loan.total(Kind.PAYMENT),
+                "written_off": loan.total(Kind.WRITE_OFF),
+                "recovered": loan.total(Kind.RECOVERY),
+            }
+        )

@@ -1,0 +1,102 @@
+"""What servicing does: records transactions under loans, each in one transaction of the lake, and shows loans."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from uuid_utils.compat import uuid7
+
+from services.chassis.database import Lake, LakeReader
+from services.intake.domain import Answer
+from services.intake.errors import ContentRefused
+from services.intake.idempotency import Answers, GivenAnswer, IdempotentRequest
+from services.intake.servicing.domain import Entry, EntryFaulty, Kind, Loan, Transaction, TransactionRefused
+from services.intake.servicing.errors import LoanBusy, NoSuchLoan, TransactionNotAllowed
+from services.intake.servicing.metrics import LOAN_TRANSACTIONS
+from services.intake.servicing.repository import ServicingRepository
+from services.lake.dates import today
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What somebody wants to record; without a day it is effective today."""
+
+    kind: Kind
+    amount: Decimal
+    currency: str
+    effective_on: date | None
+    reverses: UUID | None
+
+
+class Servicing:
+    """The use cases of servicing over one lake."""
+
+    def __init__(
+        self,
+        lake: Lake,
+        repository: ServicingRepository,
+        answers: Answers,
+        zone: ZoneInfo,
+        lock_wait_seconds: int,
+    ) -> None:
+        """`zone`: whose calendar says which day it is; `lock_wait_seconds`: for others who record under the loan."""
+        self._lake = lake
+        self._repository = repository
+        self._answers = answers
+        self._zone = zone
+        self._lock_wait_seconds = lock_wait_seconds
+
+    async def loan(self, loan_id: UUID) -> Loan:
+        """The loan; raises NoSuchLoan."""
+        async with self._lake.reading() as reader:
+            return await self._loan(reader, loan_id)
+
+    async def record(
+        self,
+        loan_id: UUID,
+        recording: Recording,
+        *,
+        by: UUID,
+        request: IdempotentRequest,
+        answer: Callable[[Transaction], Answer],
+    ) -> GivenAnswer:
+        """Record a transaction under a loan, unless this request was answered before.
+
+        Raises RequestInFlight, IdempotencyKeyReused, LoanBusy, NoSuchLoan, ContentRefused, TransactionNotAllowed.
+        """
+        async with self._lake.transaction(actor=str(by)) as tx:
+            if given := await self._answers.earlier(tx, by, request):
+                return given
+            # The rules are about all that the loan has: what is read below must hold until the commit.
+            if not await tx.try_lock(f"loan:{loan_id}", self._lock_wait_seconds):
+                raise LoanBusy
+            loan = await self._loan(tx, loan_id)
+            day = today(self._zone)
+            entry = Entry(
+                recording.kind,
+                recording.amount,
+                recording.currency,
+                recording.effective_on or day,
+                recording.reverses,
+            )
+            try:
+                loan.check(entry, day)
+            except EntryFaulty as faulty:
+                raise ContentRefused(faulty.faults) from None
+            except TransactionRefused as refused:
+                raise TransactionNotAllowed(refused) from None
+            at = datetime.now(UTC)
+            recorded = Transaction.of(entry, id=uuid7(), loan_id=loan_id, by=by, at=at)
+            await self._repository.add(tx, recorded)
+            given = await self._answers.keep(tx, by, request, answer(recorded), at)
+        LOAN_TRANSACTIONS.labels(recorded.kind).inc()
+        return given
+
+    async def _loan(self, reader: LakeReader, loan_id: UUID) -> Loan:
+        loan = await self._repository.loan(reader, loan_id)
+        if loan is None:
+            raise NoSuchLoan(loan_id)
+        return loan

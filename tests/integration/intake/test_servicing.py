@@ -1,0 +1,184 @@
+"""Servicing over HTTP and a real lake: recorded once, in order, whoever asks at the same moment."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import Counter
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import pytest
+
+from services.chassis.testing import span_recorder
+from tests.integration.lending import Lending, User, assert_problem
+
+VALUE_DATE = datetime.now(UTC).date() - timedelta(days=200)
+
+
+@pytest.fixture
+async def loan(lending: Lending) -> dict[str, Any]:
+    """A loan of 1,200 booked 200 days ago for 12 months."""
+    return await lending.booked(value_date=VALUE_DATE, amount="1200", term_months=12)
+
+
+async def record(
+    lending: Lending,
+    user: User,
+    loan: dict[str, Any],
+    kind: str,
+    amount: str,
+    *,
+    key: str | None = None,
+    on: date | None = VALUE_DATE + timedelta(days=31),
+    **more: Any,
+) -> httpx.Response:
+    body: dict[str, Any] = {"kind": kind, "amount": amount, "currency": "DEM", **more}
+    if on is not None:
+        body["effective_on"] = on.isoformat()
+    headers = {**user.headers, "Idempotency-Key": key or str(uuid.uuid4())}
+    return await lending.intake.post(f"/loans/{loan['loan_id']}/transactions", json=body, headers=headers)
+
+
+async def read(lending: Lending, loan: dict[str, Any]) -> dict[str, Any]:
+    headers = lending.user("auditor").headers
+    response = await lending.intake.get(f"/loans/{loan['loan_id']}", headers=headers)
+    assert response.status_code == 200, response.text
+    view: dict[str, Any] = response.json()
+    return view
+
+
+async def test_a_loans_life_is_recorded_and_read(lending: Lending, loan: dict[str, Any]) -> None:
+    clerk = lending.user("servicing")
+    new = await read(lending, loan)
+    assert (new["disbursed"], new["outstanding_principal"]) == ("1200.0000", "1200.0000")
+    assert (new["value_date"], new["transactions"][0]["effective_on"]) == (VALUE_DATE.isoformat(),) * 2
+    assert [{**one, "loan_id": None} for one in new["instalments"]] == [
+        {**one, "loan_id": None} for one in loan["instalments"]
+    ]
+    first = new["instalments"][0]
+    due = Decimal(first["principal"]) + Decimal(first["interest"])
+
+    paid = await record(lending, clerk, loan, "payment", str(due), on=None)
+    assert (paid.status_code, paid.headers["Location"]) == (201, f"/loans/{loan['loan_id']}")
+    assert paid.json()["effective_on"] == datetime.now(UTC).date().isoformat()
+    wrong = (await record(lending, clerk, loan, "payment", "77.5", on=None)).json()
+    undone = await record(lending, clerk, loan, "reversal", "77.50", on=None, reverses=wrong["id"])
+    assert (undone.status_code, undone.json()["reverses"]) == (201, wrong["id"])
+    left = Decimal(1200) - Decimal(first["principal"])
+    assert (await record(lending, clerk, loan, "write-off", str(left), on=None)).status_code == 201
+    assert (await record(lending, clerk, loan, "recovery", "50", on=None)).status_code == 201
+
+    view = await read(lending, loan)
+    assert [one["kind"] for one in view["transactions"]] == [
+        "disbursement",
+        "payment",
+        "payment",
+        "reversal",
+        "write-off",
+        "recovery",
+    ]
+    assert {one["recorded_by"] for one in view["transactions"][1:]} == {str(clerk.id)}
+    sums = ("paid", "written_off", "recovered", "outstanding_principal")
+    assert [Decimal(view[name]) for name in sums] == [due, left, Decimal(50), Decimal(0)]
+
+
+async def test_what_the_loan_does_not_take_is_a_problem_and_writes_nothing(
+    lending: Lending, loan: dict[str, Any]
+) -> None:
+    clerk = lending.user("servicing")
+    before = await read(lending, loan)
+    refused = assert_problem(await record(lending, clerk, loan, "disbursement", "0.01"), 409)
+    assert refused["type"] == "urn:creditmesh:problem:transaction-not-allowed"
+    assert (refused["reason"], "0.0000 of the principal is not disbursed" in refused["detail"]) == (
+        "principal_exceeded",
+        True,
+    )
+    tomorrow = datetime.now(UTC).date() + timedelta(days=2)
+    for changes, pointers in (
+        ({"on": tomorrow}, ["/body/effective_on"]),
+        ({"on": VALUE_DATE - timedelta(days=1)}, ["/body/effective_on"]),
+        ({"currency": "EUR"}, ["/body/currency"]),
+        ({"reverses": str(uuid.uuid4())}, ["/body/reverses"]),
+        ({"amount": "0"}, ["/body/amount"]),
+        ({"amount": "1.00001"}, ["/body/amount"]),
+        ({"kind": "gift"}, ["/body/kind"]),
+        ({"colour": "red"}, ["/body/colour"]),
+    ):
+        fields = {"kind": "payment", "amount": "10", **changes}
+        kind, amount = fields.pop("kind"), fields.pop("amount")
+        assert_problem(await record(lending, clerk, loan, kind, amount, **fields), 422, *pointers)
+    assert_problem(await record(lending, clerk, {"loan_id": uuid.uuid4()}, "payment", "1"), 404)
+    assert await read(lending, loan) == before
+
+
+async def test_a_request_sent_again_is_answered_and_not_repeated(
+    lending: Lending, loan: dict[str, Any]
+) -> None:
+    clerk, other = lending.user("servicing"), await lending.booked(value_date=VALUE_DATE)
+
+    async def until_answered() -> httpx.Response:
+        while (response := await record(lending, clerk, loan, "payment", "10", key="one")).status_code == 409:
+            assert response.json()["type"] == "urn:creditmesh:problem:request-in-flight"
+            await asyncio.sleep(0.05)
+        return response
+
+    responses = await asyncio.gather(*(until_answered() for _ in range(10)))
+    assert len({response.content for response in responses}) == 1
+    assert Counter(r.headers.get("Idempotency-Replayed") for r in responses) == {None: 1, "true": 9}
+    assert (await read(lending, loan))["paid"] == "10.0000"
+    # The loan is a part of the request, though it stands in the path.
+    again = await record(lending, clerk, other, "payment", "10", key="one")
+    assert_problem(again, 422, "/header/Idempotency-Key")
+    headers = clerk.headers
+    path = f"/loans/{loan['loan_id']}/transactions"
+    assert_problem(await lending.intake.post(path, json={}, headers=headers), 400)
+
+
+async def test_of_parallel_requests_only_as_many_pass_as_the_rule_allows(
+    lending: Lending, loan: dict[str, Any]
+) -> None:
+    clerks = [lending.user("servicing") for _ in range(8)]
+    written = await asyncio.gather(*(record(lending, one, loan, "write-off", "400") for one in clerks))
+    assert Counter(response.status_code for response in written) == {201: 3, 409: 5}
+    assert {r.json()["reason"] for r in written if r.status_code == 409} == {"outstanding_exceeded"}
+    first = next(r.json() for r in written if r.status_code == 201)
+    undone = await asyncio.gather(
+        *(record(lending, one, loan, "reversal", "400", reverses=first["id"]) for one in clerks)
+    )
+    assert Counter(response.status_code for response in undone) == {201: 1, 409: 7}
+    assert {r.json()["reason"] for r in undone if r.status_code == 409} == {"reversed_already"}
+    assert (await read(lending, loan))["written_off"] == "800.0000"
+
+
+async def test_who_waits_too_long_for_a_loan_is_told_to_come_again(
+    lending: Lending, loan: dict[str, Any]
+) -> None:
+    clerk = lending.user("servicing")
+    async with lending.lake.connect() as other, other.transaction():
+        await other.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"loan:{loan['loan_id']}"
+        )
+        busy = await record(lending, clerk, loan, "payment", "10", key="later")
+        assert_problem(busy, 503)
+        assert busy.headers["Retry-After"]
+    assert (await record(lending, clerk, loan, "payment", "10", key="later")).status_code == 201
+
+
+@pytest.mark.parametrize("role", ["maker", "officer", "senior_officer", "auditor", "administrator"])
+async def test_only_servicing_records(lending: Lending, loan: dict[str, Any], role: str) -> None:
+    assert_problem(await record(lending, lending.user(role), loan, "payment", "10"), 403)
+    assert_problem(await lending.intake.get(f"/loans/{loan['loan_id']}"), 401)
+
+
+async def test_recording_costs_two_spans_and_is_counted(lending: Lending, loan: dict[str, Any]) -> None:
+    recorder = span_recorder()
+    recorder.clear()
+    await record(lending, lending.user("servicing"), loan, "payment", "10")
+    assert sorted(span.name for span in recorder.spans) == [
+        "POST /loans/{loan_id}/transactions",
+        "transaction lake",
+    ]
+    assert 'credit_loan_transactions_total{kind="payment"}' in (await lending.intake.get("/metrics")).text
