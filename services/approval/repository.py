@@ -11,9 +11,9 @@ import orjson
 import sqlalchemy as sa
 
 from services.approval.domain import Band, Decision, Event, Outcome, ReasonCode, Version, bands_of
-from services.approval.loans import Instalment
 from services.chassis.database import LakeReader, LakeTransaction
 from services.chassis.paging import Cursor
+from services.lake.schedule import Instalment
 from services.lake.states import State
 from services.lake.tables import (
     application,

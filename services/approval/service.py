@@ -33,7 +33,6 @@ from services.approval.errors import (
     ValueDateRefused,
     refusal,
 )
-from services.approval.loans import Instalment, schedule
 from services.approval.repository import ApprovalRepository
 from services.chassis.database import Lake, LakeReader, LakeTransaction
 from services.chassis.identity import Caller
@@ -42,6 +41,7 @@ from services.chassis.problems import Problem
 from services.lake.dates import today
 from services.lake.errors import ActionNotAllowed, NoSuchApplication, StaleRevision
 from services.lake.metrics import APPLICATIONS
+from services.lake.schedule import Instalment, schedule
 from services.lake.states import Action, State, TransitionNotAllowed, after
 
 

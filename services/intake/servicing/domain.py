@@ -9,6 +9,7 @@ from typing import Self
 from uuid import UUID
 
 from services.intake.domain import Fault
+from services.lake.schedule import Instalment
 
 NOTHING = Decimal("0.0000")
 
@@ -52,16 +53,6 @@ class EntryFaulty(Exception):
         """`faults`: at least one."""
         super().__init__("; ".join(fault.detail for fault in faults))
         self.faults = faults
-
-
-@dataclass(frozen=True, slots=True)
-class Instalment:
-    """What is due on one day, in the loan's currency."""
-
-    number: int
-    due_on: date
-    principal: Decimal
-    interest: Decimal
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from services.chassis.database import LakeReader, LakeTransaction
-from services.intake.servicing.domain import Instalment, Kind, Loan, Transaction
+from services.intake.servicing.domain import Kind, Loan, Transaction
+from services.lake.schedule import Instalment
 from services.lake.tables import instalment, loan, loan_transaction
 
 _INSTALMENT_COLUMNS = [instalment.c[name] for name in Instalment.__dataclass_fields__]

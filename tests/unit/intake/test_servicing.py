@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from services.intake.servicing.domain import (
     Entry,
     EntryFaulty,
-    Instalment,
     Kind,
     Loan,
     Refusal,
     Transaction,
     TransactionRefused,
 )
+from services.lake.schedule import Instalment
 
 TODAY = date(2026, 6, 30)
 VALUE_DATE = date(2026, 1, 15)

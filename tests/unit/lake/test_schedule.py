@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.approval.loans import CENT, annuity, months_later, schedule
+from services.lake.schedule import CENT, annuity, months_later, schedule
 
 AMOUNTS = st.decimals("0.01", "1000000000", places=2)
 RATES = st.decimals("0", "0.5", places=6)

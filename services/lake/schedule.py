@@ -1,4 +1,4 @@
-"""The loan that an approved application becomes: an annuity, repaid in equal monthly instalments."""
+"""The repayment schedule of a loan: an annuity, repaid in equal monthly instalments."""
 
 import calendar
 from dataclasses import dataclass
