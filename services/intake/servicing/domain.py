@@ -97,6 +97,23 @@ class Transaction:
 
 
 @dataclass(frozen=True, slots=True)
+class LoanSummary:
+    """A booked loan in a list; `transactions` is how many were recorded under it, reversals included."""
+
+    id: UUID
+    application_id: UUID
+    principal: Decimal
+    currency: str
+    interest_rate: Decimal
+    term_months: int
+    value_date: date
+    booked_at: datetime
+    restructured: bool
+    defaulted: bool
+    transactions: int
+
+
+@dataclass(frozen=True, slots=True)
 class Loan:
     """A booked loan with its schedule in the order of its instalments, and all that was recorded under it."""
 

@@ -8,7 +8,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from services.chassis.database import LakeReader, LakeTransaction
-from services.intake.servicing.domain import Kind, Loan, Transaction
+from services.intake.servicing.domain import Kind, Loan, LoanSummary, Transaction
 from services.lake.schedule import Instalment
 from services.lake.tables import instalment, loan, loan_transaction
 
@@ -22,6 +22,25 @@ INSERT_TRANSACTION = sa.insert(loan_transaction)
 def select_loan(loan_id: UUID) -> sa.Select[Any]:
     """Read a loan's own row."""
     return sa.select(*_LOAN_COLUMNS).where(loan.c.id == loan_id)
+
+
+def select_loans(after: UUID | None, limit: int) -> sa.Select[Any]:
+    """Read a page of loans in the order that the database gives their ids, behind `after`."""
+    recorded = loan_transaction.c
+    disbursed_on = sa.select(sa.func.min(recorded.effective_on)).where(
+        recorded.loan_id == loan.c.id, recorded.kind == Kind.DISBURSEMENT
+    )
+    transactions = sa.select(sa.func.count()).where(recorded.loan_id == loan.c.id)
+    query = (
+        sa.select(
+            *_LOAN_COLUMNS,
+            disbursed_on.scalar_subquery().label("value_date"),
+            transactions.scalar_subquery().label("transactions"),
+        )
+        .order_by(loan.c.id)
+        .limit(limit)
+    )
+    return query if after is None else query.where(loan.c.id > after)
 
 
 def select_instalments(loan_id: UUID) -> sa.Select[Any]:
@@ -56,6 +75,10 @@ class ServicingRepository:
             transactions=tuple(Transaction(**{**one, "kind": Kind(one["kind"])}) for one in transactions),
         )
 
+    async def loans(self, reader: LakeReader, after: UUID | None, limit: int) -> list[LoanSummary]:
+        """A page of loans behind `after`, in the database's order of ids."""
+        return [LoanSummary(**row) for row in (await reader.execute(select_loans(after, limit))).mappings()]
+
     async def add(self, tx: LakeTransaction, new: Transaction) -> None:
         """Record a transaction."""
         await tx.execute(INSERT_TRANSACTION, asdict(new))
@@ -66,5 +89,7 @@ def statements() -> Iterator[sa.Executable]:
     some = UUID(int=1)
     yield INSERT_TRANSACTION
     yield select_loan(some)
+    yield select_loans(None, 1)
+    yield select_loans(some, 1)
     yield select_instalments(some)
     yield select_transactions(some)

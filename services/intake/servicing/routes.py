@@ -4,9 +4,10 @@ import hashlib
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from services.chassis.identity import Caller, require
+from services.chassis.paging import Limit
 from services.chassis.problems import (
     BadRequest,
     Conflict,
@@ -21,7 +22,7 @@ from services.intake.domain import Answer
 from services.intake.idempotency import IdempotentRequest
 from services.intake.routes import IdempotencyKey, answered
 from services.intake.servicing.domain import Transaction
-from services.intake.servicing.schemas import LoanView, NewTransaction, TransactionView
+from services.intake.servicing.schemas import LoanPage, LoanView, NewTransaction, TransactionView
 from services.intake.servicing.service import Servicing
 
 _ALWAYS = (Unauthenticated, Forbidden, Unprocessable, NotFound)
@@ -35,8 +36,17 @@ def _servicing(request: Request) -> Servicing:
 
 
 ServicingDep = Annotated[Servicing, Depends(_servicing)]
+After = Annotated[UUID, Query(description="`next` of the page before; leave out for the first page.")]
 CanRead = Annotated[Caller, Depends(require("applications:read"))]
 CanService = Annotated[Caller, Depends(require("loans:service"))]
+
+
+@router.get("", responses=documented(Unauthenticated, Forbidden, Unprocessable))
+async def read_page(
+    _: CanRead, servicing: ServicingDep, after: After | None = None, limit: Limit = 50
+) -> LoanPage:
+    """List the loans, in an order that stays the same but means nothing."""
+    return LoanPage.of(*await servicing.loans(after, limit))
 
 
 @router.get("/{loan_id}", responses=documented(*_ALWAYS))

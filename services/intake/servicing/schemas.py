@@ -1,5 +1,6 @@
 """Bodies of servicing's HTTP API."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Self
@@ -8,7 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.intake.schemas import Amount, Body, Currency
-from services.intake.servicing.domain import Kind, Loan, Transaction
+from services.intake.servicing.domain import Kind, Loan, LoanSummary, Transaction
 from services.intake.servicing.service import Recording
 
 
@@ -66,6 +67,34 @@ class InstalmentView(View):
     due_on: date
     principal: Decimal
     interest: Decimal
+
+
+class LoanSummaryView(View):
+    """A booked loan in a list; `transactions` is how many were recorded under it, reversals included."""
+
+    id: UUID
+    application_id: UUID
+    principal: Decimal
+    currency: str
+    interest_rate: Decimal
+    term_months: int
+    value_date: date
+    booked_at: datetime
+    restructured: bool
+    defaulted: bool
+    transactions: int
+
+
+class LoanPage(BaseModel):
+    """A page of loans; `next` is the next page's `after`, null on the last page."""
+
+    items: list[LoanSummaryView]
+    next: UUID | None
+
+    @classmethod
+    def of(cls, loans: Sequence[LoanSummary], more: UUID | None) -> Self:
+        """Show a page of `loans`."""
+        return cls(items=[LoanSummaryView.model_validate(one) for one in loans], next=more)
 
 
 class LoanView(View):

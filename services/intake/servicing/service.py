@@ -13,7 +13,15 @@ from services.chassis.database import Lake, LakeReader
 from services.intake.domain import Answer
 from services.intake.errors import ContentRefused
 from services.intake.idempotency import Answers, GivenAnswer, IdempotentRequest
-from services.intake.servicing.domain import Entry, EntryFaulty, Kind, Loan, Transaction, TransactionRefused
+from services.intake.servicing.domain import (
+    Entry,
+    EntryFaulty,
+    Kind,
+    Loan,
+    LoanSummary,
+    Transaction,
+    TransactionRefused,
+)
 from services.intake.servicing.errors import LoanBusy, NoSuchLoan, TransactionNotAllowed
 from services.intake.servicing.metrics import LOAN_TRANSACTIONS
 from services.intake.servicing.repository import ServicingRepository
@@ -53,6 +61,12 @@ class Servicing:
         """The loan; raises NoSuchLoan."""
         async with self._lake.reading() as reader:
             return await self._loan(reader, loan_id)
+
+    async def loans(self, after: UUID | None, limit: int) -> tuple[list[LoanSummary], UUID | None]:
+        """A page of loans, and behind which the next one starts; None on the last page."""
+        async with self._lake.reading() as reader:
+            found = await self._repository.loans(reader, after, limit + 1)
+        return found[:limit], found[limit - 1].id if len(found) > limit else None
 
     async def record(
         self,

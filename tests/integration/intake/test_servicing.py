@@ -182,3 +182,26 @@ async def test_recording_costs_two_spans_and_is_counted(lending: Lending, loan: 
         "transaction lake",
     ]
     assert 'credit_loan_transactions_total{kind="payment"}' in (await lending.intake.get("/metrics")).text
+
+
+async def test_loans_are_listed_in_pages_each_once(lending: Lending) -> None:
+    booked = {(await lending.booked(value_date=VALUE_DATE))["loan_id"] for _ in range(3)}
+    clerk = lending.user("servicing")
+    found: list[dict[str, Any]] = []
+    after: dict[str, str] = {}
+    while True:
+        page = await lending.intake.get("/loans", params={"limit": "2", **after}, headers=clerk.headers)
+        assert page.status_code == 200, page.text
+        found += page.json()["items"]
+        if page.json()["next"] is None:
+            break
+        after = {"after": page.json()["next"]}
+    assert len(found) == len({one["id"] for one in found})
+    ours = [one for one in found if one["id"] in booked]
+    assert len(ours) == 3
+    for one in ours:
+        view = await read(lending, {"loan_id": one["id"]})
+        assert one == {name: view[name] for name in one if name != "transactions"} | {"transactions": 1}
+        assert one["value_date"] == VALUE_DATE.isoformat()
+    refused = await lending.intake.get("/loans", params={"after": "x", "limit": "0"}, headers=clerk.headers)
+    assert_problem(refused, 422, "/query/after", "/query/limit")
