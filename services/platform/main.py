@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
+from services.platform.demo.payments import record_payments
 from services.platform.demo.run import run_demo
 from services.platform.display import addresses, console, progress, standing
 from services.platform.errors import PlatformError
@@ -92,11 +93,12 @@ def logs(
 
 @cli.command()
 def seed() -> None:
-    """Add the sample applications and the users that are missing."""
+    """Add the samples and the users that are missing, and what has happened under the booked loans until today."""
     platform = opened()
     platform.home.forget_steps()
     with progress() as on_change:
-        done(platform.up(["samples", "users"], on_change))
+        done(platform.up(["samples", "users", "intake", "approval"], on_change))
+    done(record_payments(platform, console))
 
 
 @cli.command()

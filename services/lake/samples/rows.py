@@ -1,22 +1,25 @@
 """The fifty sample applications as rows of the lake: always the same rows, whoever makes them.
 
 Amount, term, purpose and profile are real (see `german_credit`); people, times, identifiers, the users who
-entered and decided them, and the way they were decided are synthetic, made from a fixed seed.
+entered and decided them, the way they were decided and what was paid (see `payments`) are synthetic, made from a
+fixed seed.
 """
 
 import json
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from services.lake import tables
 from services.lake.samples.german_credit import SampleApplication, sample_split
+from services.lake.samples.payments import Planned, behaviour
 from services.lake.samples.people import person
-from services.lake.samples.reference import BANDS
+from services.lake.samples.reference import BANDS, PRODUCTS
+from services.lake.schedule import schedule
 from services.lake.states import Action, State, after
 
 SEED = 50
@@ -24,6 +27,10 @@ APPROVE_FROM = 500
 """Samples that score so high are approved, the others rejected: the same cut-off as the demo's."""
 UNDECIDED = 5
 """So many of the last samples are left in the queue."""
+NOT_BOOKED = 10
+"""Of the approved samples those whose number is divisible by it are left to be booked."""
+SERVICED_UNTIL = date(2026, 6, 30)
+"""Transactions under the sample loans are recorded up to this day."""
 
 _SCORES = Path(__file__).with_name("scores.json")
 _FIRST_SUBMISSION = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
@@ -53,6 +60,8 @@ def sample_rows() -> Rows:
 @dataclass
 class _Maker:
     chance: random.Random = field(default_factory=lambda: random.Random(SEED))  # noqa: S311 - always the same rows
+    # Of its own for what follows a decision.
+    booking_chance: random.Random = field(default_factory=lambda: random.Random(SEED + 1))  # noqa: S311
     rows: Rows = field(
         default_factory=lambda: {
             name: []
@@ -63,6 +72,9 @@ class _Maker:
                 "application_version",
                 "application_event",
                 "decision",
+                "loan",
+                "instalment",
+                "loan_transaction",
             )
         }
     )
@@ -113,13 +125,16 @@ class _Maker:
         if decide:
             approve = score["score"] >= APPROVE_FROM
             state, decided_at = self.decide(application_id, sample, maker, at, approve=approve)
+            if state is State.APPROVED and number % NOT_BOOKED:
+                state = self.book(number, sample, application_id, party_id, decided_at)
         self.rows["application"].append(
             {
                 "id": application_id,
                 "state": state,
                 "current_version": 1,
                 "revision": 1
-                + len([d for d in self.rows["decision"] if d["application_id"] == application_id]),
+                + len([d for d in self.rows["decision"] if d["application_id"] == application_id])
+                + (state is State.BOOKED),
                 "draft": None,
                 "created_by": maker,
                 "created_at": at,
@@ -163,6 +178,78 @@ class _Maker:
         reason = None if approve else "low_score"
         return self.event(application_id, state, after(state, outcome), officer, stage, at, reason), at
 
+    def book(
+        self,
+        number: int,
+        sample: SampleApplication,
+        application_id: UUID,
+        party_id: UUID,
+        approved_at: datetime,
+    ) -> State:
+        """Book the loan, disbursed on that day, by who decided last; with what was paid since."""
+        last = self.rows["decision"][-1]
+        at = approved_at + timedelta(minutes=self.booking_chance.randrange(10, 60 * 72))
+        loan_id = self.identifier(at, self.booking_chance)
+        code = product_of(sample.purpose)
+        rate = next(row["interest_rate"] for row in PRODUCTS if row["code"] == code)
+        instalments = schedule(sample.amount, rate, sample.term_months, at.date())
+        plan = behaviour(number, instalments, good=sample.good)
+        self.rows["loan"].append(
+            {
+                "id": loan_id,
+                "application_id": application_id,
+                "version": 1,
+                "product_code": code,
+                "borrower_id": party_id,
+                "principal": sample.amount,
+                "currency": "DEM",
+                "interest_rate": rate,
+                "term_months": sample.term_months,
+                "booked_by": last["decided_by"],
+                "booked_at": at,
+                "restructured": False,
+                "defaulted": False,
+                **plan.flags(SERVICED_UNTIL),
+            }
+        )
+        self.rows["instalment"] += [{"loan_id": loan_id, **asdict(one)} for one in instalments]
+        disbursed = Planned(at.date(), "disbursement", sample.amount)
+        self.transaction(loan_id, disbursed, None, last["decided_by"], at)
+        clerk = self.user("servicing", self.booking_chance)
+        ids: list[UUID] = []
+        for place, one in enumerate(plan.until(SERVICED_UNTIL)):
+            recorded_at = datetime.combine(one.day, time(12), UTC) + timedelta(seconds=place)
+            undone = None if one.reverses is None else ids[one.reverses]
+            ids.append(self.transaction(loan_id, one, undone, clerk, recorded_at))
+        return self.event(
+            application_id,
+            State.APPROVED,
+            after(State.APPROVED, Action.BOOK),
+            last["decided_by"],
+            last["stage"],
+            at,
+        )
+
+    def transaction(
+        self, loan_id: UUID, one: Planned, reverses: UUID | None, recorded_by: UUID, at: datetime
+    ) -> UUID:
+        """Add a transaction; gives its id."""
+        identifier = self.identifier(at, self.booking_chance)
+        self.rows["loan_transaction"].append(
+            {
+                "id": identifier,
+                "loan_id": loan_id,
+                "kind": one.kind,
+                "amount": one.amount,
+                "currency": "DEM",
+                "effective_on": one.day,
+                "reverses": reverses,
+                "recorded_by": recorded_by,
+                "recorded_at": at,
+            }
+        )
+        return identifier
+
     def event(  # noqa: PLR0917 - the columns of an event
         self,
         application_id: UUID,
@@ -176,7 +263,7 @@ class _Maker:
         """Add an event; gives the state that it leads to."""
         self.rows["application_event"].append(
             {
-                "id": self.identifier(at),
+                "id": self.identifier(at, self.booking_chance if to is State.BOOKED else self.chance),
                 "application_id": application_id,
                 "version": 1,
                 "from_state": before,
@@ -190,13 +277,13 @@ class _Maker:
         )
         return to
 
-    def user(self, role: str) -> UUID:
+    def user(self, role: str, chance: random.Random | None = None) -> UUID:
         """The made-up user of a role; no login belongs to it."""
-        return self.users.setdefault(role, self.identifier(_FIRST_SUBMISSION))
+        return self.users.setdefault(role, self.identifier(_FIRST_SUBMISSION, chance))
 
-    def identifier(self, at: datetime) -> UUID:
-        """A UUIDv7 of an instant, its random part from the fixed seed (RFC 9562, 5.7)."""
-        value = (int(at.timestamp() * 1000) << 80) | self.chance.getrandbits(80)
+    def identifier(self, at: datetime, chance: random.Random | None = None) -> UUID:
+        """A UUIDv7 of an instant, its random part from a fixed seed (RFC 9562, 5.7)."""
+        value = (int(at.timestamp() * 1000) << 80) | (chance or self.chance).getrandbits(80)
         value = (value & ~(0xF << 76)) | (0x7 << 76)
         return UUID(int=(value & ~(0x3 << 62)) | (0x2 << 62))
 

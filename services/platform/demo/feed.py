@@ -10,7 +10,7 @@ import asyncio
 import json
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from zlib import crc32
 from opentelemetry.trace import Tracer, format_trace_id
 
 from services.lake.samples.german_credit import SampleApplication, sample_split
+from services.lake.samples.payments import value_date
 from services.lake.samples.people import person
 from services.lake.samples.rows import APPROVE_FROM, product_of
 from services.platform.demo.client import Mesh, Person, click
@@ -196,7 +197,7 @@ class Feed:
         if record["state"] in {"APPROVED", "REJECTED"}:
             self.tick("decided", 1)
         if record["state"] == "APPROVED":
-            await self._book(checker, item["id"], record["revision"])
+            await self._book(checker, item, item["borrower"], record["revision"])
 
     async def book_left_over(self, checker: Person) -> None:
         """Book what an interrupted run has approved and not booked any more: no queue offers it."""
@@ -209,16 +210,21 @@ class Feed:
                 if item["id"] in ours:
                     record = await checker.get("approval", f"/applications/{item['id']}")
                     if record["state"] == "APPROVED":
-                        await self._book(checker, item["id"], record["revision"])
+                        await self._book(checker, item, item["borrower_name"], record["revision"])
             after = page["next"]
             if after is None:
                 return
 
-    async def _book(self, checker: Person, application_id: str, revision: int) -> None:
+    async def _book(
+        self, checker: Person, item: Mapping[str, Any], borrower: str | None, revision: int
+    ) -> None:
+        # By what was applied for and not by its id, which is another after a reset.
+        counts_from = value_date(datetime.now(UTC).date(), borrower, item["amount"], item["term_months"])
         with click(self.tracer, "book"):
             await checker.post(
                 "approval",
-                f"/applications/{application_id}/booking",
+                f"/applications/{item['id']}/booking",
+                {"value_date": counts_from.isoformat()},
                 headers={"If-Match": f'"{revision}"'},
             )
         self.tick("booked", 1)

@@ -14,6 +14,7 @@ from services.chassis.logging import set_level
 from services.chassis.telemetry import Telemetry
 from services.platform.demo.client import Mesh
 from services.platform.demo.feed import Feed, Ledger, people
+from services.platform.demo.payments import record_payments
 from services.platform.demo.report import counts, latencies, table_of
 from services.platform.mesh import passwords, run_once
 from services.platform.platform import Platform
@@ -61,6 +62,7 @@ async def run_demo(platform: Platform, console: Console, limit: int | None = Non
                 tasks.create_task(feed.decide_all(checkers, submitting))
             for name, bar in bars.items():
                 progress.update(bar, total=progress.tasks[bar].completed, description=name)
+    await record_payments(platform, console)
     console.print("waiting until the replica is verified equal to the lake")
     console.print((await verified(platform)).strip(), markup=False)
     await asyncio.to_thread(telemetry.shutdown)

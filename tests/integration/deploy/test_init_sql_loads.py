@@ -60,6 +60,7 @@ async def test_psql_loads_it_and_the_schema_is_that_of_the_migrations(
             assert await privileges(loaded) == await privileges(migrated)
         assert await loaded.fetchval("SELECT count(*) FROM credit.application") == 50
         assert await loaded.fetchval("SELECT count(*) FROM credit.decision") == 49
+        assert await loaded.fetchval("SELECT count(DISTINCT loan_id) FROM credit.loan_transaction") == 22
         assert await loaded.fetchval(
             "SELECT count(*) FROM credit.party WHERE search.party_document(full_name, email) @@ "
             "search.prefix_query((SELECT split_part(full_name, ' ', 1) FROM credit.party LIMIT 1))"

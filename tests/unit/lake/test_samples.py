@@ -14,7 +14,14 @@ import pytest
 from services.lake.samples.german_credit import sample_split
 from services.lake.samples.people import person
 from services.lake.samples.reference import BANDS, PRODUCTS, missing_rows
-from services.lake.samples.rows import APPROVE_FROM, UNDECIDED, in_order, product_of, sample_rows
+from services.lake.samples.rows import (
+    APPROVE_FROM,
+    SERVICED_UNTIL,
+    UNDECIDED,
+    in_order,
+    product_of,
+    sample_rows,
+)
 from services.lake.states import TRANSITIONS, State
 from services.lake.tables import CAPTURED
 
@@ -81,7 +88,7 @@ def test_outcomes_follow_the_score_and_the_band(rows: dict[str, list[dict[str, A
             and (band["amount_below"] is None or version["amount"] < band["amount_below"])
         ]
         match application["state"]:
-            case State.APPROVED:
+            case State.APPROVED | State.BOOKED:
                 assert version["score"] >= APPROVE_FROM
                 assert [each["stage"] for each in decided] == wanted
             case State.REJECTED:
@@ -145,3 +152,25 @@ def test_profiles_are_the_data_sets_own(rows: dict[str, list[dict[str, Any]]]) -
     for version, sample in zip(rows["application_version"], samples, strict=True):
         assert json.loads(version["profile"]) == dict(sample.profile)
         assert version["amount"] == sample.amount
+
+
+def test_a_booked_application_has_a_loan_with_its_schedule_and_what_was_paid(
+    rows: dict[str, list[dict[str, Any]]],
+) -> None:
+    booked = {row["id"]: row for row in rows["application"] if row["state"] is State.BOOKED}
+    assert {row["application_id"] for row in rows["loan"]} == booked.keys()
+    revisions = {
+        1 + sum(d["application_id"] == one for d in rows["decision"]) + 1 - booked[one]["revision"]
+        for one in booked
+    }
+    assert revisions == {0}
+    for loan in rows["loan"]:
+        due = [row for row in rows["instalment"] if row["loan_id"] == loan["id"]]
+        assert sum(row["principal"] for row in due) == loan["principal"]
+        assert len(due) == loan["term_months"]
+        first, *others = [row for row in rows["loan_transaction"] if row["loan_id"] == loan["id"]]
+        assert (first["kind"], first["amount"]) == ("disbursement", loan["principal"])
+        assert first["effective_on"] == loan["booked_at"].date()
+        assert all(first["effective_on"] < row["effective_on"] <= SERVICED_UNTIL for row in others)
+        assert {row["kind"] for row in others} <= {"payment", "reversal", "write-off", "recovery"}
+    assert len(rows["loan_transaction"]) > 4 * len(rows["loan"])
