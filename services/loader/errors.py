@@ -31,3 +31,7 @@ class CheckFailed(LoaderError):
 
 class NotReplayable(LoaderError):
     """A batch's window cannot be read again as it was."""
+
+
+class WarehouseFailed(LoaderError):
+    """The warehouse did not answer, or would not take what it was given."""

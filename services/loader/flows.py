@@ -106,6 +106,9 @@ class SqlSource(_Model):
 
     url_variable: Variable = Field(description="environment variable that holds the SQLAlchemy URL")
     watermark: Watermark | None = None
+    may_be_empty: bool = Field(
+        False, description="whether a source without rows is believed, and all its rows deleted"
+    )
 
 
 class NextLink(_Model):
@@ -135,6 +138,9 @@ class HttpSource(_Model):
     timeout_seconds: float = Field(30.0, gt=0)
     attempts: int = Field(5, ge=1, description="tries of a request that fails by the way")
     complete: bool = Field(True, description="rows that an answer no longer has are deletes")
+    may_be_empty: bool = Field(
+        False, description="whether a source without rows is believed, and all its rows deleted"
+    )
 
 
 class FilesSource(_Model):
@@ -147,6 +153,9 @@ class FilesSource(_Model):
     )
     complete: bool = Field(
         False, description="a file's version is all there is: what it no longer has are deletes"
+    )
+    may_be_empty: bool = Field(
+        False, description="whether a source without rows is believed, and all its rows deleted"
     )
 
 

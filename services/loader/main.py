@@ -2,13 +2,14 @@
 
 import asyncio
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
 from services.chassis.database import Warehouse
 from services.chassis.migrations import upgrade
 from services.chassis.settings import load_settings
+from services.loader import commands
+from services.loader.commands import FlowsOption, explained
 from services.loader.derived import derived_statements
 from services.loader.flow_files import FLOWS, landing_tables, read_flows
 from services.loader.settings import WarehouseSettings
@@ -16,14 +17,10 @@ from services.loader.settings import WarehouseSettings
 MIGRATIONS = Path(__file__).parent / "migrations"
 VERSION_SCHEMA = "dl"
 
-FlowsOption = Annotated[Path, typer.Option("--flows", help="folder of the flow files")]
-
 cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 
 
-@cli.callback()
-def commands() -> None:
-    """Load the warehouse's landing by flow files."""
+commands.register(cli)
 
 
 @cli.command()
@@ -31,7 +28,8 @@ def migrate(flows: FlowsOption = FLOWS) -> None:
     """Create the bookkeeping, the landing tables of all flows, and the grants (owner's login)."""
     settings = load_settings(WarehouseSettings)
     url = settings.warehouse_url.get_secret_value()
-    landings = landing_tables(read_flows(flows))
+    with explained():
+        landings = landing_tables(read_flows(flows))
     upgrade(MIGRATIONS, url, version_table_schema=VERSION_SCHEMA)
 
     async def derive() -> None:

@@ -3,7 +3,9 @@
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from services.chassis.settings import DatabaseUrl
+from services.chassis.settings import DatabaseUrl, ServiceSettings
+
+WAREHOUSE = "SQLAlchemy URL of the warehouse: postgresql+asyncpg://… or mssql+aioodbc://…"
 
 
 class WarehouseSettings(BaseSettings):
@@ -11,6 +13,32 @@ class WarehouseSettings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
-    warehouse_url: DatabaseUrl = Field(
-        description="SQLAlchemy URL of the warehouse: postgresql+asyncpg://… or mssql+aioodbc://…"
+    warehouse_url: DatabaseUrl = Field(description=WAREHOUSE)
+
+
+class LakeSettings(BaseSettings):
+    """What a flow from the journal reads beside."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    lake_url: DatabaseUrl = Field(
+        description="SQLAlchemy URL of the lake: postgresql+asyncpg://… or mssql+aioodbc://…"
     )
+
+
+class LoadSettings(WarehouseSettings):
+    """What plan, run and replay read."""
+
+    loader_batch_rows: int = Field(
+        250_000, ge=1, description="a window of more rows is cut into batches of so many, each a transaction"
+    )
+    traceparent: str | None = Field(
+        None, description="W3C trace context of the caller, which the load continues"
+    )
+
+
+class ExporterSettings(ServiceSettings):
+    """What the exporter reads."""
+
+    warehouse_url: DatabaseUrl = Field(description=WAREHOUSE)
+    exporter_every_seconds: float = Field(5.0, gt=0, description="pause between two looks into the warehouse")

@@ -45,6 +45,8 @@ watermark = sa.Table(
     sa.Column("position", long_text()),
     sa.Column("batch_id", sa.BigInteger),
     sa.Column("moved_at", UtcDateTime),
+    # When it was last found that nothing more was there, or was loaded: what is idle is not stale.
+    sa.Column("checked_at", UtcDateTime),
     schema="dl",
     implicit_returning=False,
 )

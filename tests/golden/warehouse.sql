@@ -35,15 +35,17 @@ GRANT INSERT, UPDATE ON dl.watermark TO loader;
 GO
 GRANT UPDATE ON dl.batch_number TO loader;
 GO
+GRANT SELECT ON SCHEMA::ods TO loader;
+GO
 GRANT INSERT, DELETE ON dl.credit_loan TO loader;
 GO
 SELECT position, batch_id FROM dl.watermark WITH (UPDLOCK, ROWLOCK, HOLDLOCK) WHERE flow = CAST(:flow AS varchar(64));
 GO
-SET LOCK_TIMEOUT 10000;
+SET LOCK_TIMEOUT 5000;
 GO
 SELECT NEXT VALUE FOR dl.batch_number;
 GO
-INSERT INTO dl.credit_loan (batch_id, position_major, position_minor, operation, row_key, image, fingerprint, actor, traceparent, captured_at) SELECT CAST(:batch_id AS bigint), position_major, position_minor, operation, row_key, image, fingerprint, actor, traceparent, captured_at FROM OPENJSON(CAST(:rows AS nvarchar(max))) WITH (position_major bigint '$[0]', position_minor bigint '$[1]', operation nchar(1) '$[2]', row_key nvarchar(max) '$[3]', image nvarchar(max) '$[4]', fingerprint nvarchar(16) '$[5]', actor nvarchar(128) '$[6]', traceparent nvarchar(55) '$[7]', captured_at datetime2(6) '$[8]');
+INSERT INTO credit_loan (batch_id, position_major, position_minor, operation, row_key, image, fingerprint, actor, traceparent, captured_at) SELECT CAST(:batch_id AS bigint), position_major, position_minor, operation, row_key, image, fingerprint, actor, traceparent, captured_at FROM OPENJSON(CAST(:rows AS nvarchar(max))) WITH (position_major bigint '$[0]', position_minor bigint '$[1]', operation nchar(1) '$[2]', row_key nvarchar(max) '$[3]', image nvarchar(max) '$[4]', fingerprint nvarchar(16) '$[5]', actor nvarchar(128) '$[6]', traceparent nvarchar(55) '$[7]', captured_at datetime2(6) '$[8]');
 GO
 SELECT TOP (:limit) position_major, position_minor, operation, row_key, image, fingerprint, actor, traceparent, captured_at FROM dl.credit_loan WHERE batch_id = :batch_id AND (position_major > :major OR (position_major = :major AND position_minor > :minor)) ORDER BY position_major, position_minor;
 GO

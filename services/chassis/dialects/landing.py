@@ -7,6 +7,8 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.chassis.dialects.interface import Position
+
 COLUMNS = (
     "position_major",
     "position_minor",
@@ -42,16 +44,16 @@ class Landing(Protocol):
         """Create the transformer's schemas where they are missing, and let it make others."""
 
     def grants(self, landings: Sequence[str]) -> Sequence[str]:
-        """Let the loader write the bookkeeping and `landings`, and the transformer read all of schema `dl`."""
+        """Let the loader write the bookkeeping and `landings` and read `ods`, the transformer read all of `dl`."""
 
     def lock_watermark(self) -> sa.TextClause:
         """Lock the row of `:flow` until the transaction ends; its row is (position, batch_id).
 
-        Waits for ten seconds at most (`set_lock_wait`).
+        Waits for five seconds at most (`set_lock_wait`).
         """
 
     def set_lock_wait(self) -> str:
-        """Let statements of this transaction fail that wait for a lock for longer than ten seconds."""
+        """Let statements of this transaction fail that wait for a lock for longer than five seconds."""
 
     def draw_batch_id(self) -> str:
         """Draw the next batch id."""
@@ -59,10 +61,57 @@ class Landing(Protocol):
     def is_locked(self, error: BaseException) -> bool:
         """Whether a statement failed because another transaction held a lock for too long."""
 
+    def create_stage(self, table: str) -> Sequence[str]:
+        """Create an empty table like `dl.<table>` that only this transaction sees."""
+
     async def write(
-        self, connection: AsyncConnection, table: str, batch_id: int, lines: Sequence[bytes]
+        self,
+        connection: AsyncConnection,
+        table: str,
+        batch_id: int,
+        lines: Sequence[bytes],
+        *,
+        stage: bool = False,
     ) -> int:
-        """Append lines (see COLUMNS) to `dl.<table>` under a batch id; returns how many rows the server took."""
+        """Append lines (see COLUMNS) to `dl.<table>`, or its stage, under a batch id.
+
+        Returns how many rows the server took.
+
+        Raises:
+            sqlalchemy.exc.DBAPIError: it took none.
+        """
+
+    def count_alive(self, table: str) -> sa.TextClause:
+        """Count the keys of `dl.<table>` whose newest operation is no delete."""
+
+    def land_differences(self, table: str, *, complete: bool) -> sa.TextClause:
+        """Land under `:batch_id` what of the stage differs from the newest image of its key, as `c` or `u`.
+
+        Positions are (batch id, place). A key that the stage has twice counts as its last line says. With `complete`
+        keys that the stage does not have land as `d`.
+        """
+
+    def delete_batch(self, table: str) -> sa.TextClause:
+        """Delete what `:batch_id` has left in `dl.<table>`."""
+
+    def journal_end(self) -> sa.TextClause:
+        """Select (major, minor, changes) of the `:limit`th change above `:after_major`, `:after_minor`, or the last.
+
+        Not above `:horizon_major`; `changes` is how many there are up to it. No row when there are none.
+        """
+
+    def journal_counts(self) -> sa.TextClause:
+        """Select (table_name, changes) above (`:after_major`, `:after_minor`) and not above `:horizon_major`."""
+
+    def journal_blocks(
+        self, connection: AsyncConnection, after: Position, through: Position, tables: Sequence[str]
+    ) -> AsyncIterable[bytes]:
+        """Read the changes of `tables` above `after` and up to `through` as lines, in order, in blocks of a few MiB.
+
+        Before each line stands one field more: table and fingerprint, parted by a blank. All of them must be complete
+        (at or below the horizon). A block is whole lines without the last newline. Memory is bounded: nothing more is
+        read before the block is taken.
+        """
 
     def read(self, connection: AsyncConnection, table: str, batch_id: int) -> AsyncIterable[Sequence[bytes]]:
         """Read what a batch has left in `dl.<table>` as lines, in order of position."""

@@ -6,6 +6,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.chassis.dialects.interface import Position
 from services.chassis.dialects.landing import (
     COLUMNS,
     LOADER,
@@ -15,9 +16,15 @@ from services.chassis.dialects.landing import (
     time_text,
     unescaped,
 )
-from services.chassis.dialects.sqlserver import CODE, TEXT
+from services.chassis.dialects.sqlserver import CODE, TEXT, SQLServer
 
 WRITE_LINES, READ_LINES = 5_000, 10_000
+READ_BYTES = 8 * 1024 * 1024
+_ABOVE = (
+    "stamp >= CONVERT(binary(8), CAST(:after_major AS bigint)) "
+    "AND (stamp > CONVERT(binary(8), CAST(:after_major AS bigint)) OR id > :after_minor) "
+    "AND stamp <= CONVERT(binary(8), CAST(:horizon_major AS bigint))"
+)
 LOCK_TIMEOUT = "1222"
 
 _TYPES = {
@@ -84,6 +91,8 @@ class SQLServerLanding:
             ),
             f"GRANT INSERT, UPDATE ON dl.watermark TO {LOADER}",
             f"GRANT UPDATE ON dl.batch_number TO {LOADER}",
+            # What becomes of the landed rows is compared with their source.
+            f"GRANT SELECT ON SCHEMA::ods TO {LOADER}",
             *(f"GRANT INSERT, DELETE ON dl.{name} TO {LOADER}" for name in landings),
         )
 
@@ -97,7 +106,7 @@ class SQLServerLanding:
 
     def set_lock_wait(self) -> str:
         """Set it for the session, whose connection does nothing else."""
-        return "SET LOCK_TIMEOUT 10000"
+        return "SET LOCK_TIMEOUT 5000"
 
     def draw_batch_id(self) -> str:
         """Draw from the sequence."""
@@ -107,21 +116,101 @@ class SQLServerLanding:
         """Know it by the server's number, which the driver puts into the text alone."""
         return f"({LOCK_TIMEOUT})" in str(getattr(error, "orig", error))
 
+    def create_stage(self, table: str) -> Sequence[str]:
+        """Create a temporary table; it would outlive the transaction, so one that is there goes first."""
+        return (
+            f"IF OBJECT_ID(N'tempdb..#stage_{table}') IS NOT NULL DROP TABLE #stage_{table}",
+            f"SELECT TOP (0) * INTO #stage_{table} FROM dl.{table}",
+        )
+
     async def write(
-        self, connection: AsyncConnection, table: str, batch_id: int, lines: Sequence[bytes]
+        self,
+        connection: AsyncConnection,
+        table: str,
+        batch_id: int,
+        lines: Sequence[bytes],
+        *,
+        stage: bool = False,
     ) -> int:
         """Insert by OPENJSON, one parameter for thousands of rows."""
+        insert = insert_lines(f"#stage_{table}" if stage else f"dl.{table}")
         written = 0
         for start in range(0, len(lines), WRITE_LINES):
-            rows = [
-                [unescaped(field) for field in line.split(b"\t")]
-                for line in lines[start : start + WRITE_LINES]
-            ]
+            page = lines[start : start + WRITE_LINES]
+            rows = [[unescaped(field) for field in line.split(b"\t")] for line in page]
             done = await connection.execute(
-                insert_lines(table), {"batch_id": batch_id, "rows": orjson.dumps(rows).decode()}
+                insert, {"batch_id": batch_id, "rows": orjson.dumps(rows).decode()}
             )
             written += done.rowcount
         return written
+
+    def count_alive(self, table: str) -> sa.TextClause:
+        """Count them."""
+        return sa.text(
+            f"SELECT COUNT_BIG(*) FROM ({_ranked(f'dl.{table}')}) AS latest WHERE age = 1 AND operation <> 'd'"
+        )
+
+    def land_differences(self, table: str, *, complete: bool) -> sa.TextClause:
+        """Join the newest of both sides by their key."""
+        gone = (
+            "UNION ALL SELECT CAST(NULL AS bigint), 'd', row_key, NULL, NULL FROM latest WHERE age = 1 "
+            "AND operation <> 'd' "
+            "AND NOT EXISTS (SELECT 1 FROM found WHERE found.row_key = latest.row_key) "
+        )
+        return sa.text(
+            f"WITH latest AS ({_ranked(f'dl.{table}')}), found AS ({_ranked(f'#stage_{table}')}), "
+            "differing AS (SELECT found.position_minor AS place, "
+            "CASE WHEN COALESCE(latest.operation, 'd') = 'd' THEN 'c' ELSE 'u' END AS operation, found.row_key, "
+            "found.image, found.actor FROM found LEFT JOIN latest ON latest.row_key = found.row_key "
+            "AND latest.age = 1 WHERE found.age = 1 AND (COALESCE(latest.operation, 'd') = 'd' "
+            f"OR latest.image {CODE} <> found.image {CODE}) {gone if complete else ''}) "
+            f"INSERT INTO dl.{table} (batch_id, position_major, position_minor, operation, row_key, image, actor, "
+            "captured_at) SELECT CAST(:batch_id AS bigint), CAST(:batch_id AS bigint), "
+            "ROW_NUMBER() OVER (ORDER BY CASE WHEN place IS NULL THEN 1 ELSE 0 END, place, row_key), "
+            "operation, row_key, image, actor, SYSUTCDATETIME() FROM differing"
+        )
+
+    def delete_batch(self, table: str) -> sa.TextClause:
+        """Delete by the clustered key."""
+        return sa.text(f"DELETE FROM dl.{table} WHERE batch_id = :batch_id")
+
+    def journal_end(self) -> sa.TextClause:
+        """Walk the clustered key."""
+        return sa.text(
+            "SELECT TOP (1) CONVERT(bigint, stamp) AS major, id AS minor, place AS changes FROM ("
+            "SELECT TOP (:limit) stamp, id, ROW_NUMBER() OVER (ORDER BY stamp, id) AS place FROM journal.change "
+            f"WHERE {_ABOVE} ORDER BY stamp, id) AS batch ORDER BY place DESC"
+        )
+
+    def journal_counts(self) -> sa.TextClause:
+        """Count by table."""
+        return sa.text(
+            f"SELECT table_name, COUNT_BIG(*) AS changes FROM journal.change WHERE {_ABOVE} GROUP BY table_name"
+        )
+
+    async def journal_blocks(
+        self, connection: AsyncConnection, after: Position, through: Position, tables: Sequence[str]
+    ) -> AsyncIterator[bytes]:
+        """Page through the clustered key."""
+        wanted = frozenset(tables)
+        while after < through:
+            rows = await SQLServer().fetch_changes(connection, after, through, READ_LINES, READ_BYTES)
+            if not rows:
+                return
+            lines = [
+                b"\t".join(
+                    map(
+                        escaped,
+                        (f"{table} {fingerprint}", *row[:2], *row[3:9], time_text(row[9])),
+                    )
+                )
+                for row in rows
+                # `through` may be in the middle of a stamp, which fetch_changes does not know.
+                if (table := row[2]) in wanted and (row[0], row[1]) <= through and (fingerprint := row[6])
+            ]
+            if lines:
+                yield b"\n".join(lines)
+            after = Position(rows[-1][0], rows[-1][1])
 
     async def read(
         self, connection: AsyncConnection, table: str, batch_id: int
@@ -140,6 +229,13 @@ class SQLServerLanding:
             major, minor = rows[-1][0], rows[-1][1]
 
 
+def _ranked(table: str) -> str:
+    return (
+        "SELECT row_key, operation, image, actor, position_minor, ROW_NUMBER() OVER (PARTITION BY row_key "
+        f"ORDER BY position_major DESC, position_minor DESC) AS age FROM {table}"
+    )
+
+
 def insert_lines(table: str) -> sa.TextClause:
     """Insert `:rows`, a JSON array of arrays in the order of COLUMNS, under `:batch_id`."""
     fields = ", ".join(
@@ -147,7 +243,7 @@ def insert_lines(table: str) -> sa.TextClause:
     )
     listed = ", ".join(COLUMNS)
     return sa.text(
-        f"INSERT INTO dl.{table} (batch_id, {listed}) "
+        f"INSERT INTO {table} (batch_id, {listed}) "
         f"SELECT CAST(:batch_id AS bigint), {listed} FROM OPENJSON(CAST(:rows AS nvarchar(max))) WITH ({fields})"
     )
 

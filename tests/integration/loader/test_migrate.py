@@ -50,3 +50,7 @@ async def test_the_transformer_reads_the_landing_and_owns_what_it_makes(warehous
         await connection.execute("GRANT USAGE ON SCHEMA ap TO analyst; GRANT SELECT ON ap.made TO analyst")
     async with warehouse.connect("analyst") as connection:
         assert await connection.fetch("SELECT * FROM ap.made") == []
+    async with warehouse.connect("loader") as connection:
+        assert await connection.fetch("SELECT * FROM ods.made") == []
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.execute("SELECT 1 FROM dw.made")

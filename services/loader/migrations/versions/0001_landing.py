@@ -47,6 +47,7 @@ def upgrade() -> None:
         sa.Column("position", long_text(), nullable=True),
         sa.Column("batch_id", sa.BigInteger(), nullable=True),
         sa.Column("moved_at", UtcDateTime(), nullable=True),
+        sa.Column("checked_at", UtcDateTime(), nullable=True),
         sa.PrimaryKeyConstraint("flow", name=op.f("pk_watermark")),
         sa.ForeignKeyConstraint(["batch_id"], ["dl.batch.batch_id"], name=op.f("fk_watermark_batch_id")),
         schema="dl",

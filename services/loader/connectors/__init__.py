@@ -1,0 +1,1 @@
+"""Where rows come from: one interface, a module a connector."""

@@ -1,0 +1,38 @@
+"""Begins a flow anew at a place that it was not led to."""
+
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+from services.chassis.database import Warehouse
+from services.chassis.telemetry import current_traceparent
+from services.loader import bookkeeping
+from services.loader.connectors.interface import Window
+from services.loader.flows import LoadFlow
+
+
+async def restart_flow(warehouse: Warehouse, flow: LoadFlow, window: Window) -> int:
+    """Move a flow's watermark to the empty `window`, by a batch without rows.
+
+    What has landed stays where the journal is the same one, and goes where it is another.
+
+    Returns:
+        How many landed rows were removed.
+    """
+    removed = 0
+    async with warehouse.transaction() as tx:
+        mark = await bookkeeping.lock(tx, flow.name)
+        if mark.incarnation != window.incarnation:
+            for target in flow.targets:
+                done = await tx.execute(sa.delete(sa.table(target.table, schema="dl")))
+                removed += done.rowcount
+        await bookkeeping.keep(
+            tx,
+            flow.name,
+            await bookkeeping.draw_batch_id(tx),
+            window,
+            {},
+            traceparent=current_traceparent(),
+            started_at=datetime.now(UTC),
+        )
+    return removed

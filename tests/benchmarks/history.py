@@ -1,0 +1,152 @@
+"""Makes the history of many applications, written straight into the lake's journal: what triggers would have written.
+
+The images are rendered by the expressions that the triggers use, so that they are what the loader and dbt would see;
+the lake's tables stay empty. Everything follows from an application's number, so the same numbers give the same rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from textwrap import dedent
+
+import asyncpg
+
+from services.chassis.dialects import PostgreSQL
+from services.lake.journal import captured_table
+from services.lake.tables import CAPTURED
+
+CHUNK = 50_000
+"""Applications of one transaction."""
+TABLES = {table.name: captured_table(table) for table in CAPTURED}
+BEGAN = "timestamp '2024-01-01 08:00:00' + (n % 900) * interval '1 day' + (n % 30000) * interval '1 second'"
+MAKER, OFFICER = (f"md5('{name}')::uuid" for name in ("maker", "officer"))
+BOOKED = "n % 10 = 0"
+DECIDED = "n % 20 <> 19"
+OUTCOME = "CASE WHEN n % 10 IN (3, 6, 9) THEN 'reject' ELSE 'approve' END"
+
+
+def _id(what: str) -> str:
+    return f"md5('{what}' || n)::uuid"
+
+
+# Operation, table, its columns in order, and which applications have it; `n` is the application's number.
+STEPS: tuple[tuple[str, str, str, str], ...] = (
+    (
+        "c",
+        "party",
+        f"{_id('party')}, 'person', 'Person Nguyễn ' || n, date '1960-01-01' + (n % 15000), 'ID' || n, "
+        f"'p' || n || '@example.org', NULL::text, {MAKER}, {BEGAN}, 1",
+        "true",
+    ),
+    (
+        "c",
+        "application",
+        f"{_id('application')}, 'SUBMITTED', 1, 1, NULL::text, {MAKER}, {BEGAN}, {BEGAN}, NULL::timestamp",
+        "true",
+    ),
+    ("c", "application_party", f"{_id('application')}, {_id('party')}, 'borrower'", "true"),
+    (
+        "c",
+        "application_version",
+        f"{_id('application')}, 1, (ARRAY['CONSUMER', 'CAR', 'BUSINESS', 'EDUCATION'])[1 + n % 4], "
+        "(500 + n % 15000)::numeric(19,4), 'DEM', 6 + n % 30, 'radio/television', 'branch', "
+        f"{MAKER}, '{{\"housing\": \"own\"}}', 400 + n % 400, '[]', {BEGAN}",
+        "true",
+    ),
+    (
+        "c",
+        "application_event",
+        f"{_id('submitted')}, {_id('application')}, 1, NULL::text, 'SUBMITTED', {MAKER}, 'maker', NULL::text, "
+        f"NULL::text, {BEGAN}",
+        "true",
+    ),
+    (
+        "c",
+        "decision",
+        f"{_id('decision')}, {_id('application')}, 1, 'officer', {OUTCOME}, {MAKER}, {OFFICER}, "
+        f"CASE {OUTCOME} WHEN 'reject' THEN 'AFFORDABILITY' END, NULL::text, {BEGAN} + interval '1 day'",
+        DECIDED,
+    ),
+    (
+        "u",
+        "application",
+        f"{_id('application')}, CASE {OUTCOME} WHEN 'approve' THEN 'APPROVED' ELSE 'REJECTED' END, 1, 2, NULL::text, "
+        f"{MAKER}, {BEGAN}, {BEGAN}, {BEGAN} + interval '1 day'",
+        DECIDED,
+    ),
+    (
+        "c",
+        "application_event",
+        f"{_id('decided')}, {_id('application')}, 1, 'SUBMITTED', "
+        f"CASE {OUTCOME} WHEN 'approve' THEN 'APPROVED' ELSE 'REJECTED' END, {OFFICER}, 'officer', "
+        f"CASE {OUTCOME} WHEN 'reject' THEN 'AFFORDABILITY' END, NULL::text, {BEGAN} + interval '1 day'",
+        DECIDED,
+    ),
+    (
+        "c",
+        "loan",
+        f"{_id('loan')}, {_id('application')}, 1, (ARRAY['CONSUMER', 'CAR', 'BUSINESS', 'EDUCATION'])[1 + n % 4], "
+        f"{_id('party')}, (500 + n % 15000)::numeric(19,4), 'DEM', 0.089::numeric(9,6), 3, {OFFICER}, "
+        f"{BEGAN} + interval '2 days', false, false",
+        BOOKED,
+    ),
+    *(
+        (
+            "c",
+            "instalment",
+            f"{_id('loan')}, {number}, ({BEGAN})::date + {2 + 30 * number}, "
+            "((500 + n % 15000) / 3.0)::numeric(19,4), 10::numeric(19,4)",
+            BOOKED,
+        )
+        for number in (1, 2, 3)
+    ),
+    *(
+        (
+            "c",
+            "loan_transaction",
+            f"{_id(f'transaction{number}')}, {_id('loan')}, '{kind}', {amount}, 'DEM', "
+            f"({BEGAN})::date + {2 + 30 * number}, NULL::uuid, {OFFICER}, "
+            f"{BEGAN} + interval '{2 + 30 * number} days'",
+            f"{BOOKED} AND n % {every} = 0",
+        )
+        for number, kind, amount, every in (
+            (0, "disbursement", "(500 + n % 15000)::numeric(19,4)", 1),
+            (1, "payment", "((500 + n % 15000) / 3.0 + 10)::numeric(19,4)", 20),
+            (2, "payment", "((500 + n % 15000) / 3.0 + 10)::numeric(19,4)", 30),
+        )
+    ),
+)
+
+
+def statements() -> Iterator[str]:
+    """Yield one insert a step, for applications `$1` to `$2`."""
+    dialect = PostgreSQL()
+    for operation, name, values, applies in STEPS:
+        table = TABLES[name]
+        columns = ", ".join(column.name for column in table.columns)
+        yield dedent(f"""\
+            INSERT INTO journal.change
+            SELECT nextval('journal.position'), '{table.full_name}', '{operation}', {dialect.key(table, "r")},
+                {dialect.image(table, "r")}, '{table.fingerprint}', 'generator', NULL,
+                clock_timestamp() AT TIME ZONE 'UTC'
+            FROM (SELECT {values} FROM generate_series($1::integer, $2::integer) AS n WHERE {applies})
+                AS r ({columns})""")
+
+
+async def write_history(
+    lake: asyncpg.Connection, first: int, last: int, tell: Callable[[int], None] = lambda _: None
+) -> int:
+    """Write the history of applications `first` to `last` into the journal, as its owner; returns how many changes.
+
+    Nobody else may write the lake meanwhile.
+    """
+    changes = 0
+    prepared = [await lake.prepare(statement) for statement in statements()]
+    for start in range(first, last + 1, CHUNK):
+        end = min(start + CHUNK - 1, last)
+        async with lake.transaction():
+            for insert in prepared:
+                await insert.fetch(start, end)
+                changes += int(insert.get_statusmsg().split()[-1])
+        tell(end - start + 1)
+    return changes
