@@ -78,6 +78,8 @@ lint: $(INSTALLED) ## check style, formatting, import arrows and SQL
 
 typecheck: $(INSTALLED) ## check the types
 	@.venv/bin/mypy
+	@MYPYPATH=airflow/plugins:airflow/dags .venv/bin/mypy --python-executable .venv-airflow/bin/python \
+	  --cache-dir .mypy_cache/airflow -p flows -p flow_files -p flow_tasks -p flow_metrics
 
 test: lint typecheck ## run every check and every test, and report the coverage
 	@rm -f .coverage .coverage.*

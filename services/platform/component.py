@@ -87,6 +87,8 @@ class Component(ABC):
     """Names of the settings whose ports it listens on."""
     required: bool = True
     """Whether the platform is no platform without it."""
+    is_step: bool = False
+    """Whether it is done when it is prepared, with no process to keep alive."""
 
     def __init__(self, settings: PlatformSettings, home: Home) -> None:
         self.settings = settings

@@ -8,7 +8,7 @@ import json
 import os
 import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +61,11 @@ class Home:
         return self.root / "logs"
 
     @property
+    def lineage(self) -> Path:
+        """OpenLineage events, one file a producer, where no server takes them."""
+        return self.root / "lineage"
+
+    @property
     def run(self) -> Path:
         """Generated configuration, sockets and locks."""
         return self.root / "run"
@@ -76,6 +81,7 @@ class Home:
             (self.data, 0o755),
             (self.steps, 0o755),
             (self.logs, 0o755),
+            (self.lineage, 0o755),
             (self.run, 0o700),
             (self.secrets, 0o700),
         ):
@@ -115,8 +121,19 @@ class Home:
         return known[login]
 
     def auth_key_encryption_key(self) -> str:
-        """The key that encrypts auth's signing keys: 32 random bytes, URL-safe base64, made on first use."""
-        path = self.secrets / "auth_key_encryption_key"
+        """The key that encrypts auth's signing keys."""
+        return self.fernet_key("auth_key_encryption_key")
+
+    def fernet_key(self, name: str) -> str:
+        """A key of 32 random bytes in URL-safe base64, made on first use."""
+        return self._kept(name, lambda: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
+
+    def secret(self, name: str) -> str:
+        """A generated password, made on first use."""
+        return self._kept(name, lambda: secrets.token_urlsafe(32))
+
+    def _kept(self, name: str, make: Callable[[], str]) -> str:
+        path = self.secrets / name
         if not path.exists():
-            write_private(path, base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
+            write_private(path, make())
         return path.read_text()

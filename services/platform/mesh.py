@@ -114,6 +114,14 @@ def inherited() -> dict[str, str]:
     return {name: os.environ[name] for name in INHERITED if name in os.environ}
 
 
+def telemetry_environment(settings: PlatformSettings) -> dict[str, str]:
+    """Where a process sends its spans, and how many of them."""
+    return {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": settings.http("receiver"),
+        "OTEL_TRACES_SAMPLER": settings.traces_sampler,
+    }
+
+
 async def run_once(
     module: str, *arguments: str, environment: Mapping[str, str], stdin: str | None = None
 ) -> str:
@@ -148,6 +156,8 @@ async def run_once(
 class Step(Component):
     """A one-shot command of a service, run with one login on one database."""
 
+    is_step = True
+
     def __init__(
         self,
         settings: PlatformSettings,
@@ -158,23 +168,26 @@ class Step(Component):
         command: tuple[str, ...],
         database: str,
         login: str = OWNER,
+        reads: Path | None = None,
     ) -> None:
+        """`reads`: a folder outside the services whose change has the step done again."""
         super().__init__(settings, home)
         self.name = name
         self.needs = needs
         self._command = command
         self._database = database
         self._login = login
+        self._reads = reads
 
     async def prepare(self, tell: Tell) -> None:
         """Run the command, unless it ran on these data already and nothing it does can have changed since."""
         stdin = self.input()
         stamp = self.home.steps / self.name
-        fingerprint = await asyncio.to_thread(_fingerprint, *self._command, stdin or "")
+        fingerprint = await asyncio.to_thread(_fingerprint, *self._command, stdin or "", reads=self._reads)
         if stamp.exists() and stamp.read_text() == fingerprint:
             tell("nothing to do")
             return
-        tell(self._command[-1])
+        tell(self._command[1])
         url = _url(self.settings, self.home, self._database, self._login)
         await run_once(*self._command, environment={URL_VARIABLE[self._database]: url}, stdin=stdin)
         write_private(stamp, fingerprint)
@@ -262,20 +275,30 @@ def mesh(settings: PlatformSettings, home: Home) -> list[Component]:
         step("lake-schema", "services.lake.main", "migrate", "lake"),
         step("replica-schema", "services.replicator.main", "migrate", "application"),
         step("search-schema", "services.search.main", "migrate", "application"),
+        Step(
+            settings,
+            home,
+            name="warehouse-schema",
+            needs=("databases",),
+            command=("services.loader.main", "migrate", "--flows", str(settings.flows)),
+            database="warehouse",
+            reads=settings.flows,
+        ),
         *(ServiceProcess(settings, home, service) for service in SERVICES),
         users,
         step("samples", "services.lake.main", "seed-samples", "lake", need="lake-schema"),
     ]
 
 
-def _fingerprint(module: str, *arguments: str) -> str:
+def _fingerprint(module: str, *arguments: str, reads: Path | None) -> str:
     """Changes when a step could do something else: its input, its service, or what every service is built on."""
     digest = hashlib.sha256(repr((module, arguments)).encode())
     service = module.split(".")[1]
-    for folder in sorted({"chassis", "lake", service}):
-        for path in sorted((ROOT / "services" / folder).rglob("*")):
+    services = [ROOT / "services" / name for name in sorted({"chassis", "lake", service})]
+    for folder in (*services, *([reads] if reads else [])):
+        for path in sorted(folder.rglob("*")):
             if path.is_file() and path.suffix != ".pyc":
-                digest.update(str(path.relative_to(ROOT)).encode())
+                digest.update(str(path.relative_to(folder.parent)).encode())
                 digest.update(path.read_bytes())
     digest.update((ROOT / "uv.lock").read_bytes())
     return digest.hexdigest()

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import psutil
 
+from services.platform.airflow import airflow
 from services.platform.component import Component
 from services.platform.errors import NotAvailableError, NotReadyYet, PlatformError
 from services.platform.home import Home
@@ -46,9 +47,9 @@ class Status:
 
 
 def everything(settings: PlatformSettings, home: Home) -> list[Component]:
-    """The stores, then the mesh."""
+    """The stores, then the mesh, then Airflow."""
     stores = (Postgres, Kafka, Zipkin, Receiver, Prometheus, Databases)
-    return [*(store(settings, home) for store in stores), *mesh(settings, home)]
+    return [*(store(settings, home) for store in stores), *mesh(settings, home), *airflow(settings, home)]
 
 
 class Platform:
@@ -111,7 +112,7 @@ class Platform:
     async def status(self) -> list[Status]:
         """How every program stands, in the order of starting."""
         infos = await asyncio.to_thread(self.supervisor.all)
-        programs = [component for component in self.components.values() if component.ports]
+        programs = [component for component in self.components.values() if not component.is_step]
         return await asyncio.gather(
             *(self._status(component, infos.get(component.name)) for component in programs)
         )

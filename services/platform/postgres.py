@@ -125,6 +125,7 @@ class Databases(Component):
 
     name = "databases"
     needs = ("postgres",)
+    is_step = True
 
     async def prepare(self, tell: Tell) -> None:
         """Create what is missing."""

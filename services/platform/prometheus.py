@@ -125,5 +125,14 @@ class Prometheus(Component):
             {"targets": [f"{HOST}:{self.settings.port_of(f'{job}_port')}"], "labels": {"job": job}}
             for job in SCRAPED
         ]
-        zipkin = {"job": "zipkin", "__metrics_path__": "/prometheus"}
-        return [*own, {"targets": [f"{HOST}:{self.settings.zipkin_port}"], "labels": zipkin}]
+        elsewhere = {"zipkin": "/prometheus"}
+        if self.settings.airflow:
+            elsewhere["airflow"] = "/flows/metrics"
+        others: list[dict[str, Any]] = [
+            {
+                "targets": [f"{HOST}:{self.settings.port_of(f'{job}_port')}"],
+                "labels": {"job": job, "__metrics_path__": path},
+            }
+            for job, path in elsewhere.items()
+        ]
+        return [*own, *others]

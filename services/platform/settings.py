@@ -33,6 +33,17 @@ class PlatformSettings(BaseSettings):
     alert_after: float = Field(
         default=60.0, gt=0, description="seconds that something may be wrong before it is an alert"
     )
+    airflow: bool = Field(default=True, description="whether Airflow is part of the platform")
+    flows: Path = Field(default=ROOT / "airflow" / "flows", description="folder of the flow files")
+    flows_interval: int = Field(
+        default=300, gt=0, description="seconds until Airflow looks again for changes of the flow files"
+    )
+    alert_webhook: str = Field(
+        default="", description="URL to which Airflow posts each failure of a flow, if any"
+    )
+    lineage_url: str = Field(
+        default="", description="OpenLineage server that takes the events; without one they go into files"
+    )
 
     auth_port: Port = 17101
     intake_port: Port = 17102
@@ -41,24 +52,26 @@ class PlatformSettings(BaseSettings):
     relay_port: Port = 17105
     sink_port: Port = 17106
     verifier_port: Port = 17107
+    loader_port: Port = 17108
     postgres_port: Port = 17110
     kafka_port: Port = 17111
     kafka_controller_port: Port = 17112
     zipkin_port: Port = 17113
     receiver_port: Port = 17114
     prometheus_port: Port = 17115
+    airflow_port: Port = 17116
 
     @classmethod
     def on_free_ports(cls, home: Path) -> Self:
-        """Settings for a platform beside others: state in `home`, every port one that is free now.
+        """Settings for a platform beside others: state in `home`, every port one that is free now, without Airflow.
 
-        They lie below the range from which the kernel serves outgoing connections, so that a process that is
+        The ports lie below the range from which the kernel serves outgoing connections, so that a process that is
         restarted finds its port again.
         """
         candidates = iter(random.sample(range(18000, 32000), 1000))
         names = [name for name in cls.model_fields if name.endswith("_port")]
         ports: dict[str, Any] = {name: next(filter(_is_free, candidates)) for name in names}
-        return cls(home=home, **ports)
+        return cls(home=home, airflow=False, **ports)
 
     def port_of(self, setting: str) -> int:
         """The port that the setting `<name>_port` holds."""

@@ -1,0 +1,77 @@
+"""The DAGs, one for each flow file: the layers dl → ods → dw → dm → ap, each run when what it reads was made anew.
+
+A DAG has its flow's name. Its last task has the asset `<layer>/<flow>` as outlet, which triggers the flows that name
+it in `schedule.after`. The work is done by commands of other environments, on whatever kind of worker.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.sdk import DAG, Asset, AssetAny, AssetOrTimeSchedule, CronTriggerTimetable
+from flow_files import Flow, flows, folder
+from flow_tasks import FlowCommand, asset, tell_failure
+
+FIRST_RETRY = timedelta(seconds=15)
+LONGEST_RETRY = timedelta(minutes=10)
+# Asked at the time of the run, not of the file: a DAG's start must not change from parse to parse.
+BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def schedule(flow: Flow, assets: dict[str, Asset]) -> Any:
+    """By the clock, after any of the flows it waits for, or both."""
+    clock = CronTriggerTimetable(flow.cron, timezone="UTC") if flow.cron else None
+    if not flow.after:
+        return clock
+    waited_for = AssetAny(*(assets[name] for name in flow.after))
+    return waited_for if clock is None else AssetOrTimeSchedule(timetable=clock, assets=waited_for)
+
+
+def dag(flow: Flow, assets: dict[str, Asset]) -> DAG:
+    """The DAG of one flow; `assets` has what each flow makes."""
+    limit = timedelta(minutes=flow.timeout_minutes)
+    with DAG(
+        dag_id=flow.name,
+        description=flow.description,
+        schedule=schedule(flow, assets),
+        start_date=BEGINNING,
+        catchup=False,
+        # Two runs of one flow would wait for each other's locks at best.
+        max_active_runs=1,
+        tags=[flow.layer, flow.connector],
+        default_args={
+            "pool": flow.pool,
+            "retries": flow.retries,
+            "retry_delay": FIRST_RETRY,
+            "retry_exponential_backoff": 2.0,
+            "max_retry_delay": LONGEST_RETRY,
+            "execution_timeout": limit,
+            "on_failure_callback": tell_failure,
+        },
+    ) as made:
+        outlet = [assets[flow.name]]
+        if flow.select is not None:
+            FlowCommand(task_id="build", tool="dbt", arguments=["--select", flow.select], outlets=outlet)
+        else:
+            FlowCommand(
+                task_id="load",
+                tool="loader",
+                arguments=["run", flow.name, "--flows", str(folder())],
+                outlets=outlet,
+            )
+    return made
+
+
+def dags() -> dict[str, DAG]:
+    """Every DAG by its name.
+
+    Raises:
+        InvalidFlow: a flow file is none; the DAGs stay as they were last read.
+    """
+    known = flows()
+    assets = {name: asset(flow) for name, flow in known.items()}
+    return {name: dag(flow, assets) for name, flow in known.items()}
+
+
+globals().update(dags())

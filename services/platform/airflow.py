@@ -1,0 +1,299 @@
+"""Embedded Airflow: its API server, scheduler and DAG processor, and what the commands of its tasks are given."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import shlex
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from services.platform.component import Component, Program, Tell
+from services.platform.errors import NotReadyYet, PlatformError
+from services.platform.home import Home, write_private
+from services.platform.mesh import inherited, telemetry_environment
+from services.platform.postgres import database_url
+from services.platform.readiness import PROBE_SECONDS, answers
+from services.platform.settings import HOST, ROOT, PlatformSettings
+
+FOLDER = ROOT / "airflow"
+BINARIES = ROOT / ".venv-airflow" / "bin"
+USER = "admin"
+# A process that has not said anything for so long does not count as alive.
+HEARTBEAT_SECONDS = 30
+# Airflow changes its processes' titles; the supervisor finds what was left behind by their environments.
+KEEP_ENVIRONMENT = {"SPT_NOENV": "1"}
+
+
+def logins_file(home: Home) -> Path:
+    """Where the password of Airflow's user is, as Airflow's own manager of logins reads it."""
+    return home.secrets / "airflow_logins.json"
+
+
+def password(home: Home) -> str:
+    """The password of `USER`, made on first use."""
+    file = logins_file(home)
+    if not file.exists():
+        write_private(file, json.dumps({USER: home.secret("airflow_password")}) + "\n")
+    return str(json.loads(file.read_text())[USER])
+
+
+def environment(settings: PlatformSettings, home: Home) -> dict[str, str]:
+    """What every process of Airflow is given."""
+    metadata = database_url(settings.postgres_port, "airflow", "airflow", home.database_password("airflow"))
+    configured: Mapping[str, Any] = {
+        "CORE": {
+            "DAGS_FOLDER": FOLDER / "dags",
+            "PLUGINS_FOLDER": FOLDER / "plugins",
+            "LOAD_EXAMPLES": False,
+            "DAGS_ARE_PAUSED_AT_CREATION": False,
+            "EXECUTOR": "LocalExecutor",
+            "PARALLELISM": 2,
+            "FERNET_KEY": home.fernet_key("airflow_fernet_key"),
+            "EXECUTION_API_SERVER_URL": f"{settings.http('airflow')}/execution/",
+            "SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
+            "SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": logins_file(home),
+        },
+        "DATABASE": {
+            "SQL_ALCHEMY_CONN": metadata.replace("+asyncpg", "+psycopg2"),
+            "SQL_ALCHEMY_CONN_ASYNC": metadata,
+        },
+        "API": {
+            "BASE_URL": settings.http("airflow"),
+            "SECRET_KEY": home.secret("airflow_secret_key"),
+            "WORKERS": 1,
+        },
+        "API_AUTH": {"JWT_SECRET": home.secret("airflow_jwt_secret")},
+        "LOGGING": {"BASE_LOG_FOLDER": home.logs / "airflow", "JSON_LOGS": True},
+        "DAG_PROCESSOR": {
+            "PARSING_PROCESSES": 1,
+            # Each look at the DAGs is a process that imports Airflow; flow files seldom change.
+            "MIN_FILE_PROCESS_INTERVAL": settings.flows_interval,
+        },
+        "TRACES": {"OTEL_ON": True},
+        "OPENLINEAGE": {
+            "NAMESPACE": "creditmesh",
+            "TRANSPORT": json.dumps(_lineage_transport(settings, home, "airflow")),
+        },
+        "USAGE_DATA_COLLECTION": {"ENABLED": False},
+    }
+    loader, dbt = _command_environments(home)
+    return (
+        inherited()
+        | telemetry_environment(settings)
+        | KEEP_ENVIRONMENT
+        | {
+            "AIRFLOW_HOME": str(home.root / "airflow"),
+            "MALLOC_ARENA_MAX": "2",
+            "OTEL_SERVICE_NAME": "airflow",
+            "OTEL_TRACES_EXPORTER": "otlp_proto_http",
+            "CREDITMESH_PROJECT": str(ROOT),
+            "CREDITMESH_FLOWS": str(settings.flows),
+            "CREDITMESH_LOADER": shlex.join((sys.executable, "-m", "services.loader.main")),
+            "CREDITMESH_LOADER_ENVIRONMENT": str(loader),
+            "CREDITMESH_DBT": shlex.join((str(BINARIES / "python"), "dbt/build.py")),
+            "CREDITMESH_DBT_ENVIRONMENT": str(dbt),
+            "CREDITMESH_ALERT_WEBHOOK": settings.alert_webhook,
+        }
+        | {
+            f"AIRFLOW__{section}__{name}": str(value)
+            for section, options in configured.items()
+            for name, value in options.items()
+        }
+    )
+
+
+def _command_environments(home: Home) -> tuple[Path, Path]:
+    return home.secrets / "loader.env", home.secrets / "dbt.env"
+
+
+def loader_environment(settings: PlatformSettings, home: Home) -> dict[str, str]:
+    """What the loader's commands are given."""
+    return {
+        **telemetry_environment(settings),
+        **_lineage_environment(settings, home, "loader"),
+        "LOG_LEVEL": settings.log_level,
+        "KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
+        "LAKE_URL": _url(settings, home, "lake", "loader"),
+        "WAREHOUSE_URL": _url(settings, home, "warehouse", "loader"),
+    }
+
+
+def dbt_environment(settings: PlatformSettings, home: Home) -> dict[str, str]:
+    """What dbt's commands are given."""
+    return {
+        **telemetry_environment(settings),
+        **_lineage_environment(settings, home, "dbt"),
+        "WAREHOUSE_URL": _url(settings, home, "warehouse", "transformer"),
+    }
+
+
+def _url(settings: PlatformSettings, home: Home, database: str, login: str) -> str:
+    return database_url(settings.postgres_port, database, login, home.database_password(login))
+
+
+def _lineage_transport(settings: PlatformSettings, home: Home, producer: str) -> dict[str, Any]:
+    if settings.lineage_url:
+        return {"type": "http", "url": settings.lineage_url}
+    return {"type": "file", "log_file_path": str(home.lineage / f"{producer}.ndjson"), "append": True}
+
+
+def _lineage_environment(settings: PlatformSettings, home: Home, producer: str) -> dict[str, str]:
+    return {
+        f"OPENLINEAGE__TRANSPORT__{name.upper()}": json.dumps(value) if isinstance(value, bool) else value
+        for name, value in _lineage_transport(settings, home, producer).items()
+    }
+
+
+class AirflowSchema(Component):
+    """Airflow's metadata database with its tables and pools, and the files that its processes read."""
+
+    name = "airflow-schema"
+    needs = ("databases",)
+    is_step = True
+
+    async def prepare(self, tell: Tell) -> None:
+        """Migrate, unless this Airflow has already done so on these data; write what its tasks' commands are given."""
+        password(self.home)
+        for file, values in zip(
+            _command_environments(self.home),
+            (loader_environment(self.settings, self.home), dbt_environment(self.settings, self.home)),
+            strict=True,
+        ):
+            write_private(file, "".join(f"{name}={value}\n" for name, value in values.items()))
+        stamp = self.home.steps / self.name
+        done = hashlib.sha256(
+            (ROOT / "uv.lock").read_bytes() + (FOLDER / "pools.json").read_bytes()
+        ).hexdigest()
+        if stamp.exists() and stamp.read_text() == done:
+            tell("nothing to do")
+            return
+        tell("db migrate")
+        await self._airflow("db", "migrate")
+        tell("pools import")
+        await self._airflow("pools", "import", str(FOLDER / "pools.json"))
+        write_private(stamp, done)
+
+    def program(self) -> None:
+        """A step, not a process."""
+        return
+
+    async def _airflow(self, *arguments: str) -> None:
+        process = await asyncio.create_subprocess_exec(
+            str(binary()),
+            *arguments,
+            # It has nothing to trace, and must not wait for a receiver that is not there yet.
+            env=environment(self.settings, self.home) | {"AIRFLOW__TRACES__OTEL_ON": "False"},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        try:
+            output, _ = await process.communicate()
+        except asyncio.CancelledError:  # another part of the start has failed
+            process.kill()
+            await process.wait()
+            raise
+        if process.returncode:
+            last = "\n".join(output.decode(errors="replace").strip().splitlines()[-15:])
+            raise PlatformError(
+                f"`airflow {' '.join(arguments)}` ended with status {process.returncode}:\n{last}"
+            )
+
+
+class AirflowProcess(Component):
+    """One process of Airflow."""
+
+    needs = ("airflow-schema",)
+    command: tuple[str, ...]
+
+    def program(self) -> Program:
+        """The process; what it forks is stopped with it."""
+        # The scheduler waits for its tasks, which end their commands first.
+        return Program(
+            self.name,
+            (str(binary()), *self.command),
+            ROOT,
+            environment(self.settings, self.home),
+            stop_seconds=40,
+        )
+
+
+class AirflowApi(AirflowProcess):
+    """The API server: web pages, REST API, the tasks' API, and the page of metrics."""
+
+    name = "airflow-api"
+    ports = ("airflow_port",)
+
+    def __init__(self, settings: PlatformSettings, home: Home) -> None:
+        super().__init__(settings, home)
+        self.command = ("api-server", "--host", HOST, "--port", str(settings.airflow_port), "--workers", "1")
+
+    async def ready(self) -> None:
+        """It answers."""
+        await answers(f"{self.settings.http('airflow')}/api/v2/version")
+
+
+class AirflowScheduler(AirflowProcess):
+    """The scheduler, and the workers of its executor."""
+
+    name = "airflow-scheduler"
+    # Its tasks report to the API server.
+    beside = ("airflow-api", "receiver", "lake-schema", "warehouse-schema", "kafka")
+    command = ("scheduler", "--skip-serve-logs")
+
+    async def ready(self) -> None:
+        """It has said that it works."""
+        await _beats(self.settings, "scheduler")
+
+
+class AirflowDagProcessor(AirflowProcess):
+    """The process that reads the DAGs."""
+
+    name = "airflow-dag-processor"
+    beside = ("airflow-api",)
+    command = ("dag-processor",)
+
+    async def ready(self) -> None:
+        """It has said that it works."""
+        await _beats(self.settings, "dag_processor")
+
+
+def binary() -> Path:
+    """Airflow's command.
+
+    Raises:
+        PlatformError: its environment is not installed.
+    """
+    path = BINARIES / "airflow"
+    if not path.exists():
+        raise PlatformError(
+            f"{path} is missing; run `make install`, or set CREDITMESH_AIRFLOW=false to do without"
+        )
+    return path
+
+
+async def _beats(settings: PlatformSettings, process: str) -> None:
+    try:
+        async with httpx.AsyncClient(timeout=PROBE_SECONDS, trust_env=False) as client:
+            answer = await client.get(f"{settings.http('airflow')}/api/v2/monitor/health")
+    except httpx.HTTPError as error:
+        raise NotReadyYet(str(error) or type(error).__name__) from error
+    said = answer.json().get(process) or {} if answer.status_code == 200 else {}
+    last = said.get(f"latest_{process}_heartbeat")
+    if last is None or (datetime.now(UTC) - datetime.fromisoformat(last)).total_seconds() > HEARTBEAT_SECONDS:
+        raise NotReadyYet(f"no heartbeat of the {process} for {HEARTBEAT_SECONDS} s")
+
+
+def airflow(settings: PlatformSettings, home: Home) -> list[Component]:
+    """Airflow's step and processes; nothing when the settings leave it out."""
+    if not settings.airflow:
+        return []
+    parts = (AirflowSchema, AirflowApi, AirflowScheduler, AirflowDagProcessor)
+    return [part(settings, home) for part in parts]
