@@ -9,10 +9,13 @@ from services.chassis.database import Warehouse
 from services.chassis.migrations import upgrade
 from services.chassis.settings import load_settings
 from services.loader import commands
+from services.loader.check import check
 from services.loader.commands import FlowsOption, explained
 from services.loader.derived import derived_statements
+from services.loader.exporter import serve
 from services.loader.flow_files import FLOWS, landing_tables, read_flows
-from services.loader.settings import WarehouseSettings
+from services.loader.flows import DbtFlow
+from services.loader.settings import ExporterSettings, WarehouseSettings
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 VERSION_SCHEMA = "dl"
@@ -21,6 +24,16 @@ cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 
 
 commands.register(cli)
+cli.command()(check)
+
+
+@cli.command()
+def exporter(flows: FlowsOption = FLOWS) -> None:
+    """Serve /metrics about the warehouse's flows until stopped."""
+    settings = load_settings(ExporterSettings)
+    with explained():
+        loads = {name: flow for name, flow in read_flows(flows).items() if not isinstance(flow, DbtFlow)}
+    raise SystemExit(serve(settings, loads))
 
 
 @cli.command()

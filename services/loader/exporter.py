@@ -1,0 +1,53 @@
+"""A process that reads from the warehouse how the flows stand, for Prometheus to scrape."""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+
+import sqlalchemy as sa
+
+from services.chassis import app as chassis
+from services.chassis.database import Warehouse
+from services.chassis.health import Check
+from services.chassis.logging import get_logger
+from services.chassis.telemetry import Telemetry
+from services.loader.flows import LoadFlow
+from services.loader.metrics import export
+from services.loader.settings import ExporterSettings
+from services.loader.status import read_status
+
+SERVICE = "loader-exporter"
+STATEMENT_SECONDS = 10.0
+_log = get_logger(__name__)
+
+
+def serve(settings: ExporterSettings, flows: Mapping[str, LoadFlow]) -> int:
+    """Measure until stopped; returns the exit status of the process."""
+    telemetry = Telemetry.start(SERVICE)
+    warehouse = Warehouse.open(
+        settings.warehouse_url.get_secret_value(),
+        service=SERVICE,
+        pool_size=2,
+        command_seconds=STATEMENT_SECONDS,
+    )
+    application = chassis.create_app(
+        service=SERVICE,
+        title=f"creditmesh {SERVICE}",
+        summary="How the warehouse's flows stand; no business API.",
+        settings=settings,
+        telemetry=telemetry,
+        routers=(),
+        checks=[Check("warehouse", warehouse.ping)],
+    )
+
+    async def main(stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            try:
+                export(await read_status(warehouse, flows))
+            except (OSError, TimeoutError, sa.exc.SQLAlchemyError) as error:
+                _log.warning("the warehouse cannot be read", error=type(error).__name__)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), settings.exporter_every_seconds)
+        await warehouse.dispose()
+
+    return chassis.run(chassis.run_with_operations(application, settings, main))
