@@ -131,6 +131,7 @@ def dbt_environment(settings: PlatformSettings, home: Home) -> dict[str, str]:
         **telemetry_environment(settings),
         **_lineage_environment(settings, home, "dbt"),
         "WAREHOUSE_URL": _url(settings, home, "warehouse", "transformer"),
+        "DBT_TARGET_PATH": str(home.root / "dbt"),
     }
 
 

@@ -13,6 +13,8 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from services.platform.airflow import USER
+from services.platform.airflow import logins_file as airflow_logins
 from services.platform.mesh import logins_file
 from services.platform.platform import OnChange, Platform, Status
 from services.platform.prometheus import page
@@ -76,7 +78,14 @@ def addresses(platform: Platform) -> Table:
     table.add_row("replication", f"{settings.http('relay')}/status")
     table.add_row("traces", f"{settings.http('zipkin')}/zipkin/")
     table.add_row("Prometheus", page(settings))
-    table.add_row("PostgreSQL", f"127.0.0.1:{settings.postgres_port} (databases lake, application)")
+    if settings.airflow:
+        table.add_row(
+            "Airflow",
+            f"{settings.http('airflow')} (user {USER}, password in {airflow_logins(platform.home)})",
+        )
+    table.add_row(
+        "PostgreSQL", f"127.0.0.1:{settings.postgres_port} (databases lake, application, warehouse)"
+    )
     table.add_row("Kafka", settings.kafka_bootstrap)
     table.add_row("users, passwords", str(logins_file(platform.home)))
     table.add_row("logs", str(platform.home.logs))

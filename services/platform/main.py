@@ -11,8 +11,10 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
+from services.platform.airflow_api import FIRST
 from services.platform.demo.payments import record_payments
 from services.platform.demo.run import run_demo
+from services.platform.demo.warehouse import load_with_progress
 from services.platform.display import addresses, console, progress, standing
 from services.platform.errors import PlatformError
 from services.platform.platform import Platform
@@ -111,6 +113,14 @@ def demo(
         done(platform.up(None, on_change))
     done(run_demo(platform, console, limit))
     console.print(addresses(platform))
+
+
+@cli.command(name="load")
+def load_flow(
+    flow: Annotated[str, typer.Argument(help="name of the first flow")] = FIRST,
+) -> None:
+    """Run a flow of the warehouse by Airflow, and all that follows from it; wait for the end."""
+    done(load_with_progress(opened(), console, flow=flow))
 
 
 @cli.command()

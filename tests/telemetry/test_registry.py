@@ -27,8 +27,10 @@ def _declared_in_code() -> dict[str, MetricWrapperBase]:
 
 def test_every_metric_of_the_code_is_declared_as_it_is(registry: Registry) -> None:
     in_code = _declared_in_code()
+    # Airflow's page is of another environment; tests/e2e/test_warehouse.py reads it.
+    ours = [name for name, entry in registry.metrics.items() if entry.emitted_by != ("airflow",)]
 
-    assert sorted(in_code) == sorted(registry.metrics)
+    assert sorted(in_code) == sorted(ours)
     for name, metric in in_code.items():
         entry = registry.metrics[name]
         declared = (entry.type, set(entry.labels), entry.description)

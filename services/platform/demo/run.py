@@ -16,6 +16,7 @@ from services.platform.demo.client import Mesh
 from services.platform.demo.feed import Feed, Ledger, people
 from services.platform.demo.payments import record_payments
 from services.platform.demo.report import counts, latencies, table_of
+from services.platform.demo.warehouse import kpis, load_with_progress, table_of_kpis
 from services.platform.mesh import passwords, run_once
 from services.platform.platform import Platform
 
@@ -65,6 +66,9 @@ async def run_demo(platform: Platform, console: Console, limit: int | None = Non
     await record_payments(platform, console)
     console.print("waiting until the replica is verified equal to the lake")
     console.print((await verified(platform)).strip(), markup=False)
+    if platform.settings.airflow:
+        console.print("loading the warehouse by Airflow")
+        await load_with_progress(platform, console, tracer=telemetry.tracer)
     await asyncio.to_thread(telemetry.shutdown)
 
     console.print(table_of(await counts(platform), feed.outcomes))
@@ -77,6 +81,9 @@ async def run_demo(platform: Platform, console: Console, limit: int | None = Non
         )
         shown = max(ledger.submissions.values(), key=lambda submission: submission.clicked_at)
         await show_trace(platform, console, shown.trace_id)
+    if platform.settings.airflow:
+        console.print("the KPIs of the whole portfolio, as the warehouse has them in ap.kpi:")
+        console.print(table_of_kpis(await kpis(platform)))
 
 
 async def show_trace(platform: Platform, console: Console, trace_id: str) -> None:

@@ -1,0 +1,85 @@
+"""The warehouse's alerts on made-up series, by promtool: what fires, what must not, and when."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from services.platform.errors import NotAvailableError
+from services.platform.prometheus import ALERTS, alerts, binary
+from services.platform.settings import PlatformSettings
+
+# promtool's clock begins at 0, so a flow that was last made at time 0 is as old as the test.
+SERIES = {
+    'credit_warehouse_flow_freshness_seconds{job="airflow",flow="lake",layer="dl"}': "3600x180",
+    'credit_warehouse_flow_freshness_seconds{job="airflow",flow="ods",layer="ods"}': "7200x180",
+    'credit_warehouse_flow_fresh_timestamp_seconds{job="airflow",flow="lake",layer="dl"}': "0x180",
+    # Made anew after ninety minutes.
+    'credit_warehouse_flow_fresh_timestamp_seconds{job="airflow",flow="ods",layer="ods"}': "0x89 5400x90",
+    'credit_warehouse_flow_failed{job="airflow",flow="lake",layer="dl"}': "0x60 1x59 0x60",
+    'credit_warehouse_definition_errors{job="airflow"}': "0x30 1x0 0x29 1x10 0x120",
+    'credit_warehouse_scheduling_heartbeat_timestamp_seconds{job="airflow",process="scheduler"}': "0x180",
+    'credit_warehouse_scheduling_heartbeat_timestamp_seconds{job="airflow",process="dag-processor"}': "0+60x180",
+    'up{job="airflow"}': "1x120 0x60",
+}
+# At each minute the alerts that fire, by their labels.
+FIRING: dict[int, dict[str, list[dict[str, str]]]] = {
+    0: {"WarehouseStale": [], "WarehouseSchedulingDown": [], "WarehouseAirflowDown": []},
+    30: {"WarehouseStale": [], "WarehouseFlowFailed": [], "WarehouseDefinitionErrors": []},
+    60: {"WarehouseStale": [], "WarehouseFlowFailed": []},
+    61: {
+        "WarehouseStale": [{"flow": "lake", "layer": "dl"}],
+        "WarehouseFlowFailed": [{"flow": "lake", "layer": "dl"}],
+        "WarehouseSchedulingDown": [{"process": "scheduler"}],
+    },
+    65: {"WarehouseDefinitionErrors": [{}]},
+    121: {
+        "WarehouseFlowFailed": [],
+        "WarehouseStale": [{"flow": "lake", "layer": "dl"}],
+        "WarehouseAirflowDown": [],
+    },
+    125: {"WarehouseAirflowDown": [{"job": "airflow"}]},
+}
+
+
+def test_the_alerts_fire_when_they_should_and_only_then(tmp_path: Path) -> None:
+    try:
+        promtool = binary("promtool", PlatformSettings().tools)
+    except NotAvailableError as error:
+        pytest.skip(str(error))
+    (tmp_path / "rules.yaml").write_text(alerts(ALERTS / "warehouse.yaml", after_seconds=60))
+    rules = yaml.safe_load((tmp_path / "rules.yaml").read_text())["groups"][0]["rules"]
+    severity = {rule["alert"]: rule["labels"] for rule in rules}
+    assert {name for firing in FIRING.values() for name in firing} == severity.keys()
+    expected: list[dict[str, Any]] = [
+        {
+            "eval_time": f"{minute}m",
+            "alertname": name,
+            "exp_alerts": [{"exp_labels": {**severity[name], **labels}} for labels in firing],
+        }
+        for minute, alarms in FIRING.items()
+        for name, firing in alarms.items()
+    ]
+    for rule in rules:  # what people read is not compared here
+        rule.pop("annotations")
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump({"groups": [{"name": "warehouse", "rules": rules}]}))
+    test = {
+        "rule_files": ["rules.yaml"],
+        "evaluation_interval": "1m",
+        "tests": [
+            {
+                "interval": "1m",
+                "input_series": [{"series": name, "values": values} for name, values in SERIES.items()],
+                "alert_rule_test": expected,
+            }
+        ],
+    }
+    (tmp_path / "test.yaml").write_text(yaml.safe_dump(test))
+    done = subprocess.run(
+        [promtool, "test", "rules", "test.yaml"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
