@@ -28,8 +28,13 @@ def schedule(flow: Flow, assets: dict[str, Asset]) -> Any:
     return waited_for if clock is None else AssetOrTimeSchedule(timetable=clock, assets=waited_for)
 
 
-def dag(flow: Flow, assets: dict[str, Asset]) -> DAG:
-    """The DAG of one flow; `assets` has what each flow makes."""
+def checked(flow: Flow, known: dict[str, Flow]) -> list[str]:
+    """The loads whose rows are compared with their source once this flow has typed them, before others read them."""
+    return [name for name in flow.after if flow.layer == "ods" and known[name].connector == "journal"]
+
+
+def dag(flow: Flow, known: dict[str, Flow], assets: dict[str, Asset]) -> DAG:
+    """The DAG of one flow; `known` has every flow, `assets` what each makes."""
     limit = timedelta(minutes=flow.timeout_minutes)
     with DAG(
         dag_id=flow.name,
@@ -51,15 +56,27 @@ def dag(flow: Flow, assets: dict[str, Asset]) -> DAG:
         },
     ) as made:
         outlet = [assets[flow.name]]
-        if flow.select is not None:
-            FlowCommand(task_id="build", tool="dbt", arguments=["--select", flow.select], outlets=outlet)
+        checks = checked(flow, known)
+        if flow.select is None:
+            load = ["run", flow.name, "--flows", str(folder())]
+            FlowCommand(task_id="load", tool="loader", arguments=load, outlets=outlet)
         else:
-            FlowCommand(
-                task_id="load",
-                tool="loader",
-                arguments=["run", flow.name, "--flows", str(folder())],
-                outlets=outlet,
+            last = FlowCommand(
+                task_id="build",
+                tool="dbt",
+                arguments=["--select", flow.select],
+                outlets=[] if checks else outlet,
             )
+            for name in checks:
+                check = FlowCommand(
+                    task_id=f"check_{name}",
+                    tool="loader",
+                    arguments=["check", name, "--flows", str(folder())],
+                    made_by="build",
+                    outlets=outlet if name == checks[-1] else [],
+                )
+                last >> check
+                last = check
     return made
 
 
@@ -71,7 +88,7 @@ def dags() -> dict[str, DAG]:
     """
     known = flows()
     assets = {name: asset(flow) for name, flow in known.items()}
-    return {name: dag(flow, assets) for name, flow in known.items()}
+    return {name: dag(flow, known, assets) for name, flow in known.items()}
 
 
 globals().update(dags())

@@ -101,6 +101,13 @@ SERVICES = (
         ("lake-schema", "replica-schema"),
         beside=(),
     ),
+    Service(
+        "exporter",
+        ("services.loader.main", "exporter"),
+        {"warehouse": "loader"},
+        ("warehouse-schema",),
+        beside=(),
+    ),
 )
 
 

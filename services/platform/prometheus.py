@@ -20,7 +20,18 @@ from services.platform.settings import HOST, ROOT, PlatformSettings
 
 BASE = ROOT / "observability" / "prometheus" / "prometheus.yml"
 ALERTS = ROOT / "observability" / "alerts"
-SCRAPED = ("auth", "intake", "approval", "search", "relay", "sink", "verifier", "receiver", "prometheus")
+SCRAPED = (
+    "auth",
+    "intake",
+    "approval",
+    "search",
+    "relay",
+    "sink",
+    "verifier",
+    "exporter",
+    "receiver",
+    "prometheus",
+)
 
 
 def binary(name: str, tools: Path) -> Path:

@@ -52,7 +52,7 @@ class PlatformSettings(BaseSettings):
     relay_port: Port = 17105
     sink_port: Port = 17106
     verifier_port: Port = 17107
-    loader_port: Port = 17108
+    exporter_port: Port = 17108
     postgres_port: Port = 17110
     kafka_port: Port = 17111
     kafka_controller_port: Port = 17112

@@ -173,7 +173,7 @@ async def test_every_span_is_declared_and_every_declared_span_is_emitted(
     assert registry.span_faults(stored(await mesh.spans()), typed=False) == []
 
 
-@pytest.mark.parametrize("process", [*TRACED, "receiver"])
+@pytest.mark.parametrize("process", [*TRACED, "exporter", "receiver"])
 async def test_every_metric_is_declared_and_every_declared_metric_is_emitted(
     mesh: Mesh, registry: Registry, process: str
 ) -> None:

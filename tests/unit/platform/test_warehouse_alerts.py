@@ -25,10 +25,22 @@ SERIES = {
     'credit_warehouse_scheduling_heartbeat_timestamp_seconds{job="airflow",process="scheduler"}': "0x180",
     'credit_warehouse_scheduling_heartbeat_timestamp_seconds{job="airflow",process="dag-processor"}': "0+60x180",
     'up{job="airflow"}': "1x120 0x60",
+    'up{job="exporter"}': "1x10 _x170",
+    'credit_warehouse_quality_failed_checks{job="exporter",flow="lake"}': "0x20 2x159",
 }
 # At each minute the alerts that fire, by their labels.
 FIRING: dict[int, dict[str, list[dict[str, str]]]] = {
-    0: {"WarehouseStale": [], "WarehouseSchedulingDown": [], "WarehouseAirflowDown": []},
+    20: {
+        "WarehouseExporterDown": [{}],
+        "WarehouseQualityFailed": [],
+    },
+    21: {"WarehouseQualityFailed": [{"flow": "lake"}]},
+    0: {
+        "WarehouseExporterDown": [],
+        "WarehouseStale": [],
+        "WarehouseSchedulingDown": [],
+        "WarehouseAirflowDown": [],
+    },
     30: {"WarehouseStale": [], "WarehouseFlowFailed": [], "WarehouseDefinitionErrors": []},
     60: {"WarehouseStale": [], "WarehouseFlowFailed": []},
     61: {
