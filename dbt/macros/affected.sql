@@ -1,0 +1,117 @@
+{#
+    Which loans or applications a run is about. A model that derives more than one row from a key takes the key's rows out
+    and puts them in anew, so that a late change of any of its inputs lands where a full refresh would put it.
+
+    The lists name every satellite a change of which can matter; their batches since the last run are the changes.
+#}
+
+{% macro affected_loans() -%}
+{%- set direct = ref('sat_loan') -%}
+{%- set of_product = ref('sat_product') -%}
+{%- set parts = {'instalment': ref('sat_instalment'), 'loan_transaction': ref('sat_loan_transaction')} -%}
+{%- set links = {'instalment': ref('link_instalment'), 'loan_transaction': ref('link_loan_transaction'), 'loan': ref('link_loan')} -%}
+    select s.loan_hk from {{ direct }} as s where {{ new_rows('sat_loan', 's') }}
+    {%- for part, satellite in parts.items() %}
+    union
+    select l.loan_hk
+    from {{ satellite }} as s
+    inner join {{ links[part] }} as l on l.{{ part }}_hk = s.{{ part }}_hk
+    where {{ new_rows('sat_' ~ part, 's') }}
+    {%- endfor %}
+    union
+    select l.loan_hk
+    from {{ of_product }} as s
+    inner join {{ links['loan'] }} as l on l.product_hk = s.product_hk
+    where {{ new_rows('sat_product', 's') }}
+{%- endmacro %}
+
+{% macro affected_applications() -%}
+{%- set direct = ref('sat_application') -%}
+{%- set parts = {
+    'application_version': ref('sat_application_version'),
+    'application_event': ref('sat_application_event'),
+    'application_party': ref('sat_application_party'),
+    'loan': ref('sat_loan'),
+} -%}
+{%- set links = {
+    'application_version': ref('link_application_version'),
+    'application_event': ref('link_application_event'),
+    'application_party': ref('link_application_party'),
+    'loan': ref('link_loan'),
+} -%}
+{%- set behind = {
+    'product': [ref('sat_product'), links['application_version']],
+    'party': [ref('sat_party'), links['application_party']],
+} -%}
+    select s.application_hk from {{ direct }} as s where {{ new_rows('sat_application', 's') }}
+    {%- for part, satellite in parts.items() %}
+    union
+    select l.application_hk
+    from {{ satellite }} as s
+    inner join {{ links[part] }} as l on l.{{ part }}_hk = s.{{ part }}_hk
+    where {{ new_rows('sat_' ~ part, 's') }}
+    {%- endfor %}
+    {%- for name, found in behind.items() %}
+    union
+    select l.application_hk
+    from {{ found[0] }} as s
+    inner join {{ found[1] }} as l on l.{{ name }}_hk = s.{{ name }}_hk
+    where {{ new_rows('sat_' ~ name, 's') }}
+    {%- endfor %}
+{%- endmacro %}
+
+{% macro affected_of_hub(entity) -%}
+    {%- set satellite = ref('sat_' ~ entity) -%}
+    select s.{{ entity }}_hk from {{ satellite }} as s where {{ new_rows('sat_' ~ entity, 's') }}
+{%- endmacro %}
+
+{# A pre-hook: take the rows of the affected keys out. `affected` is one of the macros above, rendered. #}
+{% macro delete_affected(key, affected) -%}
+    {%- if is_incremental() -%}
+    delete from {{ this }} where {{ key }} in ({{ affected }})
+    {%- endif -%}
+{%- endmacro %}
+
+{# A condition for current_of and history_of: `s` belongs to a key that this run is about, by the link `link`. #}
+{% macro only_affected(entity, link, key) -%}
+    {%- if is_incremental() -%}
+    s.{{ entity }}_hk in (
+        select l.{{ entity }}_hk from {{ link }} as l inner join affected as a on a.{{ key }} = l.{{ key }}
+    )
+    {%- else -%}
+    1 = 1
+    {%- endif -%}
+{%- endmacro %}
+
+{# The CTE `affected`, in front of others; nothing in a full build, which is about every key. #}
+{% macro with_affected(affected) -%}
+    with {% if is_incremental() %}affected as (
+{{ affected }}
+),
+
+{% endif %}
+{%- endmacro %}
+
+{#
+    The snapshots a run has to make: CTE body of (snapshot_kind, snapshot_date) that the calendar has and this table has not.
+    Days before the table's first are no gaps: no loan was there.
+#}
+{% macro new_snapshots(calendar) -%}
+    select c.snapshot_kind, c.snapshot_date
+    from {{ calendar }} as c
+    {%- if is_incremental() %}
+    where c.snapshot_date >= (select min(t.snapshot_date) from {{ this }} as t)
+    and not exists (
+        select 1 from {{ this }} as t where t.snapshot_kind = c.snapshot_kind and t.snapshot_date = c.snapshot_date
+    )
+    {%- endif %}
+{%- endmacro %}
+
+{# A pre-hook: snapshots that the calendar no longer has, such as yesterday's as-of date. #}
+{% macro delete_other_snapshots(calendar) -%}
+    {%- if is_incremental() -%}
+    delete from {{ this }}
+    where snapshot_kind = 'as_of' and snapshot_date <> (select max(c.snapshot_date) from {{ calendar }} as c where c.snapshot_kind = 'as_of')
+    or snapshot_kind = 'month_end' and snapshot_date > (select max(c.snapshot_date) from {{ calendar }} as c where c.snapshot_kind = 'month_end')
+    {%- endif -%}
+{%- endmacro %}

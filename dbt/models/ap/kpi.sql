@@ -1,0 +1,48 @@
+with losses as (
+    select
+        e.grain, e.as_of_date, e.currency, d.dimension,
+        cast(case d.dimension when 'all' then 'all' when 'product' then e.product_code else concat('stage ', e.ifrs9_stage) end as varchar(64)) as member,
+        sum(e.numerator) as numerator,
+        sum(e.denominator) as denominator
+    from {{ ref('expected_loss') }} as e
+    cross join (values ('all'), ('product'), ('ifrs9_stage')) as d(dimension)
+    group by e.grain, e.as_of_date, e.currency, d.dimension,
+        case d.dimension when 'all' then 'all' when 'product' then e.product_code else concat('stage ', e.ifrs9_stage) end
+),
+
+stability as (
+    select s.as_of_date, s.currency, s.period_start, sum(s.contribution) as value, max(s.denominator) as applications
+    from {{ ref('score_stability') }} as s
+    group by s.as_of_date, s.currency, s.period_start
+),
+
+gathered as (
+    select as_of_date, grain, period_start, kpi, currency, dimension, member, numerator, denominator, value from {{ ref('kpi_decision') }}
+    union all
+    select as_of_date, grain, period_start, kpi, currency, dimension, member, numerator, denominator, value from {{ ref('kpi_portfolio') }}
+    union all
+    select as_of_date, grain, period_start, kpi, currency, dimension, member, numerator, denominator, value from {{ ref('kpi_flow') }}
+    union all
+    select as_of_date, grain, as_of_date, 'expected_loss', currency, dimension, member, numerator, denominator, cast(numerator as numeric(28, 10)) from losses
+    union all
+    select as_of_date, grain, as_of_date, 'expected_loss_rate', currency, dimension, member, numerator, denominator, {{ ratio('numerator', 'denominator') }} from losses
+    union all
+    select as_of_date, grain, as_of_date, kpi, currency, dimension, 'all', numerator, denominator, value from {{ ref('concentration') }}
+    union all
+    select as_of_date, 'as_of', as_of_date, kpi, currency, 'all', 'all', numerator, denominator, value from {{ ref('score_separation') }}
+    union all
+    select as_of_date, 'month_of_submission', period_start, 'psi', currency, 'all', 'all', null, applications, value from stability
+)
+
+select
+    g.as_of_date,
+    cast(g.grain as varchar(20)) as grain,
+    g.period_start,
+    cast(g.kpi as varchar(40)) as kpi,
+    g.currency,
+    cast(g.dimension as varchar(16)) as dimension,
+    cast(g.member as varchar(64)) as member,
+    cast(g.numerator as numeric(28, 4)) as numerator,
+    cast(g.denominator as numeric(28, 4)) as denominator,
+    cast(g.value as numeric(28, 10)) as value
+from gathered as g

@@ -1,0 +1,104 @@
+{{ config(materialized='view') }}
+
+with reported as (
+    select r.as_of_date from {{ ref('reporting_date') }} as r
+),
+
+-- Each application counts once for the whole and once for its product.
+decisions as (
+    select
+        d.*,
+        s.dimension,
+        cast(case when s.dimension = 'all' then 'all' else d.product_code end as varchar(64)) as member,
+        r.as_of_date,
+        {{ month_start('d.first_submitted_on') }} as submitted_month,
+        {{ month_start('d.decided_on') }} as decided_month
+    from {{ ref('fact_decision') }} as d
+    cross join reported as r
+    cross join (values ('all'), ('product')) as s(dimension)
+    where d.first_submitted_on <= r.as_of_date
+),
+
+decided as (
+    select d.* from decisions as d where d.decision <> 'none' and d.decided_on <= d.as_of_date
+),
+
+approval as (
+    select
+        d.as_of_date, d.decided_month as period_start, d.currency, d.dimension, d.member,
+        sum(case when d.decision = 'approved' then 1 else 0 end) as numerator,
+        count(*) as denominator
+    from decided as d
+    group by d.as_of_date, d.decided_month, d.currency, d.dimension, d.member
+),
+
+pull_through as (
+    select
+        d.as_of_date, d.submitted_month as period_start, d.currency, d.dimension, d.member,
+        sum(case when d.booked_on <= d.as_of_date then 1 else 0 end) as numerator,
+        count(*) as denominator
+    from decisions as d
+    group by d.as_of_date, d.submitted_month, d.currency, d.dimension, d.member
+),
+
+decided_percentiles as (
+    {{ percentiles('decided', 'hours_to_decision', ['as_of_date', 'decided_month', 'currency', 'dimension', 'member'], {'p50': 0.5, 'p95': 0.95}) }}
+),
+
+net_percentiles as (
+    {{ percentiles('decided', 'hours_to_decision_without_returned', ['as_of_date', 'decided_month', 'currency', 'dimension', 'member'], {'p50': 0.5, 'p95': 0.95}) }}
+),
+
+waiting as (
+    select d.*, {{ days_between('d.first_submitted_on', 'd.as_of_date') }} as age_days
+    from decisions as d
+    where d.is_open = 1
+),
+
+waiting_percentiles as (
+    {{ percentiles('waiting', 'age_days', ['as_of_date', 'currency', 'dimension', 'member'], {'p50': 0.5, 'p95': 0.95}) }}
+),
+
+waiting_sums as (
+    select w.as_of_date, w.currency, w.dimension, w.member, sum(w.age_days) as age_days, count(*) as cases
+    from waiting as w
+    group by w.as_of_date, w.currency, w.dimension, w.member
+),
+
+gathered as (
+    select as_of_date, 'month_of_decision' as grain, period_start, 'approval_rate' as kpi, currency, dimension, member, cast(numerator as float) as numerator, cast(denominator as float) as denominator, cast(null as numeric(19, 4)) as given
+    from approval
+    union all
+    select as_of_date, 'month_of_submission', period_start, 'pull_through', currency, dimension, member, numerator, denominator, null
+    from pull_through
+    union all
+    select p.as_of_date, 'month_of_decision', p.decided_month, k.kpi, p.currency, p.dimension, p.member, null, a.denominator,
+        case k.kpi when 'time_to_decision_p50' then p.p50 when 'time_to_decision_p95' then p.p95 when 'time_to_decision_net_p50' then n.p50 else n.p95 end
+    from decided_percentiles as p
+    inner join net_percentiles as n
+        on n.decided_month = p.decided_month and n.currency = p.currency and n.dimension = p.dimension and n.member = p.member
+    inner join approval as a
+        on a.period_start = p.decided_month and a.currency = p.currency and a.dimension = p.dimension and a.member = p.member
+    cross join (values ('time_to_decision_p50'), ('time_to_decision_p95'), ('time_to_decision_net_p50'), ('time_to_decision_net_p95')) as k(kpi)
+    union all
+    select p.as_of_date, 'as_of', p.as_of_date, k.kpi, p.currency, p.dimension, p.member,
+        case when k.kpi = 'backlog_age_average' then s.age_days end,
+        s.cases,
+        case k.kpi when 'backlog_age_p50' then p.p50 when 'backlog_age_p95' then p.p95 end
+    from waiting_percentiles as p
+    inner join waiting_sums as s on s.currency = p.currency and s.dimension = p.dimension and s.member = p.member
+    cross join (values ('backlog_age_p50'), ('backlog_age_p95'), ('backlog_age_average')) as k(kpi)
+)
+
+select
+    g.as_of_date,
+    cast(g.grain as varchar(20)) as grain,
+    g.period_start,
+    cast(g.kpi as varchar(40)) as kpi,
+    g.currency,
+    cast(g.dimension as varchar(16)) as dimension,
+    g.member,
+    cast(g.numerator as numeric(28, 4)) as numerator,
+    cast(g.denominator as numeric(28, 4)) as denominator,
+    coalesce(cast(g.given as numeric(28, 10)), {{ ratio('g.numerator', 'g.denominator') }}) as value
+from gathered as g

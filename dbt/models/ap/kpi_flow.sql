@@ -1,0 +1,94 @@
+{{ config(materialized='view') }}
+
+with reported as (
+    select r.as_of_date from {{ ref('reporting_date') }} as r
+),
+
+movements as (
+    select
+        t.*,
+        s.dimension,
+        cast(case when s.dimension = 'all' then 'all' else t.product_code end as varchar(64)) as member
+    from {{ ref('fact_loan_transaction') }} as t
+    cross join reported as r
+    cross join (values ('all'), ('product')) as s(dimension)
+    where t.effective_on <= r.as_of_date
+),
+
+-- What stands on the reporting date, in the month it was disbursed.
+booked as (
+    select
+        {{ month_start('m.effective_on') }} as period_start, m.currency, m.dimension, m.member,
+        sum(m.amount) as volume,
+        count(distinct m.loan_hk) as loans
+    from movements as m
+    cross join reported as r
+    where m.effect = 'disbursement' and m.is_reversal = 0 and (m.reversed_on is null or m.reversed_on > r.as_of_date)
+    group by {{ month_start('m.effective_on') }}, m.currency, m.dimension, m.member
+),
+
+balances as (
+    select
+        f.snapshot_kind, f.snapshot_date, f.currency, s.dimension,
+        cast(case when s.dimension = 'all' then 'all' else f.product_code end as varchar(64)) as member,
+        sum(f.gross_amount) as gross
+    from {{ ref('fact_loan_month') }} as f
+    cross join (values ('all'), ('product')) as s(dimension)
+    group by f.snapshot_kind, f.snapshot_date, f.currency, s.dimension, case when s.dimension = 'all' then 'all' else f.product_code end
+),
+
+-- Twelve months up to the day: the month ends in them, and how many there are.
+averages as (
+    select
+        b.snapshot_kind, b.snapshot_date, b.currency, b.dimension, b.member,
+        avg(e.gross) as average_gross,
+        count(*) as months
+    from balances as b
+    inner join balances as e
+        on e.snapshot_kind = 'month_end' and e.currency = b.currency and e.dimension = b.dimension and e.member = b.member
+        and e.snapshot_date <= b.snapshot_date and e.snapshot_date > {{ add_months('b.snapshot_date', -12) }}
+    group by b.snapshot_kind, b.snapshot_date, b.currency, b.dimension, b.member
+),
+
+losses as (
+    select
+        a.snapshot_kind, a.snapshot_date, a.currency, a.dimension, a.member, a.average_gross, a.months,
+        sum(case when m.effect = 'write-off' then m.amount else 0 end) as written_off,
+        sum(case when m.effect = 'recovery' then m.amount else 0 end) as recovered
+    from averages as a
+    left join movements as m
+        on m.currency = a.currency and m.dimension = a.dimension and m.member = a.member
+        and m.effective_on <= a.snapshot_date and m.effective_on > {{ add_months('a.snapshot_date', -12) }}
+    group by a.snapshot_kind, a.snapshot_date, a.currency, a.dimension, a.member, a.average_gross, a.months
+),
+
+gathered as (
+    select r.as_of_date, 'month_of_booking' as grain, b.period_start, k.kpi, b.currency, b.dimension, b.member, b.volume as numerator, cast(b.loans as numeric(28, 4)) as denominator, 12 as months
+    from booked as b
+    cross join reported as r
+    cross join (values ('booked_volume'), ('average_ticket')) as k(kpi)
+    union all
+    select l.snapshot_date, l.snapshot_kind, l.snapshot_date, k.kpi, l.currency, l.dimension, l.member,
+        case when k.kpi = 'write_off_rate_gross' then l.written_off else l.written_off - l.recovered end,
+        l.average_gross,
+        l.months
+    from losses as l
+    cross join (values ('write_off_rate_gross'), ('write_off_rate_net')) as k(kpi)
+)
+
+select
+    g.as_of_date,
+    cast(g.grain as varchar(20)) as grain,
+    g.period_start,
+    cast(g.kpi as varchar(40)) as kpi,
+    g.currency,
+    cast(g.dimension as varchar(16)) as dimension,
+    g.member,
+    cast(g.numerator as numeric(28, 4)) as numerator,
+    cast(g.denominator as numeric(28, 4)) as denominator,
+    case
+        when g.kpi = 'booked_volume' then cast(g.numerator as numeric(28, 10))
+        -- A rate of twelve months is not known before twelve month ends are.
+        when g.months = 12 then {{ ratio('g.numerator', 'g.denominator') }}
+    end as value
+from gathered as g

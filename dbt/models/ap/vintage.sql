@@ -1,0 +1,74 @@
+with {{ number_spine(3) }},
+
+reported as (
+    select r.as_of_date, r.last_month_end from {{ ref('reporting_date') }} as r
+),
+
+-- A disbursement that was taken back makes no loan of a cohort.
+loans as (
+    select
+        m.loan_hk,
+        m.currency,
+        {{ month_start('m.disbursed_on') }} as cohort_month,
+        m.originated_amount
+    from {{ ref('fact_loan_month') }} as m
+    where m.snapshot_kind = 'as_of' and m.status <> 'cancelled'
+),
+
+cohorts as (
+    select
+        l.cohort_month, l.currency, count(*) as loans, sum(l.originated_amount) as originated_amount,
+        -- A month that is over on the reporting date itself is observed.
+        {{ months_between('l.cohort_month', "case when r.as_of_date = " ~ month_end('r.as_of_date') ~ " then r.as_of_date else r.last_month_end end") }} as last_observed
+    from loans as l
+    cross join reported as r
+    group by l.cohort_month, l.currency, r.as_of_date, r.last_month_end
+),
+
+turned_bad as (
+    select m.loan_hk, min(m.months_on_book) as bad_from
+    from {{ ref('fact_loan_month') }} as m
+    where m.snapshot_kind = 'month_end' and (m.days_past_due > 90 or m.status = 'written_off')
+    group by m.loan_hk
+),
+
+bad as (
+    select l.cohort_month, l.currency, b.bad_from, count(*) as loans, sum(l.originated_amount) as amount
+    from loans as l
+    inner join turned_bad as b on b.loan_hk = l.loan_hk
+    group by l.cohort_month, l.currency, b.bad_from
+),
+
+longest as (
+    select max(c.last_observed) as months from cohorts as c
+),
+
+cells as (
+    select c.*, s.n as months_on_book
+    from cohorts as c
+    cross join longest as l
+    inner join spine as s on s.n <= l.months and s.n < 600
+),
+
+counted as (
+    select
+        c.cohort_month, c.currency, c.months_on_book, c.last_observed, c.loans, c.originated_amount,
+        coalesce(sum(b.amount), 0) as bad_amount,
+        coalesce(sum(b.loans), 0) as bad_loans
+    from cells as c
+    left join bad as b on b.cohort_month = c.cohort_month and b.currency = c.currency and b.bad_from <= c.months_on_book
+    group by c.cohort_month, c.currency, c.months_on_book, c.last_observed, c.loans, c.originated_amount
+)
+
+select
+    r.as_of_date,
+    c.cohort_month,
+    c.currency,
+    c.months_on_book,
+    cast(c.loans as bigint) as loans,
+    cast(case when c.months_on_book <= c.last_observed then c.bad_loans end as bigint) as bad_loans,
+    cast(case when c.months_on_book <= c.last_observed then c.bad_amount end as numeric(28, 4)) as numerator,
+    cast(c.originated_amount as numeric(28, 4)) as denominator,
+    case when c.months_on_book <= c.last_observed then {{ ratio('c.bad_amount', 'c.originated_amount') }} end as value
+from counted as c
+cross join reported as r

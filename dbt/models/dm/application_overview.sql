@@ -1,0 +1,56 @@
+{{ config(materialized='view') }}
+
+with reported as (
+    select r.as_of_date from {{ ref('reporting_date') }} as r
+),
+
+loans as (
+    select m.*
+    from {{ ref('fact_loan_month') }} as m
+    inner join reported as r on r.as_of_date = m.snapshot_date
+    where m.snapshot_kind = 'as_of'
+)
+
+select
+    d.application_id,
+    d.state,
+    d.decision,
+    d.is_open,
+    d.currency,
+    d.requested_amount,
+    d.term_months,
+    d.purpose,
+    d.channel,
+    d.score,
+    d.version_count,
+    d.created_at,
+    d.first_submitted_at,
+    d.decided_at,
+    d.booked_at,
+    d.hours_to_decision,
+    d.returned_count,
+    d.returned_hours,
+    d.product_code,
+    p.product_name,
+    p.interest_rate as product_interest_rate,
+    p.probability_of_default,
+    p.loss_given_default,
+    b.party_id as borrower_id,
+    b.kind as borrower_kind,
+    b.birth_year as borrower_birth_year,
+    d.loan_id,
+    l.snapshot_date as loan_as_of_date,
+    l.status as loan_status,
+    l.days_past_due,
+    l.bucket,
+    l.outstanding_principal,
+    l.accrued_interest,
+    l.exposure_amount,
+    l.overdue_amount,
+    l.is_restructured,
+    l.is_defaulted,
+    l.ifrs9_stage
+from {{ ref('fact_decision') }} as d
+left join {{ ref('dim_product') }} as p on p.product_key = d.product_key
+left join {{ ref('dim_party') }} as b on b.party_key = d.borrower_key
+left join loans as l on l.application_hk = d.application_hk

@@ -1,0 +1,31 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    pre_hook=["{{ delete_affected('product_hk', affected_of_hub('product')) }}"],
+    indexes=[{'columns': ['product_key'], 'unique': true}, {'columns': ['product_hk']}],
+) }}
+
+{{ with_affected(affected_of_hub('product')) }} versions as (
+    {{ history_of(ref('sat_product'), 'product', 's.product_hk in (select a.product_hk from affected as a)' if is_incremental() else '1 = 1') }}
+)
+
+select
+    cast({{ version_key('product', 'v') }} as varchar(64)) as product_key,
+    cast(v.product_hk as varchar(64)) as product_hk,
+    h.product_code,
+    v.name as product_name,
+    v.currency,
+    v.min_amount,
+    v.max_amount,
+    v.min_term_months,
+    v.max_term_months,
+    v.interest_rate,
+    v.probability_of_default,
+    v.loss_given_default,
+    v.credit_conversion_factor,
+    v.valid_from,
+    v.valid_to,
+    v.is_current,
+    v.is_deleted
+from versions as v
+inner join {{ ref('hub_product') }} as h on h.product_hk = v.product_hk

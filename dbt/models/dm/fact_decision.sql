@@ -1,0 +1,127 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    pre_hook=["{{ delete_affected('application_hk', affected_applications()) }}"],
+    indexes=[{'columns': ['application_hk'], 'unique': true}, {'columns': ['application_id']}],
+) }}
+
+{{ with_affected(affected_applications()) }} applications as (
+    {{ current_of(ref('sat_application'), 'application', 's.application_hk in (select a.application_hk from affected as a)' if is_incremental() else '1 = 1') }}
+),
+
+events as (
+    select
+        l.application_hk,
+        l.id,
+        s.to_state,
+        s.occurred_at,
+        lead(s.occurred_at) over (partition by l.application_hk order by s.occurred_at, l.id) as left_at,
+        row_number() over (partition by l.application_hk, s.to_state order by s.occurred_at, l.id) as nth_of_state
+    from ({{ current_of(ref('sat_application_event'), 'application_event', only_affected('application_event', ref('link_application_event'), 'application_hk')) }}) as s
+    inner join {{ ref('link_application_event') }} as l on l.link_hk = s.link_hk
+),
+
+milestones as (
+    select
+        e.application_hk,
+        min(case when e.to_state = 'SUBMITTED' then e.occurred_at end) as first_submitted_at,
+        max(case when e.to_state = 'SUBMITTED' then e.occurred_at end) as last_submitted_at,
+        min(case when e.to_state = 'IN_REVIEW' then e.occurred_at end) as review_started_at,
+        min(case when e.to_state = 'RETURNED' then e.occurred_at end) as first_returned_at,
+        sum(case when e.to_state = 'RETURNED' then 1 else 0 end) as returned_count,
+        min(case when e.to_state in ('APPROVED', 'REJECTED') then e.occurred_at end) as decided_at,
+        min(case when e.to_state = 'APPROVED' then e.occurred_at end) as approved_at,
+        min(case when e.to_state = 'REJECTED' then e.occurred_at end) as rejected_at,
+        min(case when e.to_state = 'BOOKED' then e.occurred_at end) as booked_at,
+        min(case when e.to_state = 'WITHDRAWN' then e.occurred_at end) as withdrawn_at,
+        min(case when e.to_state = 'EXPIRED' then e.occurred_at end) as expired_at
+    from events as e
+    group by e.application_hk
+),
+
+-- A return that is still open has no end; its time is counted by whoever knows the reporting date.
+returns as (
+    select e.application_hk, sum({{ hours_between('e.occurred_at', 'e.left_at') }}) as returned_hours
+    from events as e
+    inner join milestones as m on m.application_hk = e.application_hk
+    where e.to_state = 'RETURNED' and e.left_at is not null and (m.decided_at is null or e.occurred_at < m.decided_at)
+    group by e.application_hk
+),
+
+versions as (
+    select
+        p.*,
+        s.amount,
+        s.currency,
+        s.term_months,
+        s.purpose,
+        s.channel,
+        s.maker,
+        s.score,
+        row_number() over (partition by p.application_hk order by p.version desc) as versions_after,
+        count(*) over (partition by p.application_hk) as version_count
+    from {{ ref('pit_application') }} as p
+    inner join {{ ref('sat_application_version') }} as s
+        on s.application_version_hk = p.application_version_hk
+        and s.position_major = p.version_position_major
+        and s.position_minor = p.version_position_minor
+    {%- if is_incremental() %}
+    where p.application_hk in (select a.application_hk from affected as a)
+    {%- endif %}
+),
+
+loans as (
+    select l.application_hk, min(h.loan_id) as loan_id
+    from ({{ current_of(ref('sat_loan'), 'loan', only_affected('loan', ref('link_loan'), 'application_hk')) }}) as s
+    inner join {{ ref('link_loan') }} as l on l.link_hk = s.link_hk
+    inner join {{ ref('hub_loan') }} as h on h.loan_hk = l.loan_hk
+    group by l.application_hk
+)
+
+select
+    cast(a.application_hk as varchar(64)) as application_hk,
+    h.application_id,
+    a.state,
+    case when a.state in ('SUBMITTED', 'IN_REVIEW', 'RETURNED') then 1 else 0 end as is_open,
+    case
+        when m.decided_at is null then 'none'
+        when m.decided_at = m.approved_at then 'approved'
+        else 'rejected'
+    end as decision,
+    cast({{ version_key('product', 'v', 'product_') }} as varchar(64)) as product_key,
+    cast({{ version_key('party', 'v', 'party_') }} as varchar(64)) as borrower_key,
+    coalesce(p.product_code, 'none') as product_code,
+    coalesce(v.channel, 'none') as channel,
+    v.purpose,
+    v.currency,
+    v.amount as requested_amount,
+    v.term_months,
+    v.score,
+    v.maker,
+    coalesce(v.version_count, 0) as version_count,
+    n.loan_id,
+    a.created_at,
+    m.first_submitted_at,
+    {{ business_date('m.first_submitted_at') }} as first_submitted_on,
+    m.last_submitted_at,
+    m.review_started_at,
+    m.first_returned_at,
+    coalesce(m.returned_count, 0) as returned_count,
+    cast(coalesce(r.returned_hours, 0) as numeric(19, 4)) as returned_hours,
+    m.decided_at,
+    {{ business_date('m.decided_at') }} as decided_on,
+    m.approved_at,
+    m.rejected_at,
+    m.booked_at,
+    {{ business_date('m.booked_at') }} as booked_on,
+    m.withdrawn_at,
+    m.expired_at,
+    {{ hours_between('m.first_submitted_at', 'm.decided_at') }} as hours_to_decision,
+    cast({{ hours_between('m.first_submitted_at', 'm.decided_at') }} - coalesce(r.returned_hours, 0) as numeric(19, 4)) as hours_to_decision_without_returned
+from applications as a
+inner join {{ ref('hub_application') }} as h on h.application_hk = a.application_hk
+left join milestones as m on m.application_hk = a.application_hk
+left join returns as r on r.application_hk = a.application_hk
+left join versions as v on v.application_hk = a.application_hk and v.versions_after = 1
+left join {{ ref('hub_product') }} as p on p.product_hk = v.product_hk
+left join loans as n on n.application_hk = a.application_hk

@@ -1,0 +1,182 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    pre_hook=[
+        "{{ delete_affected('loan_hk', affected_loans()) }}",
+        "{{ delete_other_snapshots(ref('snapshot_calendar')) }}",
+    ],
+    indexes=[
+        {'columns': ['loan_hk', 'snapshot_kind', 'snapshot_date'], 'unique': true},
+        {'columns': ['snapshot_kind', 'snapshot_date']},
+        {'columns': ['snapshot_date']},
+    ],
+) }}
+
+{{ with_affected(affected_loans()) }} missing as (
+    {{ new_snapshots(ref('snapshot_calendar')) }}
+),
+
+snapshots as (
+    select p.*
+    from {{ ref('pit_loan') }} as p
+    {%- if is_incremental() %}
+    where p.loan_hk in (select a.loan_hk from affected as a)
+    union
+    select p.*
+    from {{ ref('pit_loan') }} as p
+    inner join missing as n on n.snapshot_kind = p.snapshot_kind and n.snapshot_date = p.snapshot_date
+    {%- endif %}
+),
+
+moved as (
+    select
+        s.loan_hk,
+        s.snapshot_kind,
+        s.snapshot_date,
+        min(case when m.effect = 'disbursement' then m.effective_on end) as disbursed_on,
+        sum(case when m.effect = 'disbursement' then m.amount else 0 end) as disbursed_amount,
+        sum(case when m.effect = 'payment' then m.amount else 0 end) as paid_amount,
+        sum(case when m.effect = 'write-off' then m.amount else 0 end) as written_off_amount,
+        sum(case when m.effect = 'recovery' then m.amount else 0 end) as recovered_amount
+    from snapshots as s
+    inner join {{ ref('loan_movement') }} as m on m.loan_hk = s.loan_hk and m.effective_on <= s.snapshot_date
+    group by s.loan_hk, s.snapshot_kind, s.snapshot_date
+),
+
+-- Payments applied FIFO: an instalment is paid as far as the sum of payments reaches into [due_before, due_after); of an
+-- instalment the interest is paid first.
+applied as (
+    select
+        m.loan_hk,
+        m.snapshot_kind,
+        m.snapshot_date,
+        max(i.due_on) as matures_on,
+        max(i.due_after) as scheduled_amount,
+        sum(case when i.due_on > m.snapshot_date then 1 else 0 end) as remaining_instalments,
+        min(case when i.due_after > m.paid_amount then i.due_on end) as oldest_unpaid_on,
+        sum(case when i.due_on <= m.snapshot_date then i.principal + i.interest else 0 end) as fallen_due,
+        sum(case
+            when i.due_on <= m.snapshot_date then i.interest
+            when i.period_from < m.snapshot_date
+                then i.interest * {{ days_between('i.period_from', 'm.snapshot_date') }} / {{ days_between('i.period_from', 'i.due_on') }}
+            else 0
+        end) as earned_interest,
+        sum(case
+            when m.paid_amount >= i.due_before + i.interest then i.interest
+            when m.paid_amount > i.due_before then m.paid_amount - i.due_before
+            else 0
+        end) as paid_interest,
+        sum(case
+            when m.paid_amount >= i.due_after then i.principal
+            when m.paid_amount > i.due_before + i.interest then m.paid_amount - i.due_before - i.interest
+            else 0
+        end) as paid_principal
+    from moved as m
+    inner join {{ ref('instalment_schedule') }} as i on i.loan_hk = m.loan_hk
+    group by m.loan_hk, m.snapshot_kind, m.snapshot_date
+),
+
+balances as (
+    select
+        m.*,
+        coalesce(a.matures_on, m.snapshot_date) as matures_on,
+        coalesce(a.scheduled_amount, 0) as scheduled_amount,
+        coalesce(a.remaining_instalments, 0) as remaining_instalments,
+        a.oldest_unpaid_on,
+        {{ larger('coalesce(a.fallen_due, 0) - m.paid_amount', '0') }} as overdue_amount,
+        {{ larger('coalesce(a.earned_interest, 0) - coalesce(a.paid_interest, 0)', '0') }} as interest_owed,
+        {{ larger('m.disbursed_amount - coalesce(a.paid_principal, 0) - m.written_off_amount', '0') }} as principal_owed,
+        {{ larger('m.paid_amount - coalesce(a.scheduled_amount, 0)', '0') }} as overpaid_amount
+    from moved as m
+    left join applied as a
+        on a.loan_hk = m.loan_hk and a.snapshot_kind = m.snapshot_kind and a.snapshot_date = m.snapshot_date
+),
+
+judged as (
+    select
+        b.*,
+        case
+            when b.disbursed_amount <= 0 then 'cancelled'
+            when b.written_off_amount > 0 and b.principal_owed = 0 then 'written_off'
+            when b.principal_owed = 0 and b.paid_amount >= b.scheduled_amount then 'paid_off'
+            else 'open'
+        end as status,
+        case
+            when b.oldest_unpaid_on < b.snapshot_date then {{ days_between('b.oldest_unpaid_on', 'b.snapshot_date') }}
+            else 0
+        end as days_late
+    from balances as b
+),
+
+stated as (
+    select
+        j.*,
+        case when j.status = 'open' then j.principal_owed else 0 end as outstanding_principal,
+        case when j.status = 'open' then j.interest_owed else 0 end as accrued_interest,
+        case when j.status = 'open' then j.days_late else 0 end as days_past_due
+    from judged as j
+)
+
+select
+    cast(s.loan_hk as varchar(64)) as loan_hk,
+    h.loan_id,
+    s.snapshot_kind,
+    s.snapshot_date,
+    cast(s.application_hk as varchar(64)) as application_hk,
+    cast(s.party_hk as varchar(64)) as borrower_hk,
+    cast({{ version_key('product', 's', 'product_') }} as varchar(64)) as product_key,
+    g.product_code,
+    l.currency,
+    l.principal as originated_amount,
+    l.interest_rate,
+    t.disbursed_on,
+    {{ months_between('t.disbursed_on', 's.snapshot_date') }} as months_on_book,
+    t.matures_on,
+    t.remaining_instalments,
+    t.status,
+    t.days_past_due,
+    cast(case when t.status = 'open' then {{ dpd_bucket('t.days_past_due') }} else t.status end as varchar(11)) as bucket,
+    cast(t.outstanding_principal as numeric(19, 4)) as outstanding_principal,
+    cast(t.accrued_interest as numeric(19, 4)) as accrued_interest,
+    cast(t.outstanding_principal + t.accrued_interest as numeric(19, 4)) as gross_amount,
+    cast(case when t.status = 'open' then {{ larger('l.principal - t.disbursed_amount', '0') }} else 0 end as numeric(19, 4)) as undrawn_amount,
+    cast(
+        t.outstanding_principal + t.accrued_interest
+        + case when t.status = 'open' then {{ larger('l.principal - t.disbursed_amount', '0') }} * coalesce(p.credit_conversion_factor, 0) else 0 end
+        as numeric(19, 4)
+    ) as exposure_amount,
+    cast(case when t.status = 'open' then t.overdue_amount else 0 end as numeric(19, 4)) as overdue_amount,
+    cast(t.paid_amount as numeric(19, 4)) as paid_amount,
+    cast(t.overpaid_amount as numeric(19, 4)) as overpaid_amount,
+    cast(t.disbursed_amount as numeric(19, 4)) as disbursed_amount,
+    cast(t.written_off_amount as numeric(19, 4)) as written_off_amount,
+    cast(t.recovered_amount as numeric(19, 4)) as recovered_amount,
+    l.restructured as is_restructured,
+    l.defaulted as is_defaulted,
+    case
+        when t.status <> 'open' then 0
+        when l.defaulted = 1 then 1
+        when
+            t.days_past_due > 90
+            and t.overdue_amount > {{ var('materiality_amount') }}
+            and t.overdue_amount > {{ var('materiality_share') }} * (t.outstanding_principal + t.accrued_interest)
+            then 1
+        else 0
+    end as is_non_performing,
+    case
+        when t.status <> 'open' then 0
+        when l.defaulted = 1 or t.days_past_due >= 90 then 3
+        when t.days_past_due > 30 or l.restructured = 1 then 2
+        else 1
+    end as ifrs9_stage
+from snapshots as s
+inner join stated as t
+    on t.loan_hk = s.loan_hk and t.snapshot_kind = s.snapshot_kind and t.snapshot_date = s.snapshot_date
+inner join {{ ref('sat_loan') }} as l
+    on l.loan_hk = s.loan_hk and l.position_major = s.loan_position_major and l.position_minor = s.loan_position_minor
+inner join {{ ref('hub_loan') }} as h on h.loan_hk = s.loan_hk
+inner join {{ ref('hub_product') }} as g on g.product_hk = s.product_hk
+left join {{ ref('sat_product') }} as p
+    on p.product_hk = s.product_hk
+    and p.position_major = s.product_position_major
+    and p.position_minor = s.product_position_minor

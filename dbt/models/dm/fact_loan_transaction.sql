@@ -1,0 +1,32 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    pre_hook=["{{ delete_affected('loan_hk', affected_loans()) }}"],
+    indexes=[{'columns': ['transaction_id'], 'unique': true}, {'columns': ['loan_hk']}],
+) }}
+
+{{ with_affected(affected_loans()) }} loans as (
+    select l.loan_hk, l.application_hk, l.product_hk, l.party_hk
+    from ({{ current_of(ref('sat_loan'), 'loan', 's.loan_hk in (select a.loan_hk from affected as a)' if is_incremental() else '1 = 1') }}) as s
+    inner join {{ ref('link_loan') }} as l on l.link_hk = s.link_hk
+)
+
+select
+    m.transaction_id,
+    cast(m.loan_hk as varchar(64)) as loan_hk,
+    h.loan_id,
+    cast(l.application_hk as varchar(64)) as application_hk,
+    cast(l.party_hk as varchar(64)) as borrower_hk,
+    p.product_code,
+    m.currency,
+    m.effect,
+    case when m.reverses is null then 0 else 1 end as is_reversal,
+    m.reverses,
+    m.effective_on,
+    m.recorded_at,
+    m.amount,
+    m.reversed_on
+from {{ ref('loan_movement') }} as m
+inner join loans as l on l.loan_hk = m.loan_hk
+inner join {{ ref('hub_loan') }} as h on h.loan_hk = m.loan_hk
+inner join {{ ref('hub_product') }} as p on p.product_hk = l.product_hk

@@ -1,0 +1,6 @@
+select
+    c.snapshot_date as as_of_date,
+    c.previous_month_end as last_month_end,
+    cast('{{ var("business_time_zone") }}' as varchar(64)) as business_time_zone
+from {{ ref('snapshot_calendar') }} as c
+where c.snapshot_kind = 'as_of'

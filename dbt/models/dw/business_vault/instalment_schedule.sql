@@ -1,0 +1,38 @@
+{{ config(
+    pre_hook="{{ delete_affected('loan_hk', affected_loans()) }}",
+    indexes=[{'columns': ['loan_hk', 'number'], 'unique': true}],
+) }}
+
+{{ with_affected(affected_loans()) }} instalments as (
+    select l.loan_hk, l.number, s.due_on, s.principal, s.interest
+    from ({{ current_of(ref('sat_instalment'), 'instalment', only_affected('instalment', ref('link_instalment'), 'loan_hk')) }}) as s
+    inner join {{ ref('link_instalment') }} as l on l.link_hk = s.link_hk
+),
+
+first_disbursements as (
+    select m.loan_hk, min(m.effective_on) as disbursed_on
+    from {{ ref('loan_movement') }} as m
+    where m.effect = 'disbursement'
+    {%- if is_incremental() %} and m.loan_hk in (select a.loan_hk from affected as a){% endif %}
+    group by m.loan_hk
+),
+
+summed as (
+    select
+        i.*,
+        lag(i.due_on) over (partition by i.loan_hk order by i.number) as previous_due_on,
+        sum(i.principal + i.interest) over (partition by i.loan_hk order by i.number rows unbounded preceding) as due_after
+    from instalments as i
+)
+
+select
+    s.loan_hk,
+    s.number,
+    s.due_on,
+    coalesce(s.previous_due_on, d.disbursed_on, {{ add_months('s.due_on', -1) }}) as period_from,
+    s.principal,
+    s.interest,
+    cast(s.due_after - s.principal - s.interest as numeric(19, 4)) as due_before,
+    cast(s.due_after as numeric(19, 4)) as due_after
+from summed as s
+left join first_disbursements as d on d.loan_hk = s.loan_hk

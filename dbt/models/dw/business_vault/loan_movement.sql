@@ -1,0 +1,63 @@
+{{ config(
+    pre_hook="{{ delete_affected('loan_hk', affected_loans()) }}",
+    indexes=[{'columns': ['loan_transaction_hk'], 'unique': true}, {'columns': ['loan_hk']}],
+) }}
+
+{{ with_affected(affected_loans()) }} transactions as (
+    select l.loan_hk, s.loan_transaction_hk, l.id as transaction_id, s.kind, s.amount, s.currency, s.effective_on, s.reverses, s.recorded_at
+    from ({{ current_of(ref('sat_loan_transaction'), 'loan_transaction', only_affected('loan_transaction', ref('link_loan_transaction'), 'loan_hk')) }}) as s
+    inner join {{ ref('link_loan_transaction') }} as l on l.link_hk = s.link_hk
+),
+
+-- A transaction is undone once; who reverses it again changes nothing.
+reversals as (
+    select
+        t.*,
+        row_number() over (partition by t.loan_hk, t.reverses order by t.recorded_at, t.transaction_id) as attempt
+    from transactions as t
+    where t.kind = 'reversal'
+),
+
+undone as (
+    select
+        r.loan_transaction_hk,
+        r.transaction_id,
+        r.recorded_at,
+        o.transaction_id as original_id,
+        o.loan_hk,
+        o.kind,
+        o.amount,
+        o.currency,
+        {{ larger('r.effective_on', 'o.effective_on') }} as effective_on
+    from reversals as r
+    inner join transactions as o on o.loan_hk = r.loan_hk and o.transaction_id = r.reverses and o.kind <> 'reversal'
+    where r.attempt = 1
+)
+
+select
+    t.loan_hk,
+    t.loan_transaction_hk,
+    t.transaction_id,
+    cast(null as varchar(36)) as reverses,
+    t.kind as effect,
+    t.amount,
+    t.currency,
+    t.effective_on,
+    t.recorded_at,
+    u.effective_on as reversed_on
+from transactions as t
+left join undone as u on u.loan_hk = t.loan_hk and u.original_id = t.transaction_id
+where t.kind <> 'reversal'
+union all
+select
+    u.loan_hk,
+    u.loan_transaction_hk,
+    u.transaction_id,
+    u.original_id,
+    u.kind,
+    -u.amount,
+    u.currency,
+    u.effective_on,
+    u.recorded_at,
+    null
+from undone as u

@@ -1,0 +1,75 @@
+{{ config(
+    pre_hook=[
+        "{{ delete_affected('loan_hk', affected_loans()) }}",
+        "{{ delete_other_snapshots(ref('snapshot_calendar')) }}",
+    ],
+    indexes=[
+        {'columns': ['loan_hk', 'snapshot_kind', 'snapshot_date'], 'unique': true},
+        {'columns': ['snapshot_kind', 'snapshot_date']},
+        {'columns': ['snapshot_date']},
+    ],
+) }}
+
+{{ with_affected(affected_loans()) }} missing as (
+    {{ new_snapshots(ref('snapshot_calendar')) }}
+),
+
+disbursed as (
+    select m.loan_hk, min(m.effective_on) as disbursed_on
+    from {{ ref('loan_movement') }} as m
+    where m.effect = 'disbursement'
+    {%- if is_incremental() %}
+    and (m.loan_hk in (select a.loan_hk from affected as a) or exists (select 1 from missing))
+    {%- endif %}
+    group by m.loan_hk
+),
+
+wanted as (
+    select d.loan_hk, n.snapshot_kind, n.snapshot_date
+    from disbursed as d
+    inner join missing as n on n.snapshot_date >= d.disbursed_on
+    {%- if is_incremental() %}
+    union
+    select d.loan_hk, c.snapshot_kind, c.snapshot_date
+    from disbursed as d
+    inner join affected as a on a.loan_hk = d.loan_hk
+    inner join {{ ref('snapshot_calendar') }} as c on c.snapshot_date >= d.disbursed_on
+    {%- endif %}
+),
+
+loans as (
+    {{ history_of(ref('sat_loan'), 'loan', 's.loan_hk in (select w.loan_hk from wanted as w)') }}
+),
+
+products as (
+    {{ history_of(ref('sat_product'), 'product') }}
+),
+
+current_links as (
+    select s.loan_hk, l.product_hk, l.application_hk, l.party_hk
+    from loans as s
+    inner join {{ ref('link_loan') }} as l on l.link_hk = s.link_hk
+    where s.is_current = 1 and s.is_deleted = 0
+)
+
+select
+    w.loan_hk,
+    w.snapshot_kind,
+    w.snapshot_date,
+    c.application_hk,
+    c.party_hk,
+    c.product_hk,
+    l.position_major as loan_position_major,
+    l.position_minor as loan_position_minor,
+    coalesce(p.position_major, 0) as product_position_major,
+    coalesce(p.position_minor, 0) as product_position_minor
+from wanted as w
+inner join current_links as c on c.loan_hk = w.loan_hk
+inner join loans as l
+    on l.loan_hk = w.loan_hk
+    and {{ business_date('l.valid_from') }} <= w.snapshot_date
+    and {{ business_date('l.valid_to') }} > w.snapshot_date
+left join products as p
+    on p.product_hk = c.product_hk
+    and {{ business_date('p.valid_from') }} <= w.snapshot_date
+    and {{ business_date('p.valid_to') }} > w.snapshot_date

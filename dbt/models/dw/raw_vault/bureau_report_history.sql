@@ -1,0 +1,3 @@
+{{ config(materialized='view') }}
+
+{{ history_of(ref('sat_bureau_report'), 'bureau_report') }}

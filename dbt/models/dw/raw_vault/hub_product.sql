@@ -1,0 +1,10 @@
+{{ config(indexes=[
+    {'columns': ['product_hk'], 'unique': true},
+    {'columns': ['product_code']},
+]) }}
+
+{{ hub('product', ['product_code'], [
+    ('credit_product', ['code']),
+    ('credit_application_version', ['product_code']),
+    ('credit_loan', ['product_code']),
+]) }}

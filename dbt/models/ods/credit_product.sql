@@ -1,0 +1,18 @@
+{{ config(indexes=[
+    {'columns': ['position_major', 'position_minor'], 'unique': true},
+    {'columns': ['batch_id']},
+]) }}
+
+{{ typed_changes('credit_product', {
+    'code': 'code(32)',
+    'name': 'text(100)',
+    'currency': 'code(3)',
+    'min_amount': 'money',
+    'max_amount': 'money',
+    'min_term_months': 'integer',
+    'max_term_months': 'integer',
+    'interest_rate': 'rate',
+    'probability_of_default': 'rate',
+    'loss_given_default': 'rate',
+    'credit_conversion_factor': 'rate',
+}, keys=['code']) }}

@@ -1,0 +1,407 @@
+"""A small portfolio in the lake, made by hand for the boundary cases, with generated applications round it.
+
+Every row is written by plain SQL into `credit`, so that the real triggers write the journal. The reporting date of the
+tests is `AS_OF`; dates of the hand-made loans are chosen for it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID, uuid5
+
+import asyncpg
+
+from services.lake import tables
+from services.lake.samples.reference import PRODUCTS
+from services.lake.schedule import schedule
+
+AS_OF = date(2026, 9, 15)
+NAMESPACE = UUID("5eed0000-0000-4000-8000-000000000000")
+VIETNAMESE = ("Nguyễn Thị Ánh Tuyết", "Trần Đình Trọng")
+
+
+def identifier(name: str) -> UUID:
+    """The same identifier for the same name, always."""
+    return uuid5(NAMESPACE, name)
+
+
+def at(day: date, hour: int = 9, minute: int = 0) -> datetime:
+    """An instant of a day, UTC, as the lake keeps it: naive."""
+    return datetime.combine(day, time(hour, minute))
+
+
+@dataclass
+class Portfolio:
+    """Statements that bring the lake from empty to the portfolio, in the order in which they happened."""
+
+    steps: list[tuple[str, tuple[Any, ...]]] = field(default_factory=list)
+
+    def insert(self, table: str, **values: Any) -> None:
+        """Add an INSERT."""
+        places = ", ".join(f"${index}" for index in range(1, len(values) + 1))
+        self.steps.append(
+            (
+                f"INSERT INTO credit.{table} ({', '.join(values)}) VALUES ({places})",
+                tuple(values.values()),
+            )
+        )
+
+    def execute(self, statement: str, *values: Any) -> None:
+        """Add any other statement."""
+        self.steps.append((statement, values))
+
+    def party(self, name: str, full_name: str = VIETNAMESE[0], born: date | None = date(1980, 2, 29)) -> UUID:
+        """Put a person on record; the id."""
+        party = identifier(f"party {name}")
+        self.insert(
+            "party",
+            id=party,
+            kind="person",
+            full_name=full_name,
+            birth_date=born,
+            national_id=None,
+            email=None,
+            phone=None,
+            created_by=identifier("maker"),
+            created_at=at(date(2024, 1, 1)),
+            revision=1,
+        )
+        return party
+
+    def submitted(
+        self,
+        name: str,
+        moment: datetime,
+        amount: Decimal = Decimal(1200),
+        *,
+        term: int = 12,
+        score: int = 500,
+        product: str = "CONSUMER",
+        full_name: str = VIETNAMESE[0],
+    ) -> UUID:
+        """Submit an application at `moment`; its id. The borrower is a party of its own."""
+        party = self.party(name, full_name)
+        application = identifier(f"application {name}")
+        self.insert(
+            "application",
+            id=application,
+            state="SUBMITTED",
+            current_version=1,
+            revision=1,
+            draft=None,
+            created_by=identifier("maker"),
+            created_at=moment,
+            submitted_at=moment,
+            decided_at=None,
+        )
+        self.version(application, 1, moment, amount, term, score, product)
+        self.insert("application_party", application_id=application, party_id=party, role="borrower")
+        self.event(application, None, "SUBMITTED", moment)
+        return application
+
+    def version(  # noqa: PLR0917 - the columns of a version
+        self,
+        application: UUID,
+        version: int,
+        moment: datetime,
+        amount: Decimal,
+        term: int,
+        score: int,
+        product: str,
+    ) -> None:
+        """Add a submitted version."""
+        self.insert(
+            "application_version",
+            application_id=application,
+            version=version,
+            product_code=product,
+            amount=amount,
+            currency="DEM",
+            term_months=term,
+            purpose="furniture",
+            channel="branch",
+            maker=identifier("maker"),
+            profile="{}",
+            score=score,
+            score_reasons="[]",
+            submitted_at=moment,
+        )
+
+    def event(
+        self, application: UUID, before: str | None, after: str, moment: datetime, version: int = 1
+    ) -> None:
+        """Write down a change of state."""
+        reason = "policy" if after in {"RETURNED", "REJECTED"} else None
+        self.insert(
+            "application_event",
+            id=identifier(f"event {application} {version} {after}"),
+            application_id=application,
+            version=version,
+            from_state=before,
+            to_state=after,
+            actor=identifier("officer"),
+            role="officer",
+            reason_code=reason,
+            comment=None,
+            occurred_at=moment,
+        )
+
+    def move(self, application: UUID, before: str, after: str, moment: datetime, version: int = 1) -> None:
+        """Bring an application from one state into another, with the event and, where it is one, the decision."""
+        outcome = {"APPROVED": "approve", "REJECTED": "reject", "RETURNED": "return"}.get(after)
+        if outcome is not None:
+            if before == "SUBMITTED":
+                self.event(application, before, "IN_REVIEW", moment - timedelta(microseconds=1), version)
+                before = "IN_REVIEW"
+            self.insert(
+                "decision",
+                id=identifier(f"decision {application} {version}"),
+                application_id=application,
+                version=version,
+                stage="officer",
+                outcome=outcome,
+                maker=identifier("maker"),
+                decided_by=identifier("officer"),
+                reason_code=None if outcome == "approve" else "policy",
+                comment=None,
+                decided_at=moment,
+            )
+        self.event(application, before, after, moment, version)
+        self.execute(
+            "UPDATE credit.application SET state = $2::varchar, revision = revision + 1, current_version = $4, "
+            "decided_at = CASE WHEN $2::varchar IN ('APPROVED', 'REJECTED') THEN $3::timestamp ELSE decided_at END "
+            "WHERE id = $1",
+            application,
+            after,
+            moment,
+            version,
+        )
+
+    def loan(
+        self,
+        name: str,
+        disbursed_on: date,
+        *,
+        principal: Decimal = Decimal(1200),
+        term: int = 12,
+        rate: Decimal = Decimal(0),
+        product: str = "CONSUMER",
+        score: int = 500,
+    ) -> UUID:
+        """Submit, approve and book a loan whose schedule counts from `disbursed_on`; its id."""
+        application = self.submitted(
+            name,
+            at(disbursed_on - timedelta(days=3)),
+            principal,
+            term=term,
+            score=score,
+            product=product,
+            full_name=VIETNAMESE[1],
+        )
+        self.move(application, "SUBMITTED", "APPROVED", at(disbursed_on - timedelta(days=2)))
+        self.move(application, "APPROVED", "BOOKED", at(disbursed_on))
+        loan = identifier(f"loan {name}")
+        self.insert(
+            "loan",
+            id=loan,
+            application_id=application,
+            version=1,
+            product_code=product,
+            borrower_id=identifier(f"party {name}"),
+            principal=principal,
+            currency="DEM",
+            interest_rate=rate,
+            term_months=term,
+            booked_by=identifier("officer"),
+            booked_at=at(disbursed_on),
+            restructured=False,
+            defaulted=False,
+        )
+        for one in schedule(principal, rate, term, disbursed_on):
+            self.insert(
+                "instalment",
+                loan_id=loan,
+                number=one.number,
+                due_on=one.due_on,
+                principal=one.principal,
+                interest=one.interest,
+            )
+        self.moved(f"{name} disbursement", loan, "disbursement", principal, disbursed_on)
+        return loan
+
+    def moved(  # noqa: PLR0917 - the columns of a transaction
+        self, name: str, loan: UUID, kind: str, amount: Decimal, day: date, reverses: str | None = None
+    ) -> None:
+        """Record money that moved; `reverses` names an earlier transaction."""
+        self.insert(
+            "loan_transaction",
+            id=identifier(f"transaction {name}"),
+            loan_id=loan,
+            kind=kind,
+            amount=amount,
+            currency="DEM",
+            effective_on=day,
+            reverses=None if reverses is None else identifier(f"transaction {reverses}"),
+            recorded_by=identifier("officer"),
+            recorded_at=at(day, 12),
+        )
+
+    async def write(self, lake: asyncpg.Connection[asyncpg.Record]) -> None:
+        """Write everything into the lake, in order."""
+        # The changes carry contexts, as those of the services do; every other one is sampled.
+        for number, (statement, values) in enumerate(self.steps):
+            async with lake.transaction():
+                await lake.execute(
+                    "SELECT set_config('journal.actor', 'portfolio', true), "
+                    "set_config('journal.traceparent', $1, true)",
+                    f"00-{number + 1:032x}-{number + 1:016x}-0{number % 2}",
+                )
+                await lake.execute(statement, *values)
+
+
+def hand_made() -> Portfolio:
+    """The boundary cases of loans (no interest, 12 instalments of 100, unless said otherwise) and of decisions."""
+    made = Portfolio()
+    # First instalment due AS_OF - 30 and AS_OF - 31, nothing paid: DPD 30 and 31.
+    made.loan("dpd 30", date(2026, 7, 16))
+    made.loan("dpd 31", date(2026, 7, 15))
+    # Due 2026-06-18, -17 and -16: 89, 90 and 91 days before AS_OF. Never paid: a loan without a payment, too.
+    made.loan("dpd 89", date(2026, 5, 18))
+    made.loan("dpd 90", date(2026, 5, 17))
+    made.loan("dpd 91", date(2026, 5, 16))
+    # Matured on 2026-07-01 with the last 100 unpaid.
+    matured = made.loan("matured unpaid", date(2025, 7, 1))
+    for month in range(11):
+        made.moved(
+            f"matured {month}",
+            matured,
+            "payment",
+            Decimal(100),
+            date(2026, 7, 1) - timedelta(days=30 * (11 - month)),
+        )
+    # 100 paid on time for 2026-08-10, then taken back on 2026-08-20: DPD 36 at AS_OF.
+    taken_back = made.loan("reversed payment", date(2026, 7, 10))
+    made.moved("taken back", taken_back, "payment", Decimal(100), date(2026, 8, 10))
+    made.moved("taken back again", taken_back, "reversal", Decimal(100), date(2026, 8, 20), "taken back")
+    # 1,250 paid of 1,200.
+    overpaid = made.loan("overpaid", date(2026, 1, 5))
+    made.moved("too much", overpaid, "payment", Decimal(1250), date(2026, 3, 5))
+    # 150 of 200 due: the second instalment of 2026-09-01 is half paid, DPD 14.
+    partial = made.loan("partial", date(2026, 7, 1))
+    made.moved("part", partial, "payment", Decimal(150), date(2026, 8, 15))
+    # Written off on 2026-08-31 with 1,000 outstanding; 300 recovered afterwards.
+    written_off = made.loan("written off", date(2025, 12, 1))
+    made.moved("before write-off", written_off, "payment", Decimal(200), date(2026, 2, 1))
+    made.moved("write-off", written_off, "write-off", Decimal(1000), date(2026, 8, 31))
+    made.moved("recovery", written_off, "recovery", Decimal(300), date(2026, 9, 10))
+    # Paid to the day, but restructured; and one in default that pays.
+    restructured = made.loan("restructured", date(2026, 7, 15))
+    made.moved("restructured pays", restructured, "payment", Decimal(200), date(2026, 8, 15))
+    made.execute("UPDATE credit.loan SET restructured = true WHERE id = $1", restructured)
+    unlikely = made.loan("unlikely to pay", date(2026, 7, 15))
+    made.moved("unlikely pays", unlikely, "payment", Decimal(200), date(2026, 8, 15))
+    made.execute("UPDATE credit.loan SET defaulted = true WHERE id = $1", unlikely)
+    # Its disbursement was taken back: no loan after all.
+    cancelled = made.loan("cancelled", date(2026, 8, 3))
+    made.moved(
+        "cancelled again", cancelled, "reversal", Decimal(1200), date(2026, 8, 5), "cancelled disbursement"
+    )
+    decisions(made)
+    # Behind all others: a party that changes, a document that goes, a participant that goes.
+    made.execute(
+        "UPDATE credit.party SET phone = '+84 90 000 0000', revision = 2 WHERE id = $1",
+        identifier("party dpd 30"),
+    )
+    made.insert(
+        "document",
+        id=identifier("document"),
+        application_id=identifier("application rejected"),
+        kind="payslip",
+        file_name="Bảng lương.pdf",
+        media_type="application/pdf",
+        size_bytes=10,
+        sha256=bytes(range(32)),
+        object_key="documents/1",
+        uploaded_by=identifier("maker"),
+        uploaded_at=at(date(2026, 8, 2)),
+    )
+    made.execute("DELETE FROM credit.document WHERE id = $1", identifier("document"))
+    guarantor = made.party("guarantor")
+    made.insert(
+        "application_party",
+        application_id=identifier("application rejected"),
+        party_id=guarantor,
+        role="guarantor",
+    )
+    made.execute("DELETE FROM credit.application_party WHERE party_id = $1", guarantor)
+    return made
+
+
+def decisions(made: Portfolio) -> None:
+    """Applications without loans: rejected, returned and approved, withdrawn, expired, open, a draft."""
+    rejected = made.submitted("rejected", at(date(2026, 8, 1)), score=350)
+    made.move(rejected, "SUBMITTED", "REJECTED", at(date(2026, 8, 1), 19))
+    # Returned after 2 hours, resubmitted 24 hours later, approved 4 hours after that: 30 hours, 6 without the return.
+    returned = made.submitted("returned", at(date(2026, 8, 4)))
+    made.move(returned, "SUBMITTED", "RETURNED", at(date(2026, 8, 4), 11))
+    made.version(returned, 2, at(date(2026, 8, 5), 11), Decimal(900), 12, 510, "CONSUMER")
+    made.move(returned, "RETURNED", "SUBMITTED", at(date(2026, 8, 5), 11), 2)
+    made.move(returned, "SUBMITTED", "APPROVED", at(date(2026, 8, 5), 15), 2)
+    withdrawn = made.submitted("withdrawn", at(date(2026, 8, 6)))
+    made.move(withdrawn, "SUBMITTED", "WITHDRAWN", at(date(2026, 8, 7)))
+    expired = made.submitted("expired", at(date(2026, 8, 6)))
+    made.move(expired, "SUBMITTED", "EXPIRED", at(date(2026, 9, 6)))
+    made.submitted("open", at(date(2026, 9, 10)))
+    made.insert(
+        "application",
+        id=identifier("application draft"),
+        state="DRAFT",
+        current_version=None,
+        revision=1,
+        draft='{"amount": "1.0000"}',
+        created_by=identifier("maker"),
+        created_at=at(date(2026, 9, 14)),
+        submitted_at=None,
+        decided_at=None,
+    )
+
+
+def generated(count: int, seed: int) -> Portfolio:
+    """`count` loans of the last two years that pay well, late, in part or not at all; the same for the same seed."""
+    chance = random.Random(seed)
+    made = Portfolio()
+    for number in range(count):
+        name = f"generated {number}"
+        start = AS_OF - timedelta(days=chance.randrange(40, 730))
+        principal = Decimal(chance.randrange(5, 60) * 100)
+        term = chance.choice((6, 12, 24))
+        product = chance.choice(PRODUCTS)["code"]
+        loan = made.loan(
+            name,
+            start,
+            principal=principal,
+            term=term,
+            rate=Decimal("0.0890"),
+            product=product,
+            score=chance.randrange(330, 650),
+        )
+        good = chance.random() < 0.7
+        for one in schedule(principal, Decimal("0.0890"), term, start):
+            paid_on = one.due_on + timedelta(days=chance.randrange(0, 5 if good else 60))
+            if paid_on > AS_OF or (not good and chance.random() < 0.3):
+                continue
+            amount = one.principal + one.interest
+            if not good and chance.random() < 0.2:
+                amount = (amount / 2).quantize(Decimal("0.01"))
+            made.moved(f"{name} {one.number}", loan, "payment", amount, paid_on)
+    return made
+
+
+def table_names() -> Sequence[str]:
+    """The captured tables, without their schema."""
+    return [table.name for table in tables.CAPTURED]
