@@ -19,7 +19,7 @@ from great_expectations.data_context.types.base import (
 
 from services.loader.flows import Check
 
-ERROR = "error"
+ERROR, WARNING = "error", "warning"
 _PLACE = "place"
 _TYPES = {
     "integer": r"^[+-]?\d+$",
@@ -152,6 +152,8 @@ def equal(one: str, other: str) -> Demand:
     )
 
 
-def at_most(column: str, most: float) -> Demand:
+def at_most(column: str, most: float, severity: str = ERROR) -> Demand:
     """No value of the column is below 0 or above `most`."""
-    return Demand(gxe.ExpectColumnValuesToBeBetween(column=column, min_value=0, max_value=most), column)
+    return Demand(
+        gxe.ExpectColumnValuesToBeBetween(column=column, min_value=0, max_value=most), column, severity
+    )

@@ -18,10 +18,12 @@ from uuid_utils.compat import uuid7
 
 from services.chassis.database import Lake, Warehouse, WarehouseReader
 from services.chassis.dialects import START, Position
+from services.chassis.hashing import hash_of
 from services.lake.journal.reader import JournalReader
 from services.loader.errors import CheckFailed
 from services.loader.expectations import (
     ERROR,
+    WARNING,
     Demand,
     Expectations,
     Outcome,
@@ -133,7 +135,7 @@ class QualityCheck:
         built = await self._built(reading, mark.batch_id)
         row = (
             await reading.execute(
-                sa.select(batch.c.batch_id, batch.c.window_to)
+                sa.select(batch.c.batch_id, batch.c.window_to, batch.c.incarnation)
                 .where(batch.c.flow == name, batch.c.batch_id <= built, batch.c.replaces.is_(None))
                 .order_by(batch.c.batch_id.desc())
                 .limit(1)
@@ -141,7 +143,8 @@ class QualityCheck:
         ).first()
         if row is None:
             raise CheckFailed(f"flow {name}: schema ods holds no batch of it; build it (dbt, flow ods) first")
-        after = max(await self._clean_through(reading), await JournalReader(self._lake).purged())
+        clean = await self._clean_through(reading, row.incarnation)
+        after = max(clean, await JournalReader(self._lake).purged())
         through = Position.parse(row.window_to)
         age = datetime.now(UTC) - mark.checked_at
         return Span(min(after, through), through, row.batch_id), age.total_seconds() / 60
@@ -167,8 +170,8 @@ class QualityCheck:
         names = [target.table for target in self._flow.targets]
         return sa.and_(_ODS_WATERMARK.c.model.in_(names), _ODS_WATERMARK.c.source == _ODS_WATERMARK.c.model)
 
-    async def _clean_through(self, reading: WarehouseReader) -> Position:
-        """Where the newest run ended that found no error."""
+    async def _clean_through(self, reading: WarehouseReader, incarnation: UUID | None) -> Position:
+        """Where the newest run ended that found no error; the start when that was in another journal."""
         kept = quality_result.c
         with_errors = sa.select(kept.run_id).where(
             kept.flow == self._flow.name, kept.severity == ERROR, kept.success == sa.false()
@@ -180,7 +183,8 @@ class QualityCheck:
         )
         if last is None:
             return START
-        found = await reading.scalar(sa.select(batch.c.window_to).where(batch.c.batch_id == last))
+        same = sa.and_(batch.c.batch_id == last, batch.c.incarnation == incarnation)
+        found = await reading.scalar(sa.select(batch.c.window_to).where(same))
         return START if found is None else Position.parse(found)
 
     async def _in_the_journal(self, span: Span) -> dict[str, Digest]:
@@ -193,7 +197,7 @@ class QualityCheck:
                     if change.position > span.through:
                         return wanted
                     if digest := wanted.get(change.table):
-                        digest.add(change.major, change.minor, change.operation, _image_hash(change.image))
+                        digest.add(change.major, change.minor, change.operation, hash_of(change.image))
                 if not changes:
                     break
                 after = changes[-1].position
@@ -235,7 +239,8 @@ class QualityCheck:
                 at_most("missing_columns", 0),
                 equal("changes", "journal_changes"),
                 equal("checksum", "journal_checksum"),
-                at_most("minutes_since_load", self._flow.freshness_minutes),
+                # Old rows are whole rows: that a source is stale has an alert of its own, and holds nothing up.
+                at_most("minutes_since_load", self._flow.freshness_minutes, WARNING),
                 *(at_most(name, 0) for name in orphans),
             )
         ]
@@ -297,11 +302,6 @@ def _row_demands(target: Target) -> list[Demand]:
             for demand in demands_of(check.model_copy(update={"not_null": False, "type": None}))
         ),
     ]
-
-
-def _image_hash(image: str | None) -> str:
-    """The hash of an image by the warehouse's contract: `=` before a value, `~` for none."""
-    return hashlib.sha256(b"~" if image is None else b"=" + image.encode()).hexdigest()
 
 
 def _frame(rows: Sequence[Any], target: Target) -> pd.DataFrame:

@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from services.chassis.database import Lake, Warehouse
+from services.chassis.dialects import START
 from services.lake.tables import CAPTURED
 from services.loader.errors import CheckFailed
 from services.loader.flows import Check, JournalFlow, Target
@@ -213,7 +214,13 @@ async def test_what_dbt_has_not_built_yet_is_not_missed(quality: Any, applied: L
     behind = await check(quality, applied)
     assert (found(behind), behind.span.batch_id) == (set(), before.span.batch_id)
     await build_ods(applied)
-    assert (await check(quality, applied)).span.batch_id > before.span.batch_id
+    async with applied.warehouse.connect() as owner:
+        await owner.execute(
+            "UPDATE dl.batch SET incarnation = md5('x')::uuid WHERE batch_id = $1", before.span.batch_id
+        )
+    caught_up = await check(quality, applied)
+    assert caught_up.span.batch_id > before.span.batch_id
+    assert caught_up.span.after == START, "where the last check ended is a place of another journal"
 
 
 async def test_a_source_that_nobody_has_loaded_from_for_too_long_is_stale(
@@ -221,7 +228,9 @@ async def test_a_source_that_nobody_has_loaded_from_for_too_long_is_stale(
 ) -> None:
     async with applied.warehouse.connect() as owner:
         await owner.execute("UPDATE dl.watermark SET checked_at = checked_at - interval '61 minutes'")
-    stale = found(await check(quality, applied))
+    checked = await check(quality, applied)
+    assert checked.errors == 0, "what is old is whole all the same"
+    stale = found(checked)
     assert {column for _, column in stale} == {"minutes_since_load"}
     assert {table for table, _ in stale} == {target.table for target in applied.flow.targets}
 
