@@ -115,7 +115,10 @@ class LoanSummary:
 
 @dataclass(frozen=True, slots=True)
 class Loan:
-    """A booked loan with its schedule in the order of its instalments, and all that was recorded under it."""
+    """A booked loan with its schedule in the order of its instalments, and all that was recorded under it.
+
+    `instalments` is None where the schedule was not read: then what is outstanding cannot be told.
+    """
 
     id: UUID
     application_id: UUID
@@ -126,7 +129,7 @@ class Loan:
     booked_at: datetime
     restructured: bool
     defaulted: bool
-    instalments: tuple[Instalment, ...]
+    instalments: tuple[Instalment, ...] | None
     transactions: tuple[Transaction, ...]
     standing: tuple[Transaction, ...] = field(init=False)
     """The transactions that no reversal has undone, without the reversals."""
@@ -152,7 +155,12 @@ class Loan:
         """What is disbursed and neither repaid nor written off.
 
         Payments go to the instalments in their order, in each to the interest before the principal.
+
+        Raises:
+            ValueError: the schedule was not read.
         """
+        if self.instalments is None:
+            raise ValueError(f"loan {self.id} was read without its schedule")
         left = self.total(Kind.PAYMENT)
         repaid = NOTHING
         for one in self.instalments:

@@ -62,16 +62,19 @@ def select_transactions(loan_id: UUID) -> sa.Select[Any]:
 class ServicingRepository:
     """Reads loans and adds transactions, always in the caller's transaction; keeps nothing."""
 
-    async def loan(self, reader: LakeReader, loan_id: UUID) -> Loan | None:
-        """The loan with its schedule and its transactions, or None."""
+    async def loan(self, reader: LakeReader, loan_id: UUID, *, schedule: bool) -> Loan | None:
+        """The loan with its transactions, and with its schedule where it is asked for; or None."""
         row = (await reader.execute(select_loan(loan_id))).mappings().first()
         if row is None:
             return None
-        instalments = (await reader.execute(select_instalments(loan_id))).mappings()
+        instalments = None
+        if schedule:
+            rows = (await reader.execute(select_instalments(loan_id))).mappings()
+            instalments = tuple(Instalment(**one) for one in rows)
         transactions = (await reader.execute(select_transactions(loan_id))).mappings()
         return Loan(
             **row,
-            instalments=tuple(Instalment(**one) for one in instalments),
+            instalments=instalments,
             transactions=tuple(Transaction(**{**one, "kind": Kind(one["kind"])}) for one in transactions),
         )
 

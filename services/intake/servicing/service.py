@@ -60,7 +60,7 @@ class Servicing:
     async def loan(self, loan_id: UUID) -> Loan:
         """The loan; raises NoSuchLoan."""
         async with self._lake.reading() as reader:
-            return await self._loan(reader, loan_id)
+            return await self._loan(reader, loan_id, schedule=True)
 
     async def loans(self, after: UUID | None, limit: int) -> tuple[list[LoanSummary], UUID | None]:
         """A page of loans, and behind which the next one starts; None on the last page."""
@@ -87,7 +87,7 @@ class Servicing:
             # The rules are about all that the loan has: what is read below must hold until the commit.
             if not await tx.try_lock(f"loan:{loan_id}", self._lock_wait_seconds):
                 raise LoanBusy
-            loan = await self._loan(tx, loan_id)
+            loan = await self._loan(tx, loan_id, schedule=recording.kind is Kind.WRITE_OFF)
             day = today(self._zone)
             entry = Entry(
                 recording.kind,
@@ -109,8 +109,8 @@ class Servicing:
         LOAN_TRANSACTIONS.labels(recorded.kind).inc()
         return given
 
-    async def _loan(self, reader: LakeReader, loan_id: UUID) -> Loan:
-        loan = await self._repository.loan(reader, loan_id)
+    async def _loan(self, reader: LakeReader, loan_id: UUID, *, schedule: bool) -> Loan:
+        loan = await self._repository.loan(reader, loan_id, schedule=schedule)
         if loan is None:
             raise NoSuchLoan(loan_id)
         return loan
