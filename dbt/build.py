@@ -125,6 +125,8 @@ def build(select: str, *, full_refresh: bool, variables: str | None, extra: Sequ
         *("--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)),
         *("--target-path", str(target), "--log-path", str(target / "logs")),
         *("--select", *select.split()),
+        # A test that also reads a later layer belongs to that layer's build.
+        *("--indirect-selection", "buildable"),
         *(["--full-refresh"] if full_refresh else []),
         *(["--vars", variables] if variables else []),
         *extra,
