@@ -131,10 +131,12 @@ async def keep(
     return kept
 
 
-async def nothing_new(tx: WarehouseTransaction, flow: str) -> None:
-    """Note that a source was looked into, and had nothing behind the watermark."""
+async def nothing_new(tx: WarehouseTransaction, flow: str, position: str | None) -> None:
+    """Note that a source was looked into up to `position`, and nothing was to be loaded."""
     await tx.execute(
-        sa.update(watermark).where(watermark.c.flow == flow).values(checked_at=datetime.now(UTC))
+        sa.update(watermark)
+        .where(watermark.c.flow == flow)
+        .values(position=position, checked_at=datetime.now(UTC))
     )
 
 

@@ -131,10 +131,13 @@ class Loader:
             mark = await bookkeeping.lock(tx, self._flow.name)
             window = await self._connector.next_window(mark, self._batch_rows)
             if window is None:
-                await bookkeeping.nothing_new(tx, self._flow.name)
+                await bookkeeping.nothing_new(tx, self._flow.name, mark.position)
                 return None
             batch_id = await bookkeeping.draw_batch_id(tx)
             counted = await self._write(tx, span, batch_id, window, tell)
+            if self._connector.compares and not counted:
+                await bookkeeping.nothing_new(tx, self._flow.name, window.position_to)
+                return None
             return await bookkeeping.keep(
                 tx,
                 self._flow.name,
