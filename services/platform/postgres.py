@@ -27,11 +27,9 @@ GRANTS = {
     "airflow": ("airflow",),
 }
 # Who may make temporary tables there: dbt builds its increments in them.
-TEMPORARY = {"warehouse": ("transformer",)}
+TEMPORARY = {"warehouse": ("loader", "transformer")}
 # Databases that belong to a login: a program from elsewhere keeps its own tables there.
 OWNERS = {"airflow": "airflow"}
-# Who loads and transforms through temporary tables.
-TEMPORARY_TABLES = {"warehouse": ("loader", "transformer")}
 OPTIONS = {
     "listen_addresses": HOST,
     "unix_socket_directories": "",
@@ -182,8 +180,6 @@ async def create_database(
     await owner.execute(f'GRANT CONNECT ON DATABASE "{name}" TO {", ".join(GRANTS[kind])}')
     for login in TEMPORARY.get(kind, ()):
         await owner.execute(f'GRANT TEMPORARY ON DATABASE "{name}" TO {login}')
-    if kind in TEMPORARY_TABLES:
-        await owner.execute(f'GRANT TEMPORARY ON DATABASE "{name}" TO {", ".join(TEMPORARY_TABLES[kind])}')
 
 
 def _command(binary: str, *arguments: str, data: Path) -> tuple[str, ...]:
