@@ -1,6 +1,6 @@
 """Reads a table of schema `ods`: typed changes, in the order of the journal."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,30 +56,30 @@ class Changes:
         )
         return ~sa.exists().where(*same, follows, sa.not_(_behind(later, through)))
 
-    async def _pages(self, reading: WarehouseReader, query: Any, span: Span) -> AsyncIterator[Sequence[Any]]:
+    def _page(self, query: sa.Select[Any], after: Position, through: Position) -> sa.Select[Any]:
         places = (self._table.c.position_major, self._table.c.position_minor)
-        after = span.after
-        while True:
-            page = query.where(self._within(after, span.through)).order_by(*places).limit(PAGE)
-            rows = (await reading.execute(page)).all()
-            if rows:
-                yield rows
-            if len(rows) < PAGE:
-                return
-            after = Position(rows[-1].position_major, rows[-1].position_minor)
+        return query.where(self._within(after, through)).order_by(*places).limit(PAGE)
+
+    def select_changes(self, after: Position, through: Position) -> sa.Select[Any]:
+        """Read a page of changes: position, operation, hash of the image."""
+        table = self._table.c
+        query = sa.select(table.position_major, table.position_minor, table.operation, table.image_hash)
+        return self._page(query, after, through)
+
+    def select_newest(self, after: Position, through: Position) -> sa.Select[Any]:
+        """Read a page of the rows that changed behind `after`, as they are at `through`."""
+        query = sa.select(self._table).where(self._table.c.operation != "d", self._is_newest(through))
+        return self._page(query, after, through)
 
     async def changes(self, reading: WarehouseReader, span: Span) -> AsyncIterator[tuple[int, int, str, str]]:
         """Every change of the span: position, operation, hash of the image."""
-        table = self._table.c
-        query = sa.select(table.position_major, table.position_minor, table.operation, table.image_hash)
-        async for page in self._pages(reading, query, span):
+        async for page in _pages(reading, self.select_changes, span):
             for row in page:
                 yield row.position_major, row.position_minor, row.operation, row.image_hash
 
     async def newest(self, reading: WarehouseReader, span: Span) -> AsyncIterator[Sequence[Any]]:
         """The rows that changed in the span, as they are at its end, in pages."""
-        query = sa.select(self._table).where(self._table.c.operation != "d", self._is_newest(span.through))
-        async for page in self._pages(reading, query, span):
+        async for page in _pages(reading, self.select_newest, span):
             yield page
 
     def orphans(self, targets: Mapping[str, Target], span: Span) -> list[tuple[str, sa.Select[Any]]]:
@@ -118,3 +118,16 @@ def _behind(table: Any, position: Position) -> sa.ColumnElement[bool]:
         table.c.position_major > position.major,
         sa.and_(table.c.position_major == position.major, table.c.position_minor > position.minor),
     )
+
+
+async def _pages(
+    reading: WarehouseReader, page: Callable[[Position, Position], sa.Select[Any]], span: Span
+) -> AsyncIterator[Sequence[Any]]:
+    after = span.after
+    while True:
+        rows = (await reading.execute(page(after, span.through))).all()
+        if rows:
+            yield rows
+        if len(rows) < PAGE:
+            return
+        after = Position(rows[-1].position_major, rows[-1].position_minor)

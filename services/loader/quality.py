@@ -40,11 +40,6 @@ from services.loader.tables import batch, quality_result, watermark
 _ODS_WATERMARK = sa.table(
     "watermark", *(sa.column(name) for name in ("model", "source", "done")), schema="ods"
 )
-_COLUMNS = sa.table(
-    "columns",
-    *(sa.column(name) for name in ("table_schema", "table_name", "column_name")),
-    schema="information_schema",
-)
 
 
 @dataclass(slots=True)
@@ -204,12 +199,13 @@ class QualityCheck:
         return wanted
 
     async def _missing(self, reading: WarehouseReader, target: Target) -> list[str]:
-        columns = await reading.connection.scalars(
-            sa.select(_COLUMNS.c.column_name).where(
-                _COLUMNS.c.table_schema == "ods", _COLUMNS.c.table_name == target.table
-            )
-        )
-        there = set(columns)
+        def names(connection: sa.Connection) -> set[str]:
+            inspector = sa.inspect(connection)
+            if not inspector.has_table(target.table, schema="ods"):
+                return set()
+            return {column["name"] for column in inspector.get_columns(target.table, schema="ods")}
+
+        there = await reading.connection.run_sync(names)
         return [name for name in (*target.columns, "image_hash") if name not in there]
 
     async def _sides(

@@ -138,6 +138,7 @@ async def test_what_is_whole_passes_and_is_kept(quality: Any, loading: Loading) 
     assert found(again) == set()
 
 
+TABLES = ("credit_party", "credit_application", "credit_application_party")
 SPOILT: list[tuple[str, set[tuple[str, str | None]]]] = [
     (
         "DELETE FROM ods.credit_party WHERE operation = 'u'",
@@ -151,27 +152,31 @@ SPOILT: list[tuple[str, set[tuple[str, str | None]]]] = [
         "INSERT INTO ods.credit_party SELECT * FROM ods.credit_party WHERE operation = 'u'",
         {("credit_party", "changes"), ("credit_party", "checksum"), ("credit_party", "id")},
     ),
-    ("UPDATE ods.credit_party SET created_at = NULL", {("credit_party", "created_at")}),
-    ("UPDATE ods.credit_party SET kind = 'robot' WHERE operation = 'u'", {("credit_party", "kind")}),
-    ("UPDATE ods.credit_party SET revision = 0 WHERE operation = 'c'", set()),
-    ("ALTER TABLE ods.credit_party DROP COLUMN email", {("credit_party", "missing_columns")}),
     (
-        "UPDATE ods.credit_application_party SET party_id = 'nobody'",
-        {("credit_application_party", "party_id_orphans")},
+        "UPDATE ods.credit_party SET created_at = NULL, kind = 'robot' WHERE operation = 'u'; "
+        "UPDATE ods.credit_application_party SET party_id = 'nobody'; "
+        # Not the newest state: it was corrected.
+        "UPDATE ods.credit_party SET revision = 0 WHERE operation = 'c'",
+        {
+            ("credit_party", "created_at"),
+            ("credit_party", "kind"),
+            ("credit_application_party", "party_id_orphans"),
+        },
     ),
+    ("ALTER TABLE ods.credit_party DROP COLUMN email", {("credit_party", "missing_columns")}),
 ]
 
 
 @pytest.fixture
 async def applied(loading: Loading) -> Loading:
     """Loaded: a party that was changed since, and an application in which it takes part."""
-    target = next(one for one in loading.flow.targets if one.table == "credit_party")
+    wanted = [one for one in loading.flow.targets if one.table in TABLES]
     checks = (
         Check(column="kind", one_of=("person",), when="after"),
         Check(column="revision", min=1, when="after"),
     )
     targets = [
-        one.model_copy(update={"checks": checks}) if one is target else one for one in loading.flow.targets
+        one.model_copy(update={"checks": checks}) if one.table == "credit_party" else one for one in wanted
     ]
     loading.flow = lake_flow(targets=tuple(targets))
     await loaded(
@@ -197,12 +202,10 @@ async def test_what_is_spoilt_is_found_and_known_until_it_is_put_right(
         assert await failed_checks(applied) == len(findings)
         async with applied.warehouse.connect() as owner:
             told = await owner.fetchval("SELECT string_agg(details, ' ') FROM dl.quality_result")
-        assert not {"Lê", "robot", "nobody"} & set((told or "").split('"')), "values may be personal"
+        assert not [word for word in ("Lê", "robot", "nobody") if word in (told or "")], "values are personal"
         await build_ods(applied)
-        if findings:
-            healed = await check(quality, applied)
-            assert found(healed) == set()
-            assert await failed_checks(applied) == 0
+        assert found(await check(quality, applied)) == set()
+        assert await failed_checks(applied) == 0
         async with applied.warehouse.connect() as owner:
             await owner.execute("DELETE FROM dl.quality_result")
 
