@@ -12,7 +12,7 @@ from services.chassis import messaging
 from services.chassis.logging import get_logger
 from services.chassis.telemetry import parent_from
 from services.replicator import metrics, offsets, quarantine
-from services.replicator.apply import AT_FAULT, Plan, Refused, apply, apply_carefully
+from services.replicator.apply import AT_FAULT, Refused, apply, apply_carefully
 from services.replicator.batch import Batch
 from services.replicator.events import Event, is_sampled, where
 from services.replicator.failpoints import failpoint
@@ -36,8 +36,8 @@ class Applier:
         self._quarantined = await quarantine.count_open(self._connection)
         metrics.QUARANTINED.set(self._quarantined)
 
-    async def apply(self, batch: Batch, work: Plan) -> None:
-        """Write a batch, all of it or nothing; `work` is its plan.
+    async def apply(self, batch: Batch) -> None:
+        """Write a batch, all of it or nothing.
 
         Raises:
             FenceRaised: another sink has taken one of its partitions.
@@ -69,7 +69,7 @@ class Applier:
                     messaging.BATCH_COUNT: len(batch.events),
                 },
             ):
-                refused = await self._transact(batch, work)
+                refused = await self._transact(batch)
         except BaseException as error:
             for span in spans:
                 span.set_attribute("error.type", type(error).__name__)
@@ -81,19 +81,19 @@ class Applier:
         metrics.QUARANTINED.set(self._quarantined)
         self._count(batch, refused)
 
-    async def _transact(self, batch: Batch, work: Plan) -> list[Refused]:
+    async def _transact(self, batch: Batch) -> list[Refused]:
         try:
-            return await self._write(batch, work, apply)
+            return await self._write(batch, apply)
         except AT_FAULT:
             # Rare enough to do it all again, and find who it is.
-            return await self._write(batch, work, apply_carefully)
+            return await self._write(batch, apply_carefully)
 
-    async def _write(self, batch: Batch, work: Plan, write: Any) -> list[Refused]:
+    async def _write(self, batch: Batch, write: Any) -> list[Refused]:
         connection = self._connection
         async with connection.transaction():
             await offsets.claim(connection, batch.progress)
             failpoint("sink.before_write")
-            refused: list[Refused] = await write(connection, self._schema.writers, work)
+            refused: list[Refused] = await write(connection, self._schema.writers, batch.plan)
             failpoint("sink.after_write")
             open_entries = 0
             if self._quarantined or refused or batch.malformed:

@@ -1,7 +1,8 @@
 """Write events to the replica: newest image per key, deletes, then upserts; what does not fit is set aside."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import asyncpg
 import orjson
@@ -66,11 +67,19 @@ class TableWriter:
             f"USING (SELECT {wanted} FROM json_array_elements($1::json) AS k) AS gone WHERE {matches}"
         )
 
-    def fault(self, event: Event) -> str | None:
-        """Say why an event cannot be this table's, None when its shape is right.
+    def fits(self, image: bytes | None) -> bool:
+        """Whether an image has this table's columns, and no others.
 
-        A column that is missing would otherwise silently become NULL.
+        A column that is missing would otherwise silently become NULL. The whole of it is read for its names alone,
+        and still in less time than it would take to search them.
         """
+        try:
+            return image is not None and orjson.loads(image).keys() == self._names
+        except (orjson.JSONDecodeError, AttributeError):
+            return False
+
+    def fault(self, event: Event) -> str | None:
+        """Say why an event cannot be this table's, None when its shape is right."""
         image = event.record.value
         if image is None:
             try:
@@ -78,13 +87,12 @@ class TableWriter:
             except ImageNotApplicable as error:
                 return str(error)
             return None
+        if self.fits(image):
+            return None
         try:
-            # The whole of it is read for its names alone, and still in less time than it would take to search them.
-            document = orjson.loads(image)
+            orjson.loads(image)
         except orjson.JSONDecodeError as error:
             return f"{self.codec.table.full_name}: {error}"
-        if isinstance(document, dict) and document.keys() == self._names:
-            return None
         return (
             self.explain(event) or f"{self.codec.table.full_name}: the image has columns that are not its own"
         )
@@ -108,35 +116,41 @@ class TableWriter:
             await connection.execute(self._upsert, b"[" + b",".join(images) + b"]")
 
 
-@dataclass(frozen=True, slots=True)
 class Plan:
-    """What to write: per fingerprint the newest event of each key, and the events that fit no table."""
+    """What to write: the newest event of each key. It is sorted out before any lock is taken."""
 
-    groups: Mapping[str, Sequence[Event]] = field(default_factory=dict)
-    refused: Sequence[Refused] = ()
+    def __init__(self) -> None:
+        self.refused: list[Refused] = []
+        """The events that fit no table."""
+        self._newest: dict[tuple[str, bytes], Event] = {}
 
+    def add(self, writers: Mapping[str, TableWriter], events: Sequence[Event]) -> None:
+        """Take further events up.
 
-def plan(writers: Mapping[str, TableWriter], events: Sequence[Event]) -> Plan:
-    """Sort events out, before any lock is taken.
+        Args:
+            writers: by fingerprint.
+            events: in order, and later than what was added before; of one key the last counts.
+        """
+        writer: TableWriter | None = None
+        fingerprint = ""
+        for event in events:
+            if event.source.fingerprint != fingerprint:
+                fingerprint = event.source.fingerprint
+                writer = writers.get(fingerprint)
+            record = event.record
+            if writer is None:
+                self.refused.append(Refused(event, f"no definition has the fingerprint {fingerprint!r}"))
+            elif not writer.fits(record.value) and (fault := writer.fault(event)):
+                self.refused.append(Refused(event, fault))
+            else:
+                self._newest[record.topic, record.key] = event
 
-    Args:
-        writers: by fingerprint.
-        events: in order; of one key the last counts.
-    """
-    refused: list[Refused] = []
-    newest: dict[tuple[str, bytes], Event] = {}
-    for event in events:
-        writer = writers.get(event.source.fingerprint)
-        if writer is None:
-            refused.append(Refused(event, f"no definition has the fingerprint {event.fingerprint!r}"))
-        elif fault := writer.fault(event):
-            refused.append(Refused(event, fault))
-        else:
-            newest[event.record.topic, event.record.key] = event
-    groups: dict[str, list[Event]] = {}
-    for event in newest.values():
-        groups.setdefault(event.source.fingerprint, []).append(event)
-    return Plan(groups, refused)
+    def groups(self) -> Mapping[str, Sequence[Event]]:
+        """Give the newest event of each key, by fingerprint."""
+        groups: dict[str, list[Event]] = defaultdict(list)
+        for event in self._newest.values():
+            groups[event.source.fingerprint].append(event)
+        return groups
 
 
 async def apply(
@@ -148,7 +162,7 @@ async def apply(
         asyncpg.PostgresError: one of `AT_FAULT` when a row is at fault (`apply_carefully` finds it), another when the
             server is.
     """
-    for fingerprint, group in work.groups.items():
+    for fingerprint, group in work.groups().items():
         await writers[fingerprint].write(connection, group)
     return list(work.refused)
 
@@ -162,7 +176,7 @@ async def apply_carefully(
         asyncpg.PostgresError: when the server, not a row, is at fault.
     """
     refused = list(work.refused)
-    for fingerprint, group in work.groups.items():
+    for fingerprint, group in work.groups().items():
         refused += await _write(connection, writers[fingerprint], group)
     return refused
 

@@ -1,4 +1,4 @@
-"""One poll's records, taken apart: what is to be applied, and where its partitions stand then."""
+"""Polled records, taken apart: what is to be applied, and where their partitions stand then."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from aiokafka import ConsumerRecord, TopicPartition
 
+from services.replicator.apply import Plan, TableWriter
 from services.replicator.errors import MalformedEvent
 from services.replicator.events import HEARTBEAT, Event, Source, fault_of, parse, where
 from services.replicator.offsets import Progress
@@ -16,15 +17,27 @@ Polled = Mapping[TopicPartition, Sequence[ConsumerRecord]]
 
 @dataclass(slots=True)
 class Batch:
-    """What one poll brought, and where its partitions stand when it is applied."""
+    """What polls brought, and where their partitions stand when it is applied."""
 
-    progress: dict[TopicPartition, Progress]
+    progress: dict[TopicPartition, Progress] = field(default_factory=dict)
     polled: int = 0
     events: list[Event] = field(default_factory=list)
     malformed: list[tuple[ConsumerRecord, str]] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
     held: dict[TopicPartition, str] = field(default_factory=dict)
     oldest_ms: int | None = None
+    plan: Plan = field(default_factory=Plan)
+
+    def add(self, later: "Batch", writers: Mapping[str, TableWriter]) -> None:
+        """Take up what a later poll brought, and plan it."""
+        self.progress |= later.progress
+        self.polled += later.polled
+        self.events += later.events
+        self.malformed += later.malformed
+        self.dropped.update(later.dropped)
+        if later.oldest_ms is not None:
+            self.oldest_ms = min(self.oldest_ms or later.oldest_ms, later.oldest_ms)
+        self.plan.add(writers, later.events)
 
 
 def select(
@@ -49,12 +62,12 @@ def select(
             except MalformedEvent as error:
                 batch.malformed.append((record, str(error)))
                 continue
-            refusal = state.refusal(event, relay_epoch)
-            if refusal is not None:
+            # Most records have their predecessor's source, and follow it.
+            follows = event.source is source and event.previous is state.position < event.position
+            if not follows and (refusal := state.refusal(event, relay_epoch)) is not None:
                 batch.dropped[refusal] += 1
                 continue
             if event.source is not source:
-                # Most records have their predecessor's.
                 source = event.source
                 if source.fingerprint in schema.stopped:
                     batch.held[place] = source.fingerprint

@@ -138,6 +138,7 @@ async def _relay_once(
                 partitions=settings.topic_partitions,
                 batch_changes=settings.relay_batch_changes,
                 idle_poll_seconds=settings.relay_idle_poll_seconds,
+                pace_seconds=settings.relay_pace_seconds,
             )
             await running.begin(cursor, tables)
             backfill = Backfill(lake, lambda: running.position, page_rows=settings.backfill_page_rows)
@@ -230,6 +231,7 @@ async def _sink_once(
                 settings.application_url,
                 name="replicator-sink",
                 idle_in_transaction_seconds=settings.sink_session_seconds / 2,
+                by_key=True,
                 command_seconds=settings.sink_command_seconds,
                 durable=False,
             ),

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -61,6 +62,7 @@ class Relay:
         partitions: int,
         batch_changes: int,
         idle_poll_seconds: float,
+        pace_seconds: float,
     ) -> None:
         self._journal = journal
         self._lease = lease
@@ -72,7 +74,9 @@ class Relay:
         self._cursor = Cursor(None, Position(0), None)
         self._saved_at = 0.0
         self._unsaved = False
+        self._saving: asyncio.Task[None] | None = None
         self._turn = 0
+        self._pace_seconds = pace_seconds
 
     @property
     def position(self) -> Position:
@@ -125,7 +129,8 @@ class Relay:
         async with self._journal.stream() as stream:
             await self._relay(stream, stop)
         if self._unsaved:
-            await self._save()
+            self._begin_saving()
+            await self._saved()
         await self._lease.release()
 
     async def _relay(self, stream: JournalStream, stop: asyncio.Event) -> None:
@@ -134,6 +139,7 @@ class Relay:
         reading: asyncio.Task[list[Change]] | None = None
         try:
             while not stop.is_set():
+                began = time.monotonic()
                 if reading is None:
                     changes = await stream.read(self._cursor.position, self._batch_changes)
                 else:
@@ -145,6 +151,10 @@ class Relay:
                         reading = asyncio.create_task(stream.read(after, self._batch_changes))
                     await self._send(changes)
                     pause = SHORTEST_PAUSE_SECONDS
+                    if reading is None:
+                        # What a round costs, here and behind, depends little on what it carries: under load a
+                        # short wait makes few rounds of many, and all of it faster.
+                        await asyncio.sleep(began + self._pace_seconds - time.monotonic())
                 await self._save_when_due()
                 if time.monotonic() >= beat_at:
                     await self._heartbeat()
@@ -153,10 +163,12 @@ class Relay:
                     metrics.RELAY_BACKLOG_AGE.set(0)
                     await asyncio.sleep(pause)
                     pause = min(pause * 2, self._idle_poll_seconds)
+            await self._saved()
         finally:
-            if reading is not None:
-                reading.cancel()
-                await asyncio.gather(reading, return_exceptions=True)
+            under_way = [task for task in (reading, self._saving) if task is not None]
+            for task in under_way:
+                task.cancel()
+            await asyncio.gather(*under_way, return_exceptions=True)
 
     async def _send(self, changes: Sequence[Change]) -> None:
         oldest = changes[0].captured_at.replace(tzinfo=UTC).timestamp()
@@ -234,15 +246,28 @@ class Relay:
             return current_traceparent() if sampled else None
 
     async def _save_when_due(self) -> None:
-        if self._unsaved and time.monotonic() - self._saved_at >= SAVE_EVERY_SECONDS:
-            await self._save()
-            failpoint("relay.after_save")
+        """Save the cursor beside the relaying: it need not wait for the disk, only not run far ahead of it."""
+        if time.monotonic() - self._saved_at >= SAVE_EVERY_SECONDS:
+            await self._saved()
+            if self._unsaved:
+                self._begin_saving()
 
-    async def _save(self) -> None:
-        self._cursor.sent = self._partitions.sent()
-        await self._lease.save(self._cursor)
+    def _begin_saving(self) -> None:
+        # A copy: what is sent from now on is not acknowledged yet.
+        cursor = replace(self._cursor, sent=self._partitions.sent())
+        self._saving = asyncio.create_task(self._save(cursor))
         self._saved_at = time.monotonic()
         self._unsaved = False
+
+    async def _save(self, cursor: Cursor) -> None:
+        await self._lease.save(cursor)
+        failpoint("relay.after_save")
+
+    async def _saved(self) -> None:
+        """Wait until the cursor that is being saved is; raises whatever its saving raised."""
+        saving, self._saving = self._saving, None
+        if saving is not None:
+            await saving
 
     async def _heartbeat(self) -> None:
         """Tell the partitions whose turn it is, and that got nothing lately, how far the journal has been relayed."""
@@ -261,4 +286,5 @@ class Relay:
         if self._turn == 0:
             metrics.HORIZON_HELD.set(await self._journal.oldest_writer_seconds())
             if not self._unsaved:
+                await self._saved()
                 await self._lease.renew()

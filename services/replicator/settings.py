@@ -79,7 +79,12 @@ class RelaySettings(ReplicatorSettings):
     relay_idle_poll_seconds: float = Field(
         0.01, gt=0, le=5, description="longest pause between polls when idle"
     )
-
+    relay_pace_seconds: float = Field(
+        0.006,
+        ge=0,
+        le=1,
+        description="after a round that carried changes the next begins so long after it: fewer rounds under load",
+    )
     backfill_page_rows: int = Field(
         2_000, ge=1, le=100_000, description="most rows that a backfill locks and writes in one transaction"
     )

@@ -15,7 +15,6 @@ from services.chassis.logging import get_logger
 from services.lake.journal import JournalReader
 from services.replicator import metrics, offsets
 from services.replicator.applier import Applier
-from services.replicator.apply import plan
 from services.replicator.batch import Batch, Polled, select
 from services.replicator.errors import FenceRaised, GapOnPartition
 from services.replicator.offsets import Progress
@@ -24,6 +23,8 @@ from services.replicator.schema import ALTERED, Schema
 from services.replicator.target import PASSING
 
 POLL_MILLIS = 200
+POLL_CHANGES = 250
+"""Sorted out at once, two milliseconds' work: the batch that is being written gets its turns in between."""
 REPORT_SECONDS = 1.0
 LONGEST_BACKOFF_SECONDS = 10.0
 STUCK_SECONDS = 15.0
@@ -61,10 +62,13 @@ class Sink:
         self._batch_changes = batch_changes
         self._connection: asyncpg.Connection | None = None
         self._owned: dict[TopicPartition, Progress] = {}
+        self._applied: dict[TopicPartition, int] = {}
         self._applier: Applier | None = None
+        self._pending = Batch()
         self._applying: asyncio.Task[None] | None = None
         self._relay_epoch = 0
         self._report_at = 0.0
+        self._reporting: asyncio.Task[None] | None = None
         self._silent_since: float | None = None
         self._waiting_ms: int | None = None
         self._turned_at = time.time()
@@ -84,6 +88,8 @@ class Sink:
     def forget(self) -> None:
         """Own nothing any more: the next batch begins by taking over what is assigned."""
         self._owned = {}
+        self._applied = {}
+        self._pending = Batch()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Apply until `stop` is set; what passes by itself is waited out, nothing is lost by it.
@@ -117,8 +123,10 @@ class Sink:
             with contextlib.suppress(FenceRaised, *PASSING, *ALTERED):
                 await self._settle()
         finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+            beside = [task for task in (watching, self._reporting) if task is not None]
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
             await self._drop_connection()
 
     async def _drop_connection(self) -> None:
@@ -137,23 +145,35 @@ class Sink:
             self._connection = await self._connect()
             await self._schema.begin(self._connection)
             self._applier = Applier(self._connection, self._schema, self._tracer, self._group)
-        connection = self._connection
-        await self._keep_up(connection, self._applier)
-        polled: Polled = await self._consumer.getmany(timeout_ms=POLL_MILLIS, max_records=self._batch_changes)
+        await self._keep_up(self._connection, self._applier)
+        polled: Polled = await self._consumer.getmany(
+            timeout_ms=0 if self._pending.polled else POLL_MILLIS, max_records=POLL_CHANGES
+        )
         # A rebalance during the poll makes its records somebody else's, or to be sought anew.
         mine = {place: records for place, records in polled.items() if place in self._owned}
-        if not mine:
+        if mine:
+            await self._take_up(self._connection, mine)
+            # What was polled before may have come without a look at the network.
+            await asyncio.sleep(0)
+        # While the server writes one batch, the next one grows.
+        if self._applying is None or self._applying.done() or not mine or self._is_full():
             await self._settle()
+            self._begin_applying(self._applier)
+
+    def _is_full(self) -> bool:
+        return self._pending.polled + POLL_CHANGES > self._batch_changes
+
+    def _begin_applying(self, applier: Applier) -> None:
+        batch, self._pending = self._pending, Batch()
+        if batch.polled:
+            self._waiting_ms = batch.oldest_ms
+            self._applying = asyncio.create_task(self._apply(applier, batch))
+        else:
             metrics.LAG.set(0)
-            return
-        batch = await self._prepare(connection, mine)
-        work = plan(self._schema.writers, batch.events)
-        await self._settle()
-        # Polling and sorting out the next batch goes on while the server writes this one. What it makes of the
-        # partitions is taken for done: when it fails, all are forgotten, and taken over from where they are.
-        self._owned.update({place: state for place, state in batch.progress.items() if place in self._owned})
-        self._waiting_ms = batch.oldest_ms
-        self._applying = asyncio.create_task(self._applier.apply(batch, work))
+
+    async def _apply(self, applier: Applier, batch: Batch) -> None:
+        await applier.apply(batch)
+        self._applied.update({place: state.kafka_offset for place, state in batch.progress.items()})
 
     async def _settle(self) -> None:
         """Wait until the batch that is being written is committed; the connection is free then.
@@ -179,7 +199,10 @@ class Sink:
             self._report_at = time.monotonic() + REPORT_SECONDS
             await self._schema.keep_up(connection, self._owned)
             await applier.count_quarantined()
-            await self._report()
+            if self._reporting is not None and self._reporting.done():
+                self._reporting.result()
+                self._reporting = None
+            self._reporting = self._reporting or asyncio.create_task(self._report())
             self._check_group()
 
     async def _take_over_assigned(self, connection: asyncpg.Connection) -> None:
@@ -189,11 +212,13 @@ class Sink:
             if place in self._consumer.assignment():
                 self._consumer.seek(place, progress.kafka_offset)
                 self._owned[place] = progress
+                self._applied[place] = progress.kafka_offset
                 self._schema.let_go(place)
                 # Before anything is read: a table that stands still must not move by a rebalance.
                 self._report_at = 0.0
 
-    async def _prepare(self, connection: asyncpg.Connection, polled: Polled) -> Batch:
+    async def _take_up(self, connection: asyncpg.Connection, polled: Polled) -> None:
+        """Sort out what was polled, for the next batch."""
         # A rebalance may make the sink forget what it owns at any await; the fence then refuses the batch.
         owned = {place: self._owned[place] for place in polled}
         try:
@@ -209,13 +234,18 @@ class Sink:
             batch = select(polled, owned, self._schema, self._relay_epoch)
         for place, fingerprint in batch.held.items():
             self._schema.hold(place, fingerprint, batch.progress[place].kafka_offset)
-        return batch
+        if not owned.keys() <= self._owned.keys():
+            return
+        # What it makes of the partitions is taken for done: when it fails, all are forgotten, and taken over from
+        # where they are.
+        self._owned.update(batch.progress)
+        self._pending.add(batch, self._schema.writers)
 
     async def _report(self) -> None:
         """Say once a second how far Kafka's group is; for tools: what is applied stands in the application database."""
         if not self._owned:
             return
-        reached = {place: state.kafka_offset for place, state in self._owned.items()}
+        reached = {place: self._applied[place] for place in self._owned}
         try:
             await asyncio.wait_for(self._consumer.commit(reached), COMMIT_SECONDS)
         except (KafkaError, TimeoutError) as error:

@@ -22,6 +22,8 @@ PASSING = (
     TimeoutError,
 )
 
+_WHOLE_TABLE_PLANS = ("enable_seqscan", "enable_hashjoin", "enable_mergejoin")
+
 
 async def connect(
     url: SecretStr,
@@ -30,6 +32,7 @@ async def connect(
     idle_in_transaction_seconds: float = 0,
     command_seconds: float | None = None,
     durable: bool = True,
+    by_key: bool = False,
 ) -> asyncpg.Connection:
     """Open one connection.
 
@@ -42,6 +45,8 @@ async def connect(
             side of a half open connection is gone.
         durable: whether a commit waits for the disk. Without, a crash of the server may take back the newest
             transactions, each of them whole: nothing is lost where the offsets go back with the rows.
+        by_key: rows are only ever looked up by their keys. A statement that was planned while its table was small
+            would read all of it ever after.
 
     Raises:
         OSError, asyncpg.PostgresError: when the server does not answer or refuses.
@@ -55,6 +60,7 @@ async def connect(
             "application_name": name,
             "synchronous_commit": "on" if durable else "off",
             "idle_in_transaction_session_timeout": str(round(idle_in_transaction_seconds * 1000)),
+            **(dict.fromkeys(_WHOLE_TABLE_PLANS, "off") if by_key else {}),
         },
     )
     # As bytes and as they are: images go to the server as they came.

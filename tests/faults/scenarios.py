@@ -26,8 +26,10 @@ PARTY_OF_ONE = """(id, kind, full_name, created_by, created_at, revision)
 USER, PASSWORD = "mia", "a password that is long enough"
 
 
-async def rebalance_storm(pipeline: Pipeline, *, seconds: float, seed: int) -> int:
+async def rebalance_storm(pipeline: Pipeline, *, seconds: float, seed: int, least: int = 0) -> int:
     """Case 11: three sinks, while others join their group and leave it and sinks are stopped and killed.
+
+    It lasts for `seconds`, and longer until there were `least` rebalances: a busy machine starts processes slowly.
 
     Returns how often somebody joined, left, was stopped or killed, each of which shares the partitions out anew.
     """
@@ -38,7 +40,7 @@ async def rebalance_storm(pipeline: Pipeline, *, seconds: float, seed: int) -> i
     ends = asyncio.get_running_loop().time() + seconds
     rebalances = 0
     async with writing(pipeline.lake_database, writers=4, seed=seed, pause=0.02):
-        while asyncio.get_running_loop().time() < ends:
+        while rebalances < least or asyncio.get_running_loop().time() < ends:
             rebalances += 1
             sink = f"sink{chance.randrange(3)}"
             match chance.choices(("guest", "stop", "kill"), (8, 1, 1))[0]:

@@ -76,6 +76,7 @@ async def corrupt(pipeline: Pipeline, chance: random.Random, key: str) -> tuple[
             return column, row["key"]
 
 
+@pytest.mark.long
 async def test_case_20_everything_random_is_equal_and_one_corrupted_cell_is_named(
     pipeline: Pipeline,
 ) -> None:

@@ -23,6 +23,7 @@ DISK_MEGABYTES = 48
 LEFT_MEGABYTES = 2
 
 
+@pytest.mark.long
 async def test_case_17_while_the_database_is_read_only_nothing_is_quarantined_and_tokens_still_verify(
     pipeline: Pipeline,
 ) -> None:
@@ -89,6 +90,7 @@ async def full_disk(
         await owner.execute("DROP TABLESPACE small")
 
 
+@pytest.mark.long
 async def test_case_17_while_the_disk_is_full_the_batch_is_kept_and_tried_again(
     pipeline: Pipeline, validator: Validator, full_disk: Ballast
 ) -> None:

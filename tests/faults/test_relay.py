@@ -79,6 +79,7 @@ async def test_case_09_the_late_sends_of_a_zombie_relay_are_dropped_and_counted(
     assert (still["owner"], still["epoch"]) == ("relay", taken["epoch"])
 
 
+@pytest.mark.long
 async def test_case_10_a_broker_killed_while_the_relay_produces_loses_nothing(
     pipeline: Pipeline, servers: Servers
 ) -> None:
@@ -103,6 +104,7 @@ async def test_case_10_a_broker_killed_while_the_relay_produces_loses_nothing(
     assert pipeline.processes["relay"].returncode is pipeline.processes["sink"].returncode is None
 
 
+@pytest.mark.long
 async def test_two_relays_of_one_name_do_not_take_turns(pipeline: Pipeline) -> None:
     await pipeline.start("first", "relay", INSTANCE="relay")
     await pipeline.start("sink")

@@ -119,6 +119,7 @@ async def columns(pipeline: Pipeline, table: str = PARTY) -> dict[str, str]:
     return {row["attname"]: row["type"] for row in rows}
 
 
+@pytest.mark.long
 async def test_a_table_that_is_captured_later_is_replicated_without_a_restart(pipeline: Pipeline) -> None:
     await pipeline.start("relay")
     await pipeline.start("sink")
@@ -213,6 +214,7 @@ async def test_case_19_a_change_that_loses_something_stops_its_table_until_it_is
     assert (await pipeline.get("sink", "/readyz")).status_code == 200
 
 
+@pytest.mark.long
 async def test_case_19_another_key_stops_its_table_until_it_is_accepted(pipeline: Pipeline) -> None:
     await pipeline.start("relay")
     await pipeline.start("sink")
@@ -287,6 +289,7 @@ async def test_case_19_what_turns_the_order_of_changes_round_is_refused_by_name(
     await started(pipeline)
 
 
+@pytest.mark.long
 async def test_a_table_of_the_replica_altered_by_hand_waits_until_it_is_put_right(pipeline: Pipeline) -> None:
     await started(pipeline)
     await pipeline.replica(

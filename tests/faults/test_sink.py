@@ -69,13 +69,14 @@ async def test_case_08_a_zombie_sink_holds_nobody_up_and_changes_nothing(
     assert await validator.writes(PARTY) == 300
 
 
+@pytest.mark.long
 async def test_case_11_in_a_rebalance_storm_nothing_is_skipped_and_nothing_goes_back(
     pipeline: Pipeline,
 ) -> None:
-    rebalances = await rebalance_storm(pipeline, seconds=20, seed=11)
-    assert rebalances > 5, "there was no storm"
+    await rebalance_storm(pipeline, seconds=20, seed=11, least=6)
 
 
+@pytest.mark.long
 async def test_a_sink_whose_connection_is_dead_without_a_word_goes_on_with_another(
     pipeline: Pipeline, proxy: Proxy
 ) -> None:
@@ -95,6 +96,7 @@ async def test_a_sink_whose_connection_is_dead_without_a_word_goes_on_with_anoth
     await pipeline.equal(120)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", ["reset", "cut", "stall"])
 async def test_a_connection_that_is_lost_again_and_again_loses_and_repeats_nothing(
     pipeline: Pipeline, validator: Validator, proxy: Proxy, how: str
@@ -120,6 +122,7 @@ async def test_a_connection_that_is_lost_again_and_again_loses_and_repeats_nothi
     assert await validator.writes(PARTY) == 10_100
 
 
+@pytest.mark.long
 async def test_a_group_comes_to_rest_after_a_rebalance_that_took_long(pipeline: Pipeline) -> None:
     await pipeline.start("relay")
     # The first to come leads the group.
