@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down status logs reset seed test test-sqlserver test-faults lint typecheck bench-replication init-sql jars-lock
+.PHONY: help install demo up down status logs reset seed test test-long test-sqlserver test-faults lint typecheck bench-replication init-sql jars-lock
 
 UV_VERSION := 0.13.8
 TOOLS := .tools
@@ -81,11 +81,14 @@ typecheck: $(INSTALLED) ## check the types
 	@MYPYPATH=airflow/plugins:airflow/dags .venv/bin/mypy --python-executable .venv-airflow/bin/python \
 	  --cache-dir .mypy_cache/airflow -p flows -p flow_files -p flow_tasks -p flow_metrics
 
-test: lint typecheck ## run every check and every test, and report the coverage
+test: lint typecheck ## run every check and every test but the long ones, and report the coverage
 	@rm -f .coverage .coverage.*
-	@COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml .venv/bin/coverage run -m pytest
+	@COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml .venv/bin/coverage run -m pytest -m 'not long'
 	@.venv/bin/coverage combine --quiet
 	@.venv/bin/coverage report
+
+test-long: $(INSTALLED) ## run the acceptance cases that take half a minute or more
+	@.venv/bin/pytest -m long
 
 test-faults: $(INSTALLED) ## kill and cut everything 200 times under load, then the long cases; SEED=… repeats a run
 	@$(PY) tests/faults/soak.py
