@@ -245,7 +245,8 @@ def insert_lines(table: str) -> sa.TextClause:
     return sa.text(
         f"INSERT INTO {table} (batch_id, {listed}) "
         f"SELECT CAST(:batch_id AS bigint), {listed} FROM OPENJSON(CAST(:rows AS nvarchar(max))) WITH ({fields})"
-    )
+        # As Unicode without a limit, whatever the driver would make of so long a text.
+    ).bindparams(sa.bindparam("rows", type_=sa.UnicodeText()))
 
 
 def select_lines(table: str) -> sa.TextClause:
