@@ -78,8 +78,9 @@ lint: $(INSTALLED) ## check style, formatting, import arrows and SQL
 
 typecheck: $(INSTALLED) ## check the types
 	@.venv/bin/mypy
-	@MYPYPATH=airflow/plugins:airflow/dags .venv/bin/mypy --python-executable .venv-airflow/bin/python \
-	  --cache-dir .mypy_cache/airflow -p flows -p flow_files -p flow_tasks -p flow_metrics
+	@MYPYPATH=airflow/plugins:airflow/dags:airflow/tests:dbt .venv/bin/mypy --python-executable .venv-airflow/bin/python \
+	  --cache-dir .mypy_cache/airflow \
+	  -m flows -m flow_files -m flow_tasks -m flow_metrics -m describe_dags -m build -m reporting
 
 test: lint typecheck ## run every check and every test but the long ones, and report the coverage
 	@rm -f .coverage .coverage.*

@@ -36,7 +36,7 @@ def described() -> dict[str, Any]:
                         "told": len(task.on_failure_callback),
                         "makes": [outlet.uri for outlet in task.outlets],
                     }
-                    for task in dag.topological_sort()
+                    for task in dag.topological_sort()  # type: ignore[no-untyped-call]
                 ],
             }
             for name, dag in bag.dags.items()
