@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 import orjson
+import sqlalchemy as sa
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -10,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from services.chassis.database import Lake, Warehouse
 from services.chassis.settings import load_settings
 from services.loader.commands import FAILED, FlowArgument, FlowsOption, explained, finish
-from services.loader.errors import UnknownFlow
+from services.loader.errors import UnknownFlow, WarehouseFailed
 from services.loader.flow_files import FLOWS, find_load
 from services.loader.flows import JournalFlow
 from services.loader.settings import LakeSettings, WarehouseSettings
@@ -44,6 +45,12 @@ def check(name: FlowArgument, flows: FlowsOption = FLOWS) -> None:
             with _progress() as progress:
                 bar = progress.add_task(f"{name}: tables", total=len(flow.targets))
                 return await QualityCheck(flow, lake, warehouse).run(lambda _: progress.advance(bar))
+        except (OSError, TimeoutError, sa.exc.SQLAlchemyError) as error:
+            said = (str(error).splitlines() or [""])[0]
+            raise WarehouseFailed(
+                f"flow {name}: the lake or the warehouse does not answer ({type(error).__name__}: {said}); "
+                "are LAKE_URL and WAREHOUSE_URL right, and both up?"
+            ) from error
         finally:
             await lake.dispose()
             await warehouse.dispose()

@@ -137,7 +137,7 @@ class QualityCheck:
             )
         ).first()
         if row is None:
-            raise CheckFailed(f"flow {name}: schema ods holds no batch of it; build it (dbt, flow ods) first")
+            raise self._nothing_built()
         clean = await self._clean_through(reading, row.incarnation)
         after = max(clean, await JournalReader(self._lake).purged())
         through = Position.parse(row.window_to)
@@ -146,6 +146,10 @@ class QualityCheck:
 
     async def _built(self, reading: WarehouseReader, newest: int) -> int:
         """The last batch of which `ods` has everything."""
+        if not await reading.connection.run_sync(
+            lambda c: sa.inspect(c).has_table("watermark", schema="ods")
+        ):
+            raise self._nothing_built()
         done = {
             row.model: int(row.done)
             for row in await reading.execute(sa.select(_ODS_WATERMARK).where(self._is_ours()))
@@ -160,6 +164,12 @@ class QualityCheck:
             )
             built = min(built, newest if waiting is None else int(waiting) - 1)
         return built
+
+    def _nothing_built(self) -> CheckFailed:
+        return CheckFailed(
+            f"flow {self._flow.name}: schema ods holds no batch of it yet; build it first "
+            "(dbt/build.py --select path:models/ods)"
+        )
 
     def _is_ours(self) -> sa.ColumnElement[bool]:
         names = [target.table for target in self._flow.targets]

@@ -241,7 +241,11 @@ async def test_a_source_that_nobody_has_loaded_from_for_too_long_is_stale(
 async def test_the_command_says_what_it_found_and_fails(quality: Any, loading: Loading) -> None:
     with pytest.raises(CheckFailed, match="nothing is loaded yet"):
         await check(quality, loading)
-    await loaded(loading, party(1))
+    await loading.change(party(1))
+    await loading.run()
+    with pytest.raises(CheckFailed, match="holds no batch of it yet; build it first"):
+        await check(quality, loading)
+    await build_ods(loading)
     await meddle(loading, "DELETE FROM ods.credit_party")
     process = await loading.command("check", "lake")
     output, errors = await process.communicate()
