@@ -179,11 +179,13 @@ def _attributes(
         "creditmesh.dbt.node": result["unique_id"],
         "creditmesh.dbt.status": result["status"],
     }
+    if node["resource_type"] in {"model", "seed"}:
+        attributes["creditmesh.dbt.relation"] = f"{node['schema']}.{node['name']}"
     rows = result["adapter_response"].get("rows_affected")
     if isinstance(rows, int) and rows >= 0:
         attributes["creditmesh.rows"] = rows
     if result["unique_id"] in runs:
-        attributes["creditmesh.lineage.run_id"] = runs[result["unique_id"]]
+        attributes["creditmesh.run_id"] = runs[result["unique_id"]]
     return attributes
 
 

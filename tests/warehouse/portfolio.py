@@ -7,7 +7,6 @@ tests is `AS_OF`; dates of the hand-made loans are chosen for it.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -16,7 +15,6 @@ from uuid import UUID, uuid5
 
 import asyncpg
 
-from services.lake import tables
 from services.lake.samples.reference import PRODUCTS
 from services.lake.schedule import schedule
 
@@ -83,6 +81,7 @@ class Portfolio:
         score: int = 500,
         product: str = "CONSUMER",
         full_name: str = VIETNAMESE[0],
+        currency: str = "DEM",
     ) -> UUID:
         """Submit an application at `moment`; its id. The borrower is a party of its own."""
         party = self.party(name, full_name)
@@ -99,7 +98,7 @@ class Portfolio:
             submitted_at=moment,
             decided_at=None,
         )
-        self.version(application, 1, moment, amount, term, score, product)
+        self.version(application, 1, moment, amount, term, score, product, currency)
         self.insert("application_party", application_id=application, party_id=party, role="borrower")
         self.event(application, None, "SUBMITTED", moment)
         return application
@@ -113,6 +112,7 @@ class Portfolio:
         term: int,
         score: int,
         product: str,
+        currency: str = "DEM",
     ) -> None:
         """Add a submitted version."""
         self.insert(
@@ -121,7 +121,7 @@ class Portfolio:
             version=version,
             product_code=product,
             amount=amount,
-            currency="DEM",
+            currency=currency,
             term_months=term,
             purpose="furniture",
             channel="branch",
@@ -192,6 +192,7 @@ class Portfolio:
         rate: Decimal = Decimal(0),
         product: str = "CONSUMER",
         score: int = 500,
+        currency: str = "DEM",
     ) -> UUID:
         """Submit, approve and book a loan whose schedule counts from `disbursed_on`; its id."""
         application = self.submitted(
@@ -202,6 +203,7 @@ class Portfolio:
             score=score,
             product=product,
             full_name=VIETNAMESE[1],
+            currency=currency,
         )
         self.move(application, "SUBMITTED", "APPROVED", at(disbursed_on - timedelta(days=2)))
         self.move(application, "APPROVED", "BOOKED", at(disbursed_on))
@@ -214,7 +216,7 @@ class Portfolio:
             product_code=product,
             borrower_id=identifier(f"party {name}"),
             principal=principal,
-            currency="DEM",
+            currency=currency,
             interest_rate=rate,
             term_months=term,
             booked_by=identifier("officer"),
@@ -231,11 +233,18 @@ class Portfolio:
                 principal=one.principal,
                 interest=one.interest,
             )
-        self.moved(f"{name} disbursement", loan, "disbursement", principal, disbursed_on)
+        self.moved(f"{name} disbursement", loan, "disbursement", principal, disbursed_on, currency=currency)
         return loan
 
     def moved(  # noqa: PLR0917 - the columns of a transaction
-        self, name: str, loan: UUID, kind: str, amount: Decimal, day: date, reverses: str | None = None
+        self,
+        name: str,
+        loan: UUID,
+        kind: str,
+        amount: Decimal,
+        day: date,
+        reverses: str | None = None,
+        currency: str = "DEM",
     ) -> None:
         """Record money that moved; `reverses` names an earlier transaction."""
         self.insert(
@@ -244,7 +253,7 @@ class Portfolio:
             loan_id=loan,
             kind=kind,
             amount=amount,
-            currency="DEM",
+            currency=currency,
             effective_on=day,
             reverses=None if reverses is None else identifier(f"transaction {reverses}"),
             recorded_by=identifier("officer"),
@@ -372,7 +381,10 @@ def decisions(made: Portfolio) -> None:
 
 
 def generated(count: int, seed: int) -> Portfolio:
-    """`count` loans of the last two years that pay well, late, in part or not at all; the same for the same seed."""
+    """`count` loans of the last two years that pay well, late, in part or not at all; the same for the same seed.
+
+    Their currency is another than the hand-made ones', so that no KPI mixes the two.
+    """
     chance = random.Random(seed)
     made = Portfolio()
     for number in range(count):
@@ -389,6 +401,7 @@ def generated(count: int, seed: int) -> Portfolio:
             rate=Decimal("0.0890"),
             product=product,
             score=chance.randrange(330, 650),
+            currency="EUR",
         )
         good = chance.random() < 0.7
         for one in schedule(principal, Decimal("0.0890"), term, start):
@@ -398,10 +411,5 @@ def generated(count: int, seed: int) -> Portfolio:
             amount = one.principal + one.interest
             if not good and chance.random() < 0.2:
                 amount = (amount / 2).quantize(Decimal("0.01"))
-            made.moved(f"{name} {one.number}", loan, "payment", amount, paid_on)
+            made.moved(f"{name} {one.number}", loan, "payment", amount, paid_on, currency="EUR")
     return made
-
-
-def table_names() -> Sequence[str]:
-    """The captured tables, without their schema."""
-    return [table.name for table in tables.CAPTURED]

@@ -41,7 +41,8 @@ balances as (
 averages as (
     select
         b.snapshot_kind, b.snapshot_date, b.currency, b.dimension, b.member,
-        avg(e.gross) as average_gross,
+        -- As it is stored, so that numerator by denominator is the value.
+        cast(avg(e.gross) as numeric(28, 4)) as average_gross,
         count(*) as months
     from balances as b
     inner join balances as e

@@ -132,7 +132,7 @@ select
     t.disbursed_on,
     {{ months_between('t.disbursed_on', 's.snapshot_date') }} as months_on_book,
     t.matures_on,
-    t.remaining_instalments,
+    cast(t.remaining_instalments as bigint) as remaining_instalments,
     t.status,
     t.days_past_due,
     cast(case when t.status = 'open' then {{ dpd_bucket('t.days_past_due') }} else t.status end as varchar(11)) as bucket,

@@ -1,0 +1,172 @@
+"""A lake with a portfolio, and warehouses that its journal is landed in and dbt builds."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.platform.settings import ROOT
+from tests.conftest import Database, new_database
+from tests.warehouse.portfolio import AS_OF, generated, hand_made
+
+PYTHON = ROOT / ".venv-airflow" / "bin" / "python"
+LANDED = (
+    "position_major, position_minor, operation, row_key, image, fingerprint, actor, traceparent, captured_at"
+)
+TRACEPARENT = f"00-{'ab' * 16}-{'cd' * 8}-01"
+
+Change = tuple[str, tuple[Any, ...]]
+"""The table of a change, and its columns as LANDED names them."""
+
+
+@dataclass
+class Built:
+    """What one run of dbt/build.py said."""
+
+    status: int
+    result: dict[str, Any]
+    output: str
+
+
+@dataclass
+class Warehouse:
+    """A warehouse, how changes are landed in it, and how dbt builds it."""
+
+    database: Database
+    folder: Path
+    batches: int = 0
+
+    async def land(self, changes: Iterable[Change]) -> int:
+        """Land changes as the next batch; its id."""
+        self.batches += 1
+        by_table: dict[str, list[tuple[Any, ...]]] = {}
+        for table, values in changes:
+            by_table.setdefault(table, []).append((self.batches, *values))
+        async with self.database.connect() as connection, connection.transaction():
+            for table, rows in by_table.items():
+                await connection.copy_records_to_table(
+                    f"credit_{table}",
+                    schema_name="dl",
+                    columns=["batch_id", *LANDED.split(", ")],
+                    records=rows,
+                )
+            await connection.execute(
+                "INSERT INTO dl.batch "
+                "(batch_id, flow, window_to, row_count, checksum, traceparent, started_at, loaded_at) "
+                "VALUES ($1, 'lake', '', $2, '', $3, now() AT TIME ZONE 'UTC', now() AT TIME ZONE 'UTC')",
+                self.batches,
+                sum(map(len, by_table.values())),
+                TRACEPARENT,
+            )
+        return self.batches
+
+    async def start(self, select: str, *more: str) -> asyncio.subprocess.Process:
+        """Start dbt/build.py as the transformer."""
+        environment = {
+            name: os.environ[name]
+            for name in ("HOME", "PATH", "LANG", "TMPDIR", "OTEL_EXPORTER_OTLP_ENDPOINT")
+            if name in os.environ
+        } | {
+            "WAREHOUSE_URL": self.database.url("transformer"),
+            "DBT_TARGET_PATH": str(self.folder),
+            "OPENLINEAGE__TRANSPORT": json.dumps(
+                {"type": "file", "log_file_path": str(self.folder / "lineage.json"), "append": True}
+            ),
+        }
+        variables = json.dumps({"as_of_date": AS_OF.isoformat()})
+        return await asyncio.create_subprocess_exec(
+            str(PYTHON),
+            str(ROOT / "dbt" / "build.py"),
+            *("--select", select, "--vars", variables),
+            *more,
+            cwd=ROOT,
+            env=environment,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+
+    async def build(self, select: str = "path:models path:seeds", *more: str) -> Built:
+        """Build, and give what was said when it succeeded."""
+        process = await self.start(select, *more)
+        said, _ = await process.communicate()
+        output = said.decode()
+        assert process.returncode == 0, output[-6000:]
+        return Built(process.returncode, json.loads(output.strip().splitlines()[-1]), output)
+
+    async def models(self, *more: str) -> Built:
+        """Build without the tests."""
+        return await self.build(
+            "path:models path:seeds", "--exclude-resource-type", "test", "unit_test", *more
+        )
+
+    async def checksums(self, *schemas: str) -> dict[str, str]:
+        """A checksum over the rows of every table and view of some schemas, whatever their order."""
+        async with self.database.connect() as connection:
+            names = await connection.fetch(
+                "SELECT table_schema || '.' || table_name AS name FROM information_schema.tables "
+                "WHERE table_schema = ANY($1) AND table_name <> 'watermark' ORDER BY 1",
+                list(schemas),
+            )
+            return {
+                name: await connection.fetchval(
+                    f"SELECT count(*) || ' ' || coalesce(md5(string_agg(md5(t::text), '' ORDER BY md5(t::text))), '') "
+                    f"FROM {name} AS t"
+                )
+                for (name,) in names
+            }
+
+    async def rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
+        """The rows of a query."""
+        async with self.database.connect() as connection:
+            return [dict(row) for row in await connection.fetch(query, *values)]
+
+
+async def changes_of(lake: Database) -> list[Change]:
+    """The journal as the loader lands it, in its order, as if captured before the reporting date."""
+    async with lake.connect() as connection:
+        rows = await connection.fetch(
+            "SELECT split_part(table_name, '.', 2), position, 0, operation, key, image, fingerprint, actor, "
+            "traceparent, captured_at + ($1::timestamp - (SELECT max(captured_at) FROM journal.change)) "
+            "FROM journal.change ORDER BY position",
+            datetime.combine(AS_OF, time(6)),
+        )
+    return [(row[0], tuple(row)[1:]) for row in rows]
+
+
+@pytest.fixture(scope="session")
+async def changes(lake_template: Database) -> Sequence[Change]:
+    """What the portfolio did to a lake."""
+    async with new_database(lake_template.platform, "lake", lake_template.name) as lake:
+        async with lake.connect() as connection:
+            await hand_made().write(connection)
+            await generated(30, seed=1).write(connection)
+        return await changes_of(lake)
+
+
+@pytest.fixture(scope="session")
+async def built(
+    changes: Sequence[Change], warehouse_template: Database, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Warehouse]:
+    """A warehouse with everything in one batch, built and tested once for all tests here."""
+    async with new_database(warehouse_template.platform, "warehouse", warehouse_template.name) as database:
+        made = Warehouse(database, tmp_path_factory.mktemp("dbt"))
+        await made.land(changes)
+        await made.build()
+        yield made
+
+
+@pytest.fixture
+async def pieced(
+    warehouse_template: Database, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Warehouse]:
+    """A second warehouse, empty, for changes that come in pieces."""
+    async with new_database(warehouse_template.platform, "warehouse", warehouse_template.name) as database:
+        yield Warehouse(database, tmp_path_factory.mktemp("dbt"))

@@ -1,0 +1,162 @@
+"""The KPIs of the hand-made portfolio, as ap has them after the whole way from the lake; the arithmetic is beside."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tests.warehouse.conftest import Warehouse
+from tests.warehouse.portfolio import AS_OF, identifier
+
+# The first of them builds the whole warehouse, which takes minutes on a busy machine.
+pytestmark = pytest.mark.timeout(900)
+
+# Open on AS_OF: six of 1,200 (DPD 30, 31, 89, 90, 91, and 36 of the reversed payment), 1,050 (partial, DPD 14), 100
+# (matured unpaid, DPD 76), 1,000 restructured and 1,000 unlikely to pay, both without arrears.
+OUTSTANDING = Decimal(6 * 1200 + 1050 + 100 + 1000 + 1000)
+
+
+async def kpi(built: Warehouse, name: str, grain: str, period: date, member: str = "all") -> dict[str, Any]:
+    """One KPI of the hand-made portfolio."""
+    (row,) = await built.rows(
+        "SELECT numerator, denominator, value FROM ap.kpi WHERE kpi = $1 AND grain = $2 AND period_start = $3 "
+        "AND currency = 'DEM' AND member = $4 AND dimension IN ('all', 'borrower', 'bucket')",
+        name,
+        grain,
+        period,
+        member,
+    )
+    return row
+
+
+async def test_loans_on_the_boundaries(built: Warehouse) -> None:
+    rows = await built.rows(
+        "SELECT loan_id, status, days_past_due, bucket, outstanding_principal, overpaid_amount, is_non_performing, "
+        "ifrs9_stage FROM dm.fact_loan_month WHERE snapshot_kind = 'as_of' AND currency = 'DEM'"
+    )
+    found = {str(row.pop("loan_id")): tuple(row.values()) for row in rows}
+    expected = {
+        "dpd 30": ("open", 30, "1-30", 1200, 0, 0, 1),
+        "dpd 31": ("open", 31, "31-60", 1200, 0, 0, 2),
+        "dpd 89": ("open", 89, "61-90", 1200, 0, 0, 2),
+        "dpd 90": ("open", 90, "61-90", 1200, 0, 0, 3),
+        "dpd 91": ("open", 91, ">90", 1200, 0, 1, 3),
+        "matured unpaid": ("open", 76, "61-90", 100, 0, 0, 2),
+        "reversed payment": ("open", 36, "31-60", 1200, 0, 0, 2),
+        "overpaid": ("paid_off", 0, "paid_off", 0, 50, 0, 0),
+        "partial": ("open", 14, "1-30", 1050, 0, 0, 1),
+        "written off": ("written_off", 0, "written_off", 0, 0, 0, 0),
+        "restructured": ("open", 0, "0", 1000, 0, 0, 2),
+        "unlikely to pay": ("open", 0, "0", 1000, 0, 1, 3),
+        "cancelled": ("cancelled", 0, "cancelled", 0, 0, 0, 0),
+    }
+    assert found == {str(identifier(f"loan {name}")): values for name, values in expected.items()}
+
+
+async def test_the_portfolio_at_risk(built: Warehouse) -> None:
+    # DPD > 0: all but the two without arrears. > 30: not the 1,200 of 30 days and the 1,050 of 14. > 60: 89, 90, 91 and
+    # the matured one. > 90: only 91.
+    at_risk = {"par_0": 8350, "par_30": 6100, "par_60": 3700, "par_90": 1200}
+    for name, amount in at_risk.items():
+        row = await kpi(built, name, "as_of", AS_OF)
+        assert (row["numerator"], row["denominator"]) == (amount, OUTSTANDING)
+        assert row["value"] == round(Decimal(amount) / OUTSTANDING, 10)
+        # Beside it the restructured one, which has no arrears.
+        assert (await kpi(built, f"{name}_restructured", "as_of", AS_OF))["numerator"] == 1000
+    # More than 90 days and material (300 overdue), or unlikely to pay; no interest, so gross is the principal.
+    npl = await kpi(built, "npl_ratio", "as_of", AS_OF)
+    assert (npl["numerator"], npl["denominator"]) == (1200 + 1000, OUTSTANDING)
+    exposure = await kpi(built, "exposure", "as_of", AS_OF)
+    assert (exposure["value"], exposure["denominator"]) == (OUTSTANDING, 10)
+    buckets = {"0": 2000, "1-30": 2250, "31-60": 2400, "61-90": 2500, ">90": 1200}
+    for bucket, amount in buckets.items():
+        assert (await kpi(built, "dpd_bucket_share", "as_of", AS_OF, bucket))["numerator"] == amount
+    # Ten borrowers: the sum of squares of what each owes.
+    squares = 6 * 1200**2 + 1050**2 + 100**2 + 2 * 1000**2
+    hhi = await kpi(built, "hhi", "as_of", AS_OF)
+    assert hhi["value"] == round(10_000 * squares / OUTSTANDING**2, 10)
+    assert (await kpi(built, "ten_largest_share", "as_of", AS_OF))["value"] == 1
+
+
+async def test_decisions_of_august(built: Warehouse) -> None:
+    august = date(2026, 8, 1)
+    # Approved: the returned one, and the loan of 3 August; rejected: one. Withdrawn and expired do not count.
+    rate = await kpi(built, "approval_rate", "month_of_decision", august)
+    assert (rate["numerator"], rate["denominator"]) == (2, 3)
+    # 10, 24 and 30 hours: the median is 24, the 95th percentile 24 + 0.9 x (30 - 24). Without the return 6, 10, 24.
+    hours = {
+        "time_to_decision_p50": "24",
+        "time_to_decision_p95": "29.4",
+        "time_to_decision_net_p50": "10",
+        "time_to_decision_net_p95": "22.6",
+    }
+    for name, value in hours.items():
+        row = await kpi(built, name, "month_of_decision", august)
+        assert (row["value"], row["denominator"]) == (Decimal(value), 3)
+    # Submitted in July: six, all booked. In August: rejected, returned, withdrawn, expired; none booked.
+    july = date(2026, 7, 1)
+    cohorts = {july: (6, 6), august: (0, 4)}
+    for month, (booked, submitted) in cohorts.items():
+        row = await kpi(built, "pull_through", "month_of_submission", month)
+        assert (row["numerator"], row["denominator"]) == (booked, submitted)
+    # One waits since 10 September.
+    backlog = await kpi(built, "backlog_age_average", "as_of", AS_OF)
+    assert (backlog["numerator"], backlog["denominator"], backlog["value"]) == (5, 1, 5)
+
+
+async def test_money_that_moved(built: Warehouse) -> None:
+    # Disbursed in July: 1st, 10th, three on the 15th, 16th. August's only disbursement was taken back.
+    july = date(2026, 7, 1)
+    volume = await kpi(built, "booked_volume", "month_of_booking", july)
+    assert (volume["value"], volume["denominator"]) == (7200, 6)
+    assert (await kpi(built, "average_ticket", "month_of_booking", july))["value"] == 1200
+    taken_back = await built.rows(
+        "SELECT 1 FROM ap.kpi WHERE kpi = 'booked_volume' AND currency = 'DEM' AND period_start = '2026-08-01'"
+    )
+    assert taken_back == []
+    gross = await kpi(built, "write_off_rate_gross", "as_of", AS_OF)
+    net = await kpi(built, "write_off_rate_net", "as_of", AS_OF)
+    assert (gross["numerator"], net["numerator"]) == (1000, 1000 - 300)
+    assert gross["value"] == round(1000 / gross["denominator"], 10)
+    # Eleven month ends make no rate of twelve months.
+    early = await kpi(built, "write_off_rate_gross", "month_end", date(2026, 5, 31))
+    assert (early["numerator"], early["value"]) == (0, None)
+
+
+async def test_payments_are_applied_first_in_first_out(built: Warehouse) -> None:
+    allocations = await built.rows(
+        "SELECT a.number, a.amount FROM dw.payment_allocation AS a JOIN dw.hub_loan AS h ON h.loan_hk = a.loan_hk "
+        "WHERE h.loan_id = $1 ORDER BY a.number",
+        str(identifier("loan partial")),
+    )
+    # 150 of instalments of 100.
+    assert [tuple(row.values()) for row in allocations] == [(1, 100), (2, 50)]
+    undone = await built.rows(
+        "SELECT effect, amount, effective_on, reversed_on FROM dm.fact_loan_transaction WHERE loan_id = $1 "
+        "AND effect = 'payment' ORDER BY effective_on",
+        str(identifier("loan reversed payment")),
+    )
+    assert [tuple(row.values()) for row in undone] == [
+        ("payment", 100, date(2026, 8, 10), date(2026, 8, 20)),
+        ("payment", -100, date(2026, 8, 20), None),
+    ]
+
+
+async def test_the_analyst_reads_only_dm_and_ap_and_no_names(built: Warehouse) -> None:
+    async with built.database.connect("analyst") as connection:
+        assert await connection.fetchval("SELECT count(*) FROM ap.kpi") > 100
+        schemas = [
+            row[0]
+            for row in await connection.fetch(
+                "SELECT s FROM unnest(ARRAY['dl', 'ods', 'dw', 'dm', 'ap']) AS s WHERE has_schema_privilege(s, 'USAGE')"
+            )
+        ]
+    assert schemas == ["dm", "ap"]
+    personal = await built.rows(
+        "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema IN ('dm', 'ap') "
+        "AND column_name IN ('full_name', 'national_id', 'email', 'phone', 'birth_date')"
+    )
+    assert personal == []
