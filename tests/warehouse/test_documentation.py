@@ -7,6 +7,7 @@ import json
 import pytest
 
 from tests.warehouse.conftest import Warehouse
+from tests.warehouse.linting import complaints
 
 # The first of them builds the whole warehouse, which takes minutes on a busy machine.
 pytestmark = pytest.mark.timeout(900)
@@ -34,3 +35,8 @@ async def test_every_column_is_described(built: Warehouse) -> None:
         there.setdefault((row["table_schema"], row["table_name"]), set()).add(row["column_name"])
     assert without == []
     assert described == there
+
+
+async def test_what_postgresql_runs_is_written_alike(built: Warehouse) -> None:
+    models = next(built.folder.rglob("compiled/creditmesh/models"))
+    assert await complaints(models, "postgres") == ""

@@ -10,6 +10,7 @@ import pytest
 import sqlglot
 
 from services.platform.settings import ROOT
+from tests.warehouse.linting import complaints
 from tests.warehouse.test_hashing import GOLDEN
 
 DBT = ROOT / ".venv-airflow" / "bin" / "dbt"
@@ -57,3 +58,4 @@ async def test_every_model_compiles_to_t_sql(folder: Path, incremental: bool) ->
     start = hub.index("lower(convert(char(64)")
     expression = hub[start : hub.index(", 2))", start) + len(", 2))")]
     assert expression.replace("product_code", "c.text") in GOLDEN.read_text()
+    assert await complaints(folder / "compiled" / "creditmesh" / "models", "tsql") == ""
