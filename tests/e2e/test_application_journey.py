@@ -18,6 +18,8 @@ import pytest
 from services.platform.mesh import passwords
 from services.platform.platform import Platform
 from tests.conftest import Database
+from tests.e2e.conftest import Warehouse
+from tests.e2e.warehouse_journey import through_the_warehouse
 
 PATIENCE_SECONDS = 30.0
 PROFILE = {
@@ -110,6 +112,23 @@ class Journey:
         found: dict[str, Any] = await eventually(look, f"span {span_id} in trace {self.trace_id}")
         return found
 
+    async def ancestors(self, span: dict[str, Any]) -> list[str]:
+        """Names of the spans above `span` in its trace, up to one that has none, once all are stored."""
+
+        async def look() -> list[str] | None:
+            answer = await self.http.get(
+                f"{self.platform.settings.http('zipkin')}/api/v2/trace/{span['traceId']}"
+            )
+            by_id = {other["id"]: other for other in answer.json()}
+            names, parent = [], span.get("parentId")
+            while parent in by_id:
+                names.append(by_id[parent]["name"])
+                parent = by_id[parent].get("parentId")
+            return names if parent is None else None
+
+        found: list[str] = await eventually(look, f"root above span {span['id']}")
+        return found
+
     async def linking(self, service: str, name: str, span: dict[str, Any]) -> dict[str, Any]:
         """A span of another trace that links to `span`."""
         link = f"{span['traceId']}-{span['id']}"
@@ -138,7 +157,10 @@ async def journey(running_platform: Platform) -> AsyncIterator[Journey]:
         yield Journey(running_platform, http)
 
 
-async def test_one_application_from_the_click_to_the_replica_and_to_search(journey: Journey) -> None:
+@pytest.mark.timeout(1200)
+async def test_one_application_from_the_click_to_search_and_through_the_warehouse(
+    journey: Journey, warehouse: Warehouse
+) -> None:
     maker = await journey.log_in("maker1")
     name = f"Journey {secrets.token_hex(6)} Nguyễn"
     party = (
@@ -238,6 +260,7 @@ async def test_one_application_from_the_click_to_the_replica_and_to_search(journ
         return {("replicator-relay", "kafka"), ("kafka", "replicator-sink")} <= drawn
 
     await eventually(edges, "Kafka edge in the dependency graph")
+    await through_the_warehouse(warehouse.platform, journey, application_id, lake)
 
 
 async def test_a_change_by_plain_sql_reaches_the_replica_with_a_trace_of_its_own(journey: Journey) -> None:

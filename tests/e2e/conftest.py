@@ -1,0 +1,84 @@
+"""The running platform with Airflow beside it, for the tests of the warehouse."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import threading
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.platform.platform import Platform
+
+# A source that nobody answers for. Its last time was New Year, so Airflow tries it as soon as it reads the file.
+UNREACHABLE = """
+name: unreachable
+layer: dl
+description: A source that is down.
+connector: http
+schedule: {cron: "0 0 1 1 *"}
+freshness_minutes: 1
+retries: 0
+timeout_minutes: 5
+source:
+  url: http://127.0.0.1:9/
+  attempts: 1
+  pages: {kind: next_link}
+targets:
+  - {source: nothing, table: nothing, keys: [id], columns: [id]}
+"""
+PROCESSES = ("airflow-dag-processor", "airflow-scheduler", "airflow-api")
+
+
+@dataclass(frozen=True, slots=True)
+class Warehouse:
+    """The platform with Airflow, and the failures that it has posted."""
+
+    platform: Platform
+    alerts: list[dict[str, Any]] = field(default_factory=list)
+
+
+@pytest.fixture(scope="package")
+async def warehouse(
+    running_platform: Platform, prometheus: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Warehouse]:
+    """Airflow over the session's platform, with the repository's flows and one that must fail."""
+    del prometheus
+    flows = tmp_path_factory.mktemp("flows")
+    shutil.copytree(running_platform.settings.flows, flows, dirs_exist_ok=True)
+    (flows / "unreachable.yaml").write_text(UNREACHABLE)
+    alerts: list[dict[str, Any]] = []
+
+    class Webhook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            alerts.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Webhook)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    settings = running_platform.settings.model_copy(
+        update={
+            "airflow": True,
+            "flows": Path(flows),
+            "alert_webhook": f"http://127.0.0.1:{server.server_port}/",
+        }
+    )
+    platform = Platform(settings)
+    await platform.up()
+    yield Warehouse(platform, alerts)
+    for name in PROCESSES:
+        await asyncio.to_thread(platform.supervisor.stop, name)
+    server.shutdown()
+    server.server_close()
+    # The other tests' platform knows the repository's flows alone.
+    await running_platform.up(["warehouse-schema"])
