@@ -25,6 +25,8 @@ from services.replicator.target import PASSING
 POLL_MILLIS = 200
 POLL_CHANGES = 250
 """Sorted out at once, two milliseconds' work: the batch that is being written gets its turns in between."""
+LEAST_CHANGES = 1000
+"""A batch is not begun with fewer while more are at hand."""
 REPORT_SECONDS = 1.0
 LONGEST_BACKOFF_SECONDS = 10.0
 STUCK_SECONDS = 15.0
@@ -60,6 +62,7 @@ class Sink:
         self._connect = connect
         self._group = group
         self._batch_changes = batch_changes
+        self._poll_changes = min(POLL_CHANGES, batch_changes)
         self._connection: asyncpg.Connection | None = None
         self._owned: dict[TopicPartition, Progress] = {}
         self._applied: dict[TopicPartition, int] = {}
@@ -147,7 +150,7 @@ class Sink:
             self._applier = Applier(self._connection, self._schema, self._tracer, self._group)
         await self._keep_up(self._connection, self._applier)
         polled: Polled = await self._consumer.getmany(
-            timeout_ms=0 if self._pending.polled else POLL_MILLIS, max_records=POLL_CHANGES
+            timeout_ms=0 if self._pending.polled else POLL_MILLIS, max_records=self._poll_changes
         )
         # A rebalance during the poll makes its records somebody else's, or to be sought anew.
         mine = {place: records for place, records in polled.items() if place in self._owned}
@@ -155,13 +158,16 @@ class Sink:
             await self._take_up(self._connection, mine)
             # What was polled before may have come without a look at the network.
             await asyncio.sleep(0)
-        # While the server writes one batch, the next one grows.
-        if self._applying is None or self._applying.done() or not mine or self._is_full():
+        if not mine or self._is_to_be_applied(sum(map(len, polled.values()))):
             await self._settle()
             self._begin_applying(self._applier)
 
-    def _is_full(self) -> bool:
-        return self._pending.polled + POLL_CHANGES > self._batch_changes
+    def _is_to_be_applied(self, polled: int) -> bool:
+        """Whether what was gathered makes a batch: while the server writes one, the next one grows."""
+        if self._pending.polled + self._poll_changes > self._batch_changes:
+            return True
+        more_at_hand = polled == self._poll_changes and self._pending.polled < LEAST_CHANGES
+        return not more_at_hand and (self._applying is None or self._applying.done())
 
     def _begin_applying(self, applier: Applier) -> None:
         batch, self._pending = self._pending, Batch()
