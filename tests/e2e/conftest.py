@@ -80,5 +80,3 @@ async def warehouse(
         await asyncio.to_thread(platform.supervisor.stop, name)
     server.shutdown()
     server.server_close()
-    # The other tests' platform knows the repository's flows alone.
-    await running_platform.up(["warehouse-schema"])
