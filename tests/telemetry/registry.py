@@ -11,8 +11,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from pydantic import BaseModel, ConfigDict
 
 SCHEMA = Path(__file__).parents[2] / "observability" / "schema"
-# Added by the client library to each process.
-FOREIGN_METRICS = ("python_", "process_")
+# Added to a process by the client library, and by that for retries once something was tried again.
+FOREIGN_METRICS = ("python_", "process_", "stamina_")
 _HOLE = re.compile(r"\{[^}]+\}")
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "string": (str,),
