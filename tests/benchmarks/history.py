@@ -6,7 +6,7 @@ the lake's tables stay empty. Everything follows from an application's number, s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from textwrap import dedent
 
 import asyncpg
@@ -29,8 +29,9 @@ def _id(what: str) -> str:
     return f"md5('{what}' || n)::uuid"
 
 
-# Operation, table, its columns in order, and which applications have it; `n` is the application's number.
-STEPS: tuple[tuple[str, str, str, str], ...] = (
+Step = tuple[str, str, str, str]
+"""Operation, table, its columns in order, and which applications have it; `n` is the application's number."""
+STEPS: tuple[Step, ...] = (
     (
         "c",
         "party",
@@ -117,11 +118,22 @@ STEPS: tuple[tuple[str, str, str, str], ...] = (
     ),
 )
 
+# What comes later for loans that are there: a payment each.
+PAYMENTS: tuple[Step, ...] = (
+    (
+        "c",
+        "loan_transaction",
+        f"{_id('transaction3')}, {_id('loan')}, 'payment', 50::numeric(19,4), 'DEM', ({BEGAN})::date + 95, NULL::uuid, "
+        f"{OFFICER}, {BEGAN} + interval '95 days'",
+        BOOKED,
+    ),
+)
 
-def statements() -> Iterator[str]:
+
+def statements(steps: Sequence[Step]) -> Iterator[str]:
     """Yield one insert a step, for applications `$1` to `$2`."""
     dialect = PostgreSQL()
-    for operation, name, values, applies in STEPS:
+    for operation, name, values, applies in steps:
         table = TABLES[name]
         columns = ", ".join(column.name for column in table.columns)
         yield dedent(f"""\
@@ -134,14 +146,19 @@ def statements() -> Iterator[str]:
 
 
 async def write_history(
-    lake: asyncpg.Connection, first: int, last: int, tell: Callable[[int], None] = lambda _: None
+    lake: asyncpg.Connection,
+    first: int,
+    last: int,
+    tell: Callable[[int], None] = lambda _: None,
+    *,
+    steps: Sequence[Step] = STEPS,
 ) -> int:
     """Write the history of applications `first` to `last` into the journal, as its owner; returns how many changes.
 
-    Nobody else may write the lake meanwhile.
+    `steps` are STEPS, or PAYMENTS for what comes later. Nobody else may write the lake meanwhile.
     """
     changes = 0
-    prepared = [await lake.prepare(statement) for statement in statements()]
+    prepared = [await lake.prepare(statement) for statement in statements(steps)]
     for start in range(first, last + 1, CHUNK):
         end = min(start + CHUNK - 1, last)
         async with lake.transaction():
