@@ -27,7 +27,7 @@ class Contexts:
         for lines in chunk.values():
             for line in lines[::stride]:
                 traceparent = line.rsplit(b"\t", 2)[1]
-                if traceparent[-1] in SAMPLED and traceparent not in self._found:
+                if traceparent and traceparent[-1] in SAMPLED and traceparent not in self._found:
                     self._found[traceparent] = None
                     if len(self._found) >= MOST_LINKS:
                         return
