@@ -15,7 +15,8 @@ import pytest
 
 from services.platform.settings import ROOT
 from tests.conftest import Database, new_database
-from tests.warehouse.portfolio import AS_OF, generated, hand_made
+from tests.warehouse.hand_made import hand_made
+from tests.warehouse.portfolio import AS_OF, generated
 
 PYTHON = ROOT / ".venv-airflow" / "bin" / "python"
 LANDED = (

@@ -1,4 +1,4 @@
-"""A small portfolio in the lake, made by hand for the boundary cases, with generated applications round it.
+"""A small portfolio in the lake: how its rows are made, and generated loans. hand_made.py has the boundary cases.
 
 Every row is written by plain SQL into `credit`, so that the real triggers write the journal. The reporting date of the
 tests is `AS_OF`; dates of the hand-made loans are chosen for it.
@@ -271,113 +271,6 @@ class Portfolio:
                     f"00-{number + 1:032x}-{number + 1:016x}-0{number % 2}",
                 )
                 await lake.execute(statement, *values)
-
-
-def hand_made() -> Portfolio:
-    """The boundary cases of loans (no interest, 12 instalments of 100, unless said otherwise) and of decisions."""
-    made = Portfolio()
-    # First instalment due AS_OF - 30 and AS_OF - 31, nothing paid: DPD 30 and 31.
-    made.loan("dpd 30", date(2026, 7, 16))
-    made.loan("dpd 31", date(2026, 7, 15))
-    # Due 2026-06-18, -17 and -16: 89, 90 and 91 days before AS_OF. Never paid: a loan without a payment, too.
-    made.loan("dpd 89", date(2026, 5, 18))
-    made.loan("dpd 90", date(2026, 5, 17))
-    made.loan("dpd 91", date(2026, 5, 16))
-    # Matured on 2026-07-01 with the last 100 unpaid.
-    matured = made.loan("matured unpaid", date(2025, 7, 1))
-    for month in range(11):
-        made.moved(
-            f"matured {month}",
-            matured,
-            "payment",
-            Decimal(100),
-            date(2026, 7, 1) - timedelta(days=30 * (11 - month)),
-        )
-    # 100 paid on time for 2026-08-10, then taken back on 2026-08-20: DPD 36 at AS_OF.
-    taken_back = made.loan("reversed payment", date(2026, 7, 10))
-    made.moved("taken back", taken_back, "payment", Decimal(100), date(2026, 8, 10))
-    made.moved("taken back again", taken_back, "reversal", Decimal(100), date(2026, 8, 20), "taken back")
-    # 1,250 paid of 1,200.
-    overpaid = made.loan("overpaid", date(2026, 1, 5))
-    made.moved("too much", overpaid, "payment", Decimal(1250), date(2026, 3, 5))
-    # 150 of 200 due: the second instalment of 2026-09-01 is half paid, DPD 14.
-    partial = made.loan("partial", date(2026, 7, 1))
-    made.moved("part", partial, "payment", Decimal(150), date(2026, 8, 15))
-    # Written off on 2026-08-31 with 1,000 outstanding; 300 recovered afterwards.
-    written_off = made.loan("written off", date(2025, 12, 1))
-    made.moved("before write-off", written_off, "payment", Decimal(200), date(2026, 2, 1))
-    made.moved("write-off", written_off, "write-off", Decimal(1000), date(2026, 8, 31))
-    made.moved("recovery", written_off, "recovery", Decimal(300), date(2026, 9, 10))
-    # Paid to the day, but restructured; and one in default that pays.
-    restructured = made.loan("restructured", date(2026, 7, 15))
-    made.moved("restructured pays", restructured, "payment", Decimal(200), date(2026, 8, 15))
-    made.execute("UPDATE credit.loan SET restructured = true WHERE id = $1", restructured)
-    unlikely = made.loan("unlikely to pay", date(2026, 7, 15))
-    made.moved("unlikely pays", unlikely, "payment", Decimal(200), date(2026, 8, 15))
-    made.execute("UPDATE credit.loan SET defaulted = true WHERE id = $1", unlikely)
-    # Its disbursement was taken back: no loan after all.
-    cancelled = made.loan("cancelled", date(2026, 8, 3))
-    made.moved(
-        "cancelled again", cancelled, "reversal", Decimal(1200), date(2026, 8, 5), "cancelled disbursement"
-    )
-    decisions(made)
-    # Behind all others: a party that changes, a document that goes, a participant that goes.
-    made.execute(
-        "UPDATE credit.party SET phone = '+84 90 000 0000', revision = 2 WHERE id = $1",
-        identifier("party dpd 30"),
-    )
-    made.insert(
-        "document",
-        id=identifier("document"),
-        application_id=identifier("application rejected"),
-        kind="payslip",
-        file_name="Bảng lương.pdf",
-        media_type="application/pdf",
-        size_bytes=10,
-        sha256=bytes(range(32)),
-        object_key="documents/1",
-        uploaded_by=identifier("maker"),
-        uploaded_at=at(date(2026, 8, 2)),
-    )
-    made.execute("DELETE FROM credit.document WHERE id = $1", identifier("document"))
-    guarantor = made.party("guarantor")
-    made.insert(
-        "application_party",
-        application_id=identifier("application rejected"),
-        party_id=guarantor,
-        role="guarantor",
-    )
-    made.execute("DELETE FROM credit.application_party WHERE party_id = $1", guarantor)
-    return made
-
-
-def decisions(made: Portfolio) -> None:
-    """Applications without loans: rejected, returned and approved, withdrawn, expired, open, a draft."""
-    rejected = made.submitted("rejected", at(date(2026, 8, 1)), score=350)
-    made.move(rejected, "SUBMITTED", "REJECTED", at(date(2026, 8, 1), 19))
-    # Returned after 2 hours, resubmitted 24 hours later, approved 4 hours after that: 30 hours, 6 without the return.
-    returned = made.submitted("returned", at(date(2026, 8, 4)))
-    made.move(returned, "SUBMITTED", "RETURNED", at(date(2026, 8, 4), 11))
-    made.version(returned, 2, at(date(2026, 8, 5), 11), Decimal(900), 12, 510, "CONSUMER")
-    made.move(returned, "RETURNED", "SUBMITTED", at(date(2026, 8, 5), 11), 2)
-    made.move(returned, "SUBMITTED", "APPROVED", at(date(2026, 8, 5), 15), 2)
-    withdrawn = made.submitted("withdrawn", at(date(2026, 8, 6)))
-    made.move(withdrawn, "SUBMITTED", "WITHDRAWN", at(date(2026, 8, 7)))
-    expired = made.submitted("expired", at(date(2026, 8, 6)))
-    made.move(expired, "SUBMITTED", "EXPIRED", at(date(2026, 9, 6)))
-    made.submitted("open", at(date(2026, 9, 10)))
-    made.insert(
-        "application",
-        id=identifier("application draft"),
-        state="DRAFT",
-        current_version=None,
-        revision=1,
-        draft='{"amount": "1.0000"}',
-        created_by=identifier("maker"),
-        created_at=at(date(2026, 9, 14)),
-        submitted_at=None,
-        decided_at=None,
-    )
 
 
 def generated(count: int, seed: int) -> Portfolio:

@@ -19,15 +19,18 @@ pytestmark = pytest.mark.timeout(900)
 OUTSTANDING = Decimal(6 * 1200 + 1050 + 100 + 1000 + 1000)
 
 
-async def kpi(built: Warehouse, name: str, grain: str, period: date, member: str = "all") -> dict[str, Any]:
+async def kpi(  # noqa: PLR0917 - what tells KPIs apart
+    built: Warehouse, name: str, grain: str, period: date, member: str = "all", currency: str = "DEM"
+) -> dict[str, Any]:
     """One KPI of the hand-made portfolio."""
     (row,) = await built.rows(
         "SELECT numerator, denominator, value FROM ap.kpi WHERE kpi = $1 AND grain = $2 AND period_start = $3 "
-        "AND currency = 'DEM' AND member = $4 AND dimension IN ('all', 'borrower', 'bucket')",
+        "AND member = $4 AND currency = $5 AND dimension IN ('all', 'borrower', 'bucket')",
         name,
         grain,
         period,
         member,
+        currency,
     )
     return row
 
@@ -124,6 +127,22 @@ async def test_money_that_moved(built: Warehouse) -> None:
     # Eleven month ends make no rate of twelve months.
     early = await kpi(built, "write_off_rate_gross", "month_end", date(2026, 5, 31))
     assert (early["numerator"], early["value"]) == (0, None)
+
+
+async def test_twelve_months_up_to_february(built: Warehouse) -> None:
+    # They begin on 1 March 2024: the 100 of 29 February are out. Owed at the month ends from March on: 1,200 - 300,
+    # eleven times, and 870 at the end of February 2025.
+    gross = await kpi(built, "write_off_rate_gross", "month_end", date(2025, 2, 28), currency="SEK")
+    average = Decimal(11 * 900 + 870) / 12
+    assert (gross["numerator"], gross["denominator"]) == (200 + 30, average)
+    assert gross["value"] == round(230 / average, 10)
+
+
+async def test_concentration_of_amounts_whose_squares_have_no_room(built: Warehouse) -> None:
+    # 9 x 10^14 and 3 x 10^14: shares 3/4 and 1/4, HHI = 10,000 x (9/16 + 1/16).
+    hhi = await kpi(built, "hhi", "as_of", AS_OF, currency="VND")
+    assert (hhi["value"], hhi["denominator"]) == (6250, 12 * 10**14)
+    assert hhi["numerator"] == 9 * 10**14 * Decimal("0.75") + 3 * 10**14 * Decimal("0.25")
 
 
 async def test_payments_are_applied_first_in_first_out(built: Warehouse) -> None:

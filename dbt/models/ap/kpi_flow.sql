@@ -47,7 +47,7 @@ averages as (
     from balances as b
     inner join balances as e
         on e.snapshot_kind = 'month_end' and e.currency = b.currency and e.dimension = b.dimension and e.member = b.member
-        and e.snapshot_date <= b.snapshot_date and e.snapshot_date > {{ add_months('b.snapshot_date', -12) }}
+        and e.snapshot_date <= b.snapshot_date and e.snapshot_date >= {{ start_of_twelve_months('b.snapshot_date') }}
     group by b.snapshot_kind, b.snapshot_date, b.currency, b.dimension, b.member
 ),
 
@@ -59,7 +59,7 @@ losses as (
     from averages as a
     left join movements as m
         on m.currency = a.currency and m.dimension = a.dimension and m.member = a.member
-        and m.effective_on <= a.snapshot_date and m.effective_on > {{ add_months('a.snapshot_date', -12) }}
+        and m.effective_on <= a.snapshot_date and m.effective_on >= {{ start_of_twelve_months('a.snapshot_date') }}
     group by a.snapshot_kind, a.snapshot_date, a.currency, a.dimension, a.member, a.average_gross, a.months
 ),
 
