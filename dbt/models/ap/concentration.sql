@@ -1,7 +1,7 @@
 with members as (
     select m.snapshot_kind as grain, m.snapshot_date as as_of_date, m.currency, d.dimension,
         cast(case when d.dimension = 'borrower' then m.borrower_hk else m.product_code end as varchar(64)) as member,
-        sum(m.exposure_amount) as amount
+        cast(sum(m.exposure_amount) as numeric(28, 4)) as amount
     from {{ ref('fact_loan_month') }} as m
     cross join (values ('borrower'), ('product')) as d(dimension)
     where m.status = 'open'
@@ -11,19 +11,27 @@ with members as (
 ranked as (
     select
         m.*,
-        row_number() over (partition by m.grain, m.as_of_date, m.currency, m.dimension order by m.amount desc, m.member) as place
+        row_number() over (partition by m.grain, m.as_of_date, m.currency, m.dimension order by m.amount desc, m.member) as place,
+        sum(m.amount) over (partition by m.grain, m.as_of_date, m.currency, m.dimension) as total
     from members as m
+),
+
+-- Shares first, each rounded once to 18 decimals and added as decimals: squares of amounts have no room in 38 digits, and
+-- a sum of floats depends on its order.
+shares as (
+    select r.*, cast(case when r.total <> 0 then cast(r.amount as float) / cast(r.total as float) end as numeric(19, 18)) as share
+    from ranked as r
 ),
 
 summed as (
     select
-        r.grain, r.as_of_date, r.currency, r.dimension,
+        s.grain, s.as_of_date, s.currency, s.dimension, s.total,
         count(*) as members,
-        sum(r.amount) as total,
-        sum(cast(r.amount as float) * cast(r.amount as float)) as squares,
-        sum(case when r.place <= 10 then r.amount else 0 end) as ten_largest
-    from ranked as r
-    group by r.grain, r.as_of_date, r.currency, r.dimension
+        coalesce(sum(s.amount * s.share), 0) as weighted,
+        sum(s.share * s.share) as squares,
+        sum(case when s.place <= 10 then s.amount else 0 end) as ten_largest
+    from shares as s
+    group by s.grain, s.as_of_date, s.currency, s.dimension, s.total
 )
 
 select
@@ -33,8 +41,8 @@ select
     cast(s.dimension as varchar(16)) as dimension,
     cast(k.kpi as varchar(40)) as kpi,
     cast(s.members as bigint) as members,
-    cast(case when k.kpi = 'hhi' then 10000 * s.squares else s.ten_largest end as numeric(28, 4)) as numerator,
-    cast(case when k.kpi = 'hhi' then cast(s.total as float) * cast(s.total as float) else s.total end as numeric(28, 4)) as denominator,
-    {{ ratio("case when k.kpi = 'hhi' then 10000 * s.squares else s.ten_largest end", "case when k.kpi = 'hhi' then cast(s.total as float) * cast(s.total as float) else s.total end") }} as value
+    cast(case when k.kpi = 'hhi' then s.weighted else s.ten_largest end as numeric(28, 4)) as numerator,
+    cast(s.total as numeric(28, 4)) as denominator,
+    case when k.kpi = 'hhi' then cast(10000 * s.squares as numeric(28, 10)) else {{ ratio('s.ten_largest', 's.total') }} end as value
 from summed as s
 cross join (values ('hhi'), ('ten_largest_share')) as k(kpi)
