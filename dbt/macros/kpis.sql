@@ -3,3 +3,22 @@
     one day on is another: for 28 February after a leap year it is 29 February, and thirteen month ends lie between.
 #}
 {% macro start_of_twelve_months(day) -%}{{ add_months(add_days(day, 1), -12) }}{%- endmacro %}
+
+{#
+    The rows of a relation, each once for the whole (dimension and member `all`) and once for its product: with dimension and
+    member. until: a column, a day; then only rows up to the reporting date are there, which as_of_date is.
+#}
+{% macro whole_and_products(relation, until=none) %}
+    select
+        t.*,
+        s.dimension,
+        cast(case when s.dimension = 'all' then 'all' else t.product_code end as varchar(64)) as member
+        {%- if until %},
+        r.as_of_date
+        {%- endif %}
+    from {{ relation }} as t
+    cross join (values ('all'), ('product')) as s(dimension)
+    {%- if until %}
+    inner join {{ ref('reporting_date') }} as r on r.as_of_date >= t.{{ until }}
+    {%- endif %}
+{% endmacro %}

@@ -105,6 +105,9 @@ def decisions(made: Portfolio) -> None:
     expired = made.submitted("expired", at(date(2026, 8, 6)))
     made.move(expired, "SUBMITTED", "EXPIRED", at(date(2026, 9, 6)))
     made.submitted("open", at(date(2026, 9, 10)))
+    # Still waits on AS_OF, but not today.
+    later = made.submitted("decided later", at(date(2026, 9, 12)))
+    made.move(later, "SUBMITTED", "APPROVED", at(date(2026, 9, 16)))
     made.insert(
         "application",
         id=identifier("application draft"),

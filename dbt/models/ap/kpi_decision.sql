@@ -1,26 +1,13 @@
 {{ config(materialized='view') }}
 
-with reported as (
-    select r.as_of_date from {{ ref('reporting_date') }} as r
-),
-
--- Each application counts once for the whole and once for its product.
-decisions as (
-    select
-        d.*,
-        s.dimension,
-        cast(case when s.dimension = 'all' then 'all' else d.product_code end as varchar(64)) as member,
-        r.as_of_date,
-        {{ month_start('d.first_submitted_on') }} as submitted_month,
-        {{ month_start('d.decided_on') }} as decided_month
-    from {{ ref('fact_decision') }} as d
-    cross join reported as r
-    cross join (values ('all'), ('product')) as s(dimension)
-    where d.first_submitted_on <= r.as_of_date
+with decisions as (
+{{- whole_and_products(ref('fact_decision'), until='first_submitted_on') -}}
 ),
 
 decided as (
-    select d.* from decisions as d where d.decision <> 'none' and d.decided_on <= d.as_of_date
+    select d.*, {{ month_start('d.decided_on') }} as decided_month
+    from decisions as d
+    where d.decision <> 'none' and d.decided_on <= d.as_of_date
 ),
 
 approval as (
@@ -34,11 +21,11 @@ approval as (
 
 pull_through as (
     select
-        d.as_of_date, d.submitted_month as period_start, d.currency, d.dimension, d.member,
+        d.as_of_date, {{ month_start('d.first_submitted_on') }} as period_start, d.currency, d.dimension, d.member,
         sum(case when d.booked_on <= d.as_of_date then 1 else 0 end) as numerator,
         count(*) as denominator
     from decisions as d
-    group by d.as_of_date, d.submitted_month, d.currency, d.dimension, d.member
+    group by d.as_of_date, {{ month_start('d.first_submitted_on') }}, d.currency, d.dimension, d.member
 ),
 
 decided_percentiles as (
@@ -49,10 +36,13 @@ net_percentiles as (
     {{ percentiles('decided', 'hours_to_decision_without_returned', ['as_of_date', 'decided_month', 'currency', 'dimension', 'member'], {'p50': 0.5, 'p95': 0.95}) }}
 ),
 
+-- What waited at the end of the day, by its events: is_open is about now. Nothing comes back from these three.
 waiting as (
     select d.*, {{ days_between('d.first_submitted_on', 'd.as_of_date') }} as age_days
     from decisions as d
-    where d.is_open = 1
+    where (d.decided_on is null or d.decided_on > d.as_of_date)
+        and (d.withdrawn_at is null or {{ business_date('d.withdrawn_at') }} > d.as_of_date)
+        and (d.expired_at is null or {{ business_date('d.expired_at') }} > d.as_of_date)
 ),
 
 waiting_percentiles as (

@@ -1,40 +1,28 @@
 {{ config(materialized='view') }}
 
-with reported as (
-    select r.as_of_date from {{ ref('reporting_date') }} as r
-),
-
-movements as (
-    select
-        t.*,
-        s.dimension,
-        cast(case when s.dimension = 'all' then 'all' else t.product_code end as varchar(64)) as member
-    from {{ ref('fact_loan_transaction') }} as t
-    cross join reported as r
-    cross join (values ('all'), ('product')) as s(dimension)
-    where t.effective_on <= r.as_of_date
+with movements as (
+{{- whole_and_products(ref('fact_loan_transaction'), until='effective_on') -}}
 ),
 
 -- What stands on the reporting date, in the month it was disbursed.
 booked as (
     select
-        {{ month_start('m.effective_on') }} as period_start, m.currency, m.dimension, m.member,
+        m.as_of_date, {{ month_start('m.effective_on') }} as period_start, m.currency, m.dimension, m.member,
         sum(m.amount) as volume,
         count(distinct m.loan_hk) as loans
     from movements as m
-    cross join reported as r
-    where m.effect = 'disbursement' and m.is_reversal = 0 and (m.reversed_on is null or m.reversed_on > r.as_of_date)
-    group by {{ month_start('m.effective_on') }}, m.currency, m.dimension, m.member
+    where m.effect = 'disbursement' and m.is_reversal = 0 and (m.reversed_on is null or m.reversed_on > m.as_of_date)
+    group by m.as_of_date, {{ month_start('m.effective_on') }}, m.currency, m.dimension, m.member
+),
+
+loans as (
+{{- whole_and_products(ref('fact_loan_month')) -}}
 ),
 
 balances as (
-    select
-        f.snapshot_kind, f.snapshot_date, f.currency, s.dimension,
-        cast(case when s.dimension = 'all' then 'all' else f.product_code end as varchar(64)) as member,
-        sum(f.gross_amount) as gross
-    from {{ ref('fact_loan_month') }} as f
-    cross join (values ('all'), ('product')) as s(dimension)
-    group by f.snapshot_kind, f.snapshot_date, f.currency, s.dimension, case when s.dimension = 'all' then 'all' else f.product_code end
+    select f.snapshot_kind, f.snapshot_date, f.currency, f.dimension, f.member, sum(f.gross_amount) as gross
+    from loans as f
+    group by f.snapshot_kind, f.snapshot_date, f.currency, f.dimension, f.member
 ),
 
 -- Twelve months up to the day: the month ends in them, and how many there are.
@@ -64,9 +52,8 @@ losses as (
 ),
 
 gathered as (
-    select r.as_of_date, 'month_of_booking' as grain, b.period_start, k.kpi, b.currency, b.dimension, b.member, b.volume as numerator, cast(b.loans as numeric(28, 4)) as denominator, 12 as months
+    select b.as_of_date, 'month_of_booking' as grain, b.period_start, k.kpi, b.currency, b.dimension, b.member, b.volume as numerator, cast(b.loans as numeric(28, 4)) as denominator, 12 as months
     from booked as b
-    cross join reported as r
     cross join (values ('booked_volume'), ('average_ticket')) as k(kpi)
     union all
     select l.snapshot_date, l.snapshot_kind, l.snapshot_date, k.kpi, l.currency, l.dimension, l.member,

@@ -1,12 +1,7 @@
 {{ config(materialized='view') }}
 
 with loans as (
-    select
-        m.*,
-        s.dimension,
-        cast(case when s.dimension = 'all' then 'all' else m.product_code end as varchar(64)) as member
-    from {{ ref('fact_loan_month') }} as m
-    cross join (values ('all'), ('product')) as s(dimension)
+{{- whole_and_products(ref('fact_loan_month')) -}}
 ),
 
 sums as (
