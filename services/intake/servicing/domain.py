@@ -154,7 +154,8 @@ class Loan:
     def outstanding_principal(self) -> Decimal:
         """What is disbursed and neither repaid nor written off.
 
-        Payments go to the instalments in their order, in each to the interest before the principal.
+        Payments go to the instalments in their order, in each to the interest before the principal. A write-off in part
+        changes no instalment: the principal that would be repaid last is the one written off.
 
         Raises:
             ValueError: the schedule was not read.
@@ -186,7 +187,10 @@ class Loan:
             raise EntryFaulty(faults)
         match entry.kind:
             case Kind.DISBURSEMENT:
-                self._refuse_when_written_off()
+                if self.total(Kind.WRITE_OFF):
+                    raise TransactionRefused(
+                        Refusal.WRITTEN_OFF, "Something of the loan is written off: no more is disbursed."
+                    )
                 self._at_most(
                     entry,
                     self.principal - self.total(Kind.DISBURSEMENT),
@@ -198,7 +202,11 @@ class Loan:
                     raise TransactionRefused(
                         Refusal.NOT_DISBURSED, "Nothing is disbursed; record the disbursement first."
                     )
-                self._refuse_when_written_off()
+                if self.total(Kind.WRITE_OFF) and not self.outstanding_principal:
+                    raise TransactionRefused(
+                        Refusal.WRITTEN_OFF,
+                        "All that was left of the loan is written off: what still comes in is a recovery.",
+                    )
             case Kind.WRITE_OFF:
                 self._at_most(
                     entry,
@@ -254,12 +262,6 @@ class Loan:
 
     def _standing(self, *kinds: Kind) -> Iterator[Transaction]:
         return (one for one in self.standing if one.kind in kinds)
-
-    def _refuse_when_written_off(self) -> None:
-        if self.total(Kind.WRITE_OFF):
-            raise TransactionRefused(
-                Refusal.WRITTEN_OFF, "The loan is written off: what still comes in is a recovery."
-            )
 
     def _at_most(self, entry: Entry, limit: Decimal, reason: Refusal, rest: str) -> None:
         if entry.amount > limit:

@@ -87,7 +87,8 @@ class Servicing:
             # The rules are about all that the loan has: what is read below must hold until the commit.
             if not await tx.try_lock(f"loan:{loan_id}", self._lock_wait_seconds):
                 raise LoanBusy
-            loan = await self._loan(tx, loan_id, schedule=recording.kind is Kind.WRITE_OFF)
+            by_what_is_outstanding = recording.kind in {Kind.PAYMENT, Kind.WRITE_OFF}
+            loan = await self._loan(tx, loan_id, schedule=by_what_is_outstanding)
             day = today(self._zone)
             entry = Entry(
                 recording.kind,

@@ -50,6 +50,11 @@ async def read(lending: Lending, loan: dict[str, Any]) -> dict[str, Any]:
     return view
 
 
+def assert_reason(response: httpx.Response, reason: str) -> None:
+    """The loan as it stands does not take the transaction, for this reason."""
+    assert assert_problem(response, 409)["reason"] == reason
+
+
 async def test_a_loans_life_is_recorded_and_read(lending: Lending, loan: dict[str, Any]) -> None:
     clerk = lending.user("servicing")
     new = await read(lending, loan)
@@ -112,6 +117,28 @@ async def test_what_the_loan_does_not_take_is_a_problem_and_writes_nothing(
         assert_problem(await record(lending, clerk, loan, kind, amount, **fields), 422, *pointers)
     assert_problem(await record(lending, clerk, {"loan_id": uuid.uuid4()}, "payment", "1"), 404)
     assert await read(lending, loan) == before
+
+
+async def test_a_loan_written_off_in_part_is_paid_on_and_one_written_off_whole_recovered(
+    lending: Lending, loan: dict[str, Any]
+) -> None:
+    clerk = lending.user("servicing")
+    first, second = loan["instalments"][:2]
+    due = Decimal(first["principal"]) + Decimal(first["interest"])
+    assert (await record(lending, clerk, loan, "write-off", "400")).status_code == 201
+    assert_reason(await record(lending, clerk, loan, "disbursement", "1"), "written_off")
+    assert (await record(lending, clerk, loan, "payment", str(due))).status_code == 201
+    left = Decimal(1200 - 400) - Decimal(first["principal"])
+    assert Decimal((await read(lending, loan))["outstanding_principal"]) == left
+    # The rest is written off too: now nothing is outstanding, and what comes in is a recovery of the two.
+    assert (await record(lending, clerk, loan, "write-off", str(left))).status_code == 201
+    assert_reason(await record(lending, clerk, loan, "payment", str(second["principal"])), "written_off")
+    too_much = await record(lending, clerk, loan, "recovery", str(400 + left + Decimal("0.01")))
+    assert_reason(too_much, "written_off_exceeded")
+    assert (await record(lending, clerk, loan, "recovery", str(400 + left))).status_code == 201
+    view = await read(lending, loan)
+    sums = ("paid", "written_off", "recovered", "outstanding_principal")
+    assert [Decimal(view[name]) for name in sums] == [due, 400 + left, 400 + left, 0]
 
 
 async def test_a_request_sent_again_is_answered_and_not_repeated(

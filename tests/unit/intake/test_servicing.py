@@ -121,7 +121,25 @@ def test_it_is_disbursed_at_most_to_its_principal_and_again_after_a_reversal() -
     assert with_(again, entry(Kind.DISBURSEMENT, "30")).outstanding_principal == 100
 
 
-def test_after_a_write_off_only_recoveries_come_in() -> None:
+def test_after_a_write_off_in_part_payments_come_in_until_the_rest_is_repaid() -> None:
+    # The first instalment is 66, 60 of it principal. Of the 100, 30 are written off: 70 are left to repay.
+    lost = with_(booked(), entry(Kind.WRITE_OFF, "30", date(2026, 2, 1)))
+    assert refused(lost, entry(Kind.DISBURSEMENT)) is Refusal.WRITTEN_OFF
+    assert with_(lost, entry(Kind.RECOVERY, "30")).total(Kind.RECOVERY) == 30
+    paid = with_(lost, entry(Kind.PAYMENT, "66", date(2026, 2, 15)))
+    assert paid.outstanding_principal == 10
+    # Of the second instalment 4 are interest; with 14 the 10 are repaid, and all is over.
+    repaid = with_(paid, entry(Kind.PAYMENT, "13.9999"), entry(Kind.PAYMENT, "0.0001"))
+    assert repaid.outstanding_principal == 0
+    assert refused(repaid, entry(Kind.PAYMENT)) is Refusal.WRITTEN_OFF
+    # What is written off later follows the payment, and is at most what is left.
+    assert refused(paid, entry(Kind.WRITE_OFF, "10.01")) is Refusal.OUTSTANDING_EXCEEDED
+    assert with_(paid, entry(Kind.WRITE_OFF, "10")).outstanding_principal == 0
+    # A payment taken back makes room for others: 10 and the 0.0001 are 4 of interest and 6.0001 of the 10.
+    assert with_(repaid, undo(repaid, 3), entry(Kind.PAYMENT)).outstanding_principal == Decimal("3.9999")
+
+
+def test_after_a_whole_write_off_only_recoveries_come_in() -> None:
     loan = booked(entry(Kind.PAYMENT, "66"))
     assert refused(loan, entry(Kind.RECOVERY)) is Refusal.WRITTEN_OFF_EXCEEDED
     assert refused(loan, entry(Kind.WRITE_OFF, "40.01")) is Refusal.OUTSTANDING_EXCEEDED
