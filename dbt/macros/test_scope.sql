@@ -1,8 +1,8 @@
 {#
-    Tests of the large insert-only tables look at the rows that the last run brought, so that a build costs what changed;
-    with the variable test_every_row, and after a full refresh, at all of them.
+    Tests of the large insert-only tables look at the rows that came since they last passed, so that a build costs what
+    changed; with the variable test_every_row, and after a full refresh, at all of them.
 #}
-{% macro rows_of_last_run(model_name, alias) -%}
+{% macro untested_rows(model_name, alias) -%}
     {%- if var('test_every_row') -%}
     1 = 1
     {%- else -%}

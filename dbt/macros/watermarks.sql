@@ -1,10 +1,17 @@
 {#
-    How far a model has read each of its inputs, by batch id: ods.watermark(model, source, previous, done, pending).
+    How far a model has taken in each of its inputs, by batch id: ods.watermark(model, source, previous, done, pending, tested).
 
-    open_watermarks() is the model's pre-hook: before anything is read it notes the highest batch of each input as
-    `pending`. close_watermarks() is its post-hook, in the same transaction as the rows: `pending` becomes `done`. A batch
-    that is committed between is read again by the next run, which finds its rows already there. Batch ids of an input
-    rise in commit order, so nothing appears at or below `done` later.
+    open_watermarks() is the model's pre-hook: before anything is read it notes in `pending` how far the model may read.
+    close_watermarks() is its post-hook, in the same transaction as the rows: `pending` becomes `done`. A batch that is
+    committed between is read again by the next run, which finds its rows already there.
+
+    A model may read an input as far as that input, and every other model it reads, has taken in what the input is made
+    of. So it never advances past its upstreams, whichever of them failed or is still being built. `pending` below `done`
+    is right where an upstream was made anew or was added: the model then reads those batches again.
+
+    `tested` is what was done when the model's tests last passed: pass_watermarks() writes it at the end of a run. The next
+    build notes it in `previous`: what lies between `previous` and `done` is what this build has to answer for. So rows
+    that fail a test are tested again by every build, until they pass.
 #}
 {% macro create_watermarks() %}{{ return(adapter.dispatch('create_watermarks')()) }}{% endmacro %}
 
@@ -18,6 +25,16 @@
         previous bigint not null, done bigint not null, pending bigint not null,
         constraint pk_watermark primary key (model, source)
     );
+    {# Asked first, as ALTER TABLE waits for every build that is under way. #}
+    do $$
+    begin
+        if not exists (
+            select from information_schema.columns
+            where table_schema = 'ods' and table_name = 'watermark' and column_name = 'tested'
+        ) then
+            alter table ods.watermark add column tested bigint not null default -1;
+        end if;
+    end $$;
 {% endmacro %}
 
 {% macro sqlserver__create_watermarks() %}
@@ -28,6 +45,8 @@
             previous bigint not null, done bigint not null, pending bigint not null,
             constraint pk_watermark primary key (model, source)
         );
+    if col_length('ods.watermark', 'tested') is null
+        alter table ods.watermark add tested bigint not null constraint df_watermark_tested default -1;
 {% endmacro %}
 
 {# The inputs of a model that are read by batch: landed tables, their typed copies, satellites. #}
@@ -42,18 +61,55 @@
     {{ return(found) }}
 {% endmacro %}
 
+{# The landed table that a batched input is made of: its batch ids are those of that table. #}
+{% macro origin_of(input) %}
+    {%- if input.resource_type == 'source' -%}
+        {{ return(input.name) }}
+    {%- endif -%}
+    {{ return(origin_of(batched_inputs(input)[0])) }}
+{% endmacro %}
+
+{#
+    The watermarks that bound how far `node` may read what is made of the landed table `origin`, as pairs of model and source:
+    those of the models it reads, and through views and tables that are made whole those of the models behind them.
+#}
+{% macro bounds_of(node, origin) %}
+    {%- set found = [] -%}
+    {%- for id in node.depends_on.nodes if id.startswith('model.') -%}
+        {%- set upstream = graph.nodes[id] -%}
+        {%- if upstream.config.materialized == 'incremental' -%}
+            {%- for input in batched_inputs(upstream) if origin_of(input) == origin -%}
+                {%- do found.append((upstream.name, input.name)) -%}
+            {%- endfor -%}
+        {%- else -%}
+            {%- do found.extend(bounds_of(upstream, origin)) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ return(found | unique | list) }}
+{% endmacro %}
+
 {% macro open_watermarks() %}
     {%- if execute and config.get('materialized') == 'incremental' -%}
     {%- for input in batched_inputs(model) %}
-    {%- set relation = input.schema ~ '.' ~ (input.identifier or input.alias) %}
     insert into ods.watermark (model, source, previous, done, pending)
     select '{{ model.name }}', '{{ input.name }}', -1, -1, -1
     where not exists (
         select 1 from ods.watermark where model = '{{ model.name }}' and source = '{{ input.name }}'
     );
     update ods.watermark
-    set pending = coalesce((select max(batch_id) from {{ relation }}), -1)
-        {%- if not is_incremental() %}, done = -1{% endif %}
+    set pending = (
+        select min(u.bound)
+        from (
+            {%- if input.resource_type == 'source' %}
+            select coalesce(max(c.batch_id), -1) as bound from {{ input.schema }}.{{ input.identifier }} as c
+            {%- else %}
+            {%- for upstream, source in bounds_of(model, origin_of(input)) %}
+            select coalesce(max(w.done), -1) as bound from ods.watermark as w where w.model = '{{ upstream }}' and w.source = '{{ source }}'
+            {{- " union all" if not loop.last }}
+            {%- endfor %}
+            {%- endif %}
+        ) as u
+    ){% if not is_incremental() %}, done = -1, tested = -1{% endif %}
     where model = '{{ model.name }}' and source = '{{ input.name }}';
     {%- endfor %}
     {%- endif -%}
@@ -61,7 +117,9 @@
 
 {% macro close_watermarks() %}
     {%- if execute and config.get('materialized') == 'incremental' and batched_inputs(model) %}
-    update ods.watermark set previous = done, done = pending where model = '{{ model.name }}';
+    update ods.watermark
+    set previous = {{ smaller('tested', 'pending') }}, tested = {{ smaller('tested', 'pending') }}, done = pending
+    where model = '{{ model.name }}';
     {%- endif -%}
 {% endmacro %}
 
@@ -78,33 +136,3 @@
     1 = 1
     {%- endif -%}
 {%- endmacro %}
-
-{#
-    The batches that the models of this run have read, and the loader's trace of each, logged for dbt/build.py. Models that
-    have no watermark of their own answer with those of the models they read, at any depth.
-#}
-{% macro report_batches() %}
-    {%- if execute and not flags.WHICH in ('compile', 'test', 'run-operation') -%}
-    {%- set names = [] -%}
-    {%- for result in results if result.node.resource_type == 'model' -%}
-        {%- do names.append(result.node.name) -%}
-        {%- if result.node.config.materialized != 'incremental' -%}
-            {%- for id in result.node.depends_on.nodes if id.startswith('model.') -%}
-                {%- do names.append(id.split('.')[-1]) -%}
-            {%- endfor -%}
-        {%- endif -%}
-    {%- endfor -%}
-    {%- if names -%}
-        {%- set found = run_query(
-            "select distinct w.model, b.batch_id, b.traceparent from ods.watermark as w "
-            ~ "inner join dl.batch as b on b.batch_id > w.previous and b.batch_id <= w.done "
-            ~ "where w.model in ('" ~ names | unique | join("', '") ~ "') order by w.model, b.batch_id"
-        ) -%}
-        {%- set batches = [] -%}
-        {%- for row in found.rows -%}
-            {%- do batches.append({'model': row[0], 'batch_id': row[1] | int, 'traceparent': row[2]}) -%}
-        {%- endfor -%}
-        {%- do log('read batches ' ~ tojson(batches), info=true) -%}
-    {%- endif -%}
-    {%- endif -%}
-{% endmacro %}

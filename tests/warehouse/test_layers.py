@@ -1,0 +1,92 @@
+"""Layers built apart: whatever failed or was killed between, what is built later takes up all of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+
+from tests.warehouse.conftest import Change, Warehouse
+
+# The first of them builds the whole warehouse, which takes minutes on a busy machine.
+pytestmark = pytest.mark.timeout(900)
+
+
+@asynccontextmanager
+async def refusing(warehouse: Warehouse, *tables: str) -> AsyncIterator[None]:
+    """Have tables take no row, so that their models fail and those beside them do not."""
+    async with warehouse.database.connect() as owner:
+        for table in tables:
+            await owner.execute(f"ALTER TABLE {table} ADD CONSTRAINT refusing CHECK (false) NOT VALID")
+    yield
+    async with warehouse.database.connect() as owner:
+        for table in tables:
+            await owner.execute(f"ALTER TABLE {table} DROP CONSTRAINT refusing")
+
+
+async def test_a_layer_built_behind_a_half_built_one_takes_up_the_rest_later(
+    built: Warehouse, pieced: Warehouse, changes: Sequence[Change]
+) -> None:
+    await pieced.land(changes[::2])
+    await pieced.models()
+    await pieced.land(changes[1::2])
+    # Applications have no points in time, loans no instalments; all that lies beside these is built.
+    async with refusing(pieced, "dw.link_application_party", "dw.link_instalment", "dw.pit_application"):
+        await pieced.models(select="path:models/ods")
+        await pieced.models(select="path:models/dw", status=1)
+        await pieced.models(select="path:models/dm path:models/ap path:seeds")
+    assert await pieced.checksums("dm") != await built.checksums("dm")
+
+    # Behind the whole of it the same facts are built again, and then have everything.
+    await pieced.models(select="path:models/dw")
+    await pieced.models(select="path:models/dm path:models/ap path:seeds")
+
+    assert await pieced.checksums("dm", "ap") == await built.checksums("dm", "ap")
+
+
+async def test_a_model_goes_no_further_than_what_it_reads(
+    pieced: Warehouse, changes: Sequence[Change]
+) -> None:
+    await pieced.land(changes[::2])
+    await pieced.models()
+    last = await pieced.land(changes[1::2])
+    async with refusing(pieced, "dw.link_loan"):
+        await pieced.models(select="path:models/ods")
+        await pieced.models(select="path:models/dw", status=1)
+        await pieced.models(select="path:models/dm path:seeds", status=0)
+
+    done = {
+        (row["model"], row["source"]): row["done"] for row in await pieced.rows("SELECT * FROM ods.watermark")
+    }
+    assert done["sat_loan", "credit_loan"] == last
+    # Read the satellite, and the link that stayed behind.
+    assert done["fact_decision", "sat_loan"] == last - 1
+    # What has nothing to do with the link goes on.
+    assert done["fact_decision", "sat_party"] == done["dim_party", "sat_party"] == last
+
+
+async def test_rows_that_failed_a_test_are_tested_again_until_they_pass(
+    pieced: Warehouse, changes: Sequence[Change]
+) -> None:
+    tests = ("path:models/ods,resource_type:model", "credit_loan,resource_type:test")
+    await pieced.land(changes)
+    await pieced.build(" ".join(tests))
+    # A row that the model could not have made: its key is missing.
+    batch = await pieced.land(
+        [("loan", (10**9, 0, "u", json.dumps([None]), json.dumps({"id": None}), None, None, None, None))]
+    )
+    for _ in range(2):
+        failed = await pieced.build(" ".join(tests), status=1)
+        assert "fail" in failed.result["states"]
+        assert failed.result["batch_id"] == batch  # what this build has to answer for
+
+    async with pieced.database.connect() as owner:
+        await owner.execute("UPDATE ods.credit_loan SET id = 'mended' WHERE batch_id = $1", batch)
+    await pieced.build(" ".join(tests))
+    # Now, and not before, they count as tested.
+    (row,) = await pieced.rows("SELECT tested, done FROM ods.watermark WHERE model = 'credit_loan'")
+    assert (row["tested"], row["done"]) == (batch, batch)
+    passed = await pieced.build(" ".join(tests))
+    assert passed.result["batch_id"] is None
