@@ -1,6 +1,6 @@
 """Build a part of the warehouse with dbt, and tell who asks where the time went and what came from where.
 
-    python dbt/build.py --select path:models/ods [--full-refresh] [--vars '{as_of_date: 2026-06-30}']
+    python dbt/build.py --select path:models/ods [--tests all] [--full-refresh] [--vars '{as_of_date: 2026-06-30}']
 
 Takes WAREHOUSE_URL (an SQLAlchemy URL of the transformer's login) and, where they are set: TRACEPARENT (parent of the
 spans), OTEL_EXPORTER_OTLP_ENDPOINT, the OpenLineage client's variables with OPENLINEAGE_PARENT_ID, DBT_TARGET_PATH.
@@ -20,12 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from dbt.cli.main import dbtRunner
-from reporting import Reported, emit_lineage, emit_spans
+from reporting import Lineage, Reported, emit_lineage, emit_spans
 from sqlalchemy.engine import make_url
 
 PROJECT = Path(__file__).resolve().parent
 TARGETS = {"postgresql": "embedded", "mssql": "production"}
 KEPT_RESULTS = 200
+# Unit tests test the models' code, with rows of their own: once for a change of the code, not for every load.
+LEFT_OUT = {"all": (), "data": ("unit_test",), "none": ("test", "unit_test")}
 BATCHES = re.compile(r"^read batches (\[.*\])$")
 
 
@@ -94,7 +96,7 @@ def keep_results(target: Path) -> None:
         old.unlink()
 
 
-def summary(select: str, target: Path, reported: Reported) -> dict[str, Any]:
+def summary(select: str, target: Path, reported: Reported, lineage: Lineage) -> dict[str, Any]:
     """The line that the caller reads."""
     results = json.loads((target / "run_results.json").read_text())["results"]
     states: dict[str, int] = {}
@@ -107,10 +109,11 @@ def summary(select: str, target: Path, reported: Reported) -> dict[str, Any]:
         "batch_id": max((batch["batch_id"] for batch in reported.batches), default=None),
         "invocation_id": reported.invocation_id,
         "traceparent": reported.traceparent,
+        "lineage": {"sent": lineage.sent, "unsent": lineage.unsent},
     }
 
 
-def build(select: str, *, full_refresh: bool, variables: str | None, extra: Sequence[str]) -> int:
+def build(select: str, *, tests: str, full_refresh: bool, variables: str | None, extra: Sequence[str]) -> int:
     """Run `dbt build`, report it, and give its exit status.
 
     Raises:
@@ -127,6 +130,7 @@ def build(select: str, *, full_refresh: bool, variables: str | None, extra: Sequ
         *("--select", *select.split()),
         # A test that also reads a later layer belongs to that layer's build.
         *("--indirect-selection", "buildable"),
+        *(part for kind in LEFT_OUT[tests] for part in ("--exclude-resource-type", kind)),
         *(["--full-refresh"] if full_refresh else []),
         *(["--vars", variables] if variables else []),
         *extra,
@@ -138,9 +142,9 @@ def build(select: str, *, full_refresh: bool, variables: str | None, extra: Sequ
     if not (target / "run_results.json").exists():
         return 2
     keep_results(target)
-    runs = emit_lineage(PROJECT, target, success=done.success)
-    reported = emit_spans(select, target, listener.batches, runs, success=done.success)
-    print(json.dumps(summary(select, target, reported)))
+    lineage = emit_lineage(PROJECT, target, success=done.success)
+    reported = emit_spans(select, target, listener.batches, lineage, success=done.success)
+    print(json.dumps(summary(select, target, reported, lineage)))
     return 0 if done.success else 1
 
 
@@ -150,12 +154,19 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--select", required=True, help="what dbt builds, such as path:models/ods")
+    parser.add_argument(
+        "--tests", choices=LEFT_OUT, default="data", help="data: all but the unit tests of the models' code"
+    )
     parser.add_argument("--full-refresh", action="store_true", help="build incremental models anew")
     parser.add_argument("--vars", help="dbt variables, YAML")
     arguments, extra = parser.parse_known_args()
     try:
         return build(
-            arguments.select, full_refresh=arguments.full_refresh, variables=arguments.vars, extra=extra
+            arguments.select,
+            tests=arguments.tests,
+            full_refresh=arguments.full_refresh,
+            variables=arguments.vars,
+            extra=extra,
         )
     except NoWarehouse as problem:
         print(f"dbt/build.py: {problem}", file=sys.stderr)

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,15 @@ _PROPAGATOR = TraceContextTextMapPropagator()
 
 
 @dataclass(frozen=True)
+class Lineage:
+    """The OpenLineage events of a run: each model's run id by its unique id, and how many went out."""
+
+    runs: Mapping[str, str] = field(default_factory=dict)
+    sent: int = 0
+    unsent: int = 0
+
+
+@dataclass(frozen=True)
 class Reported:
     """What was read, and under which trace it is told."""
 
@@ -46,15 +55,43 @@ class Reported:
     traceparent: str | None
 
 
-def emit_lineage(project: Path, target: Path, *, success: bool) -> dict[str, str]:
-    """Emit the run's OpenLineage events where a transport is configured; gives each model's run id by its unique id.
+def emit_lineage(project: Path, target: Path, *, success: bool) -> Lineage:
+    """Emit the run's OpenLineage events where a transport is configured.
 
-    Lineage that cannot be told does not fail a build: it is logged.
+    Lineage that cannot be told does not fail a build, whatever the reason: it is logged and counted.
     """
     if not any(os.environ.get(name) for name in ("OPENLINEAGE_URL", "OPENLINEAGE_CONFIG")) and not any(
         name.startswith("OPENLINEAGE__TRANSPORT") for name in os.environ
     ):
-        return {}
+        return Lineage()
+    try:
+        events = _events(project, target, success=success)
+    except Exception:
+        logger.warning("no lineage of this run: its events could not be made", exc_info=True)
+        return Lineage(unsent=1)
+    sent = 0
+    try:
+        client = OpenLineageClient()
+        for event in events:
+            client.emit(event)
+            sent += 1
+        if not client.close(timeout=LINEAGE_SECONDS):
+            logger.warning("OpenLineage events are still on their way after %s s", LINEAGE_SECONDS)
+    except Exception:
+        logger.warning(
+            "of %d OpenLineage events %d were not sent; is the lineage server up?",
+            *(len(events), len(events) - sent),
+            exc_info=True,
+        )
+    return Lineage(_model_runs(events), sent, len(events) - sent)
+
+
+def _events(project: Path, target: Path, *, success: bool) -> list[Any]:
+    """The events of the run: its start, those of its models, its end.
+
+    Raises:
+        Exception: of any kind that OpenLineage has, as where dbt ended before it had written its results.
+    """
     parent = get_parent_run_metadata()
     namespace = os.environ.get("OPENLINEAGE_NAMESPACE", "creditmesh")
     processor = DbtLocalArtifactProcessor(
@@ -79,20 +116,16 @@ def emit_lineage(project: Path, target: Path, *, success: bool) -> dict[str, str
     try:
         events = processor.parse().events()
     except UnsupportedDbtCommand as reason:
-        logger.warning("no lineage of this run: %s", reason)
+        logger.warning("no lineage of this run's models: %s", reason)
         events = []
     ended = dbt_run_event_end if success else dbt_run_event_failed
     end = ended(
         run_id=run.run_id, job_namespace=run.job_namespace, job_name=run.job_name, parent_run_metadata=parent
     )
-    client = OpenLineageClient()
-    for event in (start, *events, end):
-        try:
-            client.emit(event)
-        except Exception:
-            logger.warning("the OpenLineage event of %s could not be sent", event.job.name, exc_info=True)
-            break
-    client.close(timeout=LINEAGE_SECONDS)
+    return [start, *events, end]
+
+
+def _model_runs(events: Sequence[Any]) -> dict[str, str]:
     runs = {}
     for event in events:
         # database.schema.project.model.build.run
@@ -107,7 +140,7 @@ def emit_spans(
     select: str,
     target: Path,
     batches: Sequence[Mapping[str, Any]],
-    runs: Mapping[str, str],
+    lineage: Lineage,
     *,
     success: bool,
 ) -> Reported:
@@ -131,6 +164,7 @@ def emit_spans(
         attributes={
             "creditmesh.dbt.select": select,
             "creditmesh.dbt.invocation": results["metadata"]["invocation_id"],
+            "creditmesh.lineage.unsent": lineage.unsent,
         },
     )
     inside = trace.set_span_in_context(root)
@@ -146,7 +180,7 @@ def emit_spans(
             context=inside,
             start_time=start,
             links=list(_links(read)),
-            attributes=_attributes(result, node, manifest, runs),
+            attributes=_attributes(result, node, manifest, lineage.runs),
         )
         if failed:
             span.set_status(Status(StatusCode.ERROR))

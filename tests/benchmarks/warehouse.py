@@ -87,7 +87,7 @@ async def build(warehouse: Database, home: Path) -> float:
             "--select",
             "path:models path:seeds",
         ),
-        *("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test"),
+        *("--tests", "none"),
         WAREHOUSE_URL=warehouse.url("transformer"),
         DBT_TARGET_PATH=str(home / "dbt"),
     )
