@@ -72,6 +72,13 @@
     {%- endif -%}
 {%- endmacro %}
 
+{# A pre-hook: take all rows out of a small table that is written anew each time. #}
+{% macro delete_all() -%}
+    {%- if is_incremental() -%}
+    delete from {{ this }}
+    {%- endif -%}
+{%- endmacro %}
+
 {# A condition for current_of and history_of: `s` belongs to a key that this run is about, by the link `link`. #}
 {% macro only_affected(entity, link, key) -%}
     {%- if is_incremental() -%}

@@ -31,6 +31,22 @@ async def test_building_twice_changes_no_row(built: Warehouse) -> None:
     assert len(before) > 70
 
 
+async def test_unit_tests_run_when_asked_for_and_in_no_other_build(built: Warehouse) -> None:
+    def kinds() -> set[str]:
+        found = json.loads(next(built.folder.rglob("run_results.json")).read_text())["results"]
+        return {result["unique_id"].split(".")[0] for result in found}
+
+    runs = sorted((next(built.folder.rglob("run_results.json")).parent / "runs").iterdir())
+    first = json.loads(runs[0].read_text())["results"]
+    unit_tests = [one for one in first if one["unique_id"].startswith("unit_test.")]
+    assert len(unit_tests) >= 10
+    assert {one["status"] for one in unit_tests} == {"pass"}
+
+    await built.build()
+    assert kinds() >= {"model", "seed", "test"}
+    assert "unit_test" not in kinds()
+
+
 async def test_the_run_is_told(built: Warehouse) -> None:
     events = [
         json.loads(line) for line in (built.folder / "lineage.json").read_text().splitlines() if line.strip()
@@ -69,9 +85,37 @@ async def test_pieces_make_the_same_whole(
     assert await pieced.checksums("dm", "ap") == expected
 
 
+async def test_readers_miss_no_table_while_layers_are_built(built: Warehouse) -> None:
+    names = list(await built.checksums("dm", "ap"))
+    ready = asyncio.Event()
+    reads = 0
+
+    async def read() -> None:
+        nonlocal reads
+        async with built.database.connect("analyst") as analyst:
+            while not ready.is_set():
+                for name in names:
+                    assert await analyst.fetchval(f"SELECT count(*) FROM {name}") is not None, name
+                reads += 1
+                await asyncio.sleep(0.05)
+
+    reader = asyncio.create_task(read())
+    await built.models()
+    # Behind a layer that was made anew, before the next one is.
+    await built.models("--full-refresh", select="path:models/dm path:seeds")
+    ready.set()
+    await reader
+    assert reads > 10
+    assert {name.split(".")[1] for name in names} >= {
+        "kpi_decision",
+        "application_overview",
+        "reporting_date",
+    }
+
+
 async def killed_in_the_middle(warehouse: Warehouse) -> None:
     """Start a build and kill its process group once it has written some of the vault."""
-    process = await warehouse.start("path:models path:seeds", "--exclude-resource-type", "test", "unit_test")
+    process = await warehouse.start("path:models path:seeds", "--tests", "none")
     assert process.stdout is not None
     seen = 0
     async for line in process.stdout:

@@ -1,5 +1,3 @@
-{{ config(materialized='view') }}
-
 with decisions as (
 {{- whole_and_products(ref('fact_decision'), until='first_submitted_on') -}}
 ),

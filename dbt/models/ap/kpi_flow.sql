@@ -1,5 +1,3 @@
-{{ config(materialized='view') }}
-
 with movements as (
 {{- whole_and_products(ref('fact_loan_transaction'), until='effective_on') -}}
 ),

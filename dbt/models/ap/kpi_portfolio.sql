@@ -1,5 +1,3 @@
-{{ config(materialized='view') }}
-
 with loans as (
 {{- whole_and_products(ref('fact_loan_month')) -}}
 ),

@@ -1,5 +1,3 @@
-{{ config(materialized='view') }}
-
 with reported as (
     select r.as_of_date from {{ ref('reporting_date') }} as r
 ),

@@ -1,3 +1,6 @@
+{# Written in place: replacing the table would drop the views on it. #}
+{{ config(materialized='incremental', incremental_strategy='append', pre_hook=["{{ delete_all() }}"]) }}
+
 select
     c.snapshot_date as as_of_date,
     c.previous_month_end as last_month_end,

@@ -1,4 +1,5 @@
-{{ config(materialized='table') }}
+{# Written in place: replacing the table would drop the views on it. #}
+{{ config(pre_hook=["{{ delete_all() }}"]) }}
 
 with {{ number_spine(3) }},
 
