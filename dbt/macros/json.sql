@@ -32,8 +32,3 @@
 {% macro sqlserver__json_element(document, index) -%}
     json_value({{ document }}, '$[{{ index }}]')
 {%- endmacro %}
-
-{# A JSON boolean that came as text, as 1 or 0. Anything else is an error, not a NULL. #}
-{% macro flag_of(text) -%}
-    case {{ text }} when 'true' then 1 when 'false' then 0 else cast({{ text }} as integer) end
-{%- endmacro %}

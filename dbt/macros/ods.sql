@@ -4,6 +4,7 @@
     columns: member of the image → its type: code(n), text(n), text, integer, bigint, money, rate, date, timestamp, flag, uuid, hex(n).
     keys: the members that make the key; a delete has no image, only these, from its row_key.
     A window that was loaded again comes under another batch id; the lowest one stays.
+    A text that its type cannot hold exactly ends the build: macros/typed.sql.
 #}
 {% macro typed_changes(table, columns, keys) %}
 with landed as (
@@ -26,42 +27,52 @@ with landed as (
         where t.position_major = c.position_major and t.position_minor = c.position_minor
     )
     {%- endif %}
+),
+
+texts as (
+    select
+        c.batch_id,
+        c.position_major,
+        c.position_minor,
+        {{ collated('c.operation') }} as operation,
+        {{ collated('c.actor') }} as captured_by,
+        {{ collated('c.traceparent') }} as traceparent,
+        c.captured_at,
+        {{ hash_of(['c.image']) }} as image_hash
+        {%- for name in columns %},
+        {% set text = collated('i.' ~ quoted_member(name)) -%}
+        {%- if name in keys -%}
+            coalesce({{ text }}, {{ collated(json_element('c.row_key', keys.index(name))) }})
+        {%- else -%}
+            {{ text }}
+        {%- endif %} as {{ name }}
+        {%- endfor %}
+    from landed as c
+    {{ json_members('c.image', columns.keys() | list, 'i') }}
+    where c.copy_number = 1
 )
 
 select
-    c.batch_id,
-    c.position_major,
-    c.position_minor,
-    c.operation,
-    c.actor as captured_by,
-    c.traceparent,
-    c.captured_at,
-    {{ hash_of(['c.image']) }} as image_hash
+    t.batch_id,
+    t.position_major,
+    t.position_minor,
+    t.operation,
+    t.captured_by,
+    t.traceparent,
+    t.captured_at,
+    t.image_hash
     {%- for name, type in columns.items() %},
-    {% set text = 'i.' ~ quoted_member(name) -%}
-    {%- if name in keys -%}
-        {%- set text = 'coalesce(' ~ text ~ ', ' ~ json_element('c.row_key', keys.index(name)) ~ ')' -%}
-    {%- endif -%}
-    {{ typed_member(text, type) }} as {{ name }}
+    {{ typed_member(table, 't', name, type) }} as {{ name }}
     {%- endfor %}
-from landed as c
-{{ json_members('c.image', columns.keys() | list, 'i') }}
-where c.copy_number = 1
+from texts as t
 {% endmacro %}
 
 {% macro quoted_member(name) -%}{{ return(adapter.quote(name)) }}{%- endmacro %}
 
-{% macro typed_member(text, type) -%}
-    {%- if type == 'flag' -%}
-        {{ flag_of(text) }}
-    {%- else -%}
-        {%- set size = type.split('(')[1][:-1] if '(' in type else none -%}
-        {%- set kind = type.split('(')[0] -%}
-        {%- set types = {
-            'uuid': 'varchar(36)', 'code': 'varchar(' ~ size ~ ')', 'hex': 'varchar(' ~ size ~ ')',
-            'text': text_type(size), 'integer': 'integer', 'bigint': 'bigint', 'money': 'numeric(19, 4)',
-            'rate': 'numeric(9, 6)', 'date': 'date', 'timestamp': timestamp_type(),
-        } -%}
-        cast({{ text }} as {{ types[kind] }})
-    {%- endif -%}
-{%- endmacro %}
+{#
+    Text from outside in the collation of the warehouse. Landed columns have collations of their own, OPENJSON gives yet
+    another; SQL Server compares and unites only what has the same (errors 451 and 468).
+#}
+{% macro collated(text) -%}{{ return(adapter.dispatch('collated')(text)) }}{%- endmacro %}
+{% macro default__collated(text) -%}{{ text }}{%- endmacro %}
+{% macro sqlserver__collated(text) -%}{{ text }} collate database_default{%- endmacro %}
