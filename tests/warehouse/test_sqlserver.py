@@ -1,13 +1,16 @@
-"""What SQL Server will run: every model compiled for it without a server, and parsed."""
+"""What SQL Server will run: every model, hook and test of data compiled for it without a server, and parsed."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import re
+import shutil
 from pathlib import Path
 
 import pytest
 import sqlglot
+from sqlglot import exp
 
 from services.platform.settings import ROOT
 from tests.warehouse.linting import complaints
@@ -17,13 +20,39 @@ DBT = ROOT / ".venv-airflow" / "bin" / "dbt"
 FORBIDDEN = ("::", "date_trunc", " limit ", "group by 1", " merge into ", "lateral", " filter (")
 
 
-async def compiled(folder: Path, *, incremental: bool) -> dict[str, str]:
-    """Compile every model for SQL Server, as for a first run or for one that adds; the statements by model."""
+# dbt compiles no hook. Behind a model's own statement they are compiled in its name.
+MARK = "-- hook --"
+OWN_HOOK = re.compile(r'"(\{\{ delete_\w+\(.*\) \}\})"')
+AT_BOTH_ENDS = ("create_watermarks()", "note_tested(['sat_loan', 'sat_party'])", "batches_of(['sat_loan'])")
+
+
+def with_hooks(folder: Path) -> Path:
+    """A copy of the project in which every model says its hooks, and one of them those of the whole run."""
+    project = folder / "project"
+    if not project.exists():
+        shutil.copytree(ROOT / "dbt", project, ignore=shutil.ignore_patterns("target", "logs"))
+        for path in (project / "models").rglob("*.sql"):
+            text = path.read_text()
+            own = OWN_HOOK.findall(text)
+            assert len(own) == text.count("{{ delete_"), path
+            hooks = ["{{ open_watermarks() }}", *own, "{{ close_watermarks() }}"]
+            if path.stem == "reporting_date":
+                hooks += [f"{{{{ {hook} }}}}" for hook in AT_BOTH_ENDS]
+            path.write_text("\n".join([text, *(f"{MARK}\n{hook}" for hook in hooks)]))
+    return project
+
+
+async def compiled(folder: Path, *, incremental: bool) -> tuple[dict[str, str], dict[str, str]]:
+    """Compile everything for SQL Server, as for a first run or for one that adds.
+
+    Gives the statements of the models by their names, without hooks; and those of hooks and tests by any name.
+    """
+    project = with_hooks(folder)
     process = await asyncio.create_subprocess_exec(
         str(DBT),
-        *("compile", "--select", "resource_type:model", "--indirect-selection", "empty"),
+        *("compile", "--select", "resource_type:model", "resource_type:test"),
         *("--target", "production", "--no-introspect", "--no-populate-cache"),
-        *("--project-dir", str(ROOT / "dbt"), "--profiles-dir", str(ROOT / "dbt")),
+        *("--project-dir", str(project), "--profiles-dir", str(project)),
         *("--target-path", str(folder), "--log-path", str(folder)),
         *("--vars", f"{{compile_incremental: {str(incremental).lower()}, as_of_date: '2026-09-15'}}"),
         env={name: os.environ[name] for name in ("HOME", "PATH") if name in os.environ},
@@ -32,8 +61,17 @@ async def compiled(folder: Path, *, incremental: bool) -> dict[str, str]:
     )
     said, _ = await process.communicate()
     assert process.returncode == 0, said.decode()[-4000:]
-    models = folder / "compiled" / "creditmesh" / "models"
-    return {path.stem: path.read_text() for path in models.rglob("*.sql") if path.parent.suffix != ".yml"}
+    models: dict[str, str] = {}
+    others: dict[str, str] = {}
+    for path in (folder / "compiled" / "creditmesh" / "models").rglob("*.sql"):
+        statement, *hooks = path.read_text().split(MARK)
+        if path.parent.suffix == ".yml":
+            others[path.stem] = statement
+        else:
+            models[path.stem] = statement.strip()
+            others |= {f"{path.stem}: hook {number}": hook for number, hook in enumerate(hooks)}
+            path.write_text(statement.strip() + "\n")
+    return models, others
 
 
 @pytest.fixture(scope="module")
@@ -44,18 +82,57 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("incremental", [True, False])
 async def test_every_model_compiles_to_t_sql(folder: Path, incremental: bool) -> None:
-    statements = await compiled(folder, incremental=incremental)
+    statements, others = await compiled(folder, incremental=incremental)
     assert set(statements) == {path.stem for path in (ROOT / "dbt" / "models").rglob("*.sql")}
     for name, statement in statements.items():
         (parsed,) = sqlglot.parse(statement, read="tsql", error_level=sqlglot.ErrorLevel.RAISE)
         assert parsed is not None, name
         found = [word for word in FORBIDDEN if word in f" {statement.lower()} "]
         assert not found, f"{name}: {found}"
+    parsed_hooks = 0
+    for name, statement in others.items():
+        found = sqlglot.parse(statement, read="tsql", error_level=sqlglot.ErrorLevel.RAISE)
+        parsed_hooks += "hook" in name and any(found)
+        forbidden = [word for word in FORBIDDEN if word in f" {statement.lower()} "]
+        assert not forbidden, f"{name}: {forbidden}"
+    assert parsed_hooks > 100
+    assert len([name for name in others if "hook" not in name]) > 300
+    # A fact reads a satellite as far as the models between have come.
+    opened = others["fact_decision: hook 0"]
+    assert "w.model = 'pit_application' and w.source = 'sat_application'" in opened
+    assert "w.model = 'link_application_event' and w.source = 'credit_application_event'" in opened
+    assert ("delete from" in others["fact_decision: hook 1"]) == incremental
     assert ("from ods.watermark" in statements["sat_loan"]) == incremental
     assert "openjson(c.image) with ([id] nvarchar(max) '$.id'" in statements["credit_loan"]
+    assert_one_collation(statements)
     # The golden statement hashes as the models do.
     hub = statements["hub_product"]
     start = hub.index("lower(convert(char(64)")
     expression = hub[start : hub.index(", 2))", start) + len(", 2))")]
     assert expression.replace("product_code", "c.text") in GOLDEN.read_text()
     assert await complaints(folder / "compiled" / "creditmesh" / "models", "tsql") == ""
+
+
+def assert_one_collation(statements: dict[str, str]) -> None:
+    """Nothing but ods reads landed text, and there each text takes the collation of the database before it is used."""
+    for path in (ROOT / "dbt" / "models" / "ods").glob("*.sql"):
+        parsed = sqlglot.parse_one(statements[path.stem], read="tsql")
+        (texts,) = (cte.this for cte in parsed.find_all(exp.CTE) if cte.alias == "texts")
+        for column in texts.expressions:
+            if column.alias_or_name in {
+                "batch_id",
+                "position_major",
+                "position_minor",
+                "captured_at",
+                "image_hash",
+            }:
+                continue
+            read = [one for one in column.find_all(exp.Column) if one.table in {"c", "i"}]
+            assert read, column.sql()
+            assert all(one.find_ancestor(exp.Collate) for one in read), f"{path.stem}: {column.sql('tsql')}"
+            assert {one.expression.name.lower() for one in column.find_all(exp.Collate)} == {
+                "database_default"
+            }
+    for path in (ROOT / "dbt" / "models").rglob("*.sql"):
+        if path.parent.name != "ods":
+            assert "dl." not in statements[path.stem], path.stem
