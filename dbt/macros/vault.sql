@@ -139,15 +139,20 @@ left join {{ relation }} as s on 1 = 0
 {#
     What was so from when to when: the rows of a satellite with valid_from, valid_to, is_current and is_deleted.
 
-    Each change holds until the next position's. The first holds since ever: what came before it was captured is not known
-    otherwise, and value dates lie before capture.
+    Each change holds until the next position's. The order is the journal's alone: clocks of several writers disagree, so a
+    change holds from the latest instant that it or any change before it was captured at, and an interval may be empty but
+    never ends before it begins. The first holds since ever: what came before it was captured is not known otherwise, and
+    value dates lie before capture.
     only: a condition on alias `s`, for the keys that one run is about; it must not split a key's rows.
 #}
 {% macro history_of(satellite, entity, only='1 = 1') %}
     select
         h.*,
-        case when h.version_number = 1 then cast('1900-01-01' as {{ timestamp_type() }}) else h.captured_at end as valid_from,
-        coalesce(h.next_captured_at, cast('9999-12-31' as {{ timestamp_type() }})) as valid_to,
+        case when h.version_number = 1 then cast('1900-01-01' as {{ timestamp_type() }}) else h.known_at end as valid_from,
+        case
+            when h.versions_after = 1 then cast('9999-12-31' as {{ timestamp_type() }})
+            else {{ larger('h.next_captured_at', 'h.known_at') }}
+        end as valid_to,
         case when h.versions_after = 1 then 1 else 0 end as is_current,
         case when h.operation = 'd' then 1 else 0 end as is_deleted
     from (
@@ -155,7 +160,10 @@ left join {{ relation }} as s on 1 = 0
             s.*,
             row_number() over (partition by s.{{ entity }}_hk order by s.position_major, s.position_minor) as version_number,
             row_number() over (partition by s.{{ entity }}_hk order by s.position_major desc, s.position_minor desc) as versions_after,
-            lead(s.captured_at) over (partition by s.{{ entity }}_hk order by s.position_major, s.position_minor) as next_captured_at
+            lead(s.captured_at) over (partition by s.{{ entity }}_hk order by s.position_major, s.position_minor) as next_captured_at,
+            max(s.captured_at) over (
+                partition by s.{{ entity }}_hk order by s.position_major, s.position_minor rows unbounded preceding
+            ) as known_at
         from {{ satellite }} as s
         where {{ only }}
     ) as h
