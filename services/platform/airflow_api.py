@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -70,11 +70,23 @@ class AirflowApi:
         """`queued`, `running`, `success` or `failed`."""
         return str((await self._call("GET", f"/api/v2/dags/{run.flow}/dagRuns/{run.run_id}"))["state"])
 
-    async def triggered(self, run: Run) -> list[Run]:
-        """The runs that what this one made has set off so far."""
-        parameters = {"source_dag_id": run.flow, "source_run_id": run.run_id}
+    async def behind(self, run: Run, followers: Collection[str]) -> list[Run]:
+        """Of each follower the first run, if there is one yet, that began when this run had made what it makes.
+
+        Not the run that Airflow notes with the event: where a follower already waits because of another event, as of a
+        scheduled run beside this one, its next run is due to both, and Airflow notes the earlier of them alone.
+        """
+        parameters: dict[str, Any] = {"source_dag_id": run.flow, "source_run_id": run.run_id}
         events = (await self._call("GET", "/api/v2/assets/events", params=parameters))["asset_events"]
-        return [Run(made["dag_id"], made["run_id"]) for event in events for made in event["created_dagruns"]]
+        if not events:
+            return []
+        made = max(event["timestamp"] for event in events)
+        found = []
+        for flow in sorted(followers):
+            parameters = {"start_date_gte": made, "order_by": "start_date", "limit": 1}
+            runs = (await self._call("GET", f"/api/v2/dags/{flow}/dagRuns", params=parameters))["dag_runs"]
+            found += [Run(flow, one["dag_run_id"]) for one in runs]
+        return found
 
     async def consumers(self) -> dict[str, set[str]]:
         """By flow, the flows that run after it."""
@@ -133,11 +145,11 @@ async def load(
             await _ended(platform, api, run, told, deadline)
             done.append(run)
             expected = followers.get(run.flow, set())
-            set_off = await api.triggered(run)
+            set_off = await api.behind(run, expected)
             while not expected <= {follower.flow for follower in set_off}:
                 _in_time(deadline, f"{run.flow} has not set off all of {', '.join(sorted(expected))}")
                 await asyncio.sleep(POLL_SECONDS)
-                set_off = await api.triggered(run)
+                set_off = await api.behind(run, expected)
             waiting += [follower for follower in set_off if follower not in (*done, *waiting)]
     return done
 

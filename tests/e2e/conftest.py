@@ -8,6 +8,7 @@ import shutil
 import threading
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,13 @@ async def warehouse(
     flows = tmp_path_factory.mktemp("flows")
     shutil.copytree(running_platform.settings.flows, flows, dirs_exist_ok=True)
     (flows / "unreachable.yaml").write_text(UNREACHABLE)
+    # The clock starts the flows once, at the beginning, and not again while the tests look at what their own run did.
+    lake = flows / "lake.yaml"
+    scheduled = lake.read_text().replace(
+        'cron: "*/15 * * * *"', f'cron: "{(datetime.now(UTC) - timedelta(minutes=5)).minute} * * * *"'
+    )
+    assert scheduled != lake.read_text()
+    lake.write_text(scheduled)
     alerts: list[dict[str, Any]] = []
 
     class Webhook(BaseHTTPRequestHandler):

@@ -22,6 +22,8 @@ from tests.e2e.conftest import Warehouse
 from tests.e2e.warehouse_journey import through_the_warehouse
 
 PATIENCE_SECONDS = 30.0
+# Longer than the test may take: a scheduled run of the flows before its own makes it wait.
+LOOKBACK_MILLISECONDS = 3_600_000
 PROFILE = {
     "checking_account": "none",
     "credit_history": "paid_duly",
@@ -136,7 +138,12 @@ class Journey:
         async def look() -> dict[str, Any] | None:
             answer = await self.http.get(
                 f"{self.platform.settings.http('zipkin')}/api/v2/traces",
-                params={"serviceName": service, "spanName": name, "limit": 500, "lookback": 600_000},
+                params={
+                    "serviceName": service,
+                    "spanName": name,
+                    "limit": 500,
+                    "lookback": LOOKBACK_MILLISECONDS,
+                },
             )
             for trace in answer.json():
                 for other in trace:

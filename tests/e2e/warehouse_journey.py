@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Protocol
+
+import httpx
 
 from services.platform.airflow_api import load
 from services.platform.platform import Platform
 from tests.conftest import Database
 
+SCHEDULED_SECONDS = 600
 LAYERS = ["lake", "ods", "dw", "dm", "ap"]
 COUNTED = """
     SELECT k.numerator AS approved, k.denominator AS decided
@@ -43,10 +47,22 @@ def _span(traceparent: str) -> dict[str, Any]:
     return {"traceId": trace_id, "id": span_id}
 
 
+async def scheduled_run_ended(platform: Platform) -> None:
+    """Wait until the run that the clock started has gone through every layer."""
+    async with httpx.AsyncClient(base_url=platform.settings.http("airflow"), timeout=30) as client:
+        for _ in range(SCHEDULED_SECONDS):
+            page = (await client.get("/flows/metrics")).text
+            if 'credit_warehouse_flow_failed{flow="ap",layer="ap"} 0.0' in page:
+                return
+            await asyncio.sleep(1)
+    raise AssertionError("the run that the clock started did not get to ap")
+
+
 async def through_the_warehouse(
     platform: Platform, journey: Traces, application_id: str, submission: dict[str, Any]
 ) -> None:
     """Load, find the application in every layer, and the way back by links to `submission`, its lake transaction."""
+    await scheduled_run_ended(platform)
     click = {"traceId": journey.trace_id, "id": journey.click}
     runs = await load(platform, traceparent=f"00-{click['traceId']}-{click['id']}-01")
     assert [run.flow for run in runs] == LAYERS
