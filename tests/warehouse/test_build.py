@@ -85,34 +85,6 @@ async def test_pieces_make_the_same_whole(
     assert await pieced.checksums("dm", "ap") == expected
 
 
-async def test_readers_miss_no_table_while_layers_are_built(built: Warehouse) -> None:
-    names = list(await built.checksums("dm", "ap"))
-    ready = asyncio.Event()
-    reads = 0
-
-    async def read() -> None:
-        nonlocal reads
-        async with built.database.connect("analyst") as analyst:
-            while not ready.is_set():
-                for name in names:
-                    assert await analyst.fetchval(f"SELECT count(*) FROM {name}") is not None, name
-                reads += 1
-                await asyncio.sleep(0.05)
-
-    reader = asyncio.create_task(read())
-    await built.models()
-    # Behind a layer that was made anew, before the next one is.
-    await built.models("--full-refresh", select="path:models/dm path:seeds")
-    ready.set()
-    await reader
-    assert reads > 10
-    assert {name.split(".")[1] for name in names} >= {
-        "kpi_decision",
-        "application_overview",
-        "reporting_date",
-    }
-
-
 async def killed_in_the_middle(warehouse: Warehouse) -> None:
     """Start a build and kill its process group once it has written some of the vault."""
     process = await warehouse.start("path:models path:seeds", "--tests", "none")

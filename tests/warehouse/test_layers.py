@@ -46,27 +46,6 @@ async def test_a_layer_built_behind_a_half_built_one_takes_up_the_rest_later(
     assert await pieced.checksums("dm", "ap") == await built.checksums("dm", "ap")
 
 
-async def test_a_model_goes_no_further_than_what_it_reads(
-    pieced: Warehouse, changes: Sequence[Change]
-) -> None:
-    await pieced.land(changes[::2])
-    await pieced.models()
-    last = await pieced.land(changes[1::2])
-    async with refusing(pieced, "dw.link_loan"):
-        await pieced.models(select="path:models/ods")
-        await pieced.models(select="path:models/dw", status=1)
-        await pieced.models(select="path:models/dm path:seeds", status=0)
-
-    done = {
-        (row["model"], row["source"]): row["done"] for row in await pieced.rows("SELECT * FROM ods.watermark")
-    }
-    assert done["sat_loan", "credit_loan"] == last
-    # Read the satellite, and the link that stayed behind.
-    assert done["fact_decision", "sat_loan"] == last - 1
-    # What has nothing to do with the link goes on.
-    assert done["fact_decision", "sat_party"] == done["dim_party", "sat_party"] == last
-
-
 async def test_rows_that_failed_a_test_are_tested_again_until_they_pass(
     pieced: Warehouse, changes: Sequence[Change]
 ) -> None:
