@@ -131,3 +131,74 @@ def histories(made: Portfolio) -> None:
     # VND: two borrowers whose amounts squared have more than 24 digits.
     for name, principal in (("three quarters", 900_000_000_000_000), ("one quarter", 300_000_000_000_000)):
         made.loan(name, date(2026, 9, 1), principal=Decimal(principal), currency="VND")
+    # JPY: 12 % a year; interest of 10.00 and 5.02, principal of 497.51 and 502.49. The first period has 30 days.
+    made.loan(
+        "interest", date(2026, 8, 31), principal=Decimal(1000), term=2, rate=Decimal("0.12"), currency="JPY"
+    )
+    due_dates(made)
+    bad_days(made)
+    outcomes(made)
+
+
+def pay(made: Portfolio, name: str, amount: int, *days: date, currency: str) -> None:
+    """Pay the same amount of a loan on some days."""
+    for day in days:
+        made.moved(
+            f"{name} {day}", identifier(f"loan {name}"), "payment", Decimal(amount), day, currency=currency
+        )
+
+
+def due_dates(made: Portfolio) -> None:
+    """GBP: due on AS_OF and the day before; matured with 50 and 150 not written off; repaid after a part was."""
+    made.loan("due today", date(2026, 8, 15), currency="GBP")
+    made.loan("due yesterday", date(2026, 8, 14), currency="GBP")
+    for left in (50, 150):
+        name = f"{left} left"
+        loan = made.loan(name, date(2025, 5, 10), currency="GBP")
+        made.moved(
+            f"{name} write-off", loan, "write-off", Decimal(1200 - left), date(2026, 6, 1), currency="GBP"
+        )
+    repaid = made.loan("repaid in part", date(2026, 2, 1), currency="GBP")
+    made.moved("repaid write-off", repaid, "write-off", Decimal(400), date(2026, 5, 15), currency="GBP")
+    pay(made, "repaid in part", 800, date(2026, 6, 1), currency="GBP")
+
+
+def bad_days(made: Portfolio) -> None:
+    """CHF, January and February 2026: more than 90 days past due between two month ends, and written off in part."""
+    # Due on 5 February: 90 days past due on 6 May, 91 on the 7th; what is due is paid on the 20th, or on the 7th.
+    made.loan("within the month", date(2026, 1, 5), currency="CHF")
+    pay(made, "within the month", 400, date(2026, 5, 20), currency="CHF")
+    made.loan("ninety days", date(2026, 1, 5), currency="CHF")
+    pay(made, "ninety days", 400, date(2026, 5, 7), currency="CHF")
+    for name in ("within the month", "ninety days"):
+        pay(made, name, 100, *(date(2026, month, 5) for month in range(6, 10)), currency="CHF")
+    # Pays on time, but 50 are written off in March.
+    in_part = made.loan("in part", date(2026, 1, 20), currency="CHF")
+    pay(made, "in part", 100, *(date(2026, month, 20) for month in range(2, 9)), currency="CHF")
+    made.moved("50 of it", in_part, "write-off", Decimal(50), date(2026, 3, 31), currency="CHF")
+    whole = made.loan("whole", date(2026, 1, 31), currency="CHF")
+    made.moved("all of it", whole, "write-off", Decimal(1200), date(2026, 4, 15), currency="CHF")
+    # February: six instalments paid ahead, taken back on 1 July, 113 days after the first was due, and paid again.
+    made.loan("bounced", date(2026, 2, 10), currency="CHF")
+    pay(made, "bounced", 600, date(2026, 3, 10), date(2026, 7, 10), currency="CHF")
+    bounced = identifier("loan bounced")
+    day = date(2026, 7, 1)
+    made.moved("bounced back", bounced, "reversal", Decimal(600), day, "bounced 2026-03-10", currency="CHF")
+    pay(made, "bounced", 100, date(2026, 9, 10), currency="CHF")
+
+
+def outcomes(made: Portfolio) -> None:
+    """NOK: loans whose month 12 is over on AS_OF, but one; all pay until their instalment of April 2026."""
+    for name, day, score, rest in (
+        ("stays good", date(2025, 8, 10), 600, date(2026, 8, 1)),
+        # Due on 10 May, paid on 20 August: more than 90 days past due from 9 August, in month 12.
+        ("bad in month 12", date(2025, 8, 10), 400, date(2026, 8, 20)),
+        # The same days, but disbursed in July: in month 13.
+        ("bad in month 13", date(2025, 7, 10), 400, date(2026, 8, 20)),
+        # Its month 12 is September 2026, which is not over.
+        ("too young", date(2025, 9, 1), 300, date(2026, 9, 10)),
+    ):
+        made.loan(name, day, score=score, currency="NOK")
+        paid = (date(2026, 4, day.day).toordinal() - day.toordinal()) // 30
+        pay(made, name, 100 * paid, date(2025, 10, 1), currency="NOK")
+        pay(made, name, 1200 - 100 * paid, rest, currency="NOK")

@@ -145,6 +145,80 @@ async def test_concentration_of_amounts_whose_squares_have_no_room(built: Wareho
     assert hhi["numerator"] == 9 * 10**14 * Decimal("0.75") + 3 * 10**14 * Decimal("0.25")
 
 
+async def test_an_instalment_is_overdue_from_the_day_after_it_is_due(built: Warehouse) -> None:
+    rows = await built.rows(
+        "SELECT loan_id, status, days_past_due, bucket, overdue_amount, outstanding_principal, is_non_performing "
+        "FROM dm.fact_loan_month WHERE snapshot_kind = 'as_of' AND currency = 'GBP'"
+    )
+    found = {str(row.pop("loan_id")): tuple(row.values()) for row in rows}
+    # First due on 10 June 2025: 462 days. Overdue is at most what is left, and material only above 100.
+    expected = {
+        "due today": ("open", 0, "0", 0, 1200, 0),
+        "due yesterday": ("open", 1, "1-30", 100, 1200, 0),
+        "50 left": ("open", 462, ">90", 50, 50, 0),
+        "150 left": ("open", 462, ">90", 150, 150, 1),
+        "repaid in part": ("written_off", 0, "written_off", 0, 0, 0),
+    }
+    assert found == {str(identifier(f"loan {name}")): values for name, values in expected.items()}
+    par = await kpi(built, "par_0", "as_of", AS_OF, currency="GBP")
+    assert (par["numerator"], par["denominator"]) == (1200 + 50 + 150, 1200 + 1200 + 50 + 150)
+    instalments = await built.rows(
+        "SELECT i.days_past_due FROM dw.instalment_status AS i JOIN dw.hub_loan AS h ON h.loan_hk = i.loan_hk "
+        "WHERE h.loan_id = ANY($1) AND i.number = 1 ORDER BY 1",
+        [str(identifier(f"loan {name}")) for name in ("due today", "due yesterday")],
+    )
+    assert [row["days_past_due"] for row in instalments] == [0, 1]
+
+
+async def test_accrued_interest_and_expected_loss(built: Warehouse) -> None:
+    # Half of the 30 days from 31 August to 30 September: half of the 10.00.
+    (loan,) = await built.rows(
+        "SELECT accrued_interest, gross_amount, ifrs9_stage, remaining_instalments FROM dm.fact_loan_month "
+        "WHERE snapshot_kind = 'as_of' AND currency = 'JPY'"
+    )
+    assert tuple(loan.values()) == (5, 1005, 1, 2)
+    # PD 0.04 a year, LGD 0.45, 1 % a month. In the first month 1 - 0.96^(1/12) of the whole; in the second
+    # 0.96^(1/12) - 0.96^(2/12) of what the annuity of two months leaves, 1.01 / 2.01.
+    month = 0.96 ** (1 / 12)
+    factor = (1 - month) / 1.01 + (month - month**2) * (1.01 / 2.01) / 1.01**2
+    row = await kpi(built, "expected_loss", "as_of", AS_OF, currency="JPY")
+    assert float(row["value"]) == pytest.approx(1005 * 0.45 * factor, abs=0.0001)
+    assert row["denominator"] == 1005
+
+
+async def test_vintages_see_every_day_and_every_write_off(built: Warehouse) -> None:
+    rows = await built.rows(
+        "SELECT cohort_month, months_on_book, bad_loans, numerator, denominator, value, written_off_amount "
+        "FROM ap.vintage WHERE currency = 'CHF' AND months_on_book <= 9 ORDER BY cohort_month, months_on_book"
+    )
+    found = {
+        month: [tuple(row.values())[2:] for row in rows if row["cohort_month"] == month]
+        for month in (date(2026, 1, 1), date(2026, 2, 1))
+    }
+    # Of four loans of 1,200 one is written off in part in month 2, one whole in month 3; one is 91 days past due on
+    # 7 May, in month 4, and at no month end. The fourth is never more than 90. August is observed, September not.
+    unknown = (None, None, 4800, None, None)
+    assert found[date(2026, 1, 1)] == [
+        (0, 0, 4800, 0, 0),
+        (0, 0, 4800, 0, 0),
+        (1, 1200, 4800, Decimal("0.25"), 50),
+        (2, 2400, 4800, Decimal("0.5"), 1250),
+        *[(3, 3600, 4800, Decimal("0.75"), 1250)] * 4,
+        *[unknown] * 2,
+    ]
+    # The payment was taken back in month 5, and made good in the same month.
+    late = [row[0] for row in found[date(2026, 2, 1)]]
+    assert late == [0, 0, 0, 0, 0, 1, 1, None, None, None]
+
+
+async def test_gini_looks_to_the_end_of_month_12(built: Warehouse) -> None:
+    # Goods at 600 and 400, a bad at 400: of 2 pairs one is won and one is a tie, (2 x 1.5 - 2) / 2. Up to 400 there
+    # are all bads and half of the goods.
+    rows = await built.rows("SELECT kpi, goods, bads, value FROM ap.score_separation WHERE currency = 'NOK'")
+    half = Decimal("0.5")
+    assert {tuple(row.values()) for row in rows} == {("gini", 2, 1, half), ("ks", 2, 1, half)}
+
+
 async def test_payments_are_applied_first_in_first_out(built: Warehouse) -> None:
     allocations = await built.rows(
         "SELECT a.number, a.amount FROM dw.payment_allocation AS a JOIN dw.hub_loan AS h ON h.loan_hk = a.loan_hk "

@@ -11,23 +11,33 @@ terms as (
     where m.status = 'open'
 ),
 
--- What one unit of exposure loses per unit of loss given default. Default comes in month m with the probability of
--- surviving m - 1 months and not the m-th, (1 - PD)^((m-1)/12) - (1 - PD)^(m/12); by then the exposure has run off in
--- equal steps; the loss is discounted by the effective rate. In stage 3 the default has happened: the factor is 1.
+monthly as (
+    select t.*, cast(t.interest_rate as float) / 12 as rate, 1 - cast(t.probability_of_default as float) as survival
+    from terms as t
+),
+
+-- What one unit of exposure loses per unit of loss given default. Default comes in month n with the probability of surviving
+-- n - 1 months and not the n-th, survival^((n-1)/12) - survival^(n/12). By then n - 1 instalments of the annuity are paid, and
+-- ((1+i)^L - (1+i)^(n-1)) / ((1+i)^L - 1) of the exposure is left; without interest it runs off in equal steps. The loss is
+-- discounted over n months by the loan's own monthly rate, which is its effective rate: there are no fees.
+-- In stage 3 the default has happened: the factor is 1.
 steps as (
     select
-        t.ifrs9_stage,
-        t.interest_rate,
-        t.probability_of_default,
-        t.months_left,
+        m.ifrs9_stage,
+        m.interest_rate,
+        m.probability_of_default,
+        m.months_left,
         sum(
-            (power(1 - cast(t.probability_of_default as float), (s.n - 1) / 12.0e0) - power(1 - cast(t.probability_of_default as float), s.n / 12.0e0))
-            * (t.months_left - s.n + 1) / t.months_left
-            / power(1 + cast(t.interest_rate as float), s.n / 12.0e0)
+            (power(m.survival, (s.n - 1) / 12.0e0) - power(m.survival, s.n / 12.0e0))
+            * case
+                when m.rate = 0 then cast(m.months_left - s.n + 1 as float) / m.months_left
+                else (power(1 + m.rate, m.months_left) - power(1 + m.rate, s.n - 1)) / (power(1 + m.rate, m.months_left) - 1)
+            end
+            / power(1 + m.rate, s.n)
         ) as loss
-    from terms as t
-    inner join spine as s on s.n >= 1 and s.n <= t.months_left and (t.ifrs9_stage = 2 or s.n <= 12)
-    group by t.ifrs9_stage, t.interest_rate, t.probability_of_default, t.months_left
+    from monthly as m
+    inner join spine as s on s.n >= 1 and s.n <= m.months_left and (m.ifrs9_stage = 2 or s.n <= 12)
+    group by m.ifrs9_stage, m.interest_rate, m.probability_of_default, m.months_left
 )
 
 select

@@ -2,27 +2,28 @@ with reported as (
     select r.as_of_date from {{ ref('reporting_date') }} as r
 ),
 
-old_enough as (
-    select m.loan_hk, m.application_hk, m.currency
+-- The outcome window of a loan ends with its month on book `outcome_months`, as those of the vintages do.
+loans as (
+    select
+        m.loan_hk, m.application_hk, m.currency,
+        {{ month_end(add_months('m.disbursed_on', var('outcome_months'))) }} as window_ends_on
     from {{ ref('fact_loan_month') }} as m
-    where m.snapshot_kind = 'as_of' and m.status <> 'cancelled' and m.months_on_book >= {{ var('outcome_months') }}
+    where m.snapshot_kind = 'as_of' and m.status <> 'cancelled'
 ),
 
-bad as (
-    select distinct m.loan_hk
-    from {{ ref('fact_loan_month') }} as m
-    where m.snapshot_kind = 'month_end' and m.months_on_book <= {{ var('outcome_months') }}
-        and (m.days_past_due > 90 or m.status = 'written_off')
+-- A window that is not over tells nothing of its loan, bad or good.
+old_enough as (
+    select l.* from loans as l inner join reported as r on l.window_ends_on <= r.as_of_date
 ),
 
 by_score as (
     select
         o.currency, d.score,
-        sum(case when b.loan_hk is null then 1 else 0 end) as goods,
-        sum(case when b.loan_hk is null then 0 else 1 end) as bads
+        sum(case when b.bad_on <= o.window_ends_on then 0 else 1 end) as goods,
+        sum(case when b.bad_on <= o.window_ends_on then 1 else 0 end) as bads
     from old_enough as o
     inner join {{ ref('fact_decision') }} as d on d.application_hk = o.application_hk
-    left join bad as b on b.loan_hk = o.loan_hk
+    left join {{ ref('fact_loan_outcome') }} as b on b.loan_hk = o.loan_hk
     where d.score is not null
     group by o.currency, d.score
 ),

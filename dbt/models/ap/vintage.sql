@@ -9,6 +9,7 @@ loans as (
     select
         m.loan_hk,
         m.currency,
+        m.disbursed_on,
         {{ month_start('m.disbursed_on') }} as cohort_month,
         m.originated_amount
     from {{ ref('fact_loan_month') }} as m
@@ -25,18 +26,17 @@ cohorts as (
     group by l.cohort_month, l.currency, r.as_of_date, r.last_month_end
 ),
 
-turned_bad as (
-    select m.loan_hk, min(m.months_on_book) as bad_from
-    from {{ ref('fact_loan_month') }} as m
-    where m.snapshot_kind = 'month_end' and (m.days_past_due > 90 or m.status = 'written_off')
-    group by m.loan_hk
-),
-
-bad as (
-    select l.cohort_month, l.currency, b.bad_from, count(*) as loans, sum(l.originated_amount) as amount
+-- What each loan adds to its cohort in a month on book: itself once it turns bad, and what is written off of it.
+changes as (
+    select
+        l.cohort_month, l.currency, {{ months_between('l.disbursed_on', 'o.bad_on') }} as months_on_book,
+        1 as bad_loans, l.originated_amount as bad_amount, 0 as written_off
     from loans as l
-    inner join turned_bad as b on b.loan_hk = l.loan_hk
-    group by l.cohort_month, l.currency, b.bad_from
+    inner join {{ ref('fact_loan_outcome') }} as o on o.loan_hk = l.loan_hk
+    union all
+    select l.cohort_month, l.currency, {{ months_between('l.disbursed_on', 't.effective_on') }}, 0, 0, t.amount
+    from loans as l
+    inner join {{ ref('fact_loan_transaction') }} as t on t.loan_hk = l.loan_hk and t.effect = 'write-off'
 ),
 
 longest as (
@@ -53,10 +53,11 @@ cells as (
 counted as (
     select
         c.cohort_month, c.currency, c.months_on_book, c.last_observed, c.loans, c.originated_amount,
-        coalesce(sum(b.amount), 0) as bad_amount,
-        coalesce(sum(b.loans), 0) as bad_loans
+        coalesce(sum(b.bad_amount), 0) as bad_amount,
+        coalesce(sum(b.bad_loans), 0) as bad_loans,
+        coalesce(sum(b.written_off), 0) as written_off
     from cells as c
-    left join bad as b on b.cohort_month = c.cohort_month and b.currency = c.currency and b.bad_from <= c.months_on_book
+    left join changes as b on b.cohort_month = c.cohort_month and b.currency = c.currency and b.months_on_book <= c.months_on_book
     group by c.cohort_month, c.currency, c.months_on_book, c.last_observed, c.loans, c.originated_amount
 )
 
@@ -69,6 +70,8 @@ select
     cast(case when c.months_on_book <= c.last_observed then c.bad_loans end as bigint) as bad_loans,
     cast(case when c.months_on_book <= c.last_observed then c.bad_amount end as numeric(28, 4)) as numerator,
     cast(c.originated_amount as numeric(28, 4)) as denominator,
-    case when c.months_on_book <= c.last_observed then {{ ratio('c.bad_amount', 'c.originated_amount') }} end as value
+    case when c.months_on_book <= c.last_observed then {{ ratio('c.bad_amount', 'c.originated_amount') }} end as value,
+    cast(case when c.months_on_book <= c.last_observed then c.written_off end as numeric(28, 4)) as written_off_amount,
+    case when c.months_on_book <= c.last_observed then {{ ratio('c.written_off', 'c.originated_amount') }} end as written_off_value
 from counted as c
 cross join reported as r

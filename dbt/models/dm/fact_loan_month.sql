@@ -54,7 +54,8 @@ applied as (
         max(i.due_after) as scheduled_amount,
         sum(case when i.due_on > m.snapshot_date then 1 else 0 end) as remaining_instalments,
         min(case when i.due_after > m.paid_amount then i.due_on end) as oldest_unpaid_on,
-        sum(case when i.due_on <= m.snapshot_date then i.principal + i.interest else 0 end) as fallen_due,
+        -- On its due day an instalment is owed, not overdue.
+        sum(case when i.due_on < m.snapshot_date then i.principal + i.interest else 0 end) as overdue_by_schedule,
         sum(case
             when i.due_on <= m.snapshot_date then i.interest
             when i.period_from < m.snapshot_date
@@ -83,7 +84,7 @@ balances as (
         coalesce(a.scheduled_amount, 0) as scheduled_amount,
         coalesce(a.remaining_instalments, 0) as remaining_instalments,
         a.oldest_unpaid_on,
-        {{ larger('coalesce(a.fallen_due, 0) - m.paid_amount', '0') }} as overdue_amount,
+        {{ larger('coalesce(a.overdue_by_schedule, 0) - m.paid_amount', '0') }} as unpaid_by_schedule,
         {{ larger('coalesce(a.earned_interest, 0) - coalesce(a.paid_interest, 0)', '0') }} as interest_owed,
         {{ larger('m.disbursed_amount - coalesce(a.paid_principal, 0) - m.written_off_amount', '0') }} as principal_owed,
         {{ larger('m.paid_amount - coalesce(a.scheduled_amount, 0)', '0') }} as overpaid_amount
@@ -113,6 +114,11 @@ stated as (
         j.*,
         case when j.status = 'open' then j.principal_owed else 0 end as outstanding_principal,
         case when j.status = 'open' then j.interest_owed else 0 end as accrued_interest,
+        -- What is written off in part stays in the schedule, and is overdue no more than what is left.
+        case
+            when j.status = 'open' then {{ smaller('j.unpaid_by_schedule', 'j.principal_owed + j.interest_owed') }}
+            else 0
+        end as overdue_amount,
         case when j.status = 'open' then j.days_late else 0 end as days_past_due
     from judged as j
 )
@@ -145,7 +151,7 @@ select
         + case when t.status = 'open' then {{ larger('l.principal - t.disbursed_amount', '0') }} * coalesce(p.credit_conversion_factor, 0) else 0 end
         as numeric(19, 4)
     ) as exposure_amount,
-    cast(case when t.status = 'open' then t.overdue_amount else 0 end as numeric(19, 4)) as overdue_amount,
+    cast(t.overdue_amount as numeric(19, 4)) as overdue_amount,
     cast(t.paid_amount as numeric(19, 4)) as paid_amount,
     cast(t.overpaid_amount as numeric(19, 4)) as overpaid_amount,
     cast(t.disbursed_amount as numeric(19, 4)) as disbursed_amount,
