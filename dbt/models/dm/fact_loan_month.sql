@@ -12,6 +12,14 @@
     ],
 ) }}
 
+{#- Grouped by everything that is known of a snapshot: a join back to it by loan, kind and date is one whose rows no
+    planner can estimate, and it would aggregate anew for each of them. -#}
+{%- set known = [
+    'loan_hk', 'snapshot_kind', 'snapshot_date', 'application_hk', 'party_hk', 'product_hk', 'loan_position_major',
+    'loan_position_minor', 'product_position_major', 'product_position_minor',
+] -%}
+{%- set moved = ['disbursed_on', 'disbursed_amount', 'paid_amount', 'written_off_amount', 'recovered_amount'] -%}
+
 {{ with_affected(affected_loans()) }} missing as (
     {{ new_snapshots(ref('snapshot_calendar')) }}
 ),
@@ -30,9 +38,7 @@ snapshots as (
 
 moved as (
     select
-        s.loan_hk,
-        s.snapshot_kind,
-        s.snapshot_date,
+        {% for column in known %}s.{{ column }}, {% endfor %}
         min(case when m.effect = 'disbursement' then m.effective_on end) as disbursed_on,
         sum(case when m.effect = 'disbursement' then m.amount else 0 end) as disbursed_amount,
         sum(case when m.effect = 'payment' then m.amount else 0 end) as paid_amount,
@@ -40,16 +46,14 @@ moved as (
         sum(case when m.effect = 'recovery' then m.amount else 0 end) as recovered_amount
     from snapshots as s
     inner join {{ ref('loan_movement') }} as m on m.loan_hk = s.loan_hk and m.effective_on <= s.snapshot_date
-    group by s.loan_hk, s.snapshot_kind, s.snapshot_date
+    group by {% for column in known %}s.{{ column }}{{ ', ' if not loop.last }}{% endfor %}
 ),
 
 -- Payments applied FIFO: an instalment is paid as far as the sum of payments reaches into [due_before, due_after); of an
 -- instalment the interest is paid first.
 applied as (
     select
-        m.loan_hk,
-        m.snapshot_kind,
-        m.snapshot_date,
+        {% for column in known + moved %}m.{{ column }}, {% endfor %}
         max(i.due_on) as matures_on,
         max(i.due_after) as scheduled_amount,
         sum(case when i.due_on > m.snapshot_date then 1 else 0 end) as remaining_instalments,
@@ -73,24 +77,22 @@ applied as (
             else 0
         end) as paid_principal
     from moved as m
-    inner join {{ ref('instalment_schedule') }} as i on i.loan_hk = m.loan_hk
-    group by m.loan_hk, m.snapshot_kind, m.snapshot_date
+    left join {{ ref('instalment_schedule') }} as i on i.loan_hk = m.loan_hk
+    group by {% for column in known + moved %}m.{{ column }}{{ ', ' if not loop.last }}{% endfor %}
 ),
 
 balances as (
     select
-        m.*,
-        coalesce(a.matures_on, m.snapshot_date) as matures_on,
+        {% for column in known + moved %}a.{{ column }}, {% endfor %}
+        coalesce(a.matures_on, a.snapshot_date) as matures_on,
         coalesce(a.scheduled_amount, 0) as scheduled_amount,
-        coalesce(a.remaining_instalments, 0) as remaining_instalments,
+        a.remaining_instalments,
         a.oldest_unpaid_on,
-        {{ larger('coalesce(a.overdue_by_schedule, 0) - m.paid_amount', '0') }} as unpaid_by_schedule,
-        {{ larger('coalesce(a.earned_interest, 0) - coalesce(a.paid_interest, 0)', '0') }} as interest_owed,
-        {{ larger('m.disbursed_amount - coalesce(a.paid_principal, 0) - m.written_off_amount', '0') }} as principal_owed,
-        {{ larger('m.paid_amount - coalesce(a.scheduled_amount, 0)', '0') }} as overpaid_amount
-    from moved as m
-    left join applied as a
-        on a.loan_hk = m.loan_hk and a.snapshot_kind = m.snapshot_kind and a.snapshot_date = m.snapshot_date
+        {{ larger('a.overdue_by_schedule - a.paid_amount', '0') }} as unpaid_by_schedule,
+        {{ larger('a.earned_interest - a.paid_interest', '0') }} as interest_owed,
+        {{ larger('a.disbursed_amount - a.paid_principal - a.written_off_amount', '0') }} as principal_owed,
+        {{ larger('a.paid_amount - coalesce(a.scheduled_amount, 0)', '0') }} as overpaid_amount
+    from applied as a
 ),
 
 judged as (
@@ -124,19 +126,19 @@ stated as (
 )
 
 select
-    cast(s.loan_hk as varchar(64)) as loan_hk,
+    cast(t.loan_hk as varchar(64)) as loan_hk,
     h.loan_id,
-    s.snapshot_kind,
-    s.snapshot_date,
-    cast(s.application_hk as varchar(64)) as application_hk,
-    cast(s.party_hk as varchar(64)) as borrower_hk,
-    cast({{ version_key('product', 's', 'product_') }} as varchar(64)) as product_key,
+    t.snapshot_kind,
+    t.snapshot_date,
+    cast(t.application_hk as varchar(64)) as application_hk,
+    cast(t.party_hk as varchar(64)) as borrower_hk,
+    cast({{ version_key('product', 't', 'product_') }} as varchar(64)) as product_key,
     g.product_code,
     l.currency,
     l.principal as originated_amount,
     l.interest_rate,
     t.disbursed_on,
-    {{ months_between('t.disbursed_on', 's.snapshot_date') }} as months_on_book,
+    {{ months_between('t.disbursed_on', 't.snapshot_date') }} as months_on_book,
     t.matures_on,
     cast(t.remaining_instalments as bigint) as remaining_instalments,
     t.status,
@@ -175,14 +177,12 @@ select
         when t.days_past_due > 30 or l.restructured = 1 then 2
         else 1
     end as ifrs9_stage
-from snapshots as s
-inner join stated as t
-    on t.loan_hk = s.loan_hk and t.snapshot_kind = s.snapshot_kind and t.snapshot_date = s.snapshot_date
+from stated as t
 inner join {{ ref('sat_loan') }} as l
-    on l.loan_hk = s.loan_hk and l.position_major = s.loan_position_major and l.position_minor = s.loan_position_minor
-inner join {{ ref('hub_loan') }} as h on h.loan_hk = s.loan_hk
-inner join {{ ref('hub_product') }} as g on g.product_hk = s.product_hk
+    on l.loan_hk = t.loan_hk and l.position_major = t.loan_position_major and l.position_minor = t.loan_position_minor
+inner join {{ ref('hub_loan') }} as h on h.loan_hk = t.loan_hk
+inner join {{ ref('hub_product') }} as g on g.product_hk = t.product_hk
 left join {{ ref('sat_product') }} as p
-    on p.product_hk = s.product_hk
-    and p.position_major = s.product_position_major
-    and p.position_minor = s.product_position_minor
+    on p.product_hk = t.product_hk
+    and p.position_major = t.product_position_major
+    and p.position_minor = t.product_position_minor
