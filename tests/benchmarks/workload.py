@@ -90,7 +90,8 @@ STEADY = f"""
 \\set sampled random(1, {round(1 / SAMPLED)})
 BEGIN;
 SELECT set_config('journal.traceparent', '00-' || replace(gen_random_uuid()::text, '-', '') || '-'
-    || left(replace(gen_random_uuid()::text, '-', ''), 16) || CASE :sampled::int WHEN 1 THEN '-01' ELSE '-00' END, true),
+    || left(replace(gen_random_uuid()::text, '-', ''), 16)
+    || CASE :sampled::int WHEN 1 THEN '-01' ELSE '-00' END, true),
     set_config('journal.actor', 'bench', true);
 {INSERT.replace("$1::uuid[]", "ARRAY[gen_random_uuid()]").replace("$2", f"'{FILLER}'")};
 COMMIT;
