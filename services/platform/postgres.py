@@ -102,7 +102,7 @@ class Postgres(Component):
 
     def program(self) -> Program:
         """The server itself."""
-        options = [f"--{name}={value}" for name, value in OPTIONS.items()]
+        options = [f"--{name}={value}" for name, value in (OPTIONS | self.settings.postgres_options).items()]
         port = f"--port={self.settings.postgres_port}"
         command = _command("postgres", "-D", str(self._folder), port, *options, data=self._folder)
         # INT is the fast shutdown; it goes to the server alone, which ends its own children in order.

@@ -44,6 +44,9 @@ class PlatformSettings(BaseSettings):
     lineage_url: str = Field(
         default="", description="OpenLineage server that takes the events; without one they go into files"
     )
+    postgres_options: dict[str, str] = Field(
+        default={}, description="settings of PostgreSQL over the platform's own, as a JSON object"
+    )
 
     auth_port: Port = 17101
     intake_port: Port = 17102
@@ -62,8 +65,10 @@ class PlatformSettings(BaseSettings):
     airflow_port: Port = 17116
 
     @classmethod
-    def on_free_ports(cls, home: Path) -> Self:
+    def on_free_ports(cls, home: Path, **others: Any) -> Self:
         """Settings for a platform beside others: state in `home`, every port one that is free now, without Airflow.
+
+        `others` are further settings by name.
 
         The ports lie below the range from which the kernel serves outgoing connections, so that a process that is
         restarted finds its port again.
@@ -71,7 +76,7 @@ class PlatformSettings(BaseSettings):
         candidates = iter(random.sample(range(18000, 32000), 1000))
         names = [name for name in cls.model_fields if name.endswith("_port")]
         ports: dict[str, Any] = {name: next(filter(_is_free, candidates)) for name in names}
-        return cls(home=home, airflow=False, **ports)
+        return cls(home=home, airflow=False, **ports, **others)
 
     def port_of(self, setting: str) -> int:
         """The port that the setting `<name>_port` holds."""

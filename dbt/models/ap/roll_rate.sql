@@ -19,29 +19,22 @@ rolled as (
     group by s.snapshot_kind, s.snapshot_date, s.previous_month_end, o.currency, o.bucket, c.bucket
 ),
 
-opened as (
-    select r.snapshot_kind, r.as_of_date, r.previous_month_end, r.currency, r.from_bucket, sum(r.amount) as amount
-    from rolled as r
-    group by r.snapshot_kind, r.as_of_date, r.previous_month_end, r.currency, r.from_bucket
-),
-
 buckets as (
     select b.bucket
     from (values ('0'), ('1-30'), ('31-60'), ('61-90'), ('>90'), ('paid_off'), ('written_off'), ('cancelled')) as b(bucket)
 )
 
+-- What was not rolled into a bucket is 0 of the same opening balance.
 select
-    o.snapshot_kind as grain,
-    o.as_of_date,
-    o.previous_month_end as opened_on,
-    o.currency,
-    o.from_bucket,
+    r.snapshot_kind as grain,
+    r.as_of_date,
+    r.previous_month_end as opened_on,
+    r.currency,
+    r.from_bucket,
     cast(b.bucket as varchar(11)) as to_bucket,
-    cast(coalesce(r.amount, 0) as numeric(28, 4)) as numerator,
-    cast(o.amount as numeric(28, 4)) as denominator,
-    {{ ratio('coalesce(r.amount, 0)', 'o.amount') }} as value
-from opened as o
+    cast(sum(case when r.to_bucket = b.bucket then r.amount else 0 end) as numeric(28, 4)) as numerator,
+    cast(sum(r.amount) as numeric(28, 4)) as denominator,
+    {{ ratio('sum(case when r.to_bucket = b.bucket then r.amount else 0 end)', 'sum(r.amount)') }} as value
+from rolled as r
 cross join buckets as b
-left join rolled as r
-    on r.snapshot_kind = o.snapshot_kind and r.as_of_date = o.as_of_date and r.currency = o.currency
-    and r.from_bucket = o.from_bucket and r.to_bucket = b.bucket
+group by r.snapshot_kind, r.as_of_date, r.previous_month_end, r.currency, r.from_bucket, b.bucket
