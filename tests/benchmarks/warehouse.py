@@ -14,7 +14,6 @@ import os
 import platform as machine
 import shutil
 import statistics
-import sys
 import tempfile
 import time
 from datetime import UTC, datetime
@@ -27,10 +26,10 @@ from rich.table import Table
 
 from services.platform.platform import Platform
 from services.platform.settings import PlatformSettings
-from tests.benchmarks.history import PAYMENTS, write_history
+from tests.benchmarks.builds import TUNED, builds, show_builds
+from tests.benchmarks.commands import ROOT, run_loader
+from tests.benchmarks.history import write_history
 from tests.conftest import Database, migrated, new_database
-
-ROOT = Path(__file__).parents[2]
 
 console = Console(highlight=False)
 
@@ -49,98 +48,6 @@ async def loads(platform: Platform, applications: int, runs: int) -> list[dict[s
                 measured.append(await one_load(lake, warehouse))
                 console.print({name: round(value, 2) for name, value in measured[-1].items()})
     return measured
-
-
-async def timed(*command: str, **environment: str) -> tuple[float, dict[str, Any]]:
-    """Run a command to its end; give its seconds, and the JSON of its last line."""
-    started = time.perf_counter()
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        cwd=ROOT,
-        env={**os.environ, **environment},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    output, said = await process.communicate()
-    if process.returncode:
-        raise SystemExit(f"{' '.join(command)}:\n{output.decode()[-4000:]}\n{said.decode()[-4000:]}")
-    found: dict[str, Any] = json.loads(output.splitlines()[-1])
-    return time.perf_counter() - started, found
-
-
-async def run_loader(lake: Database, warehouse: Database) -> tuple[float, int]:
-    """Load what is new, as Airflow does; give seconds and rows."""
-    seconds, found = await timed(
-        *(sys.executable, "-m", "services.loader.main", "run", "lake"),
-        LAKE_URL=lake.url("loader"),
-        WAREHOUSE_URL=warehouse.url("loader"),
-    )
-    return seconds, int(found["rows"])
-
-
-async def build(warehouse: Database, home: Path) -> float:
-    """Build every layer, without the tests; give the seconds."""
-    seconds, _ = await timed(
-        *(
-            str(ROOT / ".venv-airflow" / "bin" / "python"),
-            "dbt/build.py",
-            "--select",
-            "path:models path:seeds",
-        ),
-        *("--tests", "none"),
-        WAREHOUSE_URL=warehouse.url("transformer"),
-        DBT_TARGET_PATH=str(home / "dbt"),
-    )
-    return seconds
-
-
-async def builds(platform: Platform, home: Path, applications: int, changes: int) -> dict[str, float]:
-    """Build the whole history, then what came later: half of it new applications, half payments of old loans.
-
-    Loading is not in the times; what is built is the same with both, by one command each.
-    """
-    async with migrated(platform, "lake") as lake, migrated(platform, "warehouse") as warehouse:
-        async with lake.connect() as owner:
-            with Progress(console=console) as progress:
-                bar = progress.add_task("applications", total=applications)
-                written = await write_history(
-                    owner, 1, applications, lambda done: progress.advance(bar, done)
-                )
-            await owner.execute("VACUUM ANALYZE journal.change")
-        await run_loader(lake, warehouse)
-        full = await build(warehouse, home)
-        console.print(f"{written:,} changes of {applications:,} applications built in {full:.0f} s")
-        async with lake.connect() as owner:
-            new = round(changes / 2 / (written / applications))
-            later = await write_history(owner, applications + 1, applications + new)
-            # One application in ten has a loan.
-            later += await write_history(owner, 1, changes * 5, steps=PAYMENTS)
-        await run_loader(lake, warehouse)
-        incremental = await build(warehouse, home)
-        nothing = await build(warehouse, home)
-    return {
-        "applications": applications,
-        "changes": written,
-        "later_changes": later,
-        "full_seconds": full,
-        "incremental_seconds": incremental,
-        "nothing_new_seconds": nothing,
-        "ratio": incremental / full,
-    }
-
-
-def show_builds(measured: dict[str, float]) -> None:
-    """Print the times."""
-    made = Table(box=None, pad_edge=False)
-    for number, title in enumerate(("dbt, all layers", "changes", "seconds", "ratio")):
-        made.add_column(title, justify="right" if number else "left")
-    for title, changes, seconds in (
-        ("full build", measured["changes"], measured["full_seconds"]),
-        ("incremental", measured["later_changes"], measured["incremental_seconds"]),
-        ("nothing new", 0, measured["nothing_new_seconds"]),
-    ):
-        made.add_row(title, f"{changes:,}", f"{seconds:.1f}", f"{seconds / measured['full_seconds']:.3f}")
-    console.print(made)
 
 
 async def one_load(lake: Database, warehouse: Database) -> dict[str, float]:
@@ -196,7 +103,7 @@ def show_loads(measured: list[dict[str, float]]) -> None:
 async def main(asked: argparse.Namespace) -> None:
     """Run what was asked for, print a table, write the JSON file."""
     home = Path(tempfile.mkdtemp(prefix="creditmesh-bench-"))
-    platform = Platform(PlatformSettings.on_free_ports(home))
+    platform = Platform(PlatformSettings.on_free_ports(home, postgres_options=TUNED))
     result: dict[str, Any] = {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": f"{os.cpu_count()} cores, {machine.machine()}, Python {machine.python_version()}",
@@ -207,8 +114,8 @@ async def main(asked: argparse.Namespace) -> None:
             result["loader"] = await loads(platform, asked.applications, asked.runs)
             show_loads(result["loader"])
         if "dbt" in asked.only:
-            result["dbt"] = await builds(platform, home, asked.history, asked.changes)
-            show_builds(result["dbt"])
+            result["dbt"] = await builds(platform, home, asked.history, asked.changes, console)
+            show_builds(result["dbt"], console)
     finally:
         await platform.reset()
         shutil.rmtree(home, ignore_errors=True)
