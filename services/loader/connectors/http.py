@@ -68,6 +68,7 @@ class HttpConnector:
     async def _pages(self, client: httpx.AsyncClient, target: Target) -> AsyncIterator[tuple[str, list[Any]]]:
         pages = self._flow.source.pages
         url, seen = self._url(target), set[str]()
+        before: list[Any] = []
         for number in range(MOST_PAGES):
             if isinstance(pages, NextLink):
                 answer = await self._ask(client, url, {})
@@ -76,6 +77,13 @@ class HttpConnector:
             items = _at(answer, self._flow.source.items)
             if not isinstance(items, list):
                 raise self._unlike(url, f"there is no array at {self._flow.source.items!r}")
+            if not isinstance(pages, NextLink) and items and items == before:
+                raise self._unlike(
+                    url,
+                    f"page {pages.first + number} is the page before it once more; does the server know the parameter "
+                    f"{pages.parameter!r}?",
+                )
+            before = items
             yield url, items
             if not isinstance(pages, NextLink):
                 if not items:

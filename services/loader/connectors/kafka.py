@@ -4,7 +4,6 @@ import os
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
-from itertools import groupby
 from typing import Any
 
 import orjson
@@ -69,27 +68,28 @@ class KafkaConnector:
                 if first > begin.get(_name(partition), 0):
                     raise self._lost(partition, begin.get(_name(partition), 0), first)
                 consumer.seek(partition, begin.get(_name(partition), 0))
-            left = set(wanted)
-            while left:
-                records = await consumer.getmany(
-                    *left, timeout_ms=int(READ_SECONDS * 1000), max_records=READ_RECORDS
+            # One after the other: the checksum of a batch is over its rows in order, and a replay must find the same.
+            for partition in wanted:
+                async for records in self._records(consumer, partition, end[_name(partition)]):
+                    yield {self._targets[partition.topic].table: [self._line(record) for record in records]}
+
+    async def _records(
+        self, consumer: AIOKafkaConsumer, partition: TopicPartition, end: int
+    ) -> AsyncIterator[list[ConsumerRecord[bytes | None, bytes | None]]]:
+        """Read one partition from where the consumer stands to `end`."""
+        # Transactions leave offsets without a record, so it is the place that tells, not the last record.
+        while (before := await consumer.position(partition)) < end:
+            polled = await consumer.getmany(
+                partition, timeout_ms=int(READ_SECONDS * 1000), max_records=READ_RECORDS
+            )
+            records = [record for record in polled.get(partition, []) if record.offset < end]
+            if records:
+                yield records
+            elif await consumer.position(partition) == before:
+                raise SourceUnreachable(
+                    f"flow {self._flow.name}: nothing of {_name(partition)} came for {READ_SECONDS:.0f} s, and its "
+                    f"window is not at its end; are the brokers at {self._bootstrap} up?"
                 )
-                found = [
-                    record
-                    for partition in sorted(records)
-                    for record in records[partition]
-                    if record.offset < end[_name(partition)]
-                ]
-                for topic, group in groupby(found, key=lambda record: str(record.topic)):
-                    yield {self._targets[topic].table: [self._line(record) for record in group]}
-                # Transactions leave offsets without a record, so it is the place that tells, not the last record.
-                done = {part for part in left if await consumer.position(part) >= end[_name(part)]}
-                if not records and not done:
-                    raise SourceUnreachable(
-                        f"flow {self._flow.name}: nothing of {sorted(map(_name, left))} came for {READ_SECONDS:.0f} s, "
-                        f"and its window is not at its end; are the brokers at {self._bootstrap} up?"
-                    )
-                left -= done
 
     def _line(self, record: ConsumerRecord[bytes | None, bytes | None]) -> bytes:
         target, lines = self._targets[record.topic], self._lines[record.topic]

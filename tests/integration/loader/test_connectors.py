@@ -177,6 +177,8 @@ class Partner(BaseHTTPRequestHandler):
         path, query = urlsplit(self.path).path, parse_qs(urlsplit(self.path).query)
         page = int(query.get("page", ["1"])[0])
         items = [{"code": code, "rate": rate} for code, rate in server.rates.items()]
+        if path == "/whole":
+            page = 1
         body: dict[str, Any] = {"data": {"items": items[2 * page - 2 : 2 * page]}}
         if path == "/linked" and 2 * page < len(items):
             body["next"] = f"/linked?page={page + 1}"
@@ -234,6 +236,15 @@ async def test_pages_are_followed_and_tried_again(rates: Rates, server: Any, pat
     await rates.refuses(SourceChanged, "is empty, and 4 rows of it have landed")
     server.failures = [500] * 3
     await rates.refuses(SourceUnreachable, "answered 500, 3 tries at most")
+
+
+async def test_a_server_that_knows_no_pages_is_told(rates: Rates, server: Any) -> None:
+    url = f"http://127.0.0.1:{server.server_port}"
+    await rates.flow("http", f"{{url: {url!r}, items: data.items, pages: {{kind: page_number}}}}", "whole")
+    server.rates = {"A": 0.1, "B": 0.2}
+    await rates.refuses(SourceChanged, "page 2 is the page before it once more")
+    assert len(server.asked) == 2
+    assert await rates.landed() == []
 
 
 async def test_an_api_that_is_down_is_told(rates: Rates) -> None:
@@ -381,6 +392,16 @@ async def test_offsets_of_a_topic_land_once_with_headers_and_deletes(
         again = await rates.replay(first.batches[0].batch_id)
         assert again.batches[0].checksum == first.batches[0].checksum
         assert len(await rates.landed()) == 3
+
+        # More than one fetch brings, in turns: whatever comes first, partition by partition it is read.
+        async with producer.transaction():
+            for number in range(60):
+                await send(f"K{number}", f'{{"code": "K{number}", "rate": {number}}}', partition=number % 2)
+        monkeypatch.setattr("services.loader.connectors.kafka.READ_RECORDS", 7)
+        many = (await rates.run()).batches[0]
+        assert many.row_count == 60
+        monkeypatch.setattr("services.loader.connectors.kafka.READ_RECORDS", 11)
+        assert (await rates.replay(many.batch_id)).batches[0].checksum == many.checksum
 
         async with producer.transaction():
             await send("C", "no JSON")
