@@ -95,24 +95,30 @@ spine as (
 {%- endmacro %}
 
 {#
-    PERCENTILE_CONT of `value` in each group of a relation: rows of the groups' columns and one column a percentile.
-    An aggregate on PostgreSQL, a window function on SQL Server. percentiles: name of column → fraction.
+    PERCENTILE_CONT in each group of a relation, and aggregates beside: a row a group. One pass, so that nothing need be joined.
+    Aggregates on PostgreSQL, window functions on SQL Server. percentiles: name of column → (value, fraction); totals: name → aggregate.
 #}
-{% macro percentiles(relation, value, groups, percentiles) -%}
-    {{ return(adapter.dispatch('percentiles')(relation, value, groups, percentiles)) }}
+{% macro percentiles(relation, groups, percentiles, totals={}) -%}
+    {{ return(adapter.dispatch('percentiles')(relation, groups, percentiles, totals)) }}
 {%- endmacro %}
-{% macro default__percentiles(relation, value, groups, percentiles) -%}
+{% macro default__percentiles(relation, groups, percentiles, totals) -%}
     select {{ groups | join(', ') }}
-        {%- for name, fraction in percentiles.items() %},
+        {%- for name, (value, fraction) in percentiles.items() %},
         cast(percentile_cont({{ fraction }}) within group (order by {{ value }}) as numeric(19, 4)) as {{ name }}
+        {%- endfor %}
+        {%- for name, total in totals.items() %},
+        {{ total }} as {{ name }}
         {%- endfor %}
     from {{ relation }}
     group by {{ groups | join(', ') }}
 {%- endmacro %}
-{% macro sqlserver__percentiles(relation, value, groups, percentiles) -%}
+{% macro sqlserver__percentiles(relation, groups, percentiles, totals) -%}
     select distinct {{ groups | join(', ') }}
-        {%- for name, fraction in percentiles.items() %},
+        {%- for name, (value, fraction) in percentiles.items() %},
         cast(percentile_cont({{ fraction }}) within group (order by {{ value }}) over (partition by {{ groups | join(', ') }}) as numeric(19, 4)) as {{ name }}
+        {%- endfor %}
+        {%- for name, total in totals.items() %},
+        {{ total }} over (partition by {{ groups | join(', ') }}) as {{ name }}
         {%- endfor %}
     from {{ relation }}
 {%- endmacro %}

@@ -27,11 +27,15 @@ pull_through as (
 ),
 
 decided_percentiles as (
-    {{ percentiles('decided', 'hours_to_decision', ['as_of_date', 'decided_month', 'currency', 'dimension', 'member'], {'p50': 0.5, 'p95': 0.95}) }}
-),
-
-net_percentiles as (
-    {{ percentiles('decided', 'hours_to_decision_without_returned', ['as_of_date', 'decided_month', 'currency', 'dimension', 'member'], {'p50': 0.5, 'p95': 0.95}) }}
+    {{ percentiles(
+        'decided',
+        ['as_of_date', 'decided_month', 'currency', 'dimension', 'member'],
+        {
+            'p50': ('hours_to_decision', 0.5), 'p95': ('hours_to_decision', 0.95),
+            'net_p50': ('hours_to_decision_without_returned', 0.5), 'net_p95': ('hours_to_decision_without_returned', 0.95),
+        },
+        {'cases': 'count(*)'},
+    ) }}
 ),
 
 -- What waited at the end of the day, by its events: is_open is about now. Nothing comes back from these three.
@@ -44,13 +48,12 @@ waiting as (
 ),
 
 waiting_percentiles as (
-    {{ percentiles('waiting', 'age_days', ['as_of_date', 'currency', 'dimension', 'member'], {'p50': 0.5, 'p95': 0.95}) }}
-),
-
-waiting_sums as (
-    select w.as_of_date, w.currency, w.dimension, w.member, sum(w.age_days) as age_days, count(*) as cases
-    from waiting as w
-    group by w.as_of_date, w.currency, w.dimension, w.member
+    {{ percentiles(
+        'waiting',
+        ['as_of_date', 'currency', 'dimension', 'member'],
+        {'p50': ('age_days', 0.5), 'p95': ('age_days', 0.95)},
+        {'age_days': 'sum(age_days)', 'cases': 'count(*)'},
+    ) }}
 ),
 
 gathered as (
@@ -60,21 +63,16 @@ gathered as (
     select as_of_date, 'month_of_submission', period_start, 'pull_through', currency, dimension, member, numerator, denominator, null
     from pull_through
     union all
-    select p.as_of_date, 'month_of_decision', p.decided_month, k.kpi, p.currency, p.dimension, p.member, null, a.denominator,
-        case k.kpi when 'time_to_decision_p50' then p.p50 when 'time_to_decision_p95' then p.p95 when 'time_to_decision_net_p50' then n.p50 else n.p95 end
+    select p.as_of_date, 'month_of_decision', p.decided_month, k.kpi, p.currency, p.dimension, p.member, null, p.cases,
+        case k.kpi when 'time_to_decision_p50' then p.p50 when 'time_to_decision_p95' then p.p95 when 'time_to_decision_net_p50' then p.net_p50 else p.net_p95 end
     from decided_percentiles as p
-    inner join net_percentiles as n
-        on n.decided_month = p.decided_month and n.currency = p.currency and n.dimension = p.dimension and n.member = p.member
-    inner join approval as a
-        on a.period_start = p.decided_month and a.currency = p.currency and a.dimension = p.dimension and a.member = p.member
     cross join (values ('time_to_decision_p50'), ('time_to_decision_p95'), ('time_to_decision_net_p50'), ('time_to_decision_net_p95')) as k(kpi)
     union all
     select p.as_of_date, 'as_of', p.as_of_date, k.kpi, p.currency, p.dimension, p.member,
-        case when k.kpi = 'backlog_age_average' then s.age_days end,
-        s.cases,
+        case when k.kpi = 'backlog_age_average' then p.age_days end,
+        p.cases,
         case k.kpi when 'backlog_age_p50' then p.p50 when 'backlog_age_p95' then p.p95 end
     from waiting_percentiles as p
-    inner join waiting_sums as s on s.currency = p.currency and s.dimension = p.dimension and s.member = p.member
     cross join (values ('backlog_age_p50'), ('backlog_age_p95'), ('backlog_age_average')) as k(kpi)
 )
 
