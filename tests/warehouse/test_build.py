@@ -47,6 +47,35 @@ async def test_unit_tests_run_when_asked_for_and_in_no_other_build(built: Wareho
     assert "unit_test" not in kinds()
 
 
+async def test_readers_miss_no_table_while_layers_are_built(built: Warehouse) -> None:
+    # The bins of the score are a seed, which no analyst reads.
+    names = [name for name in await built.checksums("dm", "ap") if name != "dm.score_bins"]
+    ready = asyncio.Event()
+    reads = 0
+
+    async def read() -> None:
+        nonlocal reads
+        async with built.database.connect("analyst") as analyst:
+            while not ready.is_set():
+                for name in names:
+                    assert await analyst.fetchval(f"SELECT count(*) FROM {name}") is not None, name
+                reads += 1
+                await asyncio.sleep(0.05)
+
+    reader = asyncio.create_task(read())
+    await built.models()
+    # Behind a layer that was made anew, before the next one is.
+    await built.models("--full-refresh", select="path:models/dm path:seeds")
+    ready.set()
+    await reader
+    assert reads > 10
+    assert {name.split(".")[1] for name in names} >= {
+        "kpi_decision",
+        "application_overview",
+        "reporting_date",
+    }
+
+
 async def test_the_run_is_told(built: Warehouse) -> None:
     events = [
         json.loads(line) for line in (built.folder / "lineage.json").read_text().splitlines() if line.strip()
