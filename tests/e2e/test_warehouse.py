@@ -58,14 +58,20 @@ async def test_a_flow_whose_source_is_down_raises_both_alerts_and_is_posted(ware
 
 
 async def test_what_the_page_tells_is_declared_and_the_other_way_round(warehouse: Warehouse) -> None:
+    good = [
+        f'credit_warehouse_flow_failed{{flow="{name}",layer="{"dl" if name == "lake" else name}"}} 0.0'
+        for name in LAYERS
+    ]
+
+    async def all_told() -> bool:
+        text = await page(warehouse)
+        return all(line in text for line in good)
+
+    # A layer is told of once it has run: each is set off by the one before it.
+    await until(all_told, f"page that tells of {LAYERS}")
     text = await page(warehouse)
     assert load_registry().metric_faults("airflow", text) == []
     assert 'credit_warehouse_flow_failed{flow="unreachable",layer="dl"} 1.0' in text
-    for name in LAYERS:
-        assert (
-            f'credit_warehouse_flow_failed{{flow="{name}",layer="{"dl" if name == "lake" else name}"}} 0.0'
-            in text
-        )
     assert "credit_warehouse_definition_errors 0" in text
 
 
