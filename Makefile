@@ -47,6 +47,9 @@ SYNC = UV_PROJECT_ENVIRONMENT=$(@D) UV_PYTHON_DOWNLOADS=never $(UV) sync --froze
 	@$(SYNC) --group airflow --group dbt
 	@touch $@
 
+# The order of tests/conftest.py, which has the longest first.
+TWO_LANES := --numprocesses 2 --no-loadscope-reorder
+
 install: $(INSTALLED) ## install the locked dependencies
 
 demo: $(INSTALLED) ## start the platform, feed 950 real applications through it, say what to open
@@ -74,7 +77,7 @@ lint: $(INSTALLED) ## check style, formatting, import arrows and SQL
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/lint-imports
-	@if compgen -G 'deploy/databases/*.sql' >/dev/null; then .venv/bin/sqlfluff lint deploy/databases; fi
+	@if compgen -G 'deploy/databases/*.sql' >/dev/null; then .venv/bin/sqlfluff lint --processes 2 deploy/databases; fi
 
 typecheck: $(INSTALLED) ## check the types
 	@.venv/bin/mypy
@@ -82,9 +85,10 @@ typecheck: $(INSTALLED) ## check the types
 	  --cache-dir .mypy_cache/airflow \
 	  -m flows -m flow_files -m flow_tasks -m flow_metrics -m describe_dags -m build -m reporting
 
-test: lint typecheck ## run every check and every test but the long ones, and report the coverage
+test: $(INSTALLED) ## run every check and every test but the long ones, and report the coverage
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint typecheck
 	@rm -f .coverage .coverage.*
-	@COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml .venv/bin/coverage run -m pytest -m 'not long'
+	@COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml .venv/bin/coverage run -m pytest -m 'not long' $(TWO_LANES)
 	@.venv/bin/coverage combine --quiet
 	@.venv/bin/coverage report
 

@@ -2,19 +2,58 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from services.platform.home import OWNER
 from services.platform.mesh import MIGRATIONS, URL_VARIABLE, run_once
 from services.platform.platform import Platform
 from services.platform.postgres import create_database, owner_connection
-from services.platform.settings import PlatformSettings
+from services.platform.settings import SPARE_PORTS, PlatformSettings
+
+# What one process runs from its first test to its last, the longest first. e2e and faults wait for processes that must
+# answer in time: they come one after the other.
+LANES = {"e2e": "e2e and faults", "faults": "e2e and faults", "warehouse": "warehouse"}
+
+
+def folder(nodeid: str) -> str:
+    """The folder below `tests` that a test is in."""
+    return nodeid.split("/")[1]
+
+
+class Lanes(LoadScopeScheduling):
+    """Gives the processes of pytest-xdist what belongs together: a lane, or else a file."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return LANES.get(folder(nodeid), nodeid.partition("::")[0])
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Lanes:
+    """Have `--numprocesses` share the tests out by lanes."""
+    return Lanes(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the lanes first: whichever process is done with its own takes the files that are left."""
+    order = list(LANES)
+    items.sort(key=lambda item: order.index(name) if (name := folder(item.nodeid)) in LANES else len(order))
+
+
+def beside_others(home: Path, **others: Any) -> PlatformSettings:
+    """Settings of a platform on ports that no other process of this run picks."""
+    process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    share = len(SPARE_PORTS) // processes
+    return PlatformSettings.on_free_ports(home, SPARE_PORTS[process * share :][:share], **others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +84,7 @@ class Database:
 @pytest.fixture(scope="session")
 async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Platform]:
     """The session's platform; nothing of it runs until a fixture below asks."""
-    platform = Platform(PlatformSettings.on_free_ports(tmp_path_factory.mktemp("platform")))
+    platform = Platform(beside_others(tmp_path_factory.mktemp("platform")))
     yield platform
     await platform.reset()
 

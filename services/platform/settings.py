@@ -12,6 +12,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
+# Below the range from which the kernel serves outgoing connections, so that a process that is restarted finds its
+# port again.
+SPARE_PORTS = range(18000, 32000)
 
 Port = Annotated[int, Field(ge=1024, le=65535)]
 
@@ -65,15 +68,12 @@ class PlatformSettings(BaseSettings):
     airflow_port: Port = 17116
 
     @classmethod
-    def on_free_ports(cls, home: Path, **others: Any) -> Self:
+    def on_free_ports(cls, home: Path, among: range = SPARE_PORTS, **others: Any) -> Self:
         """Settings for a platform beside others: state in `home`, every port one that is free now, without Airflow.
 
-        `others` are further settings by name.
-
-        The ports lie below the range from which the kernel serves outgoing connections, so that a process that is
-        restarted finds its port again.
+        `among` is where the ports are looked for, `others` are further settings by name.
         """
-        candidates = iter(random.sample(range(18000, 32000), 1000))
+        candidates = iter(random.sample(among, 1000))
         names = [name for name in cls.model_fields if name.endswith("_port")]
         ports: dict[str, Any] = {name: next(filter(_is_free, candidates)) for name in names}
         return cls(home=home, airflow=False, **ports, **others)

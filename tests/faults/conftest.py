@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from services.platform.platform import Platform
-from services.platform.settings import PlatformSettings
-from tests.conftest import Database, migrated, new_database
+from tests.conftest import Database, beside_others, migrated, new_database
 from tests.faults.proxy import Proxy
 from tests.faults.servers import Servers
 from tests.faults.validator import Validator
@@ -19,7 +18,7 @@ from tests.integration.replicator.pipeline import Pipeline
 @pytest.fixture(scope="session")
 async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Servers]:
     """PostgreSQL and Kafka of these tests' own."""
-    platform = Platform(PlatformSettings.on_free_ports(tmp_path_factory.mktemp("faults")))
+    platform = Platform(beside_others(tmp_path_factory.mktemp("faults")))
     started = Servers(platform)
     await started.up()
     yield started

@@ -14,8 +14,7 @@ import pytest
 from services.chassis.database import Lake
 from services.lake.journal import JournalReader
 from services.platform.platform import Platform
-from services.platform.settings import PlatformSettings
-from tests.conftest import Database, migrated
+from tests.conftest import Database, beside_others, migrated
 from tests.integration.lake.journal_property import check, new_seed
 
 CRASHES = 8
@@ -24,7 +23,7 @@ CRASHES = 8
 @pytest.fixture(scope="module")
 async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Platform]:
     """A PostgreSQL of this module's own, which its supervisor starts again when it is gone."""
-    platform = Platform(PlatformSettings.on_free_ports(tmp_path_factory.mktemp("crashes")))
+    platform = Platform(beside_others(tmp_path_factory.mktemp("crashes")))
     await platform.up(["databases"])
     yield platform
     await platform.reset()

@@ -8,7 +8,7 @@ import signal
 
 import httpx
 
-from services.platform.settings import PlatformSettings
+from tests.conftest import beside_others
 from tests.integration.loader.loading import Loading, party
 from tests.telemetry.registry import load
 
@@ -36,7 +36,7 @@ async def test_plan_status_and_metrics_tell_the_same(loading: Loading) -> None:
     lake = next(flow for flow in json.loads(output) if flow["flow"] == "lake")
     assert (lake["rows"], lake["batches"], lake["stale"]) == (changes, 1, False)
 
-    port = PlatformSettings.on_free_ports(loading.lake.platform.home.data).relay_port
+    port = beside_others(loading.lake.platform.home.data).relay_port
     exporter = await loading.command("exporter", HTTP_PORT=str(port))
     try:
         text = await _metrics(port)

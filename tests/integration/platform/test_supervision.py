@@ -21,12 +21,13 @@ from services.platform.home import LOGINS, Home
 from services.platform.platform import Platform
 from services.platform.postgres import Postgres
 from services.platform.settings import HOST, PlatformSettings
+from tests.conftest import beside_others
 
 
 @pytest.fixture
 async def own(tmp_path: Path) -> AsyncIterator[Platform]:
     """A platform for one test to maltreat; its PostgreSQL is up."""
-    platform = Platform(PlatformSettings.on_free_ports(tmp_path / "var"))
+    platform = Platform(beside_others(tmp_path / "var"))
     await platform.up(["databases"])
     yield platform
     await platform.reset()
@@ -102,7 +103,7 @@ async def test_status_tells_what_runs(own: Platform) -> None:
 
 
 async def test_a_taken_port_is_named(tmp_path: Path) -> None:
-    platform = Platform(PlatformSettings.on_free_ports(tmp_path / "var"))
+    platform = Platform(beside_others(tmp_path / "var"))
     with (
         socket.create_server((HOST, platform.settings.postgres_port)),
         pytest.raises(PlatformError) as raised,
@@ -116,7 +117,7 @@ async def test_a_taken_port_is_named(tmp_path: Path) -> None:
 
 
 async def test_a_long_path_has_its_socket_elsewhere(tmp_path: Path) -> None:
-    platform = Platform(PlatformSettings.on_free_ports(tmp_path / ("long" * 25) / "var"))
+    platform = Platform(beside_others(tmp_path / ("long" * 25) / "var"))
     await platform.up(["postgres"])
     assert platform.supervisor.pid is not None
     await platform.reset()
@@ -138,7 +139,7 @@ async def test_a_program_that_cannot_start_shows_its_last_words(tmp_path: Path) 
     def compose(settings: PlatformSettings, home: Home) -> list[Component]:
         return [Broken(settings, home)]
 
-    platform = Platform(PlatformSettings.on_free_ports(tmp_path / "var"), compose)
+    platform = Platform(beside_others(tmp_path / "var"), compose)
     with pytest.raises(PlatformError, match="no such setting"):
         await platform.up()
     await platform.reset()
@@ -172,7 +173,7 @@ async def test_the_rest_runs_without_what_cannot_be_had(tmp_path: Path) -> None:
         return [Unobtainable(settings, home), Postgres(settings, home)]
 
     told: dict[str, str] = {}
-    platform = Platform(PlatformSettings.on_free_ports(tmp_path / "var"), compose)
+    platform = Platform(beside_others(tmp_path / "var"), compose)
     await platform.up(on_change=told.__setitem__)
     await platform.reset()
     assert told == {"unobtainable": "not available: not for this machine", "postgres": "ready"}

@@ -17,6 +17,7 @@ import yaml
 from services.platform.platform import Platform
 from services.platform.prometheus import ALERTS, alerts
 from services.platform.settings import ROOT, PlatformSettings
+from tests.conftest import beside_others
 from tests.integration.replicator.pipeline import Pipeline, party_insert
 
 METRICS = {
@@ -56,7 +57,7 @@ class Watching:
 @asynccontextmanager
 async def prometheus_alerting(home: Path, *, after_seconds: float) -> AsyncIterator[Watching]:
     """Run a Prometheus in `home` whose alerts come after so many seconds; skips where it cannot be had."""
-    settings = PlatformSettings.on_free_ports(home).model_copy(update={"alert_after": after_seconds})
+    settings = beside_others(home).model_copy(update={"alert_after": after_seconds})
     platform = Platform(settings)
     try:
         await platform.up(["prometheus"])
