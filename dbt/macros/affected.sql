@@ -1,6 +1,6 @@
 {#
-    Which loans or applications a run is about. A model that derives more than one row from a key takes the key's rows out
-    and puts them in anew, so that a late change of any of its inputs lands where a full refresh would put it.
+    Which loans or applications a run is about. A model that derives rows from a key makes those of the key anew, so that a
+    late change of any of its inputs lands where a full refresh would put it (macros/renew.sql).
 
     The lists name every satellite a change of which can matter; their batches since the last run are the changes.
 #}
@@ -60,16 +60,28 @@
     {%- endfor %}
 {%- endmacro %}
 
+{# Of a row for each application with its loan on the reporting date. When that moves on, all that have a loan. #}
+{% macro applications_to_show() -%}
+{%- set day = '(select r.as_of_date from ' ~ ref('reporting_date') ~ ' as r)' -%}
+{%- set applications = affected_applications() -%}
+{%- set loans = affected_loans() -%}
+    {{ applications }}
+    union
+    select l.application_hk
+    from {{ ref('link_loan') }} as l
+    inner join ({{ loans }}) as a on a.loan_hk = l.loan_hk
+    union
+    select t.application_hk from {{ this }} as t where t.loan_as_of_date < {{ day }} or t.loan_as_of_date > {{ day }}
+    union
+    select m.application_hk
+    from {{ ref('fact_loan_month') }} as m
+    where m.snapshot_kind = 'as_of' and m.snapshot_date = {{ day }}
+    and not exists (select 1 from {{ this }} as t where t.loan_as_of_date = {{ day }})
+{%- endmacro %}
+
 {% macro affected_of_hub(entity) -%}
     {%- set satellite = ref('sat_' ~ entity) -%}
     select s.{{ entity }}_hk from {{ satellite }} as s where {{ new_rows('sat_' ~ entity, 's') }}
-{%- endmacro %}
-
-{# A pre-hook: take the rows of the affected keys out. `affected` is one of the macros above, rendered. #}
-{% macro delete_affected(key, affected) -%}
-    {%- if is_incremental() -%}
-    delete from {{ this }} where {{ key }} in ({{ affected }})
-    {%- endif -%}
 {%- endmacro %}
 
 {# A pre-hook: take all rows out of a small table that is written anew each time. #}
@@ -90,35 +102,42 @@
     {%- endif -%}
 {%- endmacro %}
 
-{# The CTE `affected`, in front of others; nothing in a full build, which is about every key. #}
-{% macro with_affected(affected) -%}
+{# The CTE `affected` of the keys that note_affected() has noted, in front of others; nothing in a full build, which is about every key. #}
+{% macro with_affected(key) -%}
     with {% if is_incremental() %}affected as (
-{{ affected }}
+    select a.affected_key as {{ key }} from {{ affected_table() }} as a
 ),
 
 {% endif %}
 {%- endmacro %}
 
 {#
-    The snapshots a run has to make: CTE body of (snapshot_kind, snapshot_date) that the calendar has and this table has not.
+    The snapshots that a run which adds has to make for all loans: CTE body of (snapshot_kind, snapshot_date) that the calendar has and this table has not.
     Days before the table's first are no gaps: no loan was there.
 #}
 {% macro new_snapshots(calendar) -%}
     select c.snapshot_kind, c.snapshot_date
     from {{ calendar }} as c
-    {%- if is_incremental() %}
     where c.snapshot_date >= (select min(t.snapshot_date) from {{ this }} as t)
     and not exists (
         select 1 from {{ this }} as t where t.snapshot_kind = c.snapshot_kind and t.snapshot_date = c.snapshot_date
     )
-    {%- endif %}
 {%- endmacro %}
 
 {# A pre-hook: snapshots that the calendar no longer has, such as yesterday's as-of date. #}
 {% macro delete_other_snapshots(calendar) -%}
     {%- if is_incremental() -%}
-    delete from {{ this }}
-    where snapshot_kind = 'as_of' and snapshot_date <> (select max(c.snapshot_date) from {{ calendar }} as c where c.snapshot_kind = 'as_of')
-    or snapshot_kind = 'month_end' and snapshot_date > (select max(c.snapshot_date) from {{ calendar }} as c where c.snapshot_kind = 'month_end')
+    {%- if config.get('meta').get('parts') -%}
+    {{ note_parts('select t.snapshot_kind as kind, t.snapshot_date as day from ' ~ this ~ ' as t where ' ~ other_snapshot(calendar)) }}
+    {%- endif %}
+    delete from {{ this }} where {{ other_snapshot(calendar) }};
     {%- endif -%}
+{%- endmacro %}
+
+{% macro other_snapshot(calendar) -%}
+    (
+        snapshot_kind = 'as_of' and snapshot_date < (select max(c.snapshot_date) from {{ calendar }} as c where c.snapshot_kind = 'as_of')
+        or snapshot_kind = 'as_of' and snapshot_date > (select max(c.snapshot_date) from {{ calendar }} as c where c.snapshot_kind = 'as_of')
+        or snapshot_kind = 'month_end' and snapshot_date > (select max(c.snapshot_date) from {{ calendar }} as c where c.snapshot_kind = 'month_end')
+    )
 {%- endmacro %}

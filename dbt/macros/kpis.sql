@@ -5,12 +5,13 @@
 {% macro start_of_twelve_months(day) -%}{{ add_months(add_days(day, 1), -12) }}{%- endmacro %}
 
 {#
-    The rows of a relation, each once for the whole (dimension and member `all`) and once for its product: with dimension and
-    member. until: a column, a day; then only rows up to the reporting date are there, which as_of_date is.
+    The rows of a relation, each once for the whole (dimension and member `all`) and once for its product: `columns` of it, with
+    dimension and member. until: a column, a day; then only rows up to the reporting date are there, which as_of_date is.
+    only: a condition on `t`. months: source and kind of the parts that this run makes, which are months of `until`.
 #}
-{% macro whole_and_products(relation, until=none) %}
+{% macro whole_and_products(relation, columns, until=none, only='1 = 1', months=none) %}
     select
-        t.*,
+        {% for column in columns %}t.{{ column }}, {% endfor %}
         s.dimension,
         cast(case when s.dimension = 'all' then 'all' else t.product_code end as varchar(64)) as member
         {%- if until %},
@@ -21,4 +22,9 @@
     {%- if until %}
     inner join {{ ref('reporting_date') }} as r on r.as_of_date >= t.{{ until }}
     {%- endif %}
+    {%- if months and is_incremental() %}
+    inner join ({{ stale_parts(months[0]) }}) as p
+        on p.part_kind = '{{ months[1] }}' and t.{{ until }} >= p.part_day and t.{{ until }} < {{ add_months('p.part_day', 1) }}
+    {%- endif %}
+    where {{ only }}
 {% endmacro %}

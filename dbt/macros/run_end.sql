@@ -53,7 +53,7 @@
     {%- set names = [] -%}
     {%- for result in results if result.node.resource_type == 'model' -%}
         {%- do names.append(result.node.name) -%}
-        {%- if result.node.config.materialized != 'incremental' -%}
+        {%- if not batched_inputs(graph.nodes[result.node.unique_id]) -%}
             {%- for id in result.node.depends_on.nodes if id.startswith('model.') -%}
                 {%- do names.append(id.split('.')[-1]) -%}
             {%- endfor -%}

@@ -23,3 +23,8 @@
 {%- endmacro %}
 
 {% macro sqlserver__keep_statistics() %}{% endmacro %}
+
+{# Of a table whose rows were all replaced. #}
+{% macro gather_statistics(table) -%}{{ return(adapter.dispatch('gather_statistics')(table)) }}{%- endmacro %}
+{% macro default__gather_statistics(table) -%}analyze {{ table }};{%- endmacro %}
+{% macro sqlserver__gather_statistics(table) -%}{%- endmacro %}

@@ -22,8 +22,18 @@ FORBIDDEN = ("::", "date_trunc", " limit ", "group by 1", " merge into ", "later
 
 # dbt compiles no hook. Behind a model's own statement they are compiled in its name.
 MARK = "-- hook --"
-OWN_HOOK = re.compile(r'"(\{\{ delete_\w+\(.*\) \}\})"')
-AT_BOTH_ENDS = ("create_watermarks()", "note_tested(['sat_loan', 'sat_party'])", "batches_of(['sat_loan'])")
+OWN_HOOK = re.compile(r'"(\{\{ (?:delete|note|redo)_\w+\(.*\) \}\})"')
+BEFORE = ("open_watermarks()", "open_parts()")
+BEHIND = ("note_all_parts()", "forget_affected()", "close_watermarks()", "close_parts()")
+RENEWED = (
+    "renewed(this, this.incorporate(path={'identifier': 'made'}), ['a', 'b'], ['a', 'b', 'c']) if execute"
+)
+AT_BOTH_ENDS = (
+    "create_watermarks()",
+    "create_parts()",
+    "note_tested(['sat_loan', 'sat_party'])",
+    "batches_of(['sat_loan'])",
+)
 
 
 def with_hooks(folder: Path) -> Path:
@@ -34,11 +44,15 @@ def with_hooks(folder: Path) -> Path:
         for path in (project / "models").rglob("*.sql"):
             text = path.read_text()
             own = OWN_HOOK.findall(text)
-            assert len(own) == text.count("{{ delete_"), path
-            hooks = ["{{ open_watermarks() }}", *own, "{{ close_watermarks() }}"]
-            if path.stem == "reporting_date":
-                hooks += [f"{{{{ {hook} }}}}" for hook in AT_BOTH_ENDS]
-            path.write_text("\n".join([text, *(f"{MARK}\n{hook}" for hook in hooks)]))
+            assert len(own) == sum(text.count(f"{{{{ {kind}_") for kind in ("delete", "note", "redo")), path
+            called = [
+                *BEFORE,
+                *(hook.removeprefix("{{ ").removesuffix(" }}") for hook in own),
+                *([RENEWED] if "incremental_strategy='renew'" in text else []),
+                *BEHIND,
+                *(AT_BOTH_ENDS if path.stem == "reporting_date" else []),
+            ]
+            path.write_text("\n".join([text, *(f"{MARK}\n{{{{ {hook} }}}}" for hook in called)]))
     return project
 
 
@@ -101,7 +115,8 @@ async def test_every_model_compiles_to_t_sql(folder: Path, incremental: bool) ->
     opened = others["fact_decision: hook 0"]
     assert "w.model = 'pit_application' and w.source = 'sat_application'" in opened
     assert "w.model = 'link_application_event' and w.source = 'credit_application_event'" in opened
-    assert ("delete from" in others["fact_decision: hook 1"]) == incremental
+    assert ("insert into ods.affected_fact_decision" in others["fact_decision: hook 2"]) == incremental
+    assert " intersect select y." in others["fact_decision: hook 3"]
     assert ("from ods.watermark" in statements["sat_loan"]) == incremental
     assert "openjson(c.image) with ([id] nvarchar(max) '$.id'" in statements["credit_loan"]
     assert_one_collation(statements)

@@ -1,18 +1,28 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    pre_hook=["{{ delete_stale(in_stale_part('fact_loan_month', 'grain', 'as_of_date')) }}"],
+) }}
+
 with members as (
-    select m.snapshot_kind as grain, m.snapshot_date as as_of_date, m.currency, d.dimension,
-        cast(case when d.dimension = 'borrower' then m.borrower_hk else m.product_code end as varchar(64)) as member,
-        cast(sum(m.exposure_amount) as numeric(28, 4)) as amount
+    select m.snapshot_kind as grain, m.snapshot_date as as_of_date, m.currency, 'borrower' as dimension,
+        cast(m.borrower_hk as varchar(64)) as member, cast(sum(m.exposure_amount) as numeric(28, 4)) as amount
     from {{ ref('fact_loan_month') }} as m
-    cross join (values ('borrower'), ('product')) as d(dimension)
-    where m.status = 'open'
-    group by m.snapshot_kind, m.snapshot_date, m.currency, d.dimension, case when d.dimension = 'borrower' then m.borrower_hk else m.product_code end
+    where m.status = 'open' and {{ in_stale_part('fact_loan_month', 'm.snapshot_kind', 'm.snapshot_date') }}
+    group by m.snapshot_kind, m.snapshot_date, m.currency, m.borrower_hk
+    union all
+    select m.snapshot_kind, m.snapshot_date, m.currency, 'product', cast(m.product_code as varchar(64)), cast(sum(m.exposure_amount) as numeric(28, 4))
+    from {{ ref('fact_loan_month') }} as m
+    where m.status = 'open' and {{ in_stale_part('fact_loan_month', 'm.snapshot_kind', 'm.snapshot_date') }}
+    group by m.snapshot_kind, m.snapshot_date, m.currency, m.product_code
 ),
 
+-- By day first: days are compared faster than texts.
 ranked as (
     select
         m.*,
-        row_number() over (partition by m.grain, m.as_of_date, m.currency, m.dimension order by m.amount desc, m.member) as place,
-        sum(m.amount) over (partition by m.grain, m.as_of_date, m.currency, m.dimension) as total
+        row_number() over (partition by m.as_of_date, m.grain, m.currency, m.dimension order by m.amount desc, m.member) as place,
+        sum(m.amount) over (partition by m.as_of_date, m.grain, m.currency, m.dimension) as total
     from members as m
 ),
 

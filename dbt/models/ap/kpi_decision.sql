@@ -1,11 +1,35 @@
-with decisions as (
-{{- whole_and_products(ref('fact_decision'), until='first_submitted_on') -}}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    pre_hook=[
+        "{{ redo_on_another_day() }}",
+        "{{ delete_stale(months_of_decisions()) }}",
+    ],
+) }}
+
+with decided_up_to as (
+{{- whole_and_products(
+    ref('fact_decision'),
+    ['currency', 'decision', 'first_submitted_on', 'decided_on', 'hours_to_decision', 'hours_to_decision_without_returned'],
+    until='decided_on',
+    only="t.decision <> 'none'",
+    months=('fact_decision', 'decided'),
+) -}}
 ),
 
 decided as (
     select d.*, {{ month_start('d.decided_on') }} as decided_month
-    from decisions as d
-    where d.decision <> 'none' and d.decided_on <= d.as_of_date
+    from decided_up_to as d
+    where d.first_submitted_on <= d.as_of_date
+),
+
+submitted as (
+{{- whole_and_products(
+    ref('fact_decision'),
+    ['currency', 'first_submitted_on', 'booked_on'],
+    until='first_submitted_on',
+    months=('fact_decision', 'submitted'),
+) -}}
 ),
 
 approval as (
@@ -22,7 +46,7 @@ pull_through as (
         d.as_of_date, {{ month_start('d.first_submitted_on') }} as period_start, d.currency, d.dimension, d.member,
         sum(case when d.booked_on <= d.as_of_date then 1 else 0 end) as numerator,
         count(*) as denominator
-    from decisions as d
+    from submitted as d
     group by d.as_of_date, {{ month_start('d.first_submitted_on') }}, d.currency, d.dimension, d.member
 ),
 
@@ -39,11 +63,19 @@ decided_percentiles as (
 ),
 
 -- What waited at the end of the day, by its events: is_open is about now. Nothing comes back from these three.
+undecided as (
+{{- whole_and_products(
+    ref('fact_decision'),
+    ['currency', 'first_submitted_on', 'withdrawn_at', 'expired_at'],
+    until='first_submitted_on',
+    only='(t.decided_on is null or t.decided_on > r.as_of_date)',
+) -}}
+),
+
 waiting as (
     select d.*, {{ days_between('d.first_submitted_on', 'd.as_of_date') }} as age_days
-    from decisions as d
-    where (d.decided_on is null or d.decided_on > d.as_of_date)
-        and (d.withdrawn_at is null or {{ business_date('d.withdrawn_at') }} > d.as_of_date)
+    from undecided as d
+    where (d.withdrawn_at is null or {{ business_date('d.withdrawn_at') }} > d.as_of_date)
         and (d.expired_at is null or {{ business_date('d.expired_at') }} > d.as_of_date)
 ),
 

@@ -1,5 +1,10 @@
 with movements as (
-{{- whole_and_products(ref('fact_loan_transaction'), until='effective_on') -}}
+{{- whole_and_products(
+    ref('fact_loan_transaction'),
+    ['loan_hk', 'currency', 'effect', 'is_reversal', 'effective_on', 'reversed_on', 'amount'],
+    until='effective_on',
+    only="t.effect in ('disbursement', 'write-off', 'recovery')",
+) -}}
 ),
 
 -- What stands on the reporting date, in the month it was disbursed.
@@ -13,14 +18,11 @@ booked as (
     group by m.as_of_date, {{ month_start('m.effective_on') }}, m.currency, m.dimension, m.member
 ),
 
-loans as (
-{{- whole_and_products(ref('fact_loan_month')) -}}
-),
-
+-- The gross amounts of the snapshots are what the NPL ratios divide by.
 balances as (
-    select f.snapshot_kind, f.snapshot_date, f.currency, f.dimension, f.member, sum(f.gross_amount) as gross
-    from loans as f
-    group by f.snapshot_kind, f.snapshot_date, f.currency, f.dimension, f.member
+    select p.grain as snapshot_kind, p.as_of_date as snapshot_date, p.currency, p.dimension, p.member, p.denominator as gross
+    from {{ ref('kpi_portfolio') }} as p
+    where p.kpi = 'npl_ratio'
 ),
 
 -- Twelve months up to the day: the month ends in them, and how many there are.

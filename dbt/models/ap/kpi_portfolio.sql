@@ -1,12 +1,37 @@
-with loans as (
-{{- whole_and_products(ref('fact_loan_month')) -}}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    pre_hook=["{{ delete_stale(in_stale_part('fact_loan_month', 'grain', 'as_of_date')) }}"],
+) }}
+
+-- Loans that no KPI tells apart are one row, so that what follows is about few.
+with cells as (
+    select
+        m.snapshot_kind, m.snapshot_date, m.currency, m.product_code, m.status, m.bucket, m.is_restructured, m.is_non_performing,
+        case when m.days_past_due > 90 then 91 when m.days_past_due > 60 then 61 when m.days_past_due > 30 then 31 when m.days_past_due > 0 then 1 else 0 end as days_past_due,
+        count(*) as loans,
+        sum(m.outstanding_principal) as outstanding_principal,
+        sum(m.gross_amount) as gross_amount,
+        sum(m.exposure_amount) as exposure_amount
+    from {{ ref('fact_loan_month') }} as m
+    where {{ in_stale_part('fact_loan_month', 'm.snapshot_kind', 'm.snapshot_date') }}
+    group by
+        m.snapshot_kind, m.snapshot_date, m.currency, m.product_code, m.status, m.bucket, m.is_restructured, m.is_non_performing,
+        case when m.days_past_due > 90 then 91 when m.days_past_due > 60 then 61 when m.days_past_due > 30 then 31 when m.days_past_due > 0 then 1 else 0 end
+),
+
+loans as (
+{{- whole_and_products('cells', [
+    'snapshot_kind', 'snapshot_date', 'currency', 'status', 'days_past_due', 'is_restructured', 'is_non_performing', 'loans',
+    'outstanding_principal', 'gross_amount', 'exposure_amount',
+]) -}}
 ),
 
 sums as (
     select
         m.snapshot_kind, m.snapshot_date, m.currency, m.dimension, m.member,
         sum(m.exposure_amount) as exposure,
-        sum(case when m.status = 'open' then 1 else 0 end) as open_loans,
+        sum(case when m.status = 'open' then m.loans else 0 end) as open_loans,
         sum(m.outstanding_principal) as outstanding,
         sum(m.gross_amount) as gross,
         sum(case when m.is_non_performing = 1 then m.gross_amount else 0 end) as non_performing
@@ -22,7 +47,7 @@ by_bucket as (
     select
         m.snapshot_kind, m.snapshot_date, m.currency, 'bucket' as dimension, m.bucket as member,
         sum(m.outstanding_principal) as in_bucket
-    from {{ ref('fact_loan_month') }} as m
+    from cells as m
     where m.status = 'open'
     group by m.snapshot_kind, m.snapshot_date, m.currency, m.bucket
 ),

@@ -1,14 +1,8 @@
 with {{ number_spine(3) }},
 
 terms as (
-    select distinct
-        m.ifrs9_stage,
-        m.interest_rate,
-        p.probability_of_default,
-        cast({{ larger('m.remaining_instalments', '1') }} as integer) as months_left
-    from {{ ref('fact_loan_month') }} as m
-    inner join {{ ref('dim_product') }} as p on p.product_key = m.product_key
-    where m.status = 'open'
+    select distinct t.ifrs9_stage, t.interest_rate, t.probability_of_default, t.months_left
+    from {{ ref('exposure_by_term') }} as t
 ),
 
 monthly as (

@@ -1,22 +1,36 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    pre_hook=[
+        "{{ redo_on_another_day() }}",
+        "{{ delete_stale(in_stale_part_of('fact_decision', 'submitted', 'period_start')) }}",
+    ],
+) }}
+
 with reported as (
     select r.as_of_date from {{ ref('reporting_date') }} as r
 ),
 
 submissions as (
-    select d.currency, {{ month_start('d.first_submitted_on') }} as period_start, d.score
+    select d.currency, {{ month_start('d.first_submitted_on') }} as period_start, d.score, count(*) as applications
     from {{ ref('fact_decision') }} as d
-    cross join reported as r
-    where d.score is not null and d.first_submitted_on <= r.as_of_date
+    inner join reported as r on r.as_of_date >= d.first_submitted_on
+    {%- if is_incremental() %}
+    inner join ({{ stale_parts('fact_decision') }}) as p
+        on p.part_kind = 'submitted' and d.first_submitted_on >= p.part_day and d.first_submitted_on < {{ add_months('p.part_day', 1) }}
+    {%- endif %}
+    where d.score is not null
+    group by d.currency, {{ month_start('d.first_submitted_on') }}, d.score
 ),
 
 totals as (
-    select s.currency, s.period_start, count(*) as applications
+    select s.currency, s.period_start, sum(s.applications) as applications
     from submissions as s
     group by s.currency, s.period_start
 ),
 
 binned as (
-    select t.currency, t.period_start, b.bin, t.applications, b.expected_share, count(s.score) as in_bin
+    select t.currency, t.period_start, b.bin, t.applications, b.expected_share, coalesce(sum(s.applications), 0) as in_bin
     from totals as t
     cross join {{ ref('score_bins') }} as b
     left join submissions as s

@@ -26,8 +26,8 @@ cohorts as (
     group by l.cohort_month, l.currency, r.as_of_date, r.last_month_end
 ),
 
--- What each loan adds to its cohort in a month on book: itself once it turns bad, and what is written off of it.
-changes as (
+-- What the loans of a cohort add to it in a month on book: themselves once they turn bad, and what is written off of them.
+turned as (
     select
         l.cohort_month, l.currency, {{ months_between('l.disbursed_on', 'o.bad_on') }} as months_on_book,
         1 as bad_loans, l.originated_amount as bad_amount, 0 as written_off
@@ -37,6 +37,14 @@ changes as (
     select l.cohort_month, l.currency, {{ months_between('l.disbursed_on', 't.effective_on') }}, 0, 0, t.amount
     from loans as l
     inner join {{ ref('fact_loan_transaction') }} as t on t.loan_hk = l.loan_hk and t.effect = 'write-off'
+),
+
+changes as (
+    select
+        t.cohort_month, t.currency, t.months_on_book,
+        sum(t.bad_loans) as bad_loans, sum(t.bad_amount) as bad_amount, sum(t.written_off) as written_off
+    from turned as t
+    group by t.cohort_month, t.currency, t.months_on_book
 ),
 
 longest as (

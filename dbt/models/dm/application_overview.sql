@@ -1,4 +1,13 @@
-with reported as (
+{{ config(
+    materialized='incremental',
+    incremental_strategy='renew',
+    unique_key=['application_hk'],
+    meta={'affected_key': 'application_hk'},
+    pre_hook=["{{ note_affected(applications_to_show()) }}"],
+    indexes=[{'columns': ['application_hk'], 'unique': true}, {'columns': ['application_id']}, {'columns': ['loan_as_of_date']}],
+) }}
+
+{{ with_affected('application_hk') }} reported as (
     select r.as_of_date from {{ ref('reporting_date') }} as r
 ),
 
@@ -7,9 +16,15 @@ loans as (
     from {{ ref('fact_loan_month') }} as m
     inner join reported as r on r.as_of_date = m.snapshot_date
     where m.snapshot_kind = 'as_of'
+    {%- if is_incremental() %}
+    and m.loan_hk in (
+        select k.loan_hk from {{ ref('link_loan') }} as k inner join affected as a on a.application_hk = k.application_hk
+    )
+    {%- endif %}
 )
 
 select
+    d.application_hk,
     d.application_id,
     d.state,
     d.decision,
@@ -51,4 +66,7 @@ select
 from {{ ref('fact_decision') }} as d
 left join {{ ref('dim_product') }} as p on p.product_key = d.product_key
 left join {{ ref('dim_party') }} as b on b.party_key = d.borrower_key
-left join loans as l on l.application_hk = d.application_hk
+left join loans as l on l.application_hk = d.application_hk and l.loan_id = d.loan_id
+{%- if is_incremental() %}
+where d.application_hk in (select a.application_hk from affected as a)
+{%- endif %}

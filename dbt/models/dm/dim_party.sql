@@ -1,11 +1,13 @@
 {{ config(
     materialized='incremental',
-    incremental_strategy='append',
-    pre_hook=["{{ delete_affected('party_hk', affected_of_hub('party')) }}"],
+    incremental_strategy='renew',
+    unique_key=['party_key'],
+    meta={'affected_key': 'party_hk'},
+    pre_hook=["{{ note_affected(affected_of_hub('party')) }}"],
     indexes=[{'columns': ['party_key'], 'unique': true}, {'columns': ['party_hk']}],
 ) }}
 
-{{ with_affected(affected_of_hub('party')) }} versions as (
+{{ with_affected('party_hk') }} versions as (
     {{ history_of(ref('sat_party'), 'party', 's.party_hk in (select a.party_hk from affected as a)' if is_incremental() else '1 = 1') }}
 )
 

@@ -1,11 +1,13 @@
 {{ config(
     materialized='incremental',
-    incremental_strategy='append',
-    pre_hook=["{{ delete_affected('product_hk', affected_of_hub('product')) }}"],
+    incremental_strategy='renew',
+    unique_key=['product_key'],
+    meta={'affected_key': 'product_hk'},
+    pre_hook=["{{ note_affected(affected_of_hub('product')) }}"],
     indexes=[{'columns': ['product_key'], 'unique': true}, {'columns': ['product_hk']}],
 ) }}
 
-{{ with_affected(affected_of_hub('product')) }} versions as (
+{{ with_affected('product_hk') }} versions as (
     {{ history_of(ref('sat_product'), 'product', 's.product_hk in (select a.product_hk from affected as a)' if is_incremental() else '1 = 1') }}
 )
 

@@ -1,11 +1,21 @@
 {{ config(
     materialized='incremental',
-    incremental_strategy='append',
-    pre_hook=["{{ delete_affected('application_hk', affected_applications()) }}"],
-    indexes=[{'columns': ['application_hk'], 'unique': true}, {'columns': ['application_id']}],
+    incremental_strategy='renew',
+    unique_key=['application_hk'],
+    meta={'affected_key': 'application_hk', 'parts': [
+        {'kind': "'submitted'", 'day': 'first_submitted_on', 'monthly': true},
+        {'kind': "'decided'", 'day': 'decided_on', 'monthly': true},
+    ]},
+    pre_hook=["{{ note_affected(affected_applications()) }}"],
+    indexes=[
+        {'columns': ['application_hk'], 'unique': true},
+        {'columns': ['application_id']},
+        {'columns': ['first_submitted_on']},
+        {'columns': ['decided_on']},
+    ],
 ) }}
 
-{{ with_affected(affected_applications()) }} applications as (
+{{ with_affected('application_hk') }} applications as (
     {{ current_of(ref('sat_application'), 'application', 's.application_hk in (select a.application_hk from affected as a)' if is_incremental() else '1 = 1') }}
 ),
 

@@ -1,8 +1,10 @@
 {{ config(
     materialized='incremental',
-    incremental_strategy='append',
+    incremental_strategy='renew',
+    unique_key=['loan_hk', 'snapshot_kind', 'snapshot_date'],
+    meta={'affected_key': 'loan_hk', 'parts': [{'kind': 'x.snapshot_kind', 'day': 'snapshot_date', 'monthly': false}]},
     pre_hook=[
-        "{{ delete_affected('loan_hk', affected_loans()) }}",
+        "{{ note_affected(affected_loans()) }}",
         "{{ delete_other_snapshots(ref('snapshot_calendar')) }}",
     ],
     indexes=[
@@ -20,19 +22,20 @@
 ] -%}
 {%- set moved = ['disbursed_on', 'disbursed_amount', 'paid_amount', 'written_off_amount', 'recovered_amount'] -%}
 
-{{ with_affected(affected_loans()) }} missing as (
+{{ with_affected('loan_hk') }} {% if is_incremental() %}missing as (
     {{ new_snapshots(ref('snapshot_calendar')) }}
 ),
 
-snapshots as (
+{% endif %}snapshots as (
     select p.*
     from {{ ref('pit_loan') }} as p
     {%- if is_incremental() %}
     where p.loan_hk in (select a.loan_hk from affected as a)
-    union
+    union all
     select p.*
     from {{ ref('pit_loan') }} as p
     inner join missing as n on n.snapshot_kind = p.snapshot_kind and n.snapshot_date = p.snapshot_date
+    where p.loan_hk not in (select a.loan_hk from affected as a)
     {%- endif %}
 ),
 

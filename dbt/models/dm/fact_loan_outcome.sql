@@ -1,11 +1,13 @@
 {{ config(
     materialized='incremental',
-    incremental_strategy='append',
-    pre_hook=["{{ delete_affected('loan_hk', affected_loans()) }}"],
+    incremental_strategy='renew',
+    unique_key=['loan_hk'],
+    meta={'affected_key': 'loan_hk'},
+    pre_hook=["{{ note_affected(affected_loans()) }}"],
     indexes=[{'columns': ['loan_hk'], 'unique': true}],
 ) }}
 
-{{ with_affected(affected_loans()) }} moves as (
+{{ with_affected('loan_hk') }} moves as (
     -- An instalment is more than 90 days past due from the 91st day after it is due, as far as payments do not reach it.
     select
         i.loan_hk,

@@ -1,11 +1,13 @@
 {{ config(
     materialized='incremental',
-    incremental_strategy='append',
-    pre_hook=["{{ delete_affected('loan_hk', affected_loans()) }}"],
-    indexes=[{'columns': ['transaction_id'], 'unique': true}, {'columns': ['loan_hk']}],
+    incremental_strategy='renew',
+    unique_key=['transaction_id'],
+    meta={'affected_key': 'loan_hk'},
+    pre_hook=["{{ note_affected(affected_loans()) }}"],
+    indexes=[{'columns': ['transaction_id'], 'unique': true}, {'columns': ['loan_hk']}, {'columns': ['effect']}],
 ) }}
 
-{{ with_affected(affected_loans()) }} loans as (
+{{ with_affected('loan_hk') }} loans as (
     select l.loan_hk, l.application_hk, l.product_hk, l.party_hk
     from ({{ current_of(ref('sat_loan'), 'loan', 's.loan_hk in (select a.loan_hk from affected as a)' if is_incremental() else '1 = 1') }}) as s
     inner join {{ ref('link_loan') }} as l on l.link_hk = s.link_hk

@@ -1,9 +1,12 @@
 {{ config(
-    pre_hook="{{ delete_affected('loan_hk', affected_loans()) }}",
+    incremental_strategy='renew',
+    unique_key=['loan_hk', 'number'],
+    meta={'affected_key': 'loan_hk'},
+    pre_hook="{{ note_affected(affected_loans()) }}",
     indexes=[{'columns': ['loan_hk', 'number'], 'unique': true}],
 ) }}
 
-{{ with_affected(affected_loans()) }} instalments as (
+{{ with_affected('loan_hk') }} instalments as (
     select l.loan_hk, l.number, s.due_on, s.principal, s.interest
     from ({{ current_of(ref('sat_instalment'), 'instalment', only_affected('instalment', ref('link_instalment'), 'loan_hk')) }}) as s
     inner join {{ ref('link_instalment') }} as l on l.link_hk = s.link_hk

@@ -1,9 +1,12 @@
 {{ config(
-    pre_hook="{{ delete_affected('loan_hk', affected_loans()) }}",
+    incremental_strategy='renew',
+    unique_key=['loan_transaction_hk'],
+    meta={'affected_key': 'loan_hk'},
+    pre_hook="{{ note_affected(affected_loans()) }}",
     indexes=[{'columns': ['loan_transaction_hk'], 'unique': true}, {'columns': ['loan_hk']}],
 ) }}
 
-{{ with_affected(affected_loans()) }} transactions as (
+{{ with_affected('loan_hk') }} transactions as (
     select l.loan_hk, s.loan_transaction_hk, l.id as transaction_id, s.kind, s.amount, s.currency, s.effective_on, s.reverses, s.recorded_at
     from ({{ current_of(ref('sat_loan_transaction'), 'loan_transaction', only_affected('loan_transaction', ref('link_loan_transaction'), 'loan_hk')) }}) as s
     inner join {{ ref('link_loan_transaction') }} as l on l.link_hk = s.link_hk

@@ -1,9 +1,12 @@
 {{ config(
-    pre_hook="{{ delete_affected('loan_hk', affected_loans()) }}",
+    incremental_strategy='renew',
+    unique_key=['loan_hk', 'number', 'loan_transaction_hk'],
+    meta={'affected_key': 'loan_hk'},
+    pre_hook="{{ note_affected(affected_loans()) }}",
     indexes=[{'columns': ['loan_hk', 'number', 'loan_transaction_hk'], 'unique': true}],
 ) }}
 
-{{ with_affected(affected_loans()) }} payments as (
+{{ with_affected('loan_hk') }} payments as (
     select
         m.loan_hk,
         m.loan_transaction_hk,

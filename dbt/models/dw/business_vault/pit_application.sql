@@ -1,9 +1,12 @@
 {{ config(
-    pre_hook="{{ delete_affected('application_hk', affected_applications()) }}",
+    incremental_strategy='renew',
+    unique_key=['application_hk', 'version'],
+    meta={'affected_key': 'application_hk'},
+    pre_hook="{{ note_affected(affected_applications()) }}",
     indexes=[{'columns': ['application_hk', 'version'], 'unique': true}],
 ) }}
 
-{{ with_affected(affected_applications()) }} versions as (
+{{ with_affected('application_hk') }} versions as (
     select s.application_version_hk, l.application_hk, l.product_hk, l.version, s.submitted_at, s.position_major, s.position_minor
     from ({{ current_of(ref('sat_application_version'), 'application_version', only_affected('application_version', ref('link_application_version'), 'application_hk')) }}) as s
     inner join {{ ref('link_application_version') }} as l on l.link_hk = s.link_hk

@@ -1,6 +1,9 @@
 {{ config(
+    incremental_strategy='renew',
+    unique_key=['loan_hk', 'snapshot_kind', 'snapshot_date'],
+    meta={'affected_key': 'loan_hk'},
     pre_hook=[
-        "{{ delete_affected('loan_hk', affected_loans()) }}",
+        "{{ note_affected(affected_loans()) }}",
         "{{ delete_other_snapshots(ref('snapshot_calendar')) }}",
     ],
     indexes=[
@@ -10,30 +13,31 @@
     ],
 ) }}
 
-{{ with_affected(affected_loans()) }} missing as (
+{{ with_affected('loan_hk') }} {% if is_incremental() %}missing as (
     {{ new_snapshots(ref('snapshot_calendar')) }}
 ),
 
-disbursed as (
+{% endif %}disbursed as (
     select m.loan_hk, min(m.effective_on) as disbursed_on
     from {{ ref('loan_movement') }} as m
     where m.effect = 'disbursement'
     {%- if is_incremental() %}
-    and (m.loan_hk in (select a.loan_hk from affected as a) or exists (select 1 from missing))
+    and m.loan_hk in (select a.loan_hk from affected as a)
     {%- endif %}
     group by m.loan_hk
 ),
 
 wanted as (
-    select d.loan_hk, n.snapshot_kind, n.snapshot_date
-    from disbursed as d
-    inner join missing as n on n.snapshot_date >= d.disbursed_on
-    {%- if is_incremental() %}
-    union
     select d.loan_hk, c.snapshot_kind, c.snapshot_date
     from disbursed as d
-    inner join affected as a on a.loan_hk = d.loan_hk
     inner join {{ ref('snapshot_calendar') }} as c on c.snapshot_date >= d.disbursed_on
+    {%- if is_incremental() %}
+    union
+    -- A new day is one of every loan; without one they are not looked at.
+    select m.loan_hk, n.snapshot_kind, n.snapshot_date
+    from {{ ref('loan_movement') }} as m
+    inner join missing as n on n.snapshot_date >= m.effective_on
+    where m.effect = 'disbursement' and exists (select 1 from missing)
     {%- endif %}
 ),
 

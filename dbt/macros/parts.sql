@@ -1,0 +1,157 @@
+{#
+    Parts of a fact, such as its snapshots, and who has to make anew what it derives from them.
+
+    ods.part(model, kind, day, version) says which version the rows of a part have: a model of the strategy `renew` gives a part
+    another one whenever a row of it comes, goes or changes (macros/renew.sql). ods.part_read(reader, source, part_kind,
+    part_day, done, pending) says which version a model derived its own rows from.
+
+    open_parts() is the reader's pre-hook: before anything is read it notes in `pending` what there is. delete_stale() takes out
+    the reader's rows of the parts that are not as it knows them, its body makes those alone, and close_parts() makes `pending`
+    `done`, in the same transaction. A part that changes meanwhile has another version by then, and comes with the next build.
+
+    A part whose rows are all gone stays here, as of a version without rows: were it forgotten and came back, a reader that
+    was not built meanwhile would take it for the one that it knows.
+#}
+{% macro create_parts() %}
+    {%- if execute %}
+    {%- for table in part_tables() %}
+    {{ create_work_table(table[0], table[1]) }}
+    {%- endfor %}
+    {%- endif %}
+{% endmacro %}
+
+{# The tables behind, and for each model that is renewed the keys that a run is about, as pairs of name and columns. #}
+{% macro part_tables() %}
+    {%- set found = [
+        ('part', 'model varchar(128) not null, kind varchar(16) not null, day date not null, version bigint not null, constraint pk_part primary key (model, kind, day, version)'),
+        ('part_read', 'reader varchar(128) not null, source varchar(128) not null, part_kind varchar(16) not null, part_day date not null, done bigint not null, pending bigint not null, constraint pk_part_read primary key (reader, source, part_kind, part_day)'),
+    ] -%}
+    {%- for node in graph.nodes.values() if node.config.incremental_strategy == 'renew' -%}
+        {%- do found.append(('affected_' ~ node.name, 'affected_key varchar(64) not null constraint pk_affected_' ~ node.name ~ ' primary key')) -%}
+    {%- endfor -%}
+    {{ return(found) }}
+{% endmacro %}
+
+{% macro create_work_table(name, columns) %}{{ return(adapter.dispatch('create_work_table')(name, columns)) }}{% endmacro %}
+{% macro default__create_work_table(name, columns) %}
+    create table if not exists ods.{{ name }} ({{ columns }});
+{%- endmacro %}
+{% macro sqlserver__create_work_table(name, columns) %}
+    if object_id('ods.{{ name }}') is null create table ods.{{ name }} ({{ columns }});
+{%- endmacro %}
+
+{# The models that `node` reads and that have parts. #}
+{% macro parted_inputs(node) %}
+    {%- set found = [] -%}
+    {%- for id in node.depends_on.nodes if id.startswith('model.') and graph.nodes[id].config.meta.get('parts') -%}
+        {%- do found.append(graph.nodes[id].name) -%}
+    {%- endfor -%}
+    {{ return(found) }}
+{% endmacro %}
+
+{#
+    The parts that rows of a relation, as `x`, lie in: rows of kind and day, some of them more than once. parts: what the model's
+    configuration says of itself: kind is SQL, day a column; a part is a month where `monthly` is.
+#}
+{% macro parts_of(rows, parts) -%}
+    {%- for part in parts %}
+    select {{ part.kind }} as kind, {{ month_start('x.' ~ part.day) if part.monthly else 'x.' ~ part.day }} as day
+    from {{ rows }}
+    where x.{{ part.day }} is not null
+    {{- " union all" if not loop.last }}
+    {%- endfor %}
+{%- endmacro %}
+
+{# Give the parts of a subquery of kind and day the next version. #}
+{% macro note_parts(changed) -%}
+    insert into ods.part (model, kind, day, version)
+    select distinct
+        '{{ this.identifier }}', c.kind, c.day,
+        (select coalesce(max(p.version), 0) + 1 from ods.part as p where p.model = '{{ this.identifier }}')
+    from ({{ changed }}) as c;
+    delete from ods.part
+    where model = '{{ this.identifier }}' and exists (
+        select 1
+        from (
+            select p.kind as later_kind, p.day as later_day, p.version as later_version from ods.part as p where p.model = '{{ this.identifier }}'
+        ) as later
+        where later_kind = kind and later_day = day and later_version > version
+    );
+{%- endmacro %}
+
+{# A post-hook: all parts of a table that was made anew, and those it had before, are of another version. #}
+{% macro note_all_parts() -%}
+    {%- if execute and config.get('meta').get('parts') and not is_incremental() -%}
+    {{ note_parts(
+        parts_of(this ~ ' as x', config.get('meta').parts) ~ " union all select p.kind, p.day from ods.part as p where p.model = '" ~ this.identifier ~ "'"
+    ) }}
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro open_parts() -%}
+    {%- if execute and config.get('materialized') == 'incremental' and parted_inputs(model) -%}
+    insert into ods.part_read (reader, source, part_kind, part_day, done, pending)
+    select '{{ this.identifier }}', p.model, p.kind, p.day, -1, -1
+    from ods.part as p
+    where p.model in ('{{ parted_inputs(model) | join("', '") }}') and not exists (
+        select 1 from ods.part_read as r
+        where r.reader = '{{ this.identifier }}' and r.source = p.model and r.part_kind = p.kind and r.part_day = p.day
+    );
+    update ods.part_read
+    set pending = (
+        select coalesce(max(p.version), -1) from ods.part as p where p.model = source and p.kind = part_kind and p.day = part_day
+    )
+    where reader = '{{ this.identifier }}';
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro close_parts() -%}
+    {%- if execute and config.get('materialized') == 'incremental' and parted_inputs(model) -%}
+    update ods.part_read set done = pending where reader = '{{ this.identifier }}' and done <> pending;
+    {%- endif -%}
+{%- endmacro %}
+
+{# A pre-hook behind open_parts(): rows that say which reporting date they are of are all stale once it has moved. #}
+{% macro redo_on_another_day() -%}
+    {%- if is_incremental() -%}
+    update ods.part_read set done = -1
+    where reader = '{{ this.identifier }}' and exists (
+        select 1 from {{ this }} as t inner join {{ ref('reporting_date') }} as r on r.as_of_date <> t.as_of_date
+    );
+    {%- endif -%}
+{%- endmacro %}
+
+{# The parts of `source` that this run makes, as part_kind and part_day. #}
+{% macro stale_parts(source) -%}
+    select r.part_kind, r.part_day
+    from ods.part_read as r
+    where r.reader = '{{ this.identifier }}' and r.source = '{{ source }}' and r.done <> r.pending
+{%- endmacro %}
+
+{# A condition: the rows of the part that two expressions say, its kind and day, are made by this run. #}
+{% macro in_stale_part(source, kind, day) -%}
+    {%- if is_incremental() -%}
+    exists (select 1 from ({{ stale_parts(source) }}) as p where p.part_kind = {{ kind }} and p.part_day = {{ day }})
+    {%- else -%}
+    1 = 1
+    {%- endif -%}
+{%- endmacro %}
+
+{# The same of parts of one kind, by its name. #}
+{% macro in_stale_part_of(source, kind, day) -%}
+    {{ in_stale_part(source, "'" ~ kind ~ "'", day) }}
+{%- endmacro %}
+
+{# A pre-hook: take out the rows that the condition, on columns of this table, says to be stale. #}
+{% macro delete_stale(condition) -%}
+    {%- if is_incremental() -%}
+    delete from {{ this }} where {{ condition }};
+    {%- endif -%}
+{%- endmacro %}
+
+{# A condition on the rows of kpi_decision: those of a month that this run makes, and the backlog, which every day is another. #}
+{% macro months_of_decisions() -%}
+    grain = 'as_of'
+    or grain = 'month_of_decision' and {{ in_stale_part_of('fact_decision', 'decided', 'period_start') }}
+    or grain = 'month_of_submission' and {{ in_stale_part_of('fact_decision', 'submitted', 'period_start') }}
+{%- endmacro %}

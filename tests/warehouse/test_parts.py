@@ -1,0 +1,144 @@
+"""What an incremental build writes: the parts in which something changed, and what a full refresh would write."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import date, datetime, time
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from tests.warehouse.conftest import Change, Warehouse
+from tests.warehouse.portfolio import AS_OF, identifier
+
+# The first build makes the whole warehouse, which takes minutes on a busy machine.
+pytestmark = pytest.mark.timeout(900)
+
+Snapshot = tuple[str, date]
+SNAPSHOTS = {
+    "dm.fact_loan_month": "snapshot_kind, snapshot_date",
+    "ap.concentration": "grain, as_of_date",
+    "ap.exposure_by_term": "grain, as_of_date",
+    "ap.kpi_portfolio": "grain, as_of_date",
+    "ap.roll_rate": "grain, as_of_date",
+}
+TODAY: Snapshot = ("as_of", AS_OF)
+POSITION, IMAGE, CAPTURED = 0, 4, 8
+
+
+def later(changes: Sequence[Change], table: str, position: int, **members: Any) -> Change:
+    """The last change of a table once more, at another position, with other members in its image."""
+    values = list(next(values for name, values in reversed(changes) if name == table and values[IMAGE]))
+    values[POSITION], values[CAPTURED] = position, datetime.combine(AS_OF, time(7))
+    image = json.loads(values[IMAGE]) | members
+    values[IMAGE] = json.dumps(image)
+    values[3] = json.dumps([str(image["code" if table == "product" else "id"])])
+    return table, tuple(values)
+
+
+def payment(changes: Sequence[Change], position: int, day: date) -> Change:
+    """A payment of 7 on a day, of a loan that is behind."""
+    return later(
+        changes,
+        "loan_transaction",
+        position,
+        id=str(uuid4()),
+        loan_id=str(identifier("loan dpd 91")),
+        kind="payment",
+        amount="7.0000",
+        currency="DEM",
+        effective_on=day.isoformat(),
+        reverses=None,
+    )
+
+
+async def built_again(warehouse: Warehouse, *more: str) -> dict[str, set[Snapshot]]:
+    """Build, and give the snapshots of which each table has rows that were written by this build."""
+    (before,) = await warehouse.rows("SELECT pg_current_xact_id()::text::bigint AS id")
+    await warehouse.models(*more)
+    return {
+        table: {
+            (row["kind"], row["day"])
+            for row in await warehouse.rows(
+                f"SELECT DISTINCT s.kind, s.day FROM (SELECT {columns}, xmin FROM {table}) AS s (kind, day, written) "
+                "WHERE s.written::text::bigint >= $1",
+                before["id"],
+            )
+        }
+        for table, columns in SNAPSHOTS.items()
+    }
+
+
+async def test_a_build_writes_the_snapshots_that_changed(
+    pieced: Warehouse, changes: Sequence[Change]
+) -> None:
+    position = 10**6
+    await pieced.land(changes)
+    await pieced.models()
+    everything = await pieced.rows("SELECT DISTINCT snapshot_kind, snapshot_date FROM dm.fact_loan_month")
+    assert len(everything) > 20
+
+    # What is paid today is in no month end. Only the loan that it is of is written.
+    await pieced.land([payment(changes, position, AS_OF)])
+    (before,) = await pieced.rows("SELECT pg_current_xact_id()::text::bigint AS id")
+    written = await built_again(pieced)
+    assert written == {table: {TODAY} for table in SNAPSHOTS}
+    (rows,) = await pieced.rows(
+        "SELECT count(*), count(DISTINCT loan_id) AS loans FROM dm.fact_loan_month WHERE xmin::text::bigint >= $1",
+        before["id"],
+    )
+    assert (rows["count"], rows["loans"]) == (1, 1)
+
+    # What comes late is in the month ends from its day on. A roll rate also depends on the month end before.
+    await pieced.land([payment(changes, position + 1, date(2026, 7, 31))])
+    written = await built_again(pieced)
+    changed = {TODAY, ("month_end", date(2026, 7, 31)), ("month_end", date(2026, 8, 31))}
+    assert written == dict.fromkeys(SNAPSHOTS, changed)
+    late = await pieced.checksums("dm", "ap")
+
+    assert await built_again(pieced) == {table: set() for table in SNAPSHOTS}
+    assert await pieced.checksums("dm", "ap") == late
+    await pieced.models("--full-refresh")
+    assert await pieced.checksums("dm", "ap") == late
+
+
+async def test_a_product_that_changes_and_a_day_that_passes(
+    pieced: Warehouse, changes: Sequence[Change]
+) -> None:
+    await pieced.land(changes)
+    await pieced.models()
+    await pieced.land(
+        [
+            later(
+                changes,
+                "product",
+                10**6,
+                probability_of_default="0.500000",
+                credit_conversion_factor="1.000000",
+            )
+        ]
+    )
+    # The product's risk is another from the day on that it is known, for loans and applications of before as well.
+    written = await built_again(pieced)
+    assert written["ap.exposure_by_term"] == {TODAY}
+    assert await as_if_built_whole(pieced)
+
+    # A month ends meanwhile; nothing else is made.
+    days = ("--vars", "{as_of_date: 2026-10-02}")
+    written = await built_again(pieced, *days)
+    new = {("as_of", date(2026, 10, 2)), ("month_end", date(2026, 9, 30))}
+    assert written == dict.fromkeys(SNAPSHOTS, new)
+    assert await as_if_built_whole(pieced, *days)
+
+    # And back.
+    await pieced.models()
+    assert await as_if_built_whole(pieced)
+
+
+async def as_if_built_whole(warehouse: Warehouse, *more: str) -> bool:
+    """Whether a full refresh changes nothing."""
+    found = await warehouse.checksums("dm", "ap")
+    await warehouse.models("--full-refresh", *more)
+    return found == await warehouse.checksums("dm", "ap")
