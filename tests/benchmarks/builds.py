@@ -18,7 +18,7 @@ from rich.table import Table
 
 from services.platform.platform import Platform
 from tests.benchmarks.commands import ROOT, run_loader, timed
-from tests.benchmarks.history import PAYMENTS
+from tests.benchmarks.history import NEW_LATELY, PAID_LATE, PAID_LATELY, STEPS
 from tests.benchmarks.landing import land_history
 from tests.conftest import Database, migrated
 
@@ -37,6 +37,12 @@ TUNED = {
 }
 """As an operator would set a warehouse on a machine of 24 GiB and two processors; of the lake's measures, nothing."""
 COUNTED = ("ods.credit_application_event", "dw.sat_application", "dm.fact_decision", "dm.fact_loan_month")
+TITLES = {
+    "full": "full build",
+    "incremental": "of the last days",
+    "late": "of any time",
+    "nothing_new": "nothing new",
+}
 SLOWEST = 12
 WATCHED_EVERY_SECONDS = 2.0
 
@@ -113,9 +119,10 @@ async def build(platform: Platform, warehouse: Database, home: Path) -> Built:
 async def builds(
     platform: Platform, home: Path, applications: int, changes: int, console: Console
 ) -> dict[str, Any]:
-    """Build the whole history, then what came later: half of it new applications, half payments of old loans.
+    """Build the whole history, then what a day brings, what comes late, and nothing.
 
-    What lands is in no time. Everything is built by the same command.
+    Of each of the two one half are new applications, one half payments of loans that are there. What lands is in no
+    time. Everything is built by the same command.
     """
     async with migrated(platform, "lake") as lake, migrated(platform, "warehouse") as warehouse:
         await run_loader(lake, warehouse)  # products and approval bands
@@ -124,38 +131,43 @@ async def builds(
             bar = progress.add_task("applications", total=applications)
             written = await land_history(warehouse, 1, applications, lambda done: progress.advance(bar, done))
         console.print(f"{written:,} changes have landed, in {time.perf_counter() - started:.0f} s")
-        full = await build(platform, warehouse, home)
-        console.print(f"{written:,} changes of {applications:,} applications built in {full.seconds:.0f} s")
         new = round(changes / 2 / (written / applications))
-        later = await land_history(warehouse, applications + 1, applications + new)
-        # One application in ten has a loan.
-        later += await land_history(warehouse, 1, min(changes * 5, applications), steps=PAYMENTS)
-        incremental = await build(platform, warehouse, home)
-        nothing = await build(platform, warehouse, home)
+        landed = {"full": written, "nothing_new": 0}
+        measured: dict[str, Built] = {}
+
+        async def measure(name: str) -> None:
+            measured[name] = await build(platform, warehouse, home)
+            console.print(f"{TITLES[name]}: {landed[name]:,} changes built in {measured[name].seconds:.0f} s")
+
+        await measure("full")
+        for number, (name, submitted, paid) in enumerate(
+            (("incremental", NEW_LATELY, PAID_LATELY), ("late", STEPS, PAID_LATE))
+        ):
+            first = applications + number * new + 1
+            landed[name] = await land_history(warehouse, first, first + new - 1, steps=submitted)
+            # One application in ten has a loan.
+            landed[name] += await land_history(warehouse, 1, min(changes * 5, applications), steps=paid)
+            await measure(name)
+        await measure("nothing_new")
         async with warehouse.connect() as owner:
             size = await owner.fetchval("SELECT pg_database_size(current_database())")
-            rows = {
-                name: await owner.fetchval(f"SELECT count(*) FROM {name}")
-                for name in (
-                    "ods.credit_application_event",
-                    "dw.sat_application",
-                    "dm.fact_decision",
-                    "dm.fact_loan_month",
-                )
-            }
+            rows = {name: await owner.fetchval(f"SELECT count(*) FROM {name}") for name in COUNTED}
     return {
         "applications": applications,
-        "changes": written,
-        "later_changes": later,
         "postgresql": TUNED,
         "database_bytes": size,
         "rows": rows,
-        "peak_memory_bytes": max(each.peak_memory for each in (full, incremental, nothing)),
+        "peak_memory_bytes": max(each.peak_memory for each in measured.values()),
         **{
-            name: {"seconds": each.seconds, "layers": each.layers, "nodes": each.nodes}
-            for name, each in (("full", full), ("incremental", incremental), ("nothing_new", nothing))
+            name: {
+                "changes": landed[name],
+                "seconds": each.seconds,
+                "ratio": each.seconds / measured["full"].seconds,
+                "layers": each.layers,
+                "nodes": each.nodes,
+            }
+            for name, each in measured.items()
         },
-        "ratio": incremental.seconds / full.seconds,
     }
 
 
@@ -164,24 +176,19 @@ def show_builds(measured: dict[str, Any], console: Console) -> None:
     made = Table(box=None, pad_edge=False)
     for number, title in enumerate(("dbt, all layers", "changes", "seconds", "ratio", *LAYERS)):
         made.add_column(title, justify="right" if number else "left")
-    for title, changes, name in (
-        ("full build", measured["changes"], "full"),
-        ("incremental", measured["later_changes"], "incremental"),
-        ("nothing new", 0, "nothing_new"),
-    ):
+    for name, title in TITLES.items():
         built = measured[name]
         made.add_row(
-            *(title, f"{changes:,}", f"{built['seconds']:.1f}"),
-            f"{built['seconds'] / measured['full']['seconds']:.3f}",
+            *(title, f"{built['changes']:,}", f"{built['seconds']:.1f}", f"{built['ratio']:.3f}"),
             *(f"{built['layers'].get(layer, 0.0):.1f}" for layer in LAYERS),
         )
     console.print(made)
     slowest = Table(box=None, pad_edge=False)
-    for number, title in enumerate(("the slowest models", "full", "incremental", "nothing new")):
+    for number, title in enumerate(("the slowest models", *TITLES.values())):
         slowest.add_column(title, justify="right" if number else "left")
-    full, incremental, nothing = (measured[name]["nodes"] for name in ("full", "incremental", "nothing_new"))
-    for model in sorted(incremental, key=incremental.__getitem__, reverse=True)[:SLOWEST]:
-        slowest.add_row(model, *(f"{each[model]:.2f}" for each in (full, incremental, nothing)))
+    nodes = [measured[name]["nodes"] for name in TITLES]
+    for model in sorted(nodes[1], key=nodes[1].__getitem__, reverse=True)[:SLOWEST]:
+        slowest.add_row(model, *(f"{each[model]:.2f}" for each in nodes))
     console.print(slowest)
     console.print(
         f"{measured['database_bytes'] / 2**30:.1f} GiB of database, "

@@ -18,7 +18,11 @@ from services.lake.tables import CAPTURED
 CHUNK = 50_000
 """Applications of one transaction."""
 TABLES = {table.name: captured_table(table) for table in CAPTURED}
-BEGAN = "timestamp '2024-01-01 08:00:00' + (n % 900) * interval '1 day' + (n % 30000) * interval '1 second'"
+ANY_TIME = (
+    "timestamp '2024-01-01 08:00:00' + (n % 900) * interval '1 day' + (n % 30000) * interval '1 second'"
+)
+LATELY = "timestamp 'today' - interval '5 days' + interval '8 hours' + (n % 30000) * interval '1 second'"
+"""When an application was submitted; everything that became of it follows within months, or days."""
 MAKER, OFFICER = (f"md5('{name}')::uuid" for name in ("maker", "officer"))
 BOOKED = "n % 10 = 0"
 DECIDED = "n % 20 <> 19"
@@ -31,103 +35,115 @@ def _id(what: str) -> str:
 
 Step = tuple[str, str, str, str]
 """Operation, table, its columns in order, and which applications have it; `n` is the application's number."""
-STEPS: tuple[Step, ...] = (
-    (
-        "c",
-        "party",
-        f"{_id('party')}, 'person', 'Person Nguyễn ' || n, date '1960-01-01' + (n % 15000), 'ID' || n, "
-        f"'p' || n || '@example.org', NULL::text, {MAKER}, {BEGAN}, 1",
-        "true",
-    ),
-    (
-        "c",
-        "application",
-        f"{_id('application')}, 'SUBMITTED', 1, 1, NULL::text, {MAKER}, {BEGAN}, {BEGAN}, NULL::timestamp",
-        "true",
-    ),
-    ("c", "application_party", f"{_id('application')}, {_id('party')}, 'borrower'", "true"),
-    (
-        "c",
-        "application_version",
-        f"{_id('application')}, 1, (ARRAY['CONSUMER', 'CAR', 'BUSINESS', 'EDUCATION'])[1 + n % 4], "
-        "(500 + n % 15000)::numeric(19,4), 'DEM', 6 + n % 30, 'radio/television', 'branch', "
-        f"{MAKER}, '{{\"housing\": \"own\"}}', 400 + n % 400, '[]', {BEGAN}",
-        "true",
-    ),
-    (
-        "c",
-        "application_event",
-        f"{_id('submitted')}, {_id('application')}, 1, NULL::text, 'SUBMITTED', {MAKER}, 'maker', NULL::text, "
-        f"NULL::text, {BEGAN}",
-        "true",
-    ),
-    (
-        "c",
-        "decision",
-        f"{_id('decision')}, {_id('application')}, 1, 'officer', {OUTCOME}, {MAKER}, {OFFICER}, "
-        f"CASE {OUTCOME} WHEN 'reject' THEN 'AFFORDABILITY' END, NULL::text, {BEGAN} + interval '1 day'",
-        DECIDED,
-    ),
-    (
-        "u",
-        "application",
-        f"{_id('application')}, CASE {OUTCOME} WHEN 'approve' THEN 'APPROVED' ELSE 'REJECTED' END, 1, 2, NULL::text, "
-        f"{MAKER}, {BEGAN}, {BEGAN}, {BEGAN} + interval '1 day'",
-        DECIDED,
-    ),
-    (
-        "c",
-        "application_event",
-        f"{_id('decided')}, {_id('application')}, 1, 'SUBMITTED', "
-        f"CASE {OUTCOME} WHEN 'approve' THEN 'APPROVED' ELSE 'REJECTED' END, {OFFICER}, 'officer', "
-        f"CASE {OUTCOME} WHEN 'reject' THEN 'AFFORDABILITY' END, NULL::text, {BEGAN} + interval '1 day'",
-        DECIDED,
-    ),
-    (
-        "c",
-        "loan",
-        f"{_id('loan')}, {_id('application')}, 1, (ARRAY['CONSUMER', 'CAR', 'BUSINESS', 'EDUCATION'])[1 + n % 4], "
-        f"{_id('party')}, (500 + n % 15000)::numeric(19,4), 'DEM', 0.089::numeric(9,6), 3, {OFFICER}, "
-        f"{BEGAN} + interval '2 days', false, false",
-        BOOKED,
-    ),
-    *(
+
+
+def steps_of(began: str) -> tuple[Step, ...]:
+    """The history of an application that was submitted at `began`, an expression."""
+    return (
         (
             "c",
-            "instalment",
-            f"{_id('loan')}, {number}, ({BEGAN})::date + {2 + 30 * number}, "
-            "((500 + n % 15000) / 3.0)::numeric(19,4), 10::numeric(19,4)",
+            "party",
+            f"{_id('party')}, 'person', 'Person Nguyễn ' || n, date '1960-01-01' + (n % 15000), 'ID' || n, "
+            f"'p' || n || '@example.org', NULL::text, {MAKER}, {began}, 1",
+            "true",
+        ),
+        (
+            "c",
+            "application",
+            f"{_id('application')}, 'SUBMITTED', 1, 1, NULL::text, {MAKER}, {began}, {began}, NULL::timestamp",
+            "true",
+        ),
+        ("c", "application_party", f"{_id('application')}, {_id('party')}, 'borrower'", "true"),
+        (
+            "c",
+            "application_version",
+            f"{_id('application')}, 1, (ARRAY['CONSUMER', 'CAR', 'BUSINESS', 'EDUCATION'])[1 + n % 4], "
+            "(500 + n % 15000)::numeric(19,4), 'DEM', 6 + n % 30, 'radio/television', 'branch', "
+            f"{MAKER}, '{{\"housing\": \"own\"}}', 400 + n % 400, '[]', {began}",
+            "true",
+        ),
+        (
+            "c",
+            "application_event",
+            f"{_id('submitted')}, {_id('application')}, 1, NULL::text, 'SUBMITTED', {MAKER}, 'maker', NULL::text, "
+            f"NULL::text, {began}",
+            "true",
+        ),
+        (
+            "c",
+            "decision",
+            f"{_id('decision')}, {_id('application')}, 1, 'officer', {OUTCOME}, {MAKER}, {OFFICER}, "
+            f"CASE {OUTCOME} WHEN 'reject' THEN 'AFFORDABILITY' END, NULL::text, {began} + interval '1 day'",
+            DECIDED,
+        ),
+        (
+            "u",
+            "application",
+            f"{_id('application')}, CASE {OUTCOME} WHEN 'approve' THEN 'APPROVED' ELSE 'REJECTED' END, 1, 2, "
+            f"NULL::text, {MAKER}, {began}, {began}, {began} + interval '1 day'",
+            DECIDED,
+        ),
+        (
+            "c",
+            "application_event",
+            f"{_id('decided')}, {_id('application')}, 1, 'SUBMITTED', "
+            f"CASE {OUTCOME} WHEN 'approve' THEN 'APPROVED' ELSE 'REJECTED' END, {OFFICER}, 'officer', "
+            f"CASE {OUTCOME} WHEN 'reject' THEN 'AFFORDABILITY' END, NULL::text, {began} + interval '1 day'",
+            DECIDED,
+        ),
+        (
+            "c",
+            "loan",
+            f"{_id('loan')}, {_id('application')}, 1, (ARRAY['CONSUMER', 'CAR', 'BUSINESS', 'EDUCATION'])[1 + n % 4], "
+            f"{_id('party')}, (500 + n % 15000)::numeric(19,4), 'DEM', 0.089::numeric(9,6), 3, {OFFICER}, "
+            f"{began} + interval '2 days', false, false",
             BOOKED,
-        )
-        for number in (1, 2, 3)
-    ),
-    *(
+        ),
+        *(
+            (
+                "c",
+                "instalment",
+                f"{_id('loan')}, {number}, ({began})::date + {2 + 30 * number}, "
+                "((500 + n % 15000) / 3.0)::numeric(19,4), 10::numeric(19,4)",
+                BOOKED,
+            )
+            for number in (1, 2, 3)
+        ),
+        *(
+            (
+                "c",
+                "loan_transaction",
+                f"{_id(f'transaction{number}')}, {_id('loan')}, '{kind}', {amount}, 'DEM', "
+                f"({began})::date + {2 + 30 * number}, NULL::uuid, {OFFICER}, "
+                f"{began} + interval '{2 + 30 * number} days'",
+                f"{BOOKED} AND n % {every} = 0",
+            )
+            for number, kind, amount, every in (
+                (0, "disbursement", "(500 + n % 15000)::numeric(19,4)", 1),
+                (1, "payment", "((500 + n % 15000) / 3.0 + 10)::numeric(19,4)", 20),
+                (2, "payment", "((500 + n % 15000) / 3.0 + 10)::numeric(19,4)", 30),
+            )
+        ),
+    )
+
+
+def payment(number: int, day: str) -> tuple[Step, ...]:
+    """One more payment of a loan that is there, the `number`-th transaction, on `day`, an expression."""
+    return (
         (
             "c",
             "loan_transaction",
-            f"{_id(f'transaction{number}')}, {_id('loan')}, '{kind}', {amount}, 'DEM', "
-            f"({BEGAN})::date + {2 + 30 * number}, NULL::uuid, {OFFICER}, "
-            f"{BEGAN} + interval '{2 + 30 * number} days'",
-            f"{BOOKED} AND n % {every} = 0",
-        )
-        for number, kind, amount, every in (
-            (0, "disbursement", "(500 + n % 15000)::numeric(19,4)", 1),
-            (1, "payment", "((500 + n % 15000) / 3.0 + 10)::numeric(19,4)", 20),
-            (2, "payment", "((500 + n % 15000) / 3.0 + 10)::numeric(19,4)", 30),
-        )
-    ),
-)
+            f"{_id(f'transaction{number}')}, {_id('loan')}, 'payment', 50::numeric(19,4), 'DEM', ({day})::date, "
+            f"NULL::uuid, {OFFICER}, {day}",
+            BOOKED,
+        ),
+    )
 
-# What comes later for loans that are there: a payment each.
-PAYMENTS: tuple[Step, ...] = (
-    (
-        "c",
-        "loan_transaction",
-        f"{_id('transaction3')}, {_id('loan')}, 'payment', 50::numeric(19,4), 'DEM', ({BEGAN})::date + 95, NULL::uuid, "
-        f"{OFFICER}, {BEGAN} + interval '95 days'",
-        BOOKED,
-    ),
-)
+
+STEPS = steps_of(ANY_TIME)
+# What a day brings: applications and payments of the last days. And what comes late: of any time.
+NEW_LATELY, PAID_LATELY = steps_of(LATELY), payment(4, LATELY)
+PAID_LATE = payment(3, f"{ANY_TIME} + interval '95 days'")
 
 
 def statements(steps: Sequence[Step]) -> Iterator[str]:
@@ -155,7 +171,7 @@ async def write_history(
 ) -> int:
     """Write the history of applications `first` to `last` into the journal, as its owner; returns how many changes.
 
-    `steps` are STEPS, or PAYMENTS for what comes later. Nobody else may write the lake meanwhile.
+    Nobody else may write the lake meanwhile.
     """
     changes = 0
     prepared = [await lake.prepare(statement) for statement in statements(steps)]
