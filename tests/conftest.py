@@ -20,21 +20,29 @@ from services.platform.platform import Platform
 from services.platform.postgres import create_database, owner_connection
 from services.platform.settings import SPARE_PORTS, PlatformSettings
 
-# What one process runs from its first test to its last, the longest first. e2e and faults wait for processes that must
-# answer in time: they come one after the other.
-LANES = {"e2e": "e2e and faults", "faults": "e2e and faults", "warehouse": "warehouse"}
+# What one process runs from its first test to its last, the longest first. One lane needs a whole platform, of which
+# there is one a process, and ends with processes that must answer in time though they are killed; the other shares a
+# build.
+LANES = {
+    "tests/e2e/": "platform",
+    "tests/integration/platform/": "platform",
+    "tests/telemetry/": "platform",
+    "tests/faults/": "platform",
+    "tests/warehouse/": "warehouse",
+}
 
 
-def folder(nodeid: str) -> str:
-    """The folder below `tests` that a test is in."""
-    return nodeid.split("/")[1]
+def folder(nodeid: str) -> str | None:
+    """The folder of LANES that a test is in."""
+    return next((name for name in LANES if nodeid.startswith(name)), None)
 
 
 class Lanes(LoadScopeScheduling):
     """Gives the processes of pytest-xdist what belongs together: a lane, or else a file."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return LANES.get(folder(nodeid), nodeid.partition("::")[0])
+        found = folder(nodeid)
+        return LANES[found] if found else nodeid.partition("::")[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Lanes:
@@ -44,8 +52,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Lanes:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the lanes first: whichever process is done with its own takes the files that are left."""
-    order = list(LANES)
-    items.sort(key=lambda item: order.index(name) if (name := folder(item.nodeid)) in LANES else len(order))
+    order = [*LANES, None]
+    items.sort(key=lambda item: order.index(folder(item.nodeid)))
 
 
 def beside_others(home: Path, **others: Any) -> PlatformSettings:
@@ -84,7 +92,9 @@ class Database:
 @pytest.fixture(scope="session")
 async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Platform]:
     """The session's platform; nothing of it runs until a fixture below asks."""
-    platform = Platform(beside_others(tmp_path_factory.mktemp("platform")))
+    # The tests kill processes, never the machine: nothing is lost that the kernel has.
+    options = {"fsync": "off"}
+    platform = Platform(beside_others(tmp_path_factory.mktemp("platform"), postgres_options=options))
     yield platform
     await platform.reset()
 
