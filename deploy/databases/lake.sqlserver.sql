@@ -405,6 +405,12 @@ UPDATE journal.alembic_version SET version_num='0002' WHERE journal.alembic_vers
 
 GO
 
+-- Running upgrade 0002 -> 0003
+
+UPDATE journal.alembic_version SET version_num='0003' WHERE journal.alembic_version.version_num = '0002';
+
+GO
+
 INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.party', N'migration', SYSUTCDATETIME(), 0, 0 WHERE (SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.party' ORDER BY installed_at DESC) <> '98459baf1ab3cc98';
 
 GO

@@ -12,7 +12,7 @@ from services.chassis import messaging
 from services.chassis.logging import get_logger
 from services.chassis.telemetry import parent_from
 from services.replicator import metrics, offsets, quarantine
-from services.replicator.apply import AT_FAULT, Refused, apply, apply_carefully
+from services.replicator.apply import AT_FAULT, Refused, Statement, apply, apply_carefully
 from services.replicator.batch import Batch
 from services.replicator.events import Event, is_sampled, where
 from services.replicator.failpoints import failpoint
@@ -82,16 +82,32 @@ class Applier:
         self._count(batch, refused)
 
     async def _transact(self, batch: Batch) -> list[Refused]:
-        try:
-            return await self._write(batch, apply)
-        except AT_FAULT:
-            # Rare enough to do it all again, and find who it is.
-            return await self._write(batch, apply_carefully)
+        with offsets.fenced():
+            clean = not (self._quarantined or batch.plan.refused or batch.malformed)
+            statements = batch.plan.statements(self._schema.writers) if clean else []
+            try:
+                if clean and len(statements) <= 1:
+                    return await self._write_at_once(batch, statements)
+                return await self._write(batch, apply)
+            except AT_FAULT:
+                # Rare enough to do it all again, and find who it is.
+                return await self._write(batch, apply_carefully)
+
+    async def _write_at_once(self, batch: Batch, statements: Sequence[Statement]) -> list[Refused]:
+        """Claim and write by one statement, which is a transaction by itself: one round trip instead of four."""
+        failpoint("sink.before_write")
+        claim = offsets.claim_arguments(batch.progress)
+        if statements:
+            await self._connection.execute(statements[0].claiming, *claim, statements[0].body)
+        else:
+            await self._connection.execute(f"SELECT {offsets.CLAIM}", *claim)
+        return []
 
     async def _write(self, batch: Batch, write: Any) -> list[Refused]:
         connection = self._connection
         async with connection.transaction():
-            await offsets.claim(connection, batch.progress)
+            # Whoever holds the rows of the offsets is the only one who writes these partitions.
+            await connection.execute(f"SELECT {offsets.CLAIM}", *offsets.claim_arguments(batch.progress))
             failpoint("sink.before_write")
             refused: list[Refused] = await write(connection, self._schema.writers, batch.plan)
             failpoint("sink.after_write")

@@ -1,8 +1,9 @@
 """Write events to the replica: newest image per key, deletes, then upserts; what does not fit is set aside."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import asyncpg
 import orjson
@@ -10,6 +11,7 @@ import orjson
 from services.chassis.dialects import CapturedTable
 from services.replicator.errors import ImageNotApplicable
 from services.replicator.events import Event
+from services.replicator.offsets import CLAIM
 from services.replicator.types import RowCodec, from_json, json_type, key_from_json
 
 # Classes 21 (two rows of one key), 22 (data), 23 (integrity) and 54 (a row too large for an index), or a value that
@@ -29,6 +31,14 @@ class Refused:
 
     event: Event
     reason: str
+
+
+class Statement(NamedTuple):
+    """What is to be run: `text` with the `body` alone, or `claiming` with the arguments of a claim before it."""
+
+    text: str
+    claiming: str
+    body: bytes
 
 
 class TableWriter:
@@ -52,20 +62,29 @@ class TableWriter:
         action = f"UPDATE SET {changed}" if changed else "NOTHING"
         read = ", ".join(from_json(column, "r") for column in written)
         types = ", ".join(f"{column.name} {json_type(column)}" for column in written)
-        self._upsert = (
-            f"INSERT INTO {table.full_name} ({columns}) SELECT {read} FROM json_to_recordset($1::json) AS r ({types}) "
-            f"ON CONFLICT ({key}) DO {action}"
-        )
+
+        def upsert(images: str, condition: str) -> str:
+            return (
+                f"INSERT INTO {table.full_name} ({columns}) SELECT {read} "
+                f"FROM json_to_recordset({images}::json) AS r ({types}){condition} ON CONFLICT ({key}) DO {action}"
+            )
+
+        self._upsert = upsert("$1", ""), upsert("$9", f" WHERE (SELECT {CLAIM})")
         # Keys too are read by PostgreSQL, which has more days than Python: asyncpg takes the last one for infinity.
         wanted = ", ".join(
             f"{key_from_json(column, 'k', place)} AS {column.name}"
             for place, column in enumerate(table.key_columns)
         )
         matches = " AND ".join(f"r.{name} = gone.{name}" for name in table.key)
-        self._delete = (
-            f"DELETE FROM {table.full_name} AS r "
-            f"USING (SELECT {wanted} FROM json_array_elements($1::json) AS k) AS gone WHERE {matches}"
-        )
+
+        def delete(keys: str, condition: str) -> str:
+            return (
+                f"DELETE FROM {table.full_name} AS r "
+                f"USING (SELECT {wanted} FROM json_array_elements({keys}::json) AS k) AS gone "
+                f"WHERE {matches}{condition}"
+            )
+
+        self._delete = delete("$1", ""), delete("$9", f" AND (SELECT {CLAIM})")
 
     def fits(self, image: bytes | None) -> bool:
         """Whether an image has this table's columns, and no others.
@@ -106,14 +125,19 @@ class TableWriter:
             return str(error)
         return None
 
-    async def write(self, connection: asyncpg.Connection, events: Sequence[Event]) -> None:
+    def statements(self, events: Sequence[Event]) -> Iterator[Statement]:
         """Delete, then upsert; each key at most once."""
         gone = [event.key for event in events if event.record.value is None]
         images = [event.record.value for event in events if event.record.value is not None]
         if gone:
-            await connection.execute(self._delete, b"[" + b",".join(gone) + b"]")
+            yield Statement(*self._delete, b"[" + b",".join(gone) + b"]")
         if images:
-            await connection.execute(self._upsert, b"[" + b",".join(images) + b"]")
+            yield Statement(*self._upsert, b"[" + b",".join(images) + b"]")
+
+    async def write(self, connection: asyncpg.Connection, events: Sequence[Event]) -> None:
+        """Write events inside the caller's transaction."""
+        for statement in self.statements(events):
+            await connection.execute(statement.text, statement.body)
 
 
 class Plan:
@@ -152,6 +176,14 @@ class Plan:
             groups[event.source.fingerprint].append(event)
         return groups
 
+    def statements(self, writers: Mapping[str, TableWriter]) -> list[Statement]:
+        """Give all that is to be run, in order."""
+        return [
+            statement
+            for fingerprint, group in self.groups().items()
+            for statement in writers[fingerprint].statements(group)
+        ]
+
 
 async def apply(
     connection: asyncpg.Connection, writers: Mapping[str, TableWriter], work: Plan
@@ -162,8 +194,8 @@ async def apply(
         asyncpg.PostgresError: one of `AT_FAULT` when a row is at fault (`apply_carefully` finds it), another when the
             server is.
     """
-    for fingerprint, group in work.groups().items():
-        await writers[fingerprint].write(connection, group)
+    for statement in work.statements(writers):
+        await connection.execute(statement.text, statement.body)
     return list(work.refused)
 
 

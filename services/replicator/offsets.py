@@ -1,6 +1,7 @@
 """How far each partition was applied: rows that are written in the same transaction as the replica."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -10,6 +11,9 @@ from aiokafka import TopicPartition
 from services.chassis.dialects import Position
 from services.replicator.errors import FenceRaised, GapOnPartition, JournalReplaced
 from services.replicator.events import Event, where
+
+FENCE_RAISED = "CM001"
+"""The SQLSTATE that a claim fails with."""
 
 
 @dataclass(slots=True)
@@ -99,34 +103,15 @@ async def relay_epoch(connection: asyncpg.Connection) -> int:
     return int(await connection.fetchval("SELECT epoch FROM replication.relay"))
 
 
-async def claim(connection: asyncpg.Connection, progress: Mapping[TopicPartition, Progress]) -> None:
-    """Lock the partitions of a batch, check that they are still mine, and write how far they will be.
+CLAIM = "replication.claim($1, $2, $3, $4, $5, $6, $7, $8)"
+"""An expression that is true, or fails: see migration 0003. Its arguments are those of `claim_arguments`."""
 
-    First of all in the batch's transaction: whoever holds the rows is the only one who writes these partitions, and
-    all sinks lock them in the same order.
 
-    Raises:
-        FenceRaised: when any of them was taken over by another sink.
-    """
+def claim_arguments(progress: Mapping[TopicPartition, Progress]) -> list[Sequence[object]]:
+    """Give what CLAIM takes: the partitions of a batch, how far they will be, and their fences."""
     places = sorted(progress)
     claimed = [progress[place] for place in places]
-    rows = await connection.fetch(
-        """
-        WITH mine AS MATERIALIZED (
-            SELECT * FROM unnest(
-                $1::text[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[], $6::uuid[], $7::bigint[], $8::bigint[]
-            ) AS m (topic, partition, kafka_offset, major, minor, incarnation, epoch, fence)
-        ), held AS MATERIALIZED (
-            SELECT o.topic, o.partition, o.fence FROM replication.sink_offset AS o JOIN mine USING (topic, partition)
-            ORDER BY o.topic, o.partition FOR UPDATE OF o
-        )
-        UPDATE replication.sink_offset AS o
-        SET kafka_offset = m.kafka_offset, position_major = m.major, position_minor = m.minor,
-            incarnation = m.incarnation, epoch = m.epoch, updated_at = clock_timestamp()
-        FROM mine AS m JOIN held AS h USING (topic, partition, fence)
-        WHERE o.topic = m.topic AND o.partition = m.partition
-        RETURNING o.topic, o.partition
-        """,
+    return [
         [place.topic for place in places],
         [place.partition for place in places],
         [each.kafka_offset for each in claimed],
@@ -135,8 +120,19 @@ async def claim(connection: asyncpg.Connection, progress: Mapping[TopicPartition
         [each.incarnation for each in claimed],
         [each.epoch for each in claimed],
         [each.fence for each in claimed],
-    )
-    if len(rows) < len(places):
-        held = {(row["topic"], row["partition"]) for row in rows}
-        lost = [f"{place.topic}/{place.partition}" for place in places if tuple(place) not in held]
-        raise FenceRaised(f"taken over by another sink: {', '.join(lost)}")
+    ]
+
+
+@contextmanager
+def fenced() -> Iterator[None]:
+    """Tell a claim that failed from every other error of the server.
+
+    Raises:
+        FenceRaised: any of the partitions was taken over by another sink.
+    """
+    try:
+        yield
+    except asyncpg.PostgresError as error:
+        if error.sqlstate == FENCE_RAISED:
+            raise FenceRaised(error.detail) from None
+        raise

@@ -3,9 +3,10 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from aiokafka import AIOKafkaProducer
@@ -38,8 +39,8 @@ HEARTBEAT_SECONDS = 1.0
 HEARTBEAT_TURNS = 10
 """A tenth of the partitions at a time, so that they never hold up a change together."""
 SHORTEST_PAUSE_SECONDS = 0.001
-READ_AHEAD = 500
-"""So many changes at once, and more will follow: they are read while these are on their way."""
+MANY_CHANGES = 500
+"""So many at once, and more will follow: they are read without a wait."""
 MAX_LINKS = 10_000
 LARGEST_RECORD_BYTES = 16 * 1024 * 1024
 """What a topic takes, where Kafka's default is 1 MiB: the `max.message.bytes` of the topics."""
@@ -74,6 +75,7 @@ class Relay:
         self._cursor = Cursor(None, Position(0), None)
         self._saved_at = 0.0
         self._unsaved = False
+        self._sending: asyncio.Task[None] | None = None
         self._saving: asyncio.Task[None] | None = None
         self._turn = 0
         self._pace_seconds = pace_seconds
@@ -136,39 +138,48 @@ class Relay:
     async def _relay(self, stream: JournalStream, stop: asyncio.Event) -> None:
         pause = SHORTEST_PAUSE_SECONDS
         beat_at = time.monotonic() + HEARTBEAT_SECONDS / HEARTBEAT_TURNS
-        reading: asyncio.Task[list[Change]] | None = None
+        after = self._cursor.position
         try:
             while not stop.is_set():
                 began = time.monotonic()
-                if reading is None:
-                    changes = await stream.read(self._cursor.position, self._batch_changes)
-                else:
-                    changes, reading = await reading, None
+                changes = await stream.read(after, self._batch_changes)
                 if changes:
-                    if len(changes) >= READ_AHEAD:
-                        # Nothing of them is saved before the acks of these.
-                        after = changes[-1].position
-                        reading = asyncio.create_task(stream.read(after, self._batch_changes))
-                    await self._send(changes)
+                    after = changes[-1].position
+                    await self._begin_sending(self._send(changes))
                     pause = SHORTEST_PAUSE_SECONDS
-                    if reading is None:
+                    if len(changes) < MANY_CHANGES:
                         # What a round costs, here and behind, depends little on what it carries: under load a
                         # short wait makes few rounds of many, and all of it faster.
                         await asyncio.sleep(began + self._pace_seconds - time.monotonic())
-                await self._save_when_due()
-                if time.monotonic() >= beat_at:
-                    await self._heartbeat()
-                    beat_at = time.monotonic() + HEARTBEAT_SECONDS / HEARTBEAT_TURNS
-                if not changes:
+                else:
                     metrics.RELAY_BACKLOG_AGE.set(0)
                     await asyncio.sleep(pause)
                     pause = min(pause * 2, self._idle_poll_seconds)
+                if time.monotonic() >= beat_at:
+                    await self._begin_sending(self._heartbeat())
+                    beat_at = time.monotonic() + HEARTBEAT_SECONDS / HEARTBEAT_TURNS
+            await self._sent()
             await self._saved()
         finally:
-            under_way = [task for task in (reading, self._saving) if task is not None]
+            under_way = [task for task in (self._sending, self._saving) if task is not None]
             for task in under_way:
                 task.cancel()
             await asyncio.gather(*under_way, return_exceptions=True)
+
+    async def _begin_sending(self, round_: Coroutine[Any, Any, None]) -> None:
+        """Send beside the reading of what follows: one round at a time, each after all acks of the one before."""
+        try:
+            await self._sent()
+        except BaseException:
+            round_.close()
+            raise
+        self._sending = asyncio.create_task(round_)
+
+    async def _sent(self) -> None:
+        """Wait until the round that is on its way has arrived; raises whatever its sending raised."""
+        sending, self._sending = self._sending, None
+        if sending is not None:
+            await sending
 
     async def _send(self, changes: Sequence[Change]) -> None:
         oldest = changes[0].captured_at.replace(tzinfo=UTC).timestamp()
@@ -201,6 +212,7 @@ class Relay:
         self._unsaved = True
         for table, count in Counter(change.table for change in changes).items():
             metrics.RELAYED.labels(table).inc(count)
+        await self._save_when_due()
 
     async def _append_all(self, changes: Sequence[Change]) -> None:
         """Put every change into the batch of its partition."""
@@ -283,6 +295,7 @@ class Relay:
                 partition.sent = position
             await self._partitions.flush()
             self._unsaved = True
+        await self._save_when_due()
         if self._turn == 0:
             metrics.HORIZON_HELD.set(await self._journal.oldest_writer_seconds())
             if not self._unsaved:

@@ -116,7 +116,8 @@ class Chaos:
             case "connections half-open":
                 proxy.go_deaf()
             case "reply to a commit lost":
-                proxy.lose_reply_to(b"COMMIT")
+                # Of a transaction, or of the claim that every batch begins with and many consist of.
+                proxy.lose_reply_to(chance.choice((b"COMMIT", b".credit.")))
             case _:
                 self._go_on(be_a_guest(self._pipeline, chance.uniform(0.2, 3)))
 

@@ -89,7 +89,7 @@ async def test_case_20_everything_random_is_equal_and_one_corrupted_cell_is_name
         await one_round(pipeline, chance, writers)
     # At least these two.
     await pipeline.lake(f"UPDATE {TABLE} SET a_boolean = NOT a_boolean")
-    for name, point in (("relay", "relay.after_acks"), ("sink", "sink.before_commit")):
+    for name, point in (("relay", "relay.after_acks"), ("sink", "sink.before_write")):
         await pipeline.start(name, FAILPOINTS=f"{point}=kill")
         assert await pipeline.died(name) == -signal.SIGKILL
         await pipeline.start(name)

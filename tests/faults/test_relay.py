@@ -36,7 +36,7 @@ async def test_case_05_of_a_transaction_in_whose_middle_the_relay_is_killed_all_
 ) -> None:
     await pipeline.lake(party_insert(10_000))
     await pipeline.start("relay", FAILPOINTS=f"relay.{point}", RELAY_BATCH_CHANGES="1000")
-    await pipeline.start("sink", FAILPOINTS="sink.before_commit=kill:2", SINK_BATCH_CHANGES="1000")
+    await pipeline.start("sink", FAILPOINTS="sink.after_commit=kill:2", SINK_BATCH_CHANGES="1000")
     assert await pipeline.died("relay") == -signal.SIGKILL
     [cut] = await pipeline.replica("SELECT count(*) AS n FROM credit.party")
     assert cut["n"] < 10_000, "the relay was not killed in the middle"

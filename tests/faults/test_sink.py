@@ -15,12 +15,20 @@ PARTY = "credit.party"
 DROPPED = "credit_replication_dropped_records_total"
 
 
-@pytest.mark.parametrize("point", ["before_write", "after_write", "before_commit", "after_commit"])
+# A batch of one statement is a transaction by itself; this makes one of two: a delete, then what is left.
+WITH_A_DELETE = "; DELETE FROM credit.party WHERE full_name LIKE '% 301'"
+
+
+@pytest.mark.parametrize(
+    ("point", "statements"),
+    [("before_write", 1), ("after_commit", 1), ("before_write", 2), ("after_write", 2), ("before_commit", 2)],
+)
 async def test_case_06_a_sink_killed_at_any_point_of_its_batch_changes_nothing_twice(
-    pipeline: Pipeline, validator: Validator, point: str
+    pipeline: Pipeline, validator: Validator, point: str, statements: int
 ) -> None:
+    statement = party_insert(300) if statements == 1 else party_insert(301) + WITH_A_DELETE
     await pipeline.start("relay")
-    await pipeline.lake(party_insert(300))
+    await pipeline.lake(statement)
     await pipeline.relayed()
     await pipeline.start("sink", FAILPOINTS=f"sink.{point}=kill")
     assert await pipeline.died("sink") == -signal.SIGKILL
@@ -29,8 +37,9 @@ async def test_case_06_a_sink_killed_at_any_point_of_its_batch_changes_nothing_t
     assert await validator.writes(PARTY) == 300
 
 
+@pytest.mark.parametrize("statements", [1, 2])
 async def test_case_07_a_batch_whose_commit_is_not_acknowledged_is_not_repeated(
-    pipeline: Pipeline, validator: Validator, proxy: Proxy
+    pipeline: Pipeline, validator: Validator, proxy: Proxy, statements: int
 ) -> None:
     url = proxy.url(pipeline.application_database.url("sink"))
     await pipeline.start("relay")
@@ -38,8 +47,12 @@ async def test_case_07_a_batch_whose_commit_is_not_acknowledged_is_not_repeated(
     await pipeline.lake(party_insert(300))
     await pipeline.equal()
     for number in range(3):
-        lost = proxy.lose_reply_to(b"COMMIT")
-        await pipeline.lake(party_insert(300, f"round {number} x"))
+        tag = f"round {number} x"
+        marker, statement = tag.encode(), party_insert(300, tag)
+        if statements == 2:
+            marker, statement = b"COMMIT", party_insert(301, tag) + WITH_A_DELETE
+        lost = proxy.lose_reply_to(marker)
+        await pipeline.lake(statement)
         await until(lost.is_set, "the sink committed nothing", pipeline, "sink")
         await pipeline.equal()
     assert await validator.writes(PARTY) == 1200
@@ -51,7 +64,7 @@ async def test_case_08_a_zombie_sink_holds_nobody_up_and_changes_nothing(
     pipeline: Pipeline, validator: Validator
 ) -> None:
     await pipeline.start("relay")
-    await pipeline.lake(party_insert(200))
+    await pipeline.lake(party_insert(301) + WITH_A_DELETE)
     await pipeline.relayed()
     await pipeline.start("zombie", "sink", FAILPOINTS="sink.before_commit=stop")
     await pipeline.stands_still("zombie")
@@ -61,9 +74,30 @@ async def test_case_08_a_zombie_sink_holds_nobody_up_and_changes_nothing(
     )
     await pipeline.start("sink")
     await pipeline.equal()
+    assert await validator.writes(PARTY) == 300
+
+    await pipeline.signal("zombie", signal.SIGCONT)
+    await pipeline.lake(party_insert(100, "after"))
+    await pipeline.equal()
+    assert await validator.writes(PARTY) == 400
+
+
+async def test_case_08_a_zombie_sink_that_wakes_up_with_a_batch_writes_none_of_it(
+    pipeline: Pipeline, validator: Validator
+) -> None:
+    await pipeline.start("relay")
+    await pipeline.lake(party_insert(200))
+    await pipeline.relayed()
+    await pipeline.start("zombie", "sink", FAILPOINTS="sink.before_write=stop")
+    await pipeline.stands_still("zombie")
+    await pipeline.start("sink")
+    await pipeline.equal()
     assert await validator.writes(PARTY) == 200
 
     await pipeline.signal("zombie", signal.SIGCONT)
+    await until(
+        lambda: "partitions were taken over" in pipeline.log("zombie"), "no fence was met", pipeline, "zombie"
+    )
     await pipeline.lake(party_insert(100, "after"))
     await pipeline.equal()
     assert await validator.writes(PARTY) == 300

@@ -284,6 +284,20 @@ class Dialect(Protocol):
         naive).
         """
 
+    def create_read(self) -> Sequence[str]:
+        """Create what `read_changes` needs in the journal's schema."""
+
+    def drop_read(self) -> Sequence[str]:
+        """Drop what `create_read` made."""
+
+    async def read_changes(
+        self, connection: AsyncConnection, after: Position, limit: int, size: int
+    ) -> Sequence[Sequence[Any]]:
+        """Read complete changes above `after`: `read_horizon`, then `fetch_changes`, on a connection that autocommits.
+
+        None means that nothing more is complete yet.
+        """
+
     def select_last_position(self) -> sa.TextClause:
         """Select (major, minor) of the last change not above (`:horizon_major`, …); no row in an empty journal."""
 

@@ -54,6 +54,33 @@ _TEXTS = (ColumnType.TEXT, ColumnType.CHAR, ColumnType.XML)
 _TIME = "HH24:MI:SS.US"
 
 
+# In one round trip, and still as two statements: each statement of a volatile function has a snapshot of its own.
+_CREATE_READ = dedent("""\
+    CREATE FUNCTION journal.read(above bigint, most integer, bytes bigint)
+    RETURNS SETOF journal.change LANGUAGE plpgsql VOLATILE AS $$
+    DECLARE
+        last bigint := pg_sequence_last_value('journal.position');
+        -- The locks are looked at only when positions were drawn since.
+        complete bigint := CASE WHEN last <= above THEN last ELSE journal.horizon() END;
+    BEGIN
+        IF complete > above THEN
+            RETURN QUERY SELECT position, table_name, operation, key, image, fingerprint, actor, traceparent,
+                captured_at
+            FROM (
+                SELECT c.*, sum(coalesce(octet_length(c.image), 0))
+                    OVER (ORDER BY c.position ROWS UNBOUNDED PRECEDING)
+                    - coalesce(octet_length(c.image), 0) AS preceding_bytes
+                FROM journal.change AS c WHERE c.position > above AND c.position <= complete
+                ORDER BY c.position LIMIT most
+            ) AS page WHERE preceding_bytes < bytes ORDER BY position;
+        END IF;
+    END $$""")
+_READ = (
+    "SELECT position, 0, table_name, operation, key, image, fingerprint, actor, traceparent, captured_at "
+    "FROM journal.read($1, $2, $3)"
+)
+
+
 class PostgreSQL(PostgreSQLOperations):
     """The PostgreSQL half of `services.chassis.dialects.interface.Dialect`."""
 
@@ -348,6 +375,21 @@ class PostgreSQL(PostgreSQLOperations):
         rows: Sequence[Sequence[Any]] = await _driver(connection).fetch(
             _FETCH_CHANGES, after.major, horizon.major, limit, size
         )
+        return rows
+
+    def create_read(self) -> Sequence[str]:
+        """Create the function that `read_changes` calls."""
+        return (_CREATE_READ,)
+
+    def drop_read(self) -> Sequence[str]:
+        """Drop it."""
+        return ("DROP FUNCTION journal.read",)
+
+    async def read_changes(
+        self, connection: AsyncConnection, after: Position, limit: int, size: int
+    ) -> Sequence[Sequence[Any]]:
+        """Ask for the horizon and for the rows below it at once."""
+        rows: Sequence[Sequence[Any]] = await _driver(connection).fetch(_READ, after.major, limit, size)
         return rows
 
     def select_last_position(self) -> sa.TextClause:

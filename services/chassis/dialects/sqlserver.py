@@ -325,6 +325,23 @@ class SQLServer(SQLServerOperations):
         )
         return rows.all()
 
+    def create_read(self) -> Sequence[str]:
+        """Create nothing: `read_changes` needs no help of the server."""
+        return ()
+
+    def drop_read(self) -> Sequence[str]:
+        """Drop nothing."""
+        return ()
+
+    async def read_changes(
+        self, connection: AsyncConnection, after: Position, limit: int, size: int
+    ) -> Sequence[Sequence[Any]]:
+        """Ask for the horizon, then for the rows below it."""
+        horizon = await self.read_horizon(connection, after)
+        if horizon <= after:
+            return ()
+        return await self.fetch_changes(connection, after, horizon, limit, size)
+
     def select_last_position(self) -> sa.TextClause:
         """Walk the clustered key backwards from the horizon."""
         return sa.text(

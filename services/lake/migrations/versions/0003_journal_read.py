@@ -1,0 +1,20 @@
+"""The journal is read by one round trip."""
+
+from alembic import context, op
+
+from services.chassis.dialects import dialect_named
+
+revision = "0003"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    """Create what the engine needs for it."""
+    for statement in dialect_named(context.get_context().dialect.name).create_read():
+        op.execute(statement)
+
+
+def downgrade() -> None:
+    """Drop it."""
+    for statement in dialect_named(context.get_context().dialect.name).drop_read():
+        op.execute(statement)
