@@ -8,6 +8,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 ALL_SECONDS = 0.04
 """A fetch in so long asks for every partition, whatever the load."""
+LONGEST_FETCH_MILLIS = 100
+"""When all load ends at once, a quiet partition may wait for a fetch that does not ask for it: not for long."""
 LIVELY_SECONDS = 0.1
 """A partition that brought something so lately is asked for by every fetch."""
 BUSY_POLLS = 10
