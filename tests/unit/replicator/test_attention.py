@@ -98,7 +98,9 @@ async def test_what_is_held_for_another_reason_stays_paused(consumer: AIOKafkaCo
     assert consumer.paused() == held
 
 
-async def test_partitions_that_were_given_away_are_left_alone(consumer: AIOKafkaConsumer, clock: Clock) -> None:
+async def test_partitions_that_were_given_away_are_left_alone(
+    consumer: AIOKafkaConsumer, clock: Clock
+) -> None:
     choose = Attention(consumer)
     under_load(choose, clock)
     consumer.unsubscribe()
