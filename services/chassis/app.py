@@ -2,11 +2,9 @@
 
 import asyncio
 import signal
-import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from types import FrameType
-from typing import Any, TypeVar
 
 import uvicorn
 from fastapi import APIRouter, FastAPI, Response
@@ -14,6 +12,7 @@ from fastapi_swagger import patch_fastapi
 from prometheus_client import REGISTRY
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from services.chassis import loop
 from services.chassis.body_limit import BodyLimit
 from services.chassis.health import Check, Readiness, health_router
 from services.chassis.identity import TokenVerifier
@@ -29,7 +28,7 @@ FLUSH_SECONDS = 5.0
 MAX_BODY_BYTES = 16 << 20
 
 _log = get_logger(__name__)
-T = TypeVar("T")
+run = loop.run
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
@@ -131,15 +130,6 @@ async def run_with_operations(
         return 1 if failed else 0
     finally:
         await _flush(app)
-
-
-def run(main: Coroutine[Any, Any, T]) -> T:
-    """Run `main` to its end on uvloop (asyncio's own loop on Windows)."""
-    if sys.platform == "win32":
-        return asyncio.run(main)
-    import uvloop  # noqa: PLC0415 - not available on Windows
-
-    return uvloop.run(main)
 
 
 class _Server(uvicorn.Server):

@@ -19,7 +19,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from services.chassis import app as chassis
+from services.chassis import loop
 from services.chassis.database import Warehouse
 from services.chassis.settings import load_settings
 from services.chassis.telemetry import Telemetry
@@ -60,7 +60,7 @@ def finish(work: Awaitable[T]) -> T:
         return await work
 
     with explained():
-        return chassis.run(main())
+        return loop.run(main())
 
 
 @contextmanager
@@ -237,7 +237,8 @@ def restart(
 ) -> None:
     """Let a flow go on at the beginning of the journal as it is now, when what it stood at is gone.
 
-    When it is another journal, what has landed is removed: its positions mean nothing beside the new ones.
+    When it is another journal, or was purged further than was loaded, what has landed is removed: positions of another
+    journal mean nothing beside the new ones, and what was deleted in a gap would stay for ever.
     """
     with explained():
         flow = find_load(flows, name)
@@ -250,7 +251,9 @@ def restart(
             window = await connector.restart_at()
             if not yes:
                 typer.confirm(
-                    f"{name}: go on at {window.position_to} of journal {window.incarnation}?", abort=True
+                    f"{name}: go on at {window.position_to} of journal {window.incarnation}? If that is another "
+                    "journal, or changes before it were not loaded, all that has landed is removed",
+                    abort=True,
                 )
             with _answering():
                 removed = await restart_flow(warehouse, flow, window)

@@ -10,6 +10,7 @@ from services.chassis import app as chassis
 from services.chassis.database import Warehouse
 from services.chassis.health import Check
 from services.chassis.logging import get_logger
+from services.chassis.loop import run
 from services.chassis.telemetry import Telemetry
 from services.loader.flows import LoadFlow
 from services.loader.metrics import export
@@ -50,4 +51,4 @@ def serve(settings: ExporterSettings, flows: Mapping[str, LoadFlow]) -> int:
                 await asyncio.wait_for(stop.wait(), settings.exporter_every_seconds)
         await warehouse.dispose()
 
-    return chassis.run(chassis.run_with_operations(application, settings, main))
+    return run(chassis.run_with_operations(application, settings, main))

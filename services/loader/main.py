@@ -6,13 +6,11 @@ from pathlib import Path
 import typer
 
 from services.chassis.database import Warehouse
-from services.chassis.migrations import upgrade
 from services.chassis.settings import load_settings
 from services.loader import commands
 from services.loader.check import check
 from services.loader.commands import FlowsOption, explained
 from services.loader.derived import derived_statements
-from services.loader.exporter import serve
 from services.loader.flow_files import FLOWS, landing_tables, read_flows
 from services.loader.flows import DbtFlow
 from services.loader.settings import ExporterSettings, WarehouseSettings
@@ -30,6 +28,8 @@ cli.command()(check)
 @cli.command()
 def exporter(flows: FlowsOption = FLOWS) -> None:
     """Serve /metrics about the warehouse's flows until stopped."""
+    from services.loader.exporter import serve  # noqa: PLC0415 - a server is half a second that no load waits for
+
     settings = load_settings(ExporterSettings)
     with explained():
         loads = {name: flow for name, flow in read_flows(flows).items() if not isinstance(flow, DbtFlow)}
@@ -39,6 +39,8 @@ def exporter(flows: FlowsOption = FLOWS) -> None:
 @cli.command()
 def migrate(flows: FlowsOption = FLOWS) -> None:
     """Create the bookkeeping, the landing tables of all flows, and the grants (owner's login)."""
+    from services.chassis.migrations import upgrade  # noqa: PLC0415 - as above
+
     settings = load_settings(WarehouseSettings)
     url = settings.warehouse_url.get_secret_value()
     with explained():

@@ -2,27 +2,35 @@
 
 from services.chassis.database import Lake
 from services.chassis.settings import load_settings
-from services.loader.connectors.files import FilesConnector
-from services.loader.connectors.http import HttpConnector
 from services.loader.connectors.interface import Connector
-from services.loader.connectors.journal import JournalConnector
-from services.loader.connectors.kafka import KafkaConnector
-from services.loader.connectors.sql import SqlConnector
 from services.loader.flows import FilesFlow, HttpFlow, JournalFlow, KafkaFlow, LoadFlow, SqlFlow
 from services.loader.settings import LakeSettings
+
+# Each imports what its source needs, such as a reader of Parquet; a command waits only for its own.
+# ruff: noqa: PLC0415
 
 
 def connector_of(flow: LoadFlow) -> Connector:
     """Make the connector of a flow; nothing is reached before it is used."""
     match flow:
         case JournalFlow():
+            from services.loader.connectors.journal import JournalConnector
+
             url = load_settings(LakeSettings).lake_url.get_secret_value()
             return JournalConnector(Lake.open(url, service="loader", pool_size=3), flow)
         case SqlFlow():
+            from services.loader.connectors.sql import SqlConnector
+
             return SqlConnector(flow)
         case HttpFlow():
+            from services.loader.connectors.http import HttpConnector
+
             return HttpConnector(flow)
         case FilesFlow():
+            from services.loader.connectors.files import FilesConnector
+
             return FilesConnector(flow)
         case KafkaFlow():
+            from services.loader.connectors.kafka import KafkaConnector
+
             return KafkaConnector(flow)

@@ -1,0 +1,17 @@
+"""How a process runs its coroutines; apart from the HTTP application, so that commands start without that."""
+
+import asyncio
+import sys
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """Run `main` to its end on uvloop (asyncio's own loop on Windows)."""
+    if sys.platform == "win32":
+        return asyncio.run(main)
+    import uvloop  # noqa: PLC0415 - not available on Windows
+
+    return uvloop.run(main)
