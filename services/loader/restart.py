@@ -5,16 +5,19 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 
 from services.chassis.database import Warehouse
+from services.chassis.dialects import Position
 from services.chassis.telemetry import current_traceparent
 from services.loader import bookkeeping
-from services.loader.connectors.interface import Window
+from services.loader.connectors.interface import Mark, Window
 from services.loader.flows import LoadFlow
 
 
 async def restart_flow(warehouse: Warehouse, flow: LoadFlow, window: Window) -> int:
     """Move a flow's watermark to the empty `window`, by a batch without rows.
 
-    What has landed stays where the journal is the same one, and goes where it is another.
+    What has landed stays where nothing is lost between it and the window. It goes where the journal is another one,
+    whose positions mean nothing beside these, and where the journal was purged further than was loaded: what was
+    deleted in between would be taken to be there for ever.
 
     Returns:
         How many landed rows were removed.
@@ -22,7 +25,7 @@ async def restart_flow(warehouse: Warehouse, flow: LoadFlow, window: Window) -> 
     removed = 0
     async with warehouse.transaction() as tx:
         mark = await bookkeeping.lock(tx, flow.name)
-        if mark.incarnation != window.incarnation:
+        if mark.incarnation != window.incarnation or _loses_changes(mark, window):
             for target in flow.targets:
                 done = await tx.execute(sa.delete(sa.table(target.table, schema="dl")))
                 removed += done.rowcount
@@ -36,3 +39,8 @@ async def restart_flow(warehouse: Warehouse, flow: LoadFlow, window: Window) -> 
             started_at=datetime.now(UTC),
         )
     return removed
+
+
+def _loses_changes(mark: Mark, window: Window) -> bool:
+    """Whether the window begins behind changes that were not loaded."""
+    return mark.position is not None and Position.parse(mark.position) < Position.parse(window.position_to)

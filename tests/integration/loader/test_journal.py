@@ -251,14 +251,25 @@ async def test_a_journal_that_is_not_what_it_was_is_refused(
     assert (await loading.landed(), await loading.watermark()) == before
 
 
-async def test_a_flow_begins_anew_with_another_journal(loading: Loading) -> None:
+@pytest.mark.parametrize(
+    "meddling",
+    [
+        "UPDATE journal.incarnation SET id = gen_random_uuid()",
+        # The deletion is in the gap, so that nothing will tell of it.
+        "DELETE FROM credit.party; "
+        "UPDATE journal.purged SET position_major = (SELECT max(position) FROM journal.change); "
+        "DELETE FROM journal.change",
+    ],
+)
+async def test_a_flow_begins_anew_where_changes_were_lost(loading: Loading, meddling: str) -> None:
     await loading.change(party(1))
     await loading.run()
-    await loading.change("UPDATE journal.incarnation SET id = gen_random_uuid()")
+    await loading.change(meddling)
     process = await loading.command("restart", "lake", "--yes")
     _, said = await process.communicate()
     assert process.returncode == 0, said.decode()
     assert await loading.landed() == []
+    await loading.change(party(2))
     await loading.run()
     assert await loading.landed() == await loading.journal()
 
