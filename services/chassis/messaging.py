@@ -80,13 +80,11 @@ async def open_consumer(
     auto_offset_reset: str = "earliest",
     session_timeout_millis: int = 10_000,
     max_poll_interval_millis: int = 300_000,
-    longest_fetch_millis: int = 500,
 ) -> AIOKafkaConsumer:
     """A started consumer that commits only when told; subscribed to `topics` unless there are none.
 
-    Without a `group` it is for `assign`. Reads committed messages only. The broker holds a fetch that finds nothing for
-    `longest_fetch_millis`. The caller stops it. Raises aiokafka's KafkaConnectionError when no broker of `bootstrap`
-    answers.
+    Without a `group` it is for `assign`. Reads committed messages only. The caller stops it. Raises
+    aiokafka's KafkaConnectionError when no broker of `bootstrap` answers.
     """
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap,
@@ -100,7 +98,6 @@ async def open_consumer(
         session_timeout_ms=session_timeout_millis,
         heartbeat_interval_ms=session_timeout_millis // 3,
         max_poll_interval_ms=max_poll_interval_millis,
-        fetch_max_wait_ms=longest_fetch_millis,
     )
     if topics:
         consumer.subscribe(topics=list(topics), listener=listener)

@@ -25,7 +25,6 @@ from services.lake.journal import JournalReader, captured_table
 from services.lake.journal.catalogue import triggers
 from services.lake.tables import CAPTURED
 from services.replicator import commands, metrics, quarantine_commands
-from services.replicator.attention import LONGEST_FETCH_MILLIS
 from services.replicator.backfill import Backfill
 from services.replicator.capture_watch import check_capture, watch_capture
 from services.replicator.errors import LeaseLost
@@ -221,7 +220,6 @@ async def _sink_once(
         [settings.topic_prefix + table for table in tables],
         listener=rebalances,
         session_timeout_millis=round(settings.sink_session_seconds * 1000),
-        longest_fetch_millis=LONGEST_FETCH_MILLIS,
     )
     try:
         worker = Sink(

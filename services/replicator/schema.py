@@ -1,7 +1,7 @@
 """What a sink knows of its tables: how each definition is written, and which tables stand still until a person acts."""
 
 import asyncio
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -54,11 +54,6 @@ class Schema:
     def superseded(self) -> set[str]:
         """Fingerprints whose images are of a key that the table has no more."""
         return self._standing.superseded
-
-    @property
-    def held(self) -> Container[TopicPartition]:
-        """The partitions that are paused until a person acts."""
-        return self._held
 
     @property
     def tables(self) -> Mapping[str, str]:

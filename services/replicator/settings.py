@@ -80,7 +80,7 @@ class RelaySettings(ReplicatorSettings):
         0.01, gt=0, le=5, description="longest pause between polls when idle"
     )
     relay_pace_seconds: float = Field(
-        0.006,
+        0.008,
         ge=0,
         le=1,
         description="after a round that carried changes the next begins so long after it: fewer rounds under load",

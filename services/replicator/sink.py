@@ -15,7 +15,6 @@ from services.chassis.logging import get_logger
 from services.lake.journal import JournalReader
 from services.replicator import metrics, offsets
 from services.replicator.applier import Applier
-from services.replicator.attention import Attention
 from services.replicator.batch import Batch, Polled, select
 from services.replicator.errors import FenceRaised, GapOnPartition
 from services.replicator.offsets import Progress
@@ -60,7 +59,6 @@ class Sink:
         rebalances.forget = self.forget
         self._schema = Schema(journal, consumer, topic_prefix)
         self._tracer = tracer
-        self._attention = Attention(consumer)
         self._connect = connect
         self._group = group
         self._batch_changes = batch_changes
@@ -154,7 +152,6 @@ class Sink:
         polled: Polled = await self._consumer.getmany(
             timeout_ms=0 if self._pending.polled else POLL_MILLIS, max_records=self._poll_changes
         )
-        self._attention.turn(polled, self._schema.held)
         # A rebalance during the poll makes its records somebody else's, or to be sought anew.
         mine = {place: records for place, records in polled.items() if place in self._owned}
         if mine:
