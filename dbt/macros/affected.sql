@@ -60,23 +60,27 @@
     {%- endfor %}
 {%- endmacro %}
 
-{# Of a row for each application with its loan on the reporting date. When that moves on, all that have a loan. #}
+{# The application_id of those whose row in application_overview is another; all that have a loan once the reporting date moves on. #}
 {% macro applications_to_show() -%}
 {%- set day = '(select r.as_of_date from ' ~ ref('reporting_date') ~ ' as r)' -%}
 {%- set applications = affected_applications() -%}
 {%- set loans = affected_loans() -%}
+    select h.application_id
+    from {{ ref('hub_application') }} as h
+    inner join (
     {{ applications }}
     union
     select l.application_hk
     from {{ ref('link_loan') }} as l
     inner join ({{ loans }}) as a on a.loan_hk = l.loan_hk
     union
-    select t.application_hk from {{ this }} as t where t.loan_as_of_date < {{ day }} or t.loan_as_of_date > {{ day }}
-    union
     select m.application_hk
     from {{ ref('fact_loan_month') }} as m
     where m.snapshot_kind = 'as_of' and m.snapshot_date = {{ day }}
     and not exists (select 1 from {{ this }} as t where t.loan_as_of_date = {{ day }})
+    ) as c on c.application_hk = h.application_hk
+    union
+    select t.application_id from {{ this }} as t where t.loan_as_of_date < {{ day }} or t.loan_as_of_date > {{ day }}
 {%- endmacro %}
 
 {% macro affected_of_hub(entity) -%}

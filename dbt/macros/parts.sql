@@ -111,12 +111,12 @@
     {%- endif -%}
 {%- endmacro %}
 
-{# A pre-hook behind open_parts(): rows that say which reporting date they are of are all stale once it has moved. #}
+{# A pre-hook behind open_parts(): rows that say which reporting date they are of are all stale once it is another. #}
 {% macro redo_on_another_day() -%}
     {%- if is_incremental() -%}
     update ods.part_read set done = -1
-    where reader = '{{ this.identifier }}' and exists (
-        select 1 from {{ this }} as t inner join {{ ref('reporting_date') }} as r on r.as_of_date <> t.as_of_date
+    where reader = '{{ this.identifier }}' and not exists (
+        select 1 from {{ this }} as t inner join {{ ref('reporting_date') }} as r on r.as_of_date = t.as_of_date
     );
     {%- endif -%}
 {%- endmacro %}

@@ -18,6 +18,13 @@
 {{ affected }}
     ) as k(affected_key);
     {{ gather_statistics(affected_table()) }}
+    {%- if config.get('meta').get('parts') %}
+    {# A table that was there before its parts had versions: nobody has read them. #}
+    {{ note_parts(parts_of(
+        '(select t.* from ' ~ this ~ " as t where not exists (select 1 from ods.part as p where p.model = '" ~ this.identifier ~ "')) as x",
+        config.get('meta').parts,
+    )) }}
+    {%- endif %}
     {%- endif -%}
 {%- endmacro %}
 

@@ -1,13 +1,13 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='renew',
-    unique_key=['application_hk'],
-    meta={'affected_key': 'application_hk'},
+    unique_key=['application_id'],
+    meta={'affected_key': 'application_id'},
     pre_hook=["{{ note_affected(applications_to_show()) }}"],
-    indexes=[{'columns': ['application_hk'], 'unique': true}, {'columns': ['application_id']}, {'columns': ['loan_as_of_date']}],
+    indexes=[{'columns': ['application_id'], 'unique': true}, {'columns': ['loan_as_of_date']}],
 ) }}
 
-{{ with_affected('application_hk') }} reported as (
+{{ with_affected('application_id') }} reported as (
     select r.as_of_date from {{ ref('reporting_date') }} as r
 ),
 
@@ -18,13 +18,15 @@ loans as (
     where m.snapshot_kind = 'as_of'
     {%- if is_incremental() %}
     and m.loan_hk in (
-        select k.loan_hk from {{ ref('link_loan') }} as k inner join affected as a on a.application_hk = k.application_hk
+        select k.loan_hk
+        from affected as a
+        inner join {{ ref('hub_application') }} as h on h.application_id = a.application_id
+        inner join {{ ref('link_loan') }} as k on k.application_hk = h.application_hk
     )
     {%- endif %}
 )
 
 select
-    d.application_hk,
     d.application_id,
     d.state,
     d.decision,
@@ -68,5 +70,5 @@ left join {{ ref('dim_product') }} as p on p.product_key = d.product_key
 left join {{ ref('dim_party') }} as b on b.party_key = d.borrower_key
 left join loans as l on l.application_hk = d.application_hk and l.loan_id = d.loan_id
 {%- if is_incremental() %}
-where d.application_hk in (select a.application_hk from affected as a)
+where d.application_id in (select a.application_id from affected as a)
 {%- endif %}
