@@ -4,7 +4,7 @@
     columns: member of the image → its type: code(n), text(n), text, integer, bigint, money, rate, date, timestamp, flag, uuid, hex(n).
     keys: the members that make the key; a delete has no image, only these, from its row_key.
     A window that was loaded again comes under another batch id; the lowest one stays.
-    A text that its type cannot hold exactly ends the build: macros/typed.sql.
+    A text that its type cannot hold exactly ends the build, as does what is no JSON: macros/typed.sql.
 #}
 {% macro typed_changes(table, columns, keys) %}
 with landed as (
@@ -13,8 +13,8 @@ with landed as (
         c.position_major,
         c.position_minor,
         c.operation,
-        c.row_key,
-        c.image,
+        {{ landed_json(table, 'c', 'row_key') }} as row_key,
+        {{ landed_json(table, 'c', 'image') }} as image,
         c.actor,
         c.traceparent,
         c.captured_at,

@@ -23,13 +23,30 @@
             when {{ text }} is null then null
             when {{ fits(text, kind, types[kind], size, scale) }}
                 then {{ 'case ' ~ text ~ " when 'true' then 1 when '1' then 1 else 0 end" if kind == 'flag' else 'cast(' ~ text ~ ' as ' ~ types[kind] ~ ')' }}
-            else cast(cast(cast(concat(
-                'dl.{{ table }}: {{ name }} of the change at position ', {{ alias }}.position_major, '.', {{ alias }}.position_minor,
-                ' does not fit {{ types[kind] if kind != 'flag' else 'true or false' }}; see docs/runbooks/load-failed.md'
-            ) as integer) as varchar(11)) as {{ types[kind] }})
+            else {{ end_with(table, alias, name, types[kind] if kind != 'flag' else 'true or false', types[kind]) }}
         end
     {%- endif -%}
 {%- endmacro %}
+
+{# An expression of a type that ends the statement, saying what of a change is not as it must be. #}
+{% macro end_with(table, alias, name, expected, type) -%}
+            cast(cast(cast(concat(
+                'dl.{{ table }}: {{ name }} of the change at position ', {{ alias }}.position_major, '.', {{ alias }}.position_minor,
+                ' does not fit {{ expected }}; see docs/runbooks/load-failed.md'
+            ) as integer) as varchar(11)) as {{ type }})
+{%- endmacro %}
+
+{# A landed column that is to be JSON, as it is, or an error: reading it where it is none would print what it holds. #}
+{% macro landed_json(table, alias, name) -%}
+        case
+            when {{ alias }}.{{ name }} is null or {{ is_json(alias ~ '.' ~ name) }} then {{ alias }}.{{ name }}
+            else {{ end_with(table, alias, name, 'JSON', text_type()) }}
+        end
+{%- endmacro %}
+
+{% macro is_json(text) -%}{{ return(adapter.dispatch('is_json')(text)) }}{%- endmacro %}
+{% macro default__is_json(text) -%}pg_input_is_valid({{ text }}, 'json'){%- endmacro %}
+{% macro sqlserver__is_json(text) -%}isjson({{ text }}) = 1{%- endmacro %}
 
 {# Whether a text that is not NULL is, as `type`, exactly what it says. #}
 {% macro fits(text, kind, type, size, scale) -%}{{ return(adapter.dispatch('fits')(text, kind, type, size, scale)) }}{%- endmacro %}

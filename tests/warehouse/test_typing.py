@@ -51,6 +51,17 @@ async def test_a_value_that_does_not_fit_ends_the_build_unseen(
         async with pieced.database.connect() as owner:
             await owner.execute(f"DELETE FROM dl.credit_{table} WHERE position_major = $1", position)
 
+    # What is no JSON at all is not read, so that no error shows a piece of it.
+    row = list(last["party"])
+    row[0], row[IMAGE] = 10**9, row[IMAGE][:-1] + ', "email": Q31337@example.org}'
+    await pieced.land([("party", tuple(row))])
+    failed = await pieced.models(select="credit_party", status=1)
+    assert f"dl.credit_party: image of the change at position {10**9}.0 does not fit JSON" in failed.output
+    logs = "".join(path.read_text() for path in pieced.folder.rglob("*.log"))
+    assert "Q31337" not in failed.output + logs
+    async with pieced.database.connect() as owner:
+        await owner.execute("DELETE FROM dl.credit_party WHERE position_major = $1", 10**9)
+
     # As large as it may be, it is taken as it is.
     row = list(last["party"])
     row[0], row[IMAGE] = 10**9, json.dumps(json.loads(row[IMAGE]) | {"full_name": "Q" * 200})
