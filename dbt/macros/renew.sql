@@ -14,7 +14,7 @@
     {%- if is_incremental() -%}
     truncate table {{ affected_table() }};
     insert into {{ affected_table() }} (affected_key)
-    select k.affected_key from (
+    select distinct k.affected_key from (
 {{ affected }}
     ) as k(affected_key);
     {{ gather_statistics(affected_table()) }}
