@@ -128,20 +128,25 @@
     )
 {%- endmacro %}
 
-{# A pre-hook: snapshots that the calendar no longer has, such as yesterday's as-of date. #}
+{# A pre-hook: snapshots that the calendar no longer has, such as yesterday's as-of date. One statement for each way to be out of it, so that each finds its rows by the index. #}
 {% macro delete_other_snapshots(calendar) -%}
     {%- if is_incremental() -%}
+    {%- set others = [('as_of', '<'), ('as_of', '>'), ('month_end', '>')] -%}
     {%- if config.get('meta').get('parts') -%}
-    {{ note_parts('select t.snapshot_kind as kind, t.snapshot_date as day from ' ~ this ~ ' as t where ' ~ other_snapshot(calendar)) }}
+    {%- set gone = [] -%}
+    {%- for kind, side in others -%}
+    {%- do gone.append('select t.snapshot_kind as kind, t.snapshot_date as day from ' ~ this ~ ' as t where ' ~ beside_last(calendar, kind, side)) -%}
+    {%- endfor -%}
+    {{ note_parts(gone | join(' union all ')) }}
     {%- endif %}
-    delete from {{ this }} where {{ other_snapshot(calendar) }};
+    {%- for kind, side in others %}
+    delete from {{ this }} where {{ beside_last(calendar, kind, side) }};
+    {%- endfor %}
     {%- endif -%}
 {%- endmacro %}
 
-{% macro other_snapshot(calendar) -%}
-    (
-        snapshot_kind = 'as_of' and snapshot_date < (select max(c.snapshot_date) from {{ calendar }} as c where c.snapshot_kind = 'as_of')
-        or snapshot_kind = 'as_of' and snapshot_date > (select max(c.snapshot_date) from {{ calendar }} as c where c.snapshot_kind = 'as_of')
-        or snapshot_kind = 'month_end' and snapshot_date > (select max(c.snapshot_date) from {{ calendar }} as c where c.snapshot_kind = 'month_end')
+{% macro beside_last(calendar, kind, side) -%}
+    snapshot_kind = '{{ kind }}' and snapshot_date {{ side }} (
+        select max(c.snapshot_date) from {{ calendar }} as c where c.snapshot_kind = '{{ kind }}'
     )
 {%- endmacro %}

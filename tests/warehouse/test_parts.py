@@ -109,15 +109,17 @@ async def test_a_product_that_changes_and_a_day_that_passes(
 ) -> None:
     await pieced.land(changes)
     await pieced.models()
+    # Twice between two builds.
     await pieced.land(
         [
             later(
                 changes,
                 "product",
-                10**6,
-                probability_of_default="0.500000",
+                position,
+                probability_of_default=probability,
                 credit_conversion_factor="1.000000",
             )
+            for position, probability in ((10**6, "0.400000"), (10**6 + 1, "0.500000"))
         ]
     )
     # The product's risk is another from the day on that it is known, for loans and applications of before as well.
