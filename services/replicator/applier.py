@@ -3,6 +3,8 @@
 import time
 from collections import Counter
 from collections.abc import Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 import asyncpg
@@ -169,11 +171,12 @@ class Applier:
         now = time.time()
         for reason, count in batch.dropped.items():
             metrics.DROPPED.labels(reason).inc(count)
-        applied = Counter([(event.source.fingerprint, event.operation) for event in events])
-        for (fingerprint, operation), count in applied.items():
-            writer = self._schema.writers.get(fingerprint)
+        # Runs of one source, which compares by identity: the events of a batch come from few.
+        for source, run in groupby(events, attrgetter("source")):
+            writer = self._schema.writers.get(source.fingerprint)
             table = "(unknown)" if writer is None else writer.codec.table.full_name
-            metrics.APPLIED.labels(table, operation).inc(count)
+            for operation, count in Counter(map(attrgetter("operation"), run)).items():
+                metrics.APPLIED.labels(table, operation).inc(count)
         # The changes of a transaction were captured together: one observation for all of them.
         for captured_ms, event in {event.record.timestamp: event for event in events}.items():
             trace_id = event.traceparent.split("-")[1] if event.sampled and event.traceparent else None

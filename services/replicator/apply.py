@@ -127,8 +127,14 @@ class TableWriter:
 
     def statements(self, events: Sequence[Event]) -> Iterator[Statement]:
         """Delete, then upsert; each key at most once."""
-        gone = [event.key for event in events if event.record.value is None]
-        images = [event.record.value for event in events if event.record.value is not None]
+        gone: list[bytes] = []
+        images: list[bytes] = []
+        for event in events:
+            record = event.record
+            if record.value is None:
+                gone.append(record.key)
+            else:
+                images.append(record.value)
         if gone:
             yield Statement(*self._delete, b"[" + b",".join(gone) + b"]")
         if images:

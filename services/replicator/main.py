@@ -310,7 +310,7 @@ def _run(
     )
     # What start-up made stays; what a batch makes has no cycles. Looking for them took a fifth of the sink's time.
     gc.freeze()
-    gc.set_threshold(100_000, 50, 100)
+    gc.set_threshold(500_000, 50, 100)
     raise SystemExit(chassis.run(chassis.run_with_operations(application, settings, main)))
 
 
