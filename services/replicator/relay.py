@@ -3,10 +3,9 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
 from aiokafka import AIOKafkaProducer
@@ -145,7 +144,9 @@ class Relay:
                 changes = await stream.read(after, self._batch_changes)
                 if changes:
                     after = changes[-1].position
-                    await self._begin_sending(self._send(changes))
+                    # Beside the reading of what follows: one round at a time, each after all acks of the one before.
+                    await self._sent()
+                    self._sending = asyncio.create_task(self._send(changes))
                     pause = SHORTEST_PAUSE_SECONDS
                     if len(changes) < MANY_CHANGES:
                         # What a round costs, here and behind, depends little on what it carries: under load a
@@ -156,7 +157,8 @@ class Relay:
                     await asyncio.sleep(pause)
                     pause = min(pause * 2, self._idle_poll_seconds)
                 if time.monotonic() >= beat_at:
-                    await self._begin_sending(self._heartbeat())
+                    await self._sent()
+                    self._sending = asyncio.create_task(self._heartbeat())
                     beat_at = time.monotonic() + HEARTBEAT_SECONDS / HEARTBEAT_TURNS
             await self._sent()
             await self._saved()
@@ -165,15 +167,6 @@ class Relay:
             for task in under_way:
                 task.cancel()
             await asyncio.gather(*under_way, return_exceptions=True)
-
-    async def _begin_sending(self, round_: Coroutine[Any, Any, None]) -> None:
-        """Send beside the reading of what follows: one round at a time, each after all acks of the one before."""
-        try:
-            await self._sent()
-        except BaseException:
-            round_.close()
-            raise
-        self._sending = asyncio.create_task(round_)
 
     async def _sent(self) -> None:
         """Wait until the round that is on its way has arrived; raises whatever its sending raised."""

@@ -295,7 +295,7 @@ class Dialect(Protocol):
     ) -> Sequence[Sequence[Any]]:
         """Read complete changes above `after`: `read_horizon`, then `fetch_changes`, on a connection that autocommits.
 
-        None means that nothing more is complete yet.
+        An empty result means that nothing more is complete yet.
         """
 
     def select_last_position(self) -> sa.TextClause:
