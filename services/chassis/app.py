@@ -28,7 +28,6 @@ FLUSH_SECONDS = 5.0
 MAX_BODY_BYTES = 16 << 20
 
 _log = get_logger(__name__)
-run = loop.run
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
@@ -93,7 +92,7 @@ def serve(app: FastAPI, settings: ServiceSettings) -> None:
     When stopped: unready, a drain of `http_drain_seconds`, no new requests, the running ones finish, the
     lifespan ends, telemetry is flushed.
     """
-    run(_serve(app, settings))
+    loop.run(_serve(app, settings))
 
 
 async def run_with_operations(

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from services.chassis import app as chassis
+from services.chassis import loop
 from services.chassis.database import Lake
 from services.chassis.health import Check
 from services.chassis.logging import get_logger
@@ -311,7 +312,7 @@ def _run(
     # What start-up made stays; what a batch makes has no cycles. Looking for them took a fifth of the sink's time.
     gc.freeze()
     gc.set_threshold(500_000, 50, 100)
-    raise SystemExit(chassis.run(chassis.run_with_operations(application, settings, main)))
+    raise SystemExit(loop.run(chassis.run_with_operations(application, settings, main)))
 
 
 def _status_router(lake: Lake, settings: CommandSettings) -> APIRouter:

@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI
 
-from services.chassis.app import create_app, run, run_with_operations, serve
+from services.chassis.app import create_app, run_with_operations, serve
+from services.chassis.loop import run
 from services.chassis.settings import ServiceSettings, load_settings
 from services.chassis.telemetry import Telemetry
 
