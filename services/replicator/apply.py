@@ -1,7 +1,7 @@
 """Write events to the replica: newest image per key, deletes, then upserts; what does not fit is set aside."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ import orjson
 from services.chassis.dialects import CapturedTable
 from services.replicator.errors import ImageNotApplicable
 from services.replicator.events import Event
-from services.replicator.offsets import CLAIM
+from services.replicator.offsets import BEHIND_CLAIM, CLAIM
 from services.replicator.types import RowCodec, from_json, json_type, key_from_json
 
 # Classes 21 (two rows of one key), 22 (data), 23 (integrity) and 54 (a row too large for an index), or a value that
@@ -69,7 +69,7 @@ class TableWriter:
                 f"FROM json_to_recordset({images}::json) AS r ({types}){condition} ON CONFLICT ({key}) DO {action}"
             )
 
-        self._upsert = upsert("$1", ""), upsert("$9", f" WHERE (SELECT {CLAIM})")
+        self._upsert = upsert("$1", ""), upsert(BEHIND_CLAIM, f" WHERE (SELECT {CLAIM})")
         # Keys too are read by PostgreSQL, which has more days than Python: asyncpg takes the last one for infinity.
         wanted = ", ".join(
             f"{key_from_json(column, 'k', place)} AS {column.name}"
@@ -84,7 +84,7 @@ class TableWriter:
                 f"WHERE {matches}{condition}"
             )
 
-        self._delete = delete("$1", ""), delete("$9", f" AND (SELECT {CLAIM})")
+        self._delete = delete("$1", ""), delete(BEHIND_CLAIM, f" AND (SELECT {CLAIM})")
 
     def fits(self, image: bytes | None) -> bool:
         """Whether an image has this table's columns, and no others.
@@ -139,11 +139,6 @@ class TableWriter:
             yield Statement(*self._delete, b"[" + b",".join(gone) + b"]")
         if images:
             yield Statement(*self._upsert, b"[" + b",".join(images) + b"]")
-
-    async def write(self, connection: asyncpg.Connection, events: Sequence[Event]) -> None:
-        """Write events inside the caller's transaction."""
-        for statement in self.statements(events):
-            await connection.execute(statement.text, statement.body)
 
 
 class Plan:
@@ -200,8 +195,7 @@ async def apply(
         asyncpg.PostgresError: one of `AT_FAULT` when a row is at fault (`apply_carefully` finds it), another when the
             server is.
     """
-    for statement in work.statements(writers):
-        await connection.execute(statement.text, statement.body)
+    await _run(connection, work.statements(writers))
     return list(work.refused)
 
 
@@ -225,7 +219,7 @@ async def _write(
     """Write events; when one is at fault, halve them until it stands alone."""
     try:
         async with connection.transaction():
-            await writer.write(connection, events)
+            await _run(connection, writer.statements(events))
     except AT_FAULT as error:
         if len(events) == 1:
             reason = writer.explain(events[0]) or f"{writer.codec.table.full_name}: {_without_values(error)}"
@@ -235,6 +229,11 @@ async def _write(
             connection, writer, events[half:]
         )
     return []
+
+
+async def _run(connection: asyncpg.Connection, statements: Iterable[Statement]) -> None:
+    for statement in statements:
+        await connection.execute(statement.text, statement.body)
 
 
 def _without_values(error: Exception) -> str:

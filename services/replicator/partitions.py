@@ -93,15 +93,17 @@ class Partitions:
         self._acks.append(ack)
 
     async def flush(self) -> None:
-        """Send what is left and wait for every acknowledgement.
+        """Give every open batch to the producer."""
+        for partition in self._all():
+            if partition.builder is not None:
+                await self.hand_over(partition)
+
+    async def acknowledged(self) -> None:
+        """Wait for every acknowledgement.
 
         Raises:
             aiokafka.errors.KafkaError: the first that failed, or that did not come.
         """
-        filled = [partition for partition in self._all() if partition.count]
-        for partition in filled:
-            if partition.builder is not None:
-                await self.hand_over(partition)
         acks, self._acks = self._acks, []
         if acks:
             _, waiting = await asyncio.wait(acks, timeout=ACK_SECONDS)
@@ -112,6 +114,7 @@ class Partitions:
         for result in await asyncio.gather(*acks, return_exceptions=True):
             if isinstance(result, BaseException):
                 raise result
-        for partition in filled:
-            MESSAGES_SENT.labels(partition.topic, "").inc(partition.count)
-            partition.count = 0
+        for partition in self._all():
+            if partition.count:
+                MESSAGES_SENT.labels(partition.topic, "").inc(partition.count)
+                partition.count = 0

@@ -196,8 +196,9 @@ class Relay:
             },
         ):
             await self._append_all(changes)
-            failpoint("relay.before_acks")
             await self._partitions.flush()
+            failpoint("relay.before_acks")
+            await self._partitions.acknowledged()
         failpoint("relay.after_acks")
         # Only now, after every ack: a crash before this repeats the batch, and the sink drops what it has.
         self._cursor.position = changes[-1].position
@@ -287,6 +288,7 @@ class Relay:
                 partition.append(None, None, now_ms, headers)
                 partition.sent = position
             await self._partitions.flush()
+            await self._partitions.acknowledged()
             self._unsaved = True
         await self._save_when_due()
         if self._turn == 0:

@@ -38,15 +38,24 @@ _HORIZON = (
     "FROM pg_sequence_last_value('journal.position') AS last"
 )
 _FIRST_OF_KEY = "split_part(key, '\"', 2)"
-# The images' sizes are known without reading those that are stored apart. A row is left out when those before it fill
-# the read.
-_FETCH_CHANGES = (
-    "SELECT position, 0, table_name, operation, key, image, fingerprint, actor, traceparent, captured_at FROM ("
-    "SELECT *, sum(coalesce(octet_length(image), 0)) OVER (ORDER BY position ROWS UNBOUNDED PRECEDING) "
-    "- coalesce(octet_length(image), 0) AS preceding_bytes FROM journal.change "
-    "WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3) AS page "
-    "WHERE preceding_bytes < $4 ORDER BY position"
-)
+_CHANGE = "table_name, operation, key, image, fingerprint, actor, traceparent, captured_at"
+
+
+def _page(above: str, through: str, limit: str, size: str) -> str:
+    """Read the changes above one position and up to another, all expressions.
+
+    The images' sizes are known without reading those that are stored apart. A row is left out when those before it
+    fill the read.
+    """
+    return (
+        "(SELECT c.*, sum(coalesce(octet_length(c.image), 0)) OVER (ORDER BY c.position ROWS UNBOUNDED PRECEDING) "
+        "- coalesce(octet_length(c.image), 0) AS preceding_bytes FROM journal.change AS c "
+        f"WHERE c.position > {above} AND c.position <= {through} ORDER BY c.position LIMIT {limit}) AS page "
+        f"WHERE preceding_bytes < {size} ORDER BY position"
+    )
+
+
+_FETCH_CHANGES = f"SELECT position, 0, {_CHANGE} FROM {_page('$1', '$2', '$3', '$4')}"
 
 _INTEGERS = (ColumnType.SMALLINT, ColumnType.INTEGER, ColumnType.OFFSET)
 _FLOATS = (ColumnType.REAL, ColumnType.DOUBLE)
@@ -55,7 +64,7 @@ _TIME = "HH24:MI:SS.US"
 
 
 # In one round trip, and still as two statements: each statement of a volatile function has a snapshot of its own.
-_CREATE_READ = dedent("""\
+_CREATE_READ = dedent(f"""\
     CREATE FUNCTION journal.read(above bigint, most integer, bytes bigint)
     RETURNS SETOF journal.change LANGUAGE plpgsql VOLATILE AS $$
     DECLARE
@@ -64,21 +73,11 @@ _CREATE_READ = dedent("""\
         complete bigint := CASE WHEN last <= above THEN last ELSE journal.horizon() END;
     BEGIN
         IF complete > above THEN
-            RETURN QUERY SELECT position, table_name, operation, key, image, fingerprint, actor, traceparent,
-                captured_at
-            FROM (
-                SELECT c.*, sum(coalesce(octet_length(c.image), 0))
-                    OVER (ORDER BY c.position ROWS UNBOUNDED PRECEDING)
-                    - coalesce(octet_length(c.image), 0) AS preceding_bytes
-                FROM journal.change AS c WHERE c.position > above AND c.position <= complete
-                ORDER BY c.position LIMIT most
-            ) AS page WHERE preceding_bytes < bytes ORDER BY position;
+            RETURN QUERY SELECT position, {_CHANGE}
+            FROM {_page("above", "complete", "most", "bytes")};
         END IF;
     END $$""")
-_READ = (
-    "SELECT position, 0, table_name, operation, key, image, fingerprint, actor, traceparent, captured_at "
-    "FROM journal.read($1, $2, $3)"
-)
+_READ = f"SELECT position, 0, {_CHANGE} FROM journal.read($1, $2, $3)"
 
 
 class PostgreSQL(PostgreSQLOperations):
