@@ -10,6 +10,7 @@ orphan.
 
 import asyncio
 import hashlib
+import time
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,7 +22,8 @@ from services.chassis.database import Lake
 from services.chassis.dialects import CapturedTable, Position, PostgreSQL
 from services.lake.journal import JournalReader
 from services.lake.tables import CAPTURED
-from services.replicator.catchup import NotCaughtUp, catch_up
+from services.replicator.catchup import POLL_SECONDS, NotCaughtUp, catch_up
+from services.replicator.replica import standing_at
 
 __all__ = ["Mismatch", "NotCaughtUp", "Verification", "Verifier"]
 
@@ -81,12 +83,11 @@ class Verifier:
         """Verify every captured table whose replication is not stopped, and store the result.
 
         Raises:
-            NotCaughtUp: when the replica does not reach the journal's position in time.
+            NotCaughtUp: when the replica does not reach the journal's position, or its definitions, in time.
         """
         started_at = datetime.now(UTC)
-        stopped = await self._stopped()
-        tables = {name: table for name, table in (await self._tables()).items() if name not in stopped}
         position = await self._wait_for_replica()
+        tables, stopped = await self._standing()
         rows = 0
         findings: list[Mismatch] = []
         for table in tables.values():
@@ -117,6 +118,29 @@ class Verifier:
     async def _tables(self) -> dict[str, CapturedTable]:
         # Newest definition last: one entry a table.
         return {table.full_name: table for table in (await self._journal.definitions()).values()}
+
+    async def _standing(self) -> tuple[dict[str, CapturedTable], set[str]]:
+        """The tables once the replica has followed their newest definitions, and those that are stopped.
+
+        A definition is followed by the sink, which looks for new ones every second: a change may be applied before.
+        """
+        deadline = time.monotonic() + self._wait_seconds
+        while True:
+            tables, stopped = await self._tables(), await self._stopped()
+            going = {name: table for name, table in tables.items() if name not in stopped}
+            behind = [name for name, table in going.items() if not await self._stands_at(table)]
+            if not behind:
+                return going, stopped
+            if time.monotonic() > deadline:
+                raise NotCaughtUp(
+                    f"the newest definition of {', '.join(sorted(behind))} was not followed by the replica in "
+                    f"{self._wait_seconds:.0f} s: see that the sink runs"
+                )
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _stands_at(self, table: CapturedTable) -> bool:
+        found = await standing_at(self._replica, table)
+        return found is not None and found.fingerprint == table.fingerprint
 
     async def _stopped(self) -> set[str]:
         return {

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
 
+from services.replicator.verify import NotCaughtUp
 from tests.conftest import Database
 from tests.faults.schema import change
 from tests.faults.validator import Validator
@@ -232,6 +234,21 @@ async def test_case_19_another_key_stops_its_table_until_it_is_accepted(pipeline
     ended = await command(pipeline, "accept-schema", table, "--yes", application="sink")
     assert ended.status == 0, ended.output
     await goes_on(pipeline)
+
+
+async def test_case_19_a_verification_waits_until_the_replica_has_followed_a_definition(
+    pipeline: Pipeline,
+) -> None:
+    await started(pipeline)
+    for name in ("relay", "sink"):
+        await pipeline.signal(name, signal.SIGSTOP)
+    await change(pipeline, PARTY, "ALTER TABLE credit.party ADD COLUMN nickname varchar(40)")
+    with pytest.raises(NotCaughtUp, match=r"the newest definition of credit\.party was not followed"):
+        await pipeline.verify(wait_seconds=0.5)
+    for name in ("relay", "sink"):
+        await pipeline.signal(name, signal.SIGCONT)
+    assert (await pipeline.verify()).equal
+    assert "nickname" in await columns(pipeline)
 
 
 async def test_case_19_truncate_is_refused_and_what_is_done_behind_captures_back_stops_the_table(
