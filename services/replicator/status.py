@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from services.chassis.database import Lake
 from services.chassis.dialects import Position
 from services.lake.journal import JournalReader
+from services.lake.journal.requests import Requests
 from services.replicator import metrics
 from services.replicator.lag import read_lag, table_of
 
@@ -51,6 +52,14 @@ class VerificationStatus(BaseModel):
     unstable: int
 
 
+class BackfillStatus(BaseModel):
+    """A request to write rows of a table again that is open, or that failed: `error` says why, else it is None."""
+
+    table: str
+    rows_done: int
+    error: str | None
+
+
 class ReplicationStatus(BaseModel):
     """The whole of it.
 
@@ -71,6 +80,7 @@ class ReplicationStatus(BaseModel):
     equal: bool
     tables: list[TableStatus]
     partitions: list[PartitionStatus]
+    backfills: list[BackfillStatus]
 
     def problems(self, *, max_lag_seconds: float, max_age_seconds: float) -> list[str]:
         """Say what needs a person, in sentences; nothing when all is well."""
@@ -88,6 +98,11 @@ class ReplicationStatus(BaseModel):
                 found.append(
                     f"{table.table} is {table.lag_seconds:.0f} s and {table.lag_rows:,} changes behind"
                 )
+        found += [
+            f"the backfill of {backfill.table} failed: {backfill.error}"
+            for backfill in self.backfills
+            if backfill.error
+        ]
         age = None if self.verified_at is None else (datetime.now(UTC) - self.verified_at).total_seconds()
         if age is None:
             found.append("both sides were never found equal by a verification")
@@ -176,6 +191,10 @@ async def read_status(lake: Lake, replica: asyncpg.Connection) -> ReplicationSta
             for name, lag in lags.items()
         ],
         partitions=partitions,
+        backfills=[
+            BackfillStatus(table=request.table, rows_done=request.rows_done, error=request.error)
+            for request in await Requests(lake).outstanding()
+        ],
     )
 
 

@@ -87,6 +87,23 @@ class Requests:
             rows = await connection.execute(sa.select(*_COLUMNS).where(backfill.c.id == request))
             return _request(rows.one())
 
+    async def outstanding(self) -> list[Request]:
+        """Give what needs time or a person, oldest first.
+
+        Requests that are open, and those that failed where nobody has asked for the same table again since.
+        """
+        later = backfill.alias("later")
+        again = sa.exists().where(
+            later.c.table_name == backfill.c.table_name, later.c.requested_at > backfill.c.requested_at
+        )
+        async with self._engine.connect() as connection:
+            rows = await connection.execute(
+                sa.select(*_COLUMNS)
+                .where(backfill.c.finished_at.is_(None) | (backfill.c.error.is_not(None) & ~again))
+                .order_by(backfill.c.requested_at, backfill.c.id)
+            )
+            return [_request(row) for row in rows]
+
     async def next(self) -> Request | None:
         """Give the request to work on: the oldest with named keys, else the oldest; None when there is none.
 

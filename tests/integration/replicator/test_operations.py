@@ -9,6 +9,7 @@ import signal
 from services.chassis.dialects import PostgreSQL, dialect_named
 from services.lake.derived import derived_statements
 from services.lake.tables import CAPTURED
+from services.replicator.status import ReplicationStatus
 from tests.integration.replicator.operating import command
 from tests.integration.replicator.pipeline import Pipeline, party_insert
 
@@ -86,6 +87,20 @@ async def test_a_request_that_cannot_be_worked_off_says_so_and_holds_nothing_up(
         "credit.loan": "the lake refused it (InvalidTextRepresentationError 22P02)",
     }
     assert (await pipeline.get("relay", "/readyz")).status_code == 200
+    found = ReplicationStatus.model_validate((await pipeline.get("relay", "/status")).json())
+    assert {backfill.table: backfill.error for backfill in found.backfills} == {
+        row["table_name"]: row["error"] for row in rows
+    }
+    shown = await command(pipeline, "status")
+    assert (
+        shown.status,
+        "the backfill of credit.nothing failed: credit.nothing is no captured" in shown.output,
+    ) == (1, True)
+
+    done = await command(pipeline, "backfill", "credit.party")
+    assert done.status == 0, done.output
+    found = ReplicationStatus.model_validate((await pipeline.get("relay", "/status")).json())
+    assert {backfill.table for backfill in found.backfills} == {"credit.nothing", "credit.loan"}
 
 
 async def test_a_page_gives_way_to_a_writer_and_is_written_when_it_has_ended(pipeline: Pipeline) -> None:
