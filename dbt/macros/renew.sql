@@ -39,27 +39,37 @@
     {{ renewed(args.target_relation, args.temp_relation, args.unique_key, args.dest_columns | map(attribute='name') | list) }}
 {%- endmacro %}
 
-{# made: the relation of the rows as they are to be. #}
+{#
+    made: the relation of the rows as they are to be. What differs is found once, from the rows of the affected keys alone: a row
+    that is on one side only, came = 1 where that is the new one. The target is never gone through, however large it is.
+#}
 {% macro renewed(target, made, keys, columns) -%}
-    {%- set key = config.get('meta').affected_key -%}
-    {%- set gone -%}
-        x.{{ key }} in (select a.affected_key from {{ affected_table() }} as a) and not exists (
-            select 1 from {{ made }} as y where {{ same_key(keys) }} and {{ same_row('x', 'y', columns) }}
-        )
-    {%- endset -%}
+    {%- set differing = temporary_name('differing_' ~ this.identifier) -%}
     {%- set parts = config.get('meta').get('parts') -%}
-    {%- if parts -%}
-    {{ note_parts(
-        parts_of('(select x.* from ' ~ target ~ ' as x where ' ~ gone ~ ') as x', parts)
-        ~ ' union all '
-        ~ parts_of('(select x.* from ' ~ made ~ ' as x where not exists (select 1 from ' ~ target ~ ' as y where ' ~ same_key(keys) ~ ' and ' ~ same_row('x', 'y', columns) ~ ')) as x', parts)
-    ) }}
+    {%- set sides -%}
+    select min(s.came) as came, {{ columns_of('s', columns) }}
+    from (
+        select 0 as came, {{ columns_of('x', columns) }}
+        from {{ target }} as x
+        inner join {{ affected_table() }} as a on a.affected_key = x.{{ config.get('meta').affected_key }}
+        union all
+        select 1 as came, {{ columns_of('x', columns) }}
+        from {{ made }} as x
+    ) as s
+    group by {{ columns_of('s', columns) }}
+    having min(s.came) = max(s.came)
+    {%- endset -%}
+    {{ create_temporary(differing, sides) }}
+    {{ gather_statistics(differing) }}
+    {%- if parts %}
+    {{ note_parts(parts_of(differing ~ ' as x', parts)) }}
     {%- endif %}
-    {{ delete_as_x(target) }} where {{ gone }};
+    {{ delete_as_x(target) }} where exists (select 1 from {{ differing }} as y where y.came = 0 and {{ same_key(keys) }});
     insert into {{ target }} ({{ get_quoted_csv(columns) }})
     select {{ columns_of('x', columns) }}
-    from {{ made }} as x
-    where not exists (select 1 from {{ target }} as y where {{ same_key(keys) }});
+    from {{ differing }} as x
+    where x.came = 1;
+    drop table {{ differing }};
 {%- endmacro %}
 
 {% macro same_key(keys) -%}
@@ -70,13 +80,20 @@
     {%- for column in columns %}{{ alias }}.{{ adapter.quote(column) }}{{ ', ' if not loop.last }}{% endfor %}
 {%- endmacro %}
 
-{# Whether all columns are the same, NULL like NULL. #}
-{% macro same_row(a, b, columns) -%}{{ return(adapter.dispatch('same_row')(a, b, columns)) }}{%- endmacro %}
-{% macro default__same_row(a, b, columns) -%}
-    ({{ columns_of(a, columns) }}) is not distinct from ({{ columns_of(b, columns) }})
+{# A table for the session alone; its name says the model, as the next one may have the same session. #}
+{% macro temporary_name(name) -%}{{ return(adapter.dispatch('temporary_name')(name)) }}{%- endmacro %}
+{% macro default__temporary_name(name) -%}{{ return(name) }}{%- endmacro %}
+{% macro sqlserver__temporary_name(name) -%}{{ return('#' ~ name) }}{%- endmacro %}
+
+{% macro create_temporary(name, query) -%}{{ return(adapter.dispatch('create_temporary')(name, query)) }}{%- endmacro %}
+{% macro default__create_temporary(name, query) -%}
+    create temporary table {{ name }} as
+    {{ query }};
 {%- endmacro %}
-{% macro sqlserver__same_row(a, b, columns) -%}
-    exists (select {{ columns_of(a, columns) }} intersect select {{ columns_of(b, columns) }})
+{% macro sqlserver__create_temporary(name, query) -%}
+    select q.* into {{ name }} from (
+    {{ query }}
+    ) as q;
 {%- endmacro %}
 
 {% macro delete_as_x(relation) -%}{{ return(adapter.dispatch('delete_as_x')(relation)) }}{%- endmacro %}

@@ -25,7 +25,7 @@ SNAPSHOTS = {
     "ap.roll_rate": "grain, as_of_date",
 }
 TODAY: Snapshot = ("as_of", AS_OF)
-POSITION, IMAGE, CAPTURED = 0, 4, 8
+POSITION, OPERATION, KEY, IMAGE, CAPTURED = 0, 2, 3, 4, 8
 
 
 def later(changes: Sequence[Change], table: str, position: int, **members: Any) -> Change:
@@ -34,7 +34,7 @@ def later(changes: Sequence[Change], table: str, position: int, **members: Any) 
     values[POSITION], values[CAPTURED] = position, datetime.combine(AS_OF, time(7))
     image = json.loads(values[IMAGE]) | members
     values[IMAGE] = json.dumps(image)
-    values[3] = json.dumps([str(image["code" if table == "product" else "id"])])
+    values[KEY] = json.dumps([str(image["code" if table == "product" else "id"])])
     return table, tuple(values)
 
 
@@ -52,6 +52,18 @@ def payment(changes: Sequence[Change], position: int, day: date) -> Change:
         effective_on=day.isoformat(),
         reverses=None,
     )
+
+
+def disbursement(changes: Sequence[Change], position: int, *, deleted: bool) -> Change:
+    """The disbursement of a loan that is behind once more, or that it is gone."""
+    key = json.dumps([str(identifier("transaction dpd 91 disbursement"))])
+    values = list(
+        next(values for name, values in changes if name == "loan_transaction" and values[KEY] == key)
+    )
+    values[POSITION], values[CAPTURED] = position, datetime.combine(AS_OF, time(8))
+    if deleted:
+        values[OPERATION], values[IMAGE] = "d", None
+    return "loan_transaction", tuple(values)
 
 
 async def built_again(warehouse: Warehouse, *more: str) -> dict[str, set[Snapshot]]:
@@ -97,6 +109,25 @@ async def test_a_build_writes_the_snapshots_that_changed(
     changed = {TODAY, ("month_end", date(2026, 7, 31)), ("month_end", date(2026, 8, 31))}
     assert written == dict.fromkeys(SNAPSHOTS, changed)
     late = await pieced.checksums("dm", "ap")
+
+    # Without its disbursement a loan is in no snapshot; only what is summed over the others is written.
+    snapshots = {
+        (row["snapshot_kind"], row["snapshot_date"])
+        for row in await pieced.rows(
+            "SELECT snapshot_kind, snapshot_date FROM dm.fact_loan_month WHERE loan_id = $1",
+            str(identifier("loan dpd 91")),
+        )
+    }
+    assert snapshots > changed
+    await pieced.land([disbursement(changes, position + 2, deleted=True)])
+    written = await built_again(pieced)
+    assert written == dict.fromkeys(SNAPSHOTS, snapshots) | {"dm.fact_loan_month": set()}
+    assert await pieced.checksums("dm", "ap") != late
+
+    # With it everything is as it was.
+    await pieced.land([disbursement(changes, position + 3, deleted=False)])
+    assert await built_again(pieced) == dict.fromkeys(SNAPSHOTS, snapshots)
+    assert await pieced.checksums("dm", "ap") == late
 
     assert await built_again(pieced) == {table: set() for table in SNAPSHOTS}
     assert await pieced.checksums("dm", "ap") == late
