@@ -1,21 +1,43 @@
-with movements as (
-{{- whole_and_products(
-    ref('fact_loan_transaction'),
-    ['loan_hk', 'currency', 'effect', 'is_reversal', 'effective_on', 'reversed_on', 'amount'],
-    until='effective_on',
-    only="t.effect in ('disbursement', 'write-off', 'recovery')",
-) -}}
+-- What stands on the reporting date, in the month it was disbursed. A loan is of one product, so the loans of all products add up.
+with disbursed as (
+    select
+        r.as_of_date, {{ month_start('t.effective_on') }} as period_start, t.currency, t.product_code, t.loan_hk,
+        sum(t.amount) as volume
+    from {{ ref('fact_loan_transaction') }} as t
+    inner join {{ ref('reporting_date') }} as r on r.as_of_date >= t.effective_on
+    where t.effect = 'disbursement' and t.is_reversal = 0 and (t.reversed_on is null or t.reversed_on > r.as_of_date)
+    group by r.as_of_date, {{ month_start('t.effective_on') }}, t.currency, t.product_code, t.loan_hk
 ),
 
--- What stands on the reporting date, in the month it was disbursed.
+months as (
+    select d.as_of_date, d.period_start, d.currency, d.product_code, sum(d.volume) as volume, count(*) as loans
+    from disbursed as d
+    group by d.as_of_date, d.period_start, d.currency, d.product_code
+),
+
+booked_of as (
+{{- whole_and_products('months', ['as_of_date', 'period_start', 'currency', 'volume', 'loans']) -}}
+),
+
 booked as (
+    select m.as_of_date, m.period_start, m.currency, m.dimension, m.member, sum(m.volume) as volume, sum(m.loans) as loans
+    from booked_of as m
+    group by m.as_of_date, m.period_start, m.currency, m.dimension, m.member
+),
+
+-- What was lost on a day is one row, so that the twelve months of each snapshot are looked for among few.
+days as (
     select
-        m.as_of_date, {{ month_start('m.effective_on') }} as period_start, m.currency, m.dimension, m.member,
-        sum(m.amount) as volume,
-        count(distinct m.loan_hk) as loans
-    from movements as m
-    where m.effect = 'disbursement' and m.is_reversal = 0 and (m.reversed_on is null or m.reversed_on > m.as_of_date)
-    group by m.as_of_date, {{ month_start('m.effective_on') }}, m.currency, m.dimension, m.member
+        t.effective_on, t.currency, t.product_code,
+        sum(case when t.effect = 'write-off' then t.amount else 0 end) as written_off,
+        sum(case when t.effect = 'recovery' then t.amount else 0 end) as recovered
+    from {{ ref('fact_loan_transaction') }} as t
+    where t.effect in ('write-off', 'recovery')
+    group by t.effective_on, t.currency, t.product_code
+),
+
+lost as (
+{{- whole_and_products('days', ['effective_on', 'currency', 'written_off', 'recovered']) -}}
 ),
 
 -- The gross amounts of the snapshots are what the NPL ratios divide by.
@@ -42,10 +64,10 @@ averages as (
 losses as (
     select
         a.snapshot_kind, a.snapshot_date, a.currency, a.dimension, a.member, a.average_gross, a.months,
-        sum(case when m.effect = 'write-off' then m.amount else 0 end) as written_off,
-        sum(case when m.effect = 'recovery' then m.amount else 0 end) as recovered
+        coalesce(sum(m.written_off), 0) as written_off,
+        coalesce(sum(m.recovered), 0) as recovered
     from averages as a
-    left join movements as m
+    left join lost as m
         on m.currency = a.currency and m.dimension = a.dimension and m.member = a.member
         and m.effective_on <= a.snapshot_date and m.effective_on >= {{ start_of_twelve_months('a.snapshot_date') }}
     group by a.snapshot_kind, a.snapshot_date, a.currency, a.dimension, a.member, a.average_gross, a.months
