@@ -5,23 +5,36 @@
     The lists name every satellite a change of which can matter; their batches since the last run are the changes.
 #}
 
-{% macro affected_loans() -%}
+{#
+    payments: whether they matter. A transaction that was never anything but a payment changes nothing of a loan's schedule, nor of what
+    is known of the loan on a day.
+#}
+{% macro affected_loans(payments=true) -%}
 {%- set direct = ref('sat_loan') -%}
 {%- set of_product = ref('sat_product') -%}
-{%- set parts = {'instalment': ref('sat_instalment'), 'loan_transaction': ref('sat_loan_transaction')} -%}
+{%- set instalments = ref('sat_instalment') -%}
+{%- set transactions = ref('sat_loan_transaction') -%}
 {%- set links = {'instalment': ref('link_instalment'), 'loan_transaction': ref('link_loan_transaction'), 'loan': ref('link_loan')} -%}
     select s.loan_hk from {{ direct }} as s where {{ new_rows('sat_loan', 's') }}
-    {%- for part, satellite in parts.items() %}
     union
     select l.loan_hk
-    from {{ satellite }} as s
-    inner join {{ links[part] }} as l on l.{{ part }}_hk = s.{{ part }}_hk
-    where {{ new_rows('sat_' ~ part, 's') }}
-    {%- endfor %}
+    from {{ instalments }} as s
+    inner join {{ links.instalment }} as l on l.instalment_hk = s.instalment_hk
+    where {{ new_rows('sat_instalment', 's') }}
+    union
+    select l.loan_hk
+    from {{ transactions }} as s
+    inner join {{ links.loan_transaction }} as l on l.loan_transaction_hk = s.loan_transaction_hk
+    where {{ new_rows('sat_loan_transaction', 's') }}
+    {%- if not payments %}
+    and exists (
+        select 1 from {{ transactions }} as v where v.loan_transaction_hk = s.loan_transaction_hk and v.kind <> 'payment'
+    )
+    {%- endif %}
     union
     select l.loan_hk
     from {{ of_product }} as s
-    inner join {{ links['loan'] }} as l on l.product_hk = s.product_hk
+    inner join {{ links.loan }} as l on l.product_hk = s.product_hk
     where {{ new_rows('sat_product', 's') }}
 {%- endmacro %}
 

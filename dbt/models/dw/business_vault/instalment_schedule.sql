@@ -2,7 +2,7 @@
     incremental_strategy='renew',
     unique_key=['loan_hk', 'number'],
     meta={'affected_key': 'loan_hk'},
-    pre_hook="{{ note_affected(affected_loans()) }}",
+    pre_hook="{{ note_affected(affected_loans(payments=false)) }}",
     indexes=[{'columns': ['loan_hk', 'number'], 'unique': true}],
 ) }}
 

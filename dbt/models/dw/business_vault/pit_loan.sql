@@ -3,7 +3,7 @@
     unique_key=['loan_hk', 'snapshot_kind', 'snapshot_date'],
     meta={'affected_key': 'loan_hk'},
     pre_hook=[
-        "{{ note_affected(affected_loans()) }}",
+        "{{ note_affected(affected_loans(payments=false)) }}",
         "{{ delete_other_snapshots(ref('snapshot_calendar')) }}",
     ],
     indexes=[
