@@ -8,21 +8,30 @@
 {#
     payments: whether they matter. A transaction that was never anything but a payment changes nothing of a loan's schedule, nor of what
     is known of the loan on a day.
+    since: also from which day on; the loan is as it was before. Of a payment it is the earliest day that it was ever of, as what
+    undoes it is of no earlier one; of anything else any day.
 #}
-{% macro affected_loans(payments=true) -%}
+{% macro affected_loans(payments=true, since=false) -%}
 {%- set direct = ref('sat_loan') -%}
 {%- set of_product = ref('sat_product') -%}
 {%- set instalments = ref('sat_instalment') -%}
 {%- set transactions = ref('sat_loan_transaction') -%}
 {%- set links = {'instalment': ref('link_instalment'), 'loan_transaction': ref('link_loan_transaction'), 'loan': ref('link_loan')} -%}
-    select s.loan_hk from {{ direct }} as s where {{ new_rows('sat_loan', 's') }}
+{%- set ever = "cast('1900-01-01' as date)" -%}
+    select s.loan_hk{% if since %}, {{ ever }}{% endif %} from {{ direct }} as s where {{ new_rows('sat_loan', 's') }}
     union
-    select l.loan_hk
+    select l.loan_hk{% if since %}, {{ ever }}{% endif %}
     from {{ instalments }} as s
     inner join {{ links.instalment }} as l on l.instalment_hk = s.instalment_hk
     where {{ new_rows('sat_instalment', 's') }}
     union
     select l.loan_hk
+        {%- if since %}, (
+            select min(case when v.kind = 'payment' then v.effective_on else {{ ever }} end)
+            from {{ transactions }} as v
+            where v.loan_transaction_hk = s.loan_transaction_hk
+        )
+        {%- endif %}
     from {{ transactions }} as s
     inner join {{ links.loan_transaction }} as l on l.loan_transaction_hk = s.loan_transaction_hk
     where {{ new_rows('sat_loan_transaction', 's') }}
@@ -32,7 +41,7 @@
     )
     {%- endif %}
     union
-    select l.loan_hk
+    select l.loan_hk{% if since %}, {{ ever }}{% endif %}
     from {{ of_product }} as s
     inner join {{ links.loan }} as l on l.product_hk = s.product_hk
     where {{ new_rows('sat_product', 's') }}
@@ -122,7 +131,7 @@
 {# The CTE `affected` of the keys that note_affected() has noted, in front of others; nothing in a full build, which is about every key. #}
 {% macro with_affected(key) -%}
     with {% if is_incremental() %}affected as (
-    select a.affected_key as {{ key }} from {{ affected_table() }} as a
+    select a.affected_key as {{ key }}{% if config.get('meta').get('affected_since') %}, a.since{% endif %} from {{ affected_table() }} as a
 ),
 
 {% endif %}

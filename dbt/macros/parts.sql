@@ -27,7 +27,9 @@
         ('part_read', 'reader varchar(128) not null, source varchar(128) not null, part_kind varchar(16) not null, part_day date not null, done bigint not null, pending bigint not null, constraint pk_part_read primary key (reader, source, part_kind, part_day)'),
     ] -%}
     {%- for node in graph.nodes.values() if node.config.incremental_strategy == 'renew' -%}
-        {%- do found.append(('affected_' ~ node.name, 'affected_key varchar(64) not null constraint pk_affected_' ~ node.name ~ ' primary key')) -%}
+        {%- set name = affected_name(node.name, node.config.meta) -%}
+        {%- set since = 'since date not null, ' if node.config.meta.get('affected_since') else '' -%}
+        {%- do found.append((name, 'affected_key varchar(64) not null, ' ~ since ~ 'constraint pk_' ~ name ~ ' primary key (affected_key)')) -%}
     {%- endfor -%}
     {{ return(found) }}
 {% endmacro %}

@@ -5,18 +5,28 @@
 
     note_affected() is the model's pre-hook: it notes the keys in a table of the model's own, with statistics, which the body
     reads by with_affected(). The model's configuration names them: unique_key the columns that make a row, meta.affected_key
-    the column that has the key, meta.parts what lies in which part (macros/parts.sql).
+    the column that has the key, meta.parts what lies in which part (macros/parts.sql). With meta.affected_since, a column of days, a
+    run is about the rows of a key from a day on, which is noted beside the key.
 #}
-{% macro affected_table() -%}ods.affected_{{ this.identifier }}{%- endmacro %}
+{% macro affected_table() -%}ods.{{ affected_name(this.identifier, config.get('meta')) }}{%- endmacro %}
+{% macro affected_name(name, meta) -%}{{ return(('affected_since_' if meta.get('affected_since') else 'affected_') ~ name) }}{%- endmacro %}
 
-{# affected: one of the macros of macros/affected.sql, rendered: a query of one column. #}
+{# affected: one of the macros of macros/affected.sql, rendered: a query of the key, and of the day where the model has one. #}
 {% macro note_affected(affected) -%}
     {%- if is_incremental() -%}
     truncate table {{ affected_table() }};
+    {%- if config.get('meta').get('affected_since') %}
+    insert into {{ affected_table() }} (affected_key, since)
+    select k.affected_key, min(k.since) from (
+{{ affected }}
+    ) as k(affected_key, since)
+    group by k.affected_key;
+    {%- else %}
     insert into {{ affected_table() }} (affected_key)
     select distinct k.affected_key from (
 {{ affected }}
     ) as k(affected_key);
+    {%- endif %}
     {{ gather_statistics(affected_table()) }}
     {%- if config.get('meta').get('parts') %}
     {# A table that was there before its parts had versions: nobody has read them. #}
@@ -46,12 +56,15 @@
 {% macro renewed(target, made, keys, columns) -%}
     {%- set differing = temporary_name('differing_' ~ this.identifier) -%}
     {%- set parts = config.get('meta').get('parts') -%}
+    {%- set since = config.get('meta').get('affected_since') -%}
     {%- set sides -%}
     select min(s.came) as came, {{ columns_of('s', columns) }}
     from (
         select 0 as came, {{ columns_of('x', columns) }}
         from {{ target }} as x
-        inner join {{ affected_table() }} as a on a.affected_key = x.{{ config.get('meta').affected_key }}
+        inner join {{ affected_table() }} as a
+            on a.affected_key = x.{{ config.get('meta').affected_key }}
+            {%- if since %} and a.since <= x.{{ since }}{% endif %}
         union all
         select 1 as came, {{ columns_of('x', columns) }}
         from {{ made }} as x

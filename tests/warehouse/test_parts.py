@@ -6,7 +6,6 @@ import json
 from collections.abc import Sequence
 from datetime import date, datetime, time
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -38,13 +37,13 @@ def later(changes: Sequence[Change], table: str, position: int, **members: Any) 
     return table, tuple(values)
 
 
-def payment(changes: Sequence[Change], position: int, day: date) -> Change:
+def payment(changes: Sequence[Change], position: int, day: date, name: str = "late") -> Change:
     """A payment of 7 on a day, of a loan that is behind."""
     return later(
         changes,
         "loan_transaction",
         position,
-        id=str(uuid4()),
+        id=str(identifier(f"transaction {name}")),
         loan_id=str(identifier("loan dpd 91")),
         kind="payment",
         amount="7.0000",
@@ -93,7 +92,7 @@ async def test_a_build_writes_the_snapshots_that_changed(
     assert len(everything) > 20
 
     # What is paid today is in no month end. Only the loan that it is of is written.
-    await pieced.land([payment(changes, position, AS_OF)])
+    await pieced.land([payment(changes, position, AS_OF, "today")])
     (before,) = await pieced.rows("SELECT pg_current_xact_id()::text::bigint AS id")
     written = await built_again(pieced)
     assert written == {table: {TODAY} for table in SNAPSHOTS}
@@ -108,6 +107,13 @@ async def test_a_build_writes_the_snapshots_that_changed(
     written = await built_again(pieced)
     changed = {TODAY, ("month_end", date(2026, 7, 31)), ("month_end", date(2026, 8, 31))}
     assert written == dict.fromkeys(SNAPSHOTS, changed)
+
+    # It is of a later day after all: of August it says what it said.
+    july = ("month_end", date(2026, 7, 31))
+    await pieced.land([payment(changes, position + 2, date(2026, 8, 31))])
+    written = await built_again(pieced)
+    assert written.pop("ap.roll_rate") == {july, ("month_end", date(2026, 8, 31))}
+    assert set(map(frozenset, written.values())) == {frozenset({july})}
     late = await pieced.checksums("dm", "ap")
 
     # Without its disbursement a loan is in no snapshot; only what is summed over the others is written.
@@ -119,13 +125,13 @@ async def test_a_build_writes_the_snapshots_that_changed(
         )
     }
     assert snapshots > changed
-    await pieced.land([disbursement(changes, position + 2, deleted=True)])
+    await pieced.land([disbursement(changes, position + 3, deleted=True)])
     written = await built_again(pieced)
     assert written == dict.fromkeys(SNAPSHOTS, snapshots) | {"dm.fact_loan_month": set()}
     assert await pieced.checksums("dm", "ap") != late
 
     # With it everything is as it was.
-    await pieced.land([disbursement(changes, position + 3, deleted=False)])
+    await pieced.land([disbursement(changes, position + 4, deleted=False)])
     assert await built_again(pieced) == dict.fromkeys(SNAPSHOTS, snapshots)
     assert await pieced.checksums("dm", "ap") == late
 

@@ -2,9 +2,9 @@
     materialized='incremental',
     incremental_strategy='renew',
     unique_key=['loan_hk', 'snapshot_kind', 'snapshot_date'],
-    meta={'affected_key': 'loan_hk', 'parts': [{'kind': 'x.snapshot_kind', 'day': 'snapshot_date', 'monthly': false}]},
+    meta={'affected_key': 'loan_hk', 'affected_since': 'snapshot_date', 'parts': [{'kind': 'x.snapshot_kind', 'day': 'snapshot_date', 'monthly': false}]},
     pre_hook=[
-        "{{ note_affected(affected_loans()) }}",
+        "{{ note_affected(affected_loans(since=true)) }}",
         "{{ delete_other_snapshots(ref('snapshot_calendar')) }}",
     ],
     indexes=[
@@ -30,12 +30,12 @@
     select p.*
     from {{ ref('pit_loan') }} as p
     {%- if is_incremental() %}
-    where p.loan_hk in (select a.loan_hk from affected as a)
+    inner join affected as a on a.loan_hk = p.loan_hk and a.since <= p.snapshot_date
     union all
     select p.*
     from {{ ref('pit_loan') }} as p
     inner join missing as n on n.snapshot_kind = p.snapshot_kind and n.snapshot_date = p.snapshot_date
-    where p.loan_hk not in (select a.loan_hk from affected as a)
+    where not exists (select 1 from affected as a where a.loan_hk = p.loan_hk and a.since <= p.snapshot_date)
     {%- endif %}
 ),
 
