@@ -80,11 +80,13 @@ async def open_consumer(
     auto_offset_reset: str = "earliest",
     session_timeout_millis: int = 10_000,
     max_poll_interval_millis: int = 300_000,
+    fetch_wait_millis: int = 500,
 ) -> AIOKafkaConsumer:
     """A started consumer that commits only when told; subscribed to `topics` unless there are none.
 
-    Without a `group` it is for `assign`. Reads committed messages only. The caller stops it. Raises
-    aiokafka's KafkaConnectionError when no broker of `bootstrap` answers.
+    Without a `group` it is for `assign`. A broker that has nothing new answers a fetch after `fetch_wait_millis`.
+    Reads committed messages only. The caller stops it. Raises aiokafka's KafkaConnectionError when no broker of
+    `bootstrap` answers.
     """
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap,
@@ -95,6 +97,7 @@ async def open_consumer(
         isolation_level="read_committed",
         max_partition_fetch_bytes=FETCH_BYTES,
         fetch_max_bytes=LARGEST_FETCH_BYTES,
+        fetch_max_wait_ms=fetch_wait_millis,
         session_timeout_ms=session_timeout_millis,
         heartbeat_interval_ms=session_timeout_millis // 3,
         max_poll_interval_ms=max_poll_interval_millis,

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 REDACTED = "[redacted]"
@@ -34,6 +35,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
 )
 
 
+@lru_cache(maxsize=4096)
 def is_sensitive(key: str) -> bool:
     """Whether the value under this key is personal data or a secret, whatever it looks like."""
     return _SENSITIVE_KEY.search(key) is not None

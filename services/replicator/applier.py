@@ -100,7 +100,7 @@ class Applier:
         failpoint("sink.before_write")
         claim = offsets.claim_arguments(batch.progress)
         if statements:
-            await self._connection.execute(statements[0].claiming, *claim, statements[0].body)
+            await self._connection.execute(statements[0].claiming, *claim, *statements[0].bodies)
         else:
             await self._connection.execute(f"SELECT {offsets.CLAIM}", *claim)
         return []

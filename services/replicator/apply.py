@@ -1,7 +1,7 @@
 """Write events to the replica: newest image per key, deletes, then upserts; what does not fit is set aside."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ import orjson
 
 from services.chassis.dialects import CapturedTable
 from services.replicator.errors import ImageNotApplicable
-from services.replicator.events import Event
+from services.replicator.events import Event, Source
 from services.replicator.offsets import BEHIND_CLAIM, CLAIM
 from services.replicator.types import RowCodec, from_json, json_type, key_from_json
 
@@ -34,11 +34,11 @@ class Refused:
 
 
 class Statement(NamedTuple):
-    """What is to be run: `text` with the `body` alone, or `claiming` with the arguments of a claim before it."""
+    """What is to be run: `text` with the bodies alone, or `claiming` with the arguments of a claim before them."""
 
     text: str
     claiming: str
-    body: bytes
+    bodies: Sequence[bytes]
 
 
 class TableWriter:
@@ -63,13 +63,13 @@ class TableWriter:
         read = ", ".join(from_json(column, "r") for column in written)
         types = ", ".join(f"{column.name} {json_type(column)}" for column in written)
 
-        def upsert(images: str, condition: str) -> str:
+        def upsert(images: int, condition: str) -> str:
             return (
                 f"INSERT INTO {table.full_name} ({columns}) SELECT {read} "
-                f"FROM json_to_recordset({images}::json) AS r ({types}){condition} ON CONFLICT ({key}) DO {action}"
+                f"FROM json_to_recordset(${images}::json) AS r ({types}) WHERE {condition} "
+                f"ON CONFLICT ({key}) DO {action}"
             )
 
-        self._upsert = upsert("$1", ""), upsert(BEHIND_CLAIM, f" WHERE (SELECT {CLAIM})")
         # Keys too are read by PostgreSQL, which has more days than Python: asyncpg takes the last one for infinity.
         wanted = ", ".join(
             f"{key_from_json(column, 'k', place)} AS {column.name}"
@@ -77,14 +77,24 @@ class TableWriter:
         )
         matches = " AND ".join(f"r.{name} = gone.{name}" for name in table.key)
 
-        def delete(keys: str, condition: str) -> str:
+        def delete(keys: int, condition: str) -> str:
             return (
                 f"DELETE FROM {table.full_name} AS r "
-                f"USING (SELECT {wanted} FROM json_array_elements({keys}::json) AS k) AS gone "
-                f"WHERE {matches}{condition}"
+                f"USING (SELECT {wanted} FROM json_array_elements(${keys}::json) AS k) AS gone "
+                f"WHERE {matches} AND {condition}"
             )
 
-        self._delete = delete("$1", ""), delete(BEHIND_CLAIM, f" AND (SELECT {CLAIM})")
+        def both(first: int, condition: str) -> str:
+            # In one round trip; to be asked for their number is what has the deletes done before anything is written.
+            deletes = delete(first, condition)
+            return f"WITH gone AS ({deletes} RETURNING 1) " + upsert(
+                first + 1, "(SELECT count(*) FROM gone) >= 0"
+            )
+
+        def forms(write: Callable[[int, str], str]) -> tuple[str, str]:
+            return write(1, "true"), write(BEHIND_CLAIM, f"(SELECT {CLAIM})")
+
+        self._delete, self._upsert, self._both = forms(delete), forms(upsert), forms(both)
 
     def fits(self, image: bytes | None) -> bool:
         """Whether an image has this table's columns, and no others.
@@ -125,20 +135,13 @@ class TableWriter:
             return str(error)
         return None
 
-    def statements(self, events: Sequence[Event]) -> Iterator[Statement]:
-        """Delete, then upsert; each key at most once."""
-        gone: list[bytes] = []
-        images: list[bytes] = []
-        for event in events:
-            record = event.record
-            if record.value is None:
-                gone.append(record.key)
-            else:
-                images.append(record.value)
-        if gone:
-            yield Statement(*self._delete, b"[" + b",".join(gone) + b"]")
-        if images:
-            yield Statement(*self._upsert, b"[" + b",".join(images) + b"]")
+    def statement(self, events: Sequence[Event]) -> Statement:
+        """Delete, then upsert; `events` are of different keys."""
+        records = [event.record for event in events]
+        images = [record.value for record in records if record.value is not None]
+        gone = [record.key for record in records if record.value is None]
+        text = self._upsert if not gone else self._both if images else self._delete
+        return Statement(*text, [b"[%b]" % b",".join(body) for body in (gone, images) if body])
 
 
 class Plan:
@@ -157,18 +160,20 @@ class Plan:
             events: in order, and later than what was added before; of one key the last counts.
         """
         writer: TableWriter | None = None
-        fingerprint = ""
+        source: Source | None = None
+        newest = self._newest
         for event in events:
-            if event.source.fingerprint != fingerprint:
-                fingerprint = event.source.fingerprint
-                writer = writers.get(fingerprint)
+            if event.source is not source:
+                source = event.source
+                writer = writers.get(source.fingerprint)
             record = event.record
             if writer is None:
-                self.refused.append(Refused(event, f"no definition has the fingerprint {fingerprint!r}"))
+                reason = f"no definition has the fingerprint {event.fingerprint!r}"
+                self.refused.append(Refused(event, reason))
             elif not writer.fits(record.value) and (fault := writer.fault(event)):
                 self.refused.append(Refused(event, fault))
             else:
-                self._newest[record.topic, record.key] = event
+                newest[record.topic, record.key] = event
 
     def groups(self) -> Mapping[str, Sequence[Event]]:
         """Give the newest event of each key, by fingerprint."""
@@ -178,12 +183,8 @@ class Plan:
         return groups
 
     def statements(self, writers: Mapping[str, TableWriter]) -> list[Statement]:
-        """Give all that is to be run, in order."""
-        return [
-            statement
-            for fingerprint, group in self.groups().items()
-            for statement in writers[fingerprint].statements(group)
-        ]
+        """Give what is to be run: one statement for each definition."""
+        return [writers[fingerprint].statement(group) for fingerprint, group in self.groups().items()]
 
 
 async def apply(
@@ -219,7 +220,7 @@ async def _write(
     """Write events; when one is at fault, halve them until it stands alone."""
     try:
         async with connection.transaction():
-            await _run(connection, writer.statements(events))
+            await _run(connection, [writer.statement(events)])
     except AT_FAULT as error:
         if len(events) == 1:
             reason = writer.explain(events[0]) or f"{writer.codec.table.full_name}: {_without_values(error)}"
@@ -233,7 +234,7 @@ async def _write(
 
 async def _run(connection: asyncpg.Connection, statements: Iterable[Statement]) -> None:
     for statement in statements:
-        await connection.execute(statement.text, statement.body)
+        await connection.execute(statement.text, *statement.bodies)
 
 
 def _without_values(error: Exception) -> str:

@@ -1,14 +1,14 @@
 """Polled records, taken apart: what is to be applied, and where their partitions stand then."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from aiokafka import ConsumerRecord, TopicPartition
 
 from services.replicator.apply import Plan, TableWriter
 from services.replicator.errors import MalformedEvent
-from services.replicator.events import HEARTBEAT, Event, Source, fault_of, parse, where
+from services.replicator.events import HEARTBEAT, IMAGED, Event, Source, fault_of, parse, where
 from services.replicator.offsets import Progress
 from services.replicator.schema import Schema
 
@@ -40,6 +40,23 @@ class Batch:
         self.plan.add(writers, later.events)
 
 
+def pieces(polled: Polled, changes: int) -> Iterator[Polled]:
+    """Cut what was polled into pieces of so many changes, each partition's in order."""
+    piece: dict[TopicPartition, Sequence[ConsumerRecord]] = {}
+    room = changes
+    for place, records in polled.items():
+        begin = 0
+        while begin < len(records):
+            piece[place] = part = records[begin : begin + room]
+            begin += len(part)
+            room -= len(part)
+            if not room:
+                yield piece
+                piece, room = {}, changes
+    if piece:
+        yield piece
+
+
 def select(
     polled: Polled, owned: Mapping[TopicPartition, Progress], schema: Schema, relay_epoch: int
 ) -> Batch:
@@ -56,31 +73,37 @@ def select(
         state.kafka_offset = records[-1].offset + 1
         source: Source | None = None
         superseded = False
+        events = batch.events
         for record in records:
             try:
                 event = parse(record)
             except MalformedEvent as error:
                 batch.malformed.append((record, str(error)))
                 continue
+            _, operation, position, previous, its_source, _ = event
             # Most records have their predecessor's source, and follow it.
-            follows = event.source is source and event.previous is state.position < event.position
-            if not follows and (refusal := state.refusal(event, relay_epoch)) is not None:
-                batch.dropped[refusal] += 1
-                continue
-            if event.source is not source:
-                source = event.source
-                if source.fingerprint in schema.stopped:
-                    batch.held[place] = source.fingerprint
-                    state.kafka_offset = record.offset
-                    break
-                superseded = source.fingerprint in schema.superseded
-                batch.oldest_ms = min(batch.oldest_ms or record.timestamp, record.timestamp)
-            state.advance(event)
+            if its_source is source and previous is state.position < position:
+                state.position = position
+            else:
+                if (refusal := state.refusal(event, relay_epoch)) is not None:
+                    batch.dropped[refusal] += 1
+                    continue
+                if its_source is not source:
+                    source = its_source
+                    if source.fingerprint in schema.stopped:
+                        batch.held[place] = source.fingerprint
+                        state.kafka_offset = record.offset
+                        break
+                    superseded = source.fingerprint in schema.superseded
+                    batch.oldest_ms = min(batch.oldest_ms or record.timestamp, record.timestamp)
+                state.advance(event)
             if superseded:
                 batch.dropped["superseded"] += 1
+            elif operation in IMAGED and record.value and record.key:
+                events.append(event)
             elif fault := fault_of(event):
                 # Its place is taken all the same: the next record follows it.
                 batch.malformed.append((record, f"{where(record)}: {fault}"))
-            elif event.operation != HEARTBEAT:
-                batch.events.append(event)
+            elif operation != HEARTBEAT:
+                events.append(event)
     return batch

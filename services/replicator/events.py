@@ -177,7 +177,9 @@ def _position(text: bytes) -> Position:
     major, dot, minor = text.partition(b".")
     if not dot:
         raise ValueError(f"{text!r} is not a position such as 42.0")
-    return _made(Position, (_number(major), 0 if minor == b"0" else _number(minor)))
+    # Up to 18 digits are a number of 63 bits, whatever they are.
+    high = int(major) if len(major) < 19 and major.isdigit() else _number(major)
+    return _made(Position, (high, 0 if minor == b"0" else _number(minor)))
 
 
 @lru_cache(maxsize=1024)

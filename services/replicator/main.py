@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,10 @@ from services.replicator.watch import STATUS_SECONDS, current_status, export_sta
 MIGRATIONS = Path(__file__).parent / "migrations"
 TOPIC_CONFIGS = {"max.message.bytes": str(LARGEST_RECORD_BYTES)}
 STAND_BY_SECONDS = 1.0
+SWITCH_SECONDS = 0.0005
+FETCH_WAIT_MILLIS = 50
+"""aiokafka has one fetch under way, for the partitions of which nothing is left with it. One whose records were still
+being worked on when it asked waits for so long at most, however little the others bring."""
 BEGIN_AGAIN = (*PASSING, KafkaError, DBAPIError, PoolTimeout)
 """What relay and sink wait out: a database or Kafka that is not there, or does not answer in time."""
 
@@ -221,6 +226,7 @@ async def _sink_once(
         [settings.topic_prefix + table for table in tables],
         listener=rebalances,
         session_timeout_millis=round(settings.sink_session_seconds * 1000),
+        fetch_wait_millis=FETCH_WAIT_MILLIS,
     )
     try:
         worker = Sink(
@@ -312,6 +318,9 @@ def _run(
     # What start-up made stays; what a batch makes has no cycles. Looking for them took a fifth of the sink's time.
     gc.freeze()
     gc.set_threshold(500_000, 50, 100)
+    # The thread that exports spans computes; for every byte of the network that arrives meanwhile the loop would wait
+    # for the default, five milliseconds.
+    sys.setswitchinterval(SWITCH_SECONDS)
     raise SystemExit(loop.run(chassis.run_with_operations(application, settings, main)))
 
 

@@ -105,8 +105,8 @@ async def relay_epoch(connection: asyncpg.Connection) -> int:
 
 CLAIM = "replication.claim($1, $2, $3, $4, $5, $6, $7, $8)"
 """An expression that is true, or fails: see migration 0003. Its arguments are those of `claim_arguments`."""
-BEHIND_CLAIM = "$9"
-"""The first argument behind those of CLAIM."""
+BEHIND_CLAIM = 9
+"""The number of the first argument behind those of CLAIM."""
 
 
 def claim_arguments(progress: Mapping[TopicPartition, Progress]) -> list[Sequence[object]]:

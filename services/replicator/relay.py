@@ -76,6 +76,7 @@ class Relay:
         self._unsaved = False
         self._sending: asyncio.Task[None] | None = None
         self._saving: asyncio.Task[None] | None = None
+        self._measuring: asyncio.Task[None] | None = None
         self._turn = 0
         self._pace_seconds = pace_seconds
 
@@ -142,11 +143,16 @@ class Relay:
             while not stop.is_set():
                 began = time.monotonic()
                 changes = await stream.read(after, self._batch_changes)
+                beat = time.monotonic() >= beat_at
+                if beat:
+                    beat_at = time.monotonic() + HEARTBEAT_SECONDS / HEARTBEAT_TURNS
                 if changes:
                     after = changes[-1].position
+                if changes or beat:
                     # Beside the reading of what follows: one round at a time, each after all acks of the one before.
                     await self._sent()
-                    self._sending = asyncio.create_task(self._send(changes))
+                    self._sending = asyncio.create_task(self._round(changes, beat))
+                if changes:
                     pause = SHORTEST_PAUSE_SECONDS
                     if len(changes) < MANY_CHANGES:
                         # What a round costs, here and behind, depends little on what it carries: under load a
@@ -156,14 +162,11 @@ class Relay:
                     metrics.RELAY_BACKLOG_AGE.set(0)
                     await asyncio.sleep(pause)
                     pause = min(pause * 2, self._idle_poll_seconds)
-                if time.monotonic() >= beat_at:
-                    await self._sent()
-                    self._sending = asyncio.create_task(self._heartbeat())
-                    beat_at = time.monotonic() + HEARTBEAT_SECONDS / HEARTBEAT_TURNS
             await self._sent()
             await self._saved()
+            await self._measured()
         finally:
-            under_way = [task for task in (self._sending, self._saving) if task is not None]
+            under_way = [task for task in (self._sending, self._saving, self._measuring) if task is not None]
             for task in under_way:
                 task.cancel()
             await asyncio.gather(*under_way, return_exceptions=True)
@@ -174,7 +177,20 @@ class Relay:
         if sending is not None:
             await sending
 
-    async def _send(self, changes: Sequence[Change]) -> None:
+    async def _round(self, changes: Sequence[Change], beat: bool) -> None:
+        """Send changes, if there are any, and heartbeats, if it is time for them: by one request."""
+        if changes:
+            await self._send(changes, beat)
+        elif await self._append_heartbeats(self._cursor.position):
+            await self._partitions.flush()
+            await self._partitions.acknowledged()
+            self._unsaved = True
+        await self._save_when_due()
+        if beat and self._turn == 0:
+            await self._measured()
+            self._measuring = asyncio.create_task(self._measure())
+
+    async def _send(self, changes: Sequence[Change], beat: bool) -> None:
         oldest = changes[0].captured_at.replace(tzinfo=UTC).timestamp()
         metrics.RELAY_BACKLOG_AGE.set(max(0.0, time.time() - oldest))
         # One link a transaction: its changes share the context.
@@ -196,6 +212,8 @@ class Relay:
             },
         ):
             await self._append_all(changes)
+            if beat:
+                await self._append_heartbeats(changes[-1].position)
             await self._partitions.flush()
             failpoint("relay.before_acks")
             await self._partitions.acknowledged()
@@ -206,7 +224,6 @@ class Relay:
         self._unsaved = True
         for table, count in Counter(change.table for change in changes).items():
             metrics.RELAYED.labels(table).inc(count)
-        await self._save_when_due()
 
     async def _append_all(self, changes: Sequence[Change]) -> None:
         """Put every change into the batch of its partition."""
@@ -252,11 +269,18 @@ class Relay:
             return current_traceparent() if sampled else None
 
     async def _save_when_due(self) -> None:
-        """Save the cursor beside the relaying: it need not wait for the disk, only not run far ahead of it."""
-        if time.monotonic() - self._saved_at >= SAVE_EVERY_SECONDS:
+        """Save the cursor beside the relaying: it need not wait for the disk, only not run far ahead of it.
+
+        Saving renews the lease; when there is nothing to save, it is renewed now and then.
+        """
+        elapsed = time.monotonic() - self._saved_at
+        if elapsed >= SAVE_EVERY_SECONDS:
             await self._saved()
             if self._unsaved:
                 self._begin_saving()
+            elif elapsed >= HEARTBEAT_SECONDS:
+                self._saving = asyncio.create_task(self._lease.renew())
+                self._saved_at = time.monotonic()
 
     def _begin_saving(self) -> None:
         # A copy: what is sent from now on is not acknowledged yet.
@@ -275,24 +299,29 @@ class Relay:
         if saving is not None:
             await saving
 
-    async def _heartbeat(self) -> None:
-        """Tell the partitions whose turn it is, and that got nothing lately, how far the journal has been relayed."""
+    async def _append_heartbeats(self, position: Position) -> bool:
+        """Tell the partitions whose turn it is, and that got nothing lately, how far the journal has been relayed.
+
+        Whether there are any. All that is at or below `position` must have been appended before.
+        """
         self._turn = (self._turn + 1) % HEARTBEAT_TURNS
-        behind = self._partitions.behind(self._cursor.position, self._turn, HEARTBEAT_TURNS)
-        if behind:
-            position = str(self._cursor.position)
-            source = str(Source(self._lease.epoch, self._incarnation))
-            now_ms = int(time.time() * 1000)
-            for partition in behind:
-                headers = [change_header(HEARTBEAT, position, partition.sent, source)]
+        behind = self._partitions.behind(position, self._turn, HEARTBEAT_TURNS)
+        text = str(position)
+        source = str(Source(self._lease.epoch, self._incarnation))
+        now_ms = int(time.time() * 1000)
+        for partition in behind:
+            headers = [change_header(HEARTBEAT, text, partition.sent, source)]
+            if not partition.append(None, None, now_ms, headers):
+                await self._partitions.hand_over(partition)
                 partition.append(None, None, now_ms, headers)
-                partition.sent = position
-            await self._partitions.flush()
-            await self._partitions.acknowledged()
-            self._unsaved = True
-        await self._save_when_due()
-        if self._turn == 0:
-            metrics.HORIZON_HELD.set(await self._journal.oldest_writer_seconds())
-            if not self._unsaved:
-                await self._saved()
-                await self._lease.renew()
+            partition.sent = text
+        return bool(behind)
+
+    async def _measure(self) -> None:
+        metrics.HORIZON_HELD.set(await self._journal.oldest_writer_seconds())
+
+    async def _measured(self) -> None:
+        """Wait until what is being measured is; raises whatever that raised."""
+        measuring, self._measuring = self._measuring, None
+        if measuring is not None:
+            await measuring

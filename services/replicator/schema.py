@@ -1,7 +1,7 @@
 """What a sink knows of its tables: how each definition is written, and which tables stand still until a person acts."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Set
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -14,6 +14,7 @@ from services.chassis.logging import get_logger
 from services.lake.journal import JournalReader
 from services.replicator import metrics
 from services.replicator.apply import TableWriter
+from services.replicator.offsets import Progress
 from services.replicator.replica import Standing, Stop, follow
 
 WATCH_SECONDS = 1.0
@@ -59,6 +60,11 @@ class Schema:
     def tables(self) -> Mapping[str, str]:
         """Every table that stands still, and why."""
         return {stop.table: stop.reason for stop in self.stopped.values()} | self._closed
+
+    @property
+    def held(self) -> Set[TopicPartition]:
+        """The partitions that wait; of these nothing may be applied that was not taken up before."""
+        return self._held.keys()
 
     def knows(self, fingerprint: str) -> bool:
         """Whether a definition was there when they were last read."""
@@ -131,8 +137,10 @@ class Schema:
             metrics.TABLE_STOPPED.labels(table).set(1)
         self._reported = tables
 
-    async def keep_up(self, connection: asyncpg.Connection, owned: Iterable[TopicPartition]) -> None:
+    async def keep_up(self, connection: asyncpg.Connection, owned: Mapping[TopicPartition, Progress]) -> None:
         """Stop what is to stand still, and let go on what is resolved.
+
+        `owned` says how far each partition was taken up.
 
         Raises:
             aiokafka.errors.UnknownTopicOrPartitionError: a table is captured whose topic this sink does not read yet:
@@ -145,25 +153,24 @@ class Schema:
             await self._follow(connection)
         else:
             await self._refresh(connection)
-        for place in owned:
-            if self._table_of(place) in self._closed:
-                self.hold(place, "")
+        for place, progress in owned.items():
+            if self._table_of(place) in self._closed and place not in self._held:
+                self.hold(place, "", progress.kafka_offset)
         for place, fingerprint in list(self._held.items()):
             if fingerprint not in self.stopped and self._table_of(place) not in self._closed:
                 self.let_go(place)
 
-    def hold(self, place: TopicPartition, fingerprint: str, offset: int | None = None) -> None:
+    def hold(self, place: TopicPartition, fingerprint: str, offset: int) -> None:
         """Read no further in a partition; what was read from `offset` on is read again when it goes on."""
         if place not in self._consumer.assignment():
             return
-        if offset is not None:
-            self._consumer.seek(place, offset)
+        self._consumer.seek(place, offset)
         if place not in self._held:
             self._consumer.pause(place)
             self._held[place] = fingerprint
             _log.error(
                 "a partition waits",
-                place=f"{place.topic}/{place.partition}" + ("" if offset is None else f"@{offset}"),
+                place=f"{place.topic}/{place.partition}@{offset}",
                 reason=self.tables.get(self._table_of(place)),
             )
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +16,7 @@ from services.chassis.logging import get_logger
 from services.lake.journal import JournalReader
 from services.replicator import metrics, offsets
 from services.replicator.applier import Applier
-from services.replicator.batch import Batch, Polled, select
+from services.replicator.batch import Batch, Polled, pieces, select
 from services.replicator.errors import FenceRaised, GapOnPartition
 from services.replicator.offsets import Progress
 from services.replicator.rebalances import Rebalances
@@ -23,8 +24,8 @@ from services.replicator.schema import ALTERED, Schema
 from services.replicator.target import PASSING
 
 POLL_MILLIS = 200
-POLL_CHANGES = 250
-"""Sorted out at once, two milliseconds' work: the batch that is being written gets its turns in between."""
+PIECE_CHANGES = 250
+"""Sorted out at once, a millisecond's work: the batch that is being written gets its turns in between."""
 LEAST_CHANGES = 1000
 """A batch is not begun with fewer while more are at hand."""
 REPORT_SECONDS = 1.0
@@ -62,11 +63,12 @@ class Sink:
         self._connect = connect
         self._group = group
         self._batch_changes = batch_changes
-        self._poll_changes = min(POLL_CHANGES, batch_changes)
+        self._piece_changes = min(PIECE_CHANGES, batch_changes)
         self._connection: asyncpg.Connection | None = None
         self._owned: dict[TopicPartition, Progress] = {}
         self._applied: dict[TopicPartition, int] = {}
         self._applier: Applier | None = None
+        self._polled: deque[Polled] = deque()
         self._pending = Batch()
         self._applying: asyncio.Task[None] | None = None
         self._relay_epoch = 0
@@ -92,6 +94,7 @@ class Sink:
         """Own nothing any more: the next batch begins by taking over what is assigned."""
         self._owned = {}
         self._applied = {}
+        self._polled.clear()
         self._pending = Batch()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -149,24 +152,29 @@ class Sink:
             await self._schema.begin(self._connection)
             self._applier = Applier(self._connection, self._schema, self._tracer, self._group)
         await self._keep_up(self._connection, self._applier)
-        polled: Polled = await self._consumer.getmany(
-            timeout_ms=0 if self._pending.polled else POLL_MILLIS, max_records=self._poll_changes
-        )
-        # A rebalance during the poll makes its records somebody else's, or to be sought anew.
-        mine = {place: records for place, records in polled.items() if place in self._owned}
-        if mine:
-            await self._take_up(self._connection, mine)
+        if not self._polled:
+            await self._poll()
+        piece = self._polled.popleft() if self._polled else None
+        if piece:
+            await self._take_up(self._connection, piece)
             # What was polled before may have come without a look at the network.
             await asyncio.sleep(0)
-        if not mine or self._is_to_be_applied(sum(map(len, polled.values()))):
+        if not piece or self._is_to_be_applied():
             await self._settle()
             self._begin_applying(self._applier)
 
-    def _is_to_be_applied(self, polled: int) -> bool:
+    async def _poll(self) -> None:
+        """Take all that the client has: it asks for more of a partition only when nothing of any is left with it."""
+        polled: Polled = await self._consumer.getmany(timeout_ms=0 if self._pending.polled else POLL_MILLIS)
+        # A rebalance during the poll makes its records somebody else's, or to be sought anew.
+        mine = {place: records for place, records in polled.items() if place in self._owned}
+        self._polled.extend(pieces(mine, self._piece_changes))
+
+    def _is_to_be_applied(self) -> bool:
         """Whether what was gathered makes a batch: while the server writes one, the next one grows."""
-        if self._pending.polled + self._poll_changes > self._batch_changes:
+        if self._pending.polled + self._piece_changes > self._batch_changes:
             return True
-        more_at_hand = polled == self._poll_changes and self._pending.polled < LEAST_CHANGES
+        more_at_hand = self._polled and self._pending.polled < LEAST_CHANGES
         return not more_at_hand and (self._applying is None or self._applying.done())
 
     def _begin_applying(self, applier: Applier) -> None:
@@ -204,6 +212,7 @@ class Sink:
             await self._settle()
             self._report_at = time.monotonic() + REPORT_SECONDS
             await self._schema.keep_up(connection, self._owned)
+            self._leave_out_held()
             await applier.count_quarantined()
             if self._reporting is not None and self._reporting.done():
                 self._reporting.result()
@@ -240,12 +249,22 @@ class Sink:
             batch = select(polled, owned, self._schema, self._relay_epoch)
         for place, fingerprint in batch.held.items():
             self._schema.hold(place, fingerprint, batch.progress[place].kafka_offset)
+            self._leave_out_held()
         if not owned.keys() <= self._owned.keys():
             return
         # What it makes of the partitions is taken for done: when it fails, all are forgotten, and taken over from
         # where they are.
         self._owned.update(batch.progress)
         self._pending.add(batch, self._schema.writers)
+
+    def _leave_out_held(self) -> None:
+        """Drop what was polled of partitions that wait: it is read again when they go on."""
+        if held := self._schema.held:
+            kept = [
+                {place: records for place, records in piece.items() if place not in held}
+                for piece in self._polled
+            ]
+            self._polled = deque(filter(None, kept))
 
     async def _report(self) -> None:
         """Say once a second how far Kafka's group is; for tools: what is applied stands in the application database."""

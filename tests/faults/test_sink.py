@@ -15,8 +15,13 @@ PARTY = "credit.party"
 DROPPED = "credit_replication_dropped_records_total"
 
 
-# A batch of one statement is a transaction by itself; this makes one of two: a delete, then what is left.
+# What is of one table is written by one statement, deletes and all: a transaction by itself.
 WITH_A_DELETE = "; DELETE FROM credit.party WHERE full_name LIKE '% 301'"
+# A batch of two tables is one of two statements.
+WITH_ANOTHER_TABLE = (
+    "; INSERT INTO credit.application (id, state, revision, draft, created_by, created_at) VALUES "
+    "(gen_random_uuid(), 'DRAFT', 1, '{}', gen_random_uuid(), clock_timestamp() AT TIME ZONE 'UTC')"
+)
 
 
 @pytest.mark.parametrize(
@@ -26,7 +31,9 @@ WITH_A_DELETE = "; DELETE FROM credit.party WHERE full_name LIKE '% 301'"
 async def test_case_06_a_sink_killed_at_any_point_of_its_batch_changes_nothing_twice(
     pipeline: Pipeline, validator: Validator, point: str, statements: int
 ) -> None:
-    statement = party_insert(300) if statements == 1 else party_insert(301) + WITH_A_DELETE
+    statement = party_insert(301) + WITH_A_DELETE
+    if statements == 2:
+        statement += WITH_ANOTHER_TABLE
     await pipeline.start("relay")
     await pipeline.lake(statement)
     await pipeline.relayed()
@@ -48,9 +55,9 @@ async def test_case_07_a_batch_whose_commit_is_not_acknowledged_is_not_repeated(
     await pipeline.equal()
     for number in range(3):
         tag = f"round {number} x"
-        marker, statement = tag.encode(), party_insert(300, tag)
+        marker, statement = tag.encode(), party_insert(301, tag) + WITH_A_DELETE
         if statements == 2:
-            marker, statement = b"COMMIT", party_insert(301, tag) + WITH_A_DELETE
+            marker, statement = b"COMMIT", statement + WITH_ANOTHER_TABLE
         lost = proxy.lose_reply_to(marker)
         await pipeline.lake(statement)
         await until(lost.is_set, "the sink committed nothing", pipeline, "sink")
@@ -64,7 +71,7 @@ async def test_case_08_a_zombie_sink_holds_nobody_up_and_changes_nothing(
     pipeline: Pipeline, validator: Validator
 ) -> None:
     await pipeline.start("relay")
-    await pipeline.lake(party_insert(301) + WITH_A_DELETE)
+    await pipeline.lake(party_insert(300) + WITH_ANOTHER_TABLE)
     await pipeline.relayed()
     await pipeline.start("zombie", "sink", FAILPOINTS="sink.before_commit=stop")
     await pipeline.stands_still("zombie")

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import lru_cache
 from typing import NamedTuple
 from uuid import UUID
 
@@ -15,6 +16,10 @@ from services.lake.journal.tables import purged
 
 READ_BYTES = 8 * 1024 * 1024
 """About how much is read at once at most, whatever the size of the rows."""
+
+
+# They are read every second, and change hardly ever.
+_definition = lru_cache(maxsize=1024)(CapturedTable.from_json)
 
 
 class Change(NamedTuple):
@@ -128,7 +133,7 @@ class JournalReader:
             rows = await connection.execute(
                 sa.text("SELECT fingerprint, definition FROM journal.captured_table ORDER BY installed_at")
             )
-            return {fingerprint: CapturedTable.from_json(text) for fingerprint, text in rows}
+            return {fingerprint: _definition(text) for fingerprint, text in rows}
 
     async def oldest_writer_seconds(self) -> float:
         """For how long the oldest open transaction has been holding the horizon back, in seconds."""
