@@ -5,12 +5,13 @@ Header `change` is one line of text, `<operation> <position> <previous> <epoch> 
 header, because what a record costs on its way grows with the number of its headers, not with their length.
 """
 
+import time
 import zlib
 from functools import lru_cache
 from typing import NamedTuple
 from uuid import UUID
 
-from aiokafka import ConsumerRecord
+from aiokafka import ConsumerRecord, TopicPartition
 
 from services.chassis.dialects import Position
 from services.replicator.errors import MalformedEvent
@@ -21,6 +22,8 @@ IMAGED = frozenset({"c", "u", "r"})
 OPERATIONS = IMAGED | {"d", HEARTBEAT}
 CHANGE = "change"
 TRACEPARENT = "traceparent"
+UNDECODED = "undecoded"
+"""The header of a record that the client could not decode: why."""
 NO_TABLE = "-"
 """The fingerprint of a record that is about no table."""
 
@@ -153,9 +156,32 @@ def parse(record: ConsumerRecord) -> Event:
             ),
         )
     except KeyError as error:
+        if why := headers.get(UNDECODED):
+            raise MalformedEvent(f"{where(record)}: {why.decode()}") from None
         raise MalformedEvent(f"{where(record)}: header {error} is missing") from None
     except (ValueError, AttributeError, TypeError) as error:
         raise MalformedEvent(f"{where(record)}: a header cannot be read: {error}") from None
+
+
+def undecoded(place: TopicPartition, offset: int, error: UnicodeDecodeError) -> ConsumerRecord:
+    """What stands for a record that the client cannot decode; its content stays in the topic."""
+    why = (
+        "the client cannot decode the record, or one before it that was sent with it: the name of a header is not "
+        f"UTF-8 ({error.reason}). Its content is in the topic still"
+    )
+    return ConsumerRecord(
+        topic=place.topic,
+        partition=place.partition,
+        offset=offset,
+        timestamp=int(time.time() * 1000),
+        timestamp_type=0,
+        key=None,
+        value=None,
+        checksum=None,
+        serialized_key_size=-1,
+        serialized_value_size=-1,
+        headers=((UNDECODED, why.encode()),),
+    )
 
 
 def fault_of(event: Event) -> str | None:

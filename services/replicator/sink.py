@@ -18,6 +18,7 @@ from services.replicator import metrics, offsets
 from services.replicator.applier import Applier
 from services.replicator.batch import Batch, Polled, pieces, select
 from services.replicator.errors import FenceRaised, GapOnPartition
+from services.replicator.events import undecoded
 from services.replicator.offsets import Progress
 from services.replicator.rebalances import Rebalances
 from services.replicator.schema import ALTERED, Schema
@@ -165,10 +166,39 @@ class Sink:
 
     async def _poll(self) -> None:
         """Take all that the client has: it asks for more of a partition only when nothing of any is left with it."""
-        polled: Polled = await self._consumer.getmany(timeout_ms=0 if self._pending.polled else POLL_MILLIS)
+        try:
+            polled: Polled = await self._consumer.getmany(
+                timeout_ms=0 if self._pending.polled else POLL_MILLIS
+            )
+        except UnicodeDecodeError:
+            await self._poll_one_by_one()
+            return
         # A rebalance during the poll makes its records somebody else's, or to be sought anew.
         mine = {place: records for place, records in polled.items() if place in self._owned}
         self._polled.extend(pieces(mine, self._piece_changes))
+
+    async def _poll_one_by_one(self) -> None:
+        """Read again up to the record that the client cannot decode, and let another stand for it."""
+        for place, progress in self._owned.items():
+            # What was decoded before it is lost with it.
+            self._consumer.seek(place, progress.kafka_offset)
+        for place in list(self._owned):
+            found = False
+            while place in self._owned and not found:
+                try:
+                    polled: Polled = await self._consumer.getmany(
+                        place, timeout_ms=POLL_MILLIS, max_records=1
+                    )
+                except UnicodeDecodeError as error:
+                    offset = await self._consumer.position(place)
+                    self._consumer.seek(place, offset + 1)
+                    polled, found = {place: [undecoded(place, offset, error)]}, True
+                if not polled:
+                    break
+                if place in self._owned:
+                    self._polled.append(polled)
+            if found:
+                return
 
     def _is_to_be_applied(self) -> bool:
         """Whether what was gathered makes a batch: while the server writes one, the next one grows."""

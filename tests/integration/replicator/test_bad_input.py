@@ -9,6 +9,9 @@ from __future__ import annotations
 import signal
 
 import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.util import calc_crc32c_py
 
 from services.chassis.messaging import open_producer
 from services.replicator.events import Headers
@@ -63,6 +66,57 @@ async def test_records_that_no_relay_wrote_are_set_aside_and_nothing_else_is_los
         assert reason in entry["reason"]
     assert await pipeline.metric("sink", "credit_replication_quarantined_records") == len(spoiled)
     assert (await pipeline.get("relay", "/status")).json()["equal"] is False
+    assert pipeline.processes["sink"].returncode is None
+
+
+async def send_undecodable(pipeline: Pipeline, partition: int) -> int:
+    """Put a record with a header whose name is not UTF-8 between two others of one batch; its offset."""
+    builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 1 << 20)
+    for number in range(3):
+        headers = [("marker", b"")] if number == 1 else []
+        builder.append(number, timestamp=1_700_000_000_000, key=b'["k"]', value=b"{}", headers=headers)
+    spoiled = bytes(builder.build()).replace(b"marker", b"\xff\xfeer\xfd\xfc")
+    # Bytes 17 to 20 are the checksum of those behind it.
+    spoiled = spoiled[:17] + calc_crc32c_py(spoiled[21:]).to_bytes(4, "big") + spoiled[21:]
+    producer = AIOKafkaProducer(bootstrap_servers=pipeline.kafka)
+    await producer.start()
+    try:
+        batch = producer.create_batch()
+        batch.append(timestamp=None, key=None, value=b"")
+        batch.close()
+        batch._buffer = bytearray(spoiled)  # no client writes such a name
+        sent = await (await producer.send_batch(batch, pipeline.prefix + PARTY, partition=partition))
+    finally:
+        await producer.stop()
+    return int(sent.offset) + 1
+
+
+async def test_a_record_that_the_client_cannot_decode_is_set_aside_too(pipeline: Pipeline) -> None:
+    await pipeline.start("relay")
+    await pipeline.start("sink")
+    await pipeline.lake(party_insert(200))
+    await pipeline.equal()
+    await pipeline.signal("sink", signal.SIGSTOP)
+    await pipeline.lake(party_insert(200, "before"))
+    await pipeline.relayed()
+    bad = [await send_undecodable(pipeline, partition) for partition in (0, 1, 1)]
+    await pipeline.lake(party_insert(200, "after"))
+    await pipeline.relayed()
+    await pipeline.signal("sink", signal.SIGCONT)
+    assert (await pipeline.verify()).findings == ()
+
+    entries = await pipeline.replica(
+        "SELECT partition, kafka_offset, reason FROM replication.sink_quarantine "
+        "WHERE reason LIKE '%the client cannot decode the record%' ORDER BY partition, kafka_offset"
+    )
+    # The last of the three cannot be reached behind it.
+    unreached = [(0, bad[0] + 1), (1, bad[1] + 1), (1, bad[2] + 1)]
+    found = [(entry["partition"], entry["kafka_offset"]) for entry in entries]
+    assert found == sorted([*zip((0, 1, 1), bad, strict=True), *unreached])
+    for entry in entries:
+        place = f"{pipeline.prefix}{PARTY}/{entry['partition']}@{entry['kafka_offset']}: "
+        assert entry["reason"].startswith(place)
+    assert await pipeline.metric("sink", "credit_replication_quarantined_records") == 9
     assert pipeline.processes["sink"].returncode is None
 
 
