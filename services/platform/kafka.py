@@ -124,5 +124,8 @@ class Kafka(Component):
             "broker.session.timeout.ms": "3000",
             "broker.heartbeat.interval.ms": "500",
             "log.segment.bytes": str(128 << 20),
+            # On a few cores more threads only pass the same work around.
+            "num.network.threads": "1",
+            "num.io.threads": "2",
         }
         return "".join(f"{name}={value}\n" for name, value in properties.items())
