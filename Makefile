@@ -34,7 +34,10 @@ $(UV):
 	fi; \
 	$(BOOT)/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
-SYNC = UV_PROJECT_ENVIRONMENT=$(@D) UV_PYTHON_DOWNLOADS=never $(UV) sync --frozen --python $(BOOT)/bin/python
+# A distribution's Python is built with profile-guided optimisation; those that version managers build mostly are not, and
+# relay and sink take a sixth longer with them.
+INTERPRETER = $(firstword $(wildcard $(addprefix /usr/bin/python3.,13 12 11)) $(BOOT)/bin/python)
+SYNC = UV_PROJECT_ENVIRONMENT=$(@D) UV_PYTHON_DOWNLOADS=never $(UV) sync --frozen --python $(INTERPRETER)
 
 .venv/.installed: pyproject.toml uv.lock | $(UV)
 	@echo "installing the locked dependencies into .venv"

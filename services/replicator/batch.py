@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 
 from aiokafka import ConsumerRecord, TopicPartition
 
@@ -11,6 +12,8 @@ from services.replicator.errors import MalformedEvent
 from services.replicator.events import HEARTBEAT, IMAGED, Event, Source, fault_of, parse, where
 from services.replicator.offsets import Progress
 from services.replicator.schema import Schema
+
+_SIZE = attrgetter("serialized_value_size")
 
 Polled = Mapping[TopicPartition, Sequence[ConsumerRecord]]
 
@@ -21,6 +24,8 @@ class Batch:
 
     progress: dict[TopicPartition, Progress] = field(default_factory=dict)
     polled: int = 0
+    size: int = 0
+    """Bytes of the images."""
     events: list[Event] = field(default_factory=list)
     malformed: list[tuple[ConsumerRecord, str]] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
@@ -32,6 +37,7 @@ class Batch:
         """Take up what a later poll brought, and plan it."""
         self.progress |= later.progress
         self.polled += later.polled
+        self.size += later.size
         self.events += later.events
         self.malformed += later.malformed
         self.dropped.update(later.dropped)
@@ -71,6 +77,7 @@ def select(
     for place, records in polled.items():
         state = batch.progress[place]
         state.kafka_offset = records[-1].offset + 1
+        batch.size += sum(map(_SIZE, records))
         source: Source | None = None
         superseded = False
         events = batch.events

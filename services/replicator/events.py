@@ -22,8 +22,6 @@ IMAGED = frozenset({"c", "u", "r"})
 OPERATIONS = IMAGED | {"d", HEARTBEAT}
 CHANGE = "change"
 TRACEPARENT = "traceparent"
-UNDECODED = "undecoded"
-"""The header of a record that the client could not decode: why."""
 NO_TABLE = "-"
 """The fingerprint of a record that is about no table."""
 
@@ -122,6 +120,21 @@ class Event(NamedTuple):
         return self.traceparent is not None and is_sampled(self.traceparent)
 
 
+class Undecodable(ConsumerRecord):  # type: ignore[misc] # aiokafka ships no types
+    """Stands for a record that the client cannot decode; what is in it stays in the topic."""
+
+    REASON = (
+        "the client cannot decode the record here or right behind: it, or one before it that was sent with it, has a "
+        "header whose name is not UTF-8. Its content is in the topic still"
+    )
+
+    @classmethod
+    def at(cls, place: TopicPartition, offset: int) -> "Undecodable":
+        """The one at `offset`, as of now; nothing else is known of it."""
+        now_ms = int(time.time() * 1000)
+        return cls(place.topic, place.partition, offset, now_ms, 0, None, None, None, -1, -1, ())
+
+
 @lru_cache(maxsize=1024)
 def is_sampled(traceparent: str) -> bool:
     """Whether this is a W3C traceparent with its last flag bit set; a session may have set anything."""
@@ -156,32 +169,11 @@ def parse(record: ConsumerRecord) -> Event:
             ),
         )
     except KeyError as error:
-        if why := headers.get(UNDECODED):
-            raise MalformedEvent(f"{where(record)}: {why.decode()}") from None
+        if isinstance(record, Undecodable):
+            raise MalformedEvent(f"{where(record)}: {Undecodable.REASON}") from None
         raise MalformedEvent(f"{where(record)}: header {error} is missing") from None
     except (ValueError, AttributeError, TypeError) as error:
         raise MalformedEvent(f"{where(record)}: a header cannot be read: {error}") from None
-
-
-def undecoded(place: TopicPartition, offset: int, error: UnicodeDecodeError) -> ConsumerRecord:
-    """What stands for a record that the client cannot decode; its content stays in the topic."""
-    why = (
-        "the client cannot decode the record, or one before it that was sent with it: the name of a header is not "
-        f"UTF-8 ({error.reason}). Its content is in the topic still"
-    )
-    return ConsumerRecord(
-        topic=place.topic,
-        partition=place.partition,
-        offset=offset,
-        timestamp=int(time.time() * 1000),
-        timestamp_type=0,
-        key=None,
-        value=None,
-        checksum=None,
-        serialized_key_size=-1,
-        serialized_value_size=-1,
-        headers=((UNDECODED, why.encode()),),
-    )
 
 
 def fault_of(event: Event) -> str | None:

@@ -77,9 +77,12 @@ class Partitions:
         return {f"{each.topic}/{each.number}": each.sent for each in self._all()}
 
     def behind(self, position: Position, turn: int, turns: int) -> list[Partition]:
-        """Those of every `turns`-th partition, beginning with `turn`, that were sent nothing up to `position`."""
+        """Those of every `turns`-th partition, from `turn` on, whose last record is below `position`.
+
+        Not those with an open batch: they are getting something just now.
+        """
         text = str(position)
-        return [each for each in self._all()[turn::turns] if each.sent != text]
+        return [each for each in self._all()[turn::turns] if each.sent != text and each.builder is None]
 
     def _all(self) -> list[Partition]:
         return [partition for partitions in self._of.values() for partition in partitions]

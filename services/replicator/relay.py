@@ -186,7 +186,7 @@ class Relay:
             await self._partitions.acknowledged()
             self._unsaved = True
         await self._save_when_due()
-        if beat and self._turn == 0:
+        if beat and self._turn == 0 and (self._measuring is None or self._measuring.done()):
             await self._measured()
             self._measuring = asyncio.create_task(self._measure())
 
@@ -300,7 +300,7 @@ class Relay:
             await saving
 
     async def _append_heartbeats(self, position: Position) -> bool:
-        """Tell the partitions whose turn it is, and that got nothing lately, how far the journal has been relayed.
+        """Tell the partitions whose turn it is how far the journal has been relayed, unless their last record does.
 
         Whether there are any. All that is at or below `position` must have been appended before.
         """

@@ -18,7 +18,7 @@ from services.replicator import metrics, offsets
 from services.replicator.applier import Applier
 from services.replicator.batch import Batch, Polled, pieces, select
 from services.replicator.errors import FenceRaised, GapOnPartition
-from services.replicator.events import undecoded
+from services.replicator.events import Undecodable
 from services.replicator.offsets import Progress
 from services.replicator.rebalances import Rebalances
 from services.replicator.schema import ALTERED, Schema
@@ -29,6 +29,8 @@ PIECE_CHANGES = 250
 """Sorted out at once, a millisecond's work: the batch that is being written gets its turns in between."""
 LEAST_CHANGES = 1000
 """A batch is not begun with fewer while more are at hand."""
+LARGE_BYTES = 16 * 1024 * 1024
+"""Nor does a batch grow further with images of so many bytes."""
 REPORT_SECONDS = 1.0
 LONGEST_BACKOFF_SECONDS = 10.0
 STUCK_SECONDS = 15.0
@@ -165,7 +167,7 @@ class Sink:
             self._begin_applying(self._applier)
 
     async def _poll(self) -> None:
-        """Take all that the client has: it asks for more of a partition only when nothing of any is left with it."""
+        """Take all that the client has: of a partition it asks for more only when nothing of it is left with it."""
         try:
             polled: Polled = await self._consumer.getmany(
                 timeout_ms=0 if self._pending.polled else POLL_MILLIS
@@ -178,31 +180,35 @@ class Sink:
         self._polled.extend(pieces(mine, self._piece_changes))
 
     async def _poll_one_by_one(self) -> None:
-        """Read again up to the record that the client cannot decode, and let another stand for it."""
-        for place, progress in self._owned.items():
-            # What was decoded before it is lost with it.
-            self._consumer.seek(place, progress.kafka_offset)
-        for place in list(self._owned):
-            found = False
-            while place in self._owned and not found:
+        """Get past a record that the client cannot decode: it says nothing of where that is."""
+        suspects = []
+        for place, progress in list(self._owned.items()):
+            if await self._consumer.position(place) > progress.kafka_offset:
+                # All of it was decoded, and lost with the error: it is read again.
+                self._consumer.seek(place, progress.kafka_offset)
+            elif (self._consumer.highwater(place) or 0) > progress.kafka_offset:
+                suspects.append(place)
+        for place in suspects:
+            # A piece of each at most: a partition that gets more and more must not keep the others waiting.
+            for _ in range(self._piece_changes):
                 try:
                     polled: Polled = await self._consumer.getmany(
                         place, timeout_ms=POLL_MILLIS, max_records=1
                     )
-                except UnicodeDecodeError as error:
+                except UnicodeDecodeError:
                     offset = await self._consumer.position(place)
                     self._consumer.seek(place, offset + 1)
-                    polled, found = {place: [undecoded(place, offset, error)]}, True
-                if not polled:
+                    polled = {place: [Undecodable.at(place, offset)]}
+                if not polled or place not in self._owned:
                     break
-                if place in self._owned:
-                    self._polled.append(polled)
-            if found:
-                return
+                self._polled.append(polled)
 
     def _is_to_be_applied(self) -> bool:
         """Whether what was gathered makes a batch: while the server writes one, the next one grows."""
-        if self._pending.polled + self._piece_changes > self._batch_changes:
+        if (
+            self._pending.polled + self._piece_changes > self._batch_changes
+            or self._pending.size > LARGE_BYTES
+        ):
             return True
         more_at_hand = self._polled and self._pending.polled < LEAST_CHANGES
         return not more_at_hand and (self._applying is None or self._applying.done())

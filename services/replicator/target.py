@@ -63,8 +63,12 @@ async def connect(
             **(dict.fromkeys(_WHOLE_TABLE_PLANS, "off") if by_key else {}),
         },
     )
-    # As bytes and as they are: images go to the server as they came.
+    await take_json_as_it_is(connection)
+    return connection
+
+
+async def take_json_as_it_is(connection: asyncpg.Connection) -> None:
+    """Let JSON be bytes on this connection: images go to the server as they came."""
     await connection.set_type_codec(
         "json", schema="pg_catalog", encoder=bytes, decoder=bytes, format="binary"
     )
-    return connection

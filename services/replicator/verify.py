@@ -33,6 +33,8 @@ MOST_ROWS_AT_ONCE = 200_000
 """Of each side: their keys and hashes are held in memory to be compared."""
 MOST_ORPHANS = 10_000
 KEPT_VERIFICATIONS = 100
+FOLLOW_SECONDS = 5.0
+"""However long the replica took to catch up, the sink gets so long to follow a definition."""
 """So many last verifications keep the rows that they found different."""
 
 _REPLICA = PostgreSQL()
@@ -86,8 +88,9 @@ class Verifier:
             NotCaughtUp: when the replica does not reach the journal's position, or its definitions, in time.
         """
         started_at = datetime.now(UTC)
+        deadline = time.monotonic() + self._wait_seconds
         position = await self._wait_for_replica()
-        tables, stopped = await self._standing()
+        tables, stopped = await self._standing(await self._tables(), deadline)
         rows = 0
         findings: list[Mismatch] = []
         for table in tables.values():
@@ -106,11 +109,14 @@ class Verifier:
         """Compare the rows of `table` with `keys` alone, after everything captured so far is applied.
 
         Raises:
-            NotCaughtUp: when the replica does not reach the journal's position in time.
+            NotCaughtUp: when the replica does not reach the journal's position, or its definitions, in time.
             KeyError: `table` is not captured.
         """
+        deadline = time.monotonic() + self._wait_seconds
         definition = (await self._tables())[table]
         await self._wait_for_replica()
+        going, _ = await self._standing({table}, deadline)
+        definition = going.get(table, definition)
         sizes = {bucket: count for bucket, (count, _) in (await self._lake_digest(definition)).items()}
         suspects = {bucket: sizes.get(bucket, 0) for bucket in map(_bucket, keys)}
         return tuple(await self._confirm(definition, suspects, frozenset(keys)))
@@ -119,22 +125,24 @@ class Verifier:
         # Newest definition last: one entry a table.
         return {table.full_name: table for table in (await self._journal.definitions()).values()}
 
-    async def _standing(self) -> tuple[dict[str, CapturedTable], set[str]]:
-        """The tables once the replica has followed their newest definitions, and those that are stopped.
+    async def _standing(
+        self, names: Collection[str], deadline: float
+    ) -> tuple[dict[str, CapturedTable], set[str]]:
+        """The tables of these names once the replica has followed their newest definitions, and all that are stopped.
 
         A definition is followed by the sink, which looks for new ones every second: a change may be applied before.
         """
-        deadline = time.monotonic() + self._wait_seconds
+        deadline = max(deadline, time.monotonic() + FOLLOW_SECONDS)
         while True:
             tables, stopped = await self._tables(), await self._stopped()
-            going = {name: table for name, table in tables.items() if name not in stopped}
+            going = {name: table for name, table in tables.items() if name in names and name not in stopped}
             behind = [name for name, table in going.items() if not await self._stands_at(table)]
             if not behind:
                 return going, stopped
             if time.monotonic() > deadline:
                 raise NotCaughtUp(
-                    f"the newest definition of {', '.join(sorted(behind))} was not followed by the replica in "
-                    f"{self._wait_seconds:.0f} s: see that the sink runs"
+                    f"the newest definition of {', '.join(sorted(behind))} was not followed by the replica in time: "
+                    "see that the sink runs"
                 )
             await asyncio.sleep(POLL_SECONDS)
 
