@@ -86,7 +86,10 @@ class Platform:
                 async with asyncio.TaskGroup() as tasks:
                     for name in wanted:
                         tasks.create_task(self._bring_up(self.components[name], done, on_change), name=name)
-            except* PlatformError as failures:
+            except ExceptionGroup as failures:
+                # Not `except*`: before Python 3.11.4 what is raised in it comes out in a group of its own.
+                if failures.split(PlatformError)[1] is not None:
+                    raise
                 raise PlatformError("\n".join(str(failure) for failure in failures.exceptions)) from failures
 
     async def down(self) -> None:
