@@ -74,6 +74,14 @@ ALTER TABLE auth.users ADD CONSTRAINT ck_users_roles CHECK (cardinality(roles) >
 
 UPDATE auth.alembic_version SET version_num='0002' WHERE auth.alembic_version.version_num = '0001';
 
+-- Running upgrade 0002 -> 0003
+
+ALTER TABLE auth.users DROP CONSTRAINT ck_users_roles;
+
+ALTER TABLE auth.users ADD CONSTRAINT ck_users_roles CHECK (cardinality(roles) > 0 AND roles <@ ARRAY['maker', 'officer', 'senior_officer', 'committee', 'auditor', 'administrator', 'servicing', 'analyst']::varchar[]);
+
+UPDATE auth.alembic_version SET version_num='0003' WHERE auth.alembic_version.version_num = '0002';
+
 GRANT USAGE ON SCHEMA auth TO auth;
 
 GRANT SELECT, INSERT, UPDATE ON auth.users TO auth;

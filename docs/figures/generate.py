@@ -2,7 +2,7 @@
 """Write the generated figures beside this file, or with --check say which is out of date.
 
 The entity diagram comes from the lake's tables, the state diagram from the table of transitions; both are Mermaid in
-Markdown, which code hosts draw. Never edit them by hand.
+Markdown, which code hosts draw. The table of roles and scopes comes from the chassis. Never edit them by hand.
 """
 
 import sys
@@ -14,6 +14,7 @@ import sqlalchemy as sa
 FOLDER = Path(__file__).parent
 sys.path.insert(0, str(FOLDER.parents[1]))
 
+from services.chassis.access import POWERFUL, SCOPES  # noqa: E402
 from services.lake.journal import captured_table  # noqa: E402
 from services.lake.states import TRANSITIONS, Action, State  # noqa: E402
 from services.lake.tables import CAPTURED  # noqa: E402
@@ -82,12 +83,32 @@ def states() -> str:
     )
 
 
+def access() -> str:
+    """The table of roles and the scopes that each gives."""
+    rows = (
+        f"| {role}{' *' if role in POWERFUL else ''} | {', '.join(sorted(scopes))} |"
+        for role, scopes in SCOPES.items()
+    )
+    return "\n".join(
+        (
+            "# Roles and scopes",
+            "",
+            f"A role marked with * is granted by two administrators together. {NOTE}",
+            "",
+            "| role | scopes |",
+            "| --- | --- |",
+            *rows,
+            "",
+        )
+    )
+
+
 def _page(title: str, text: str, mermaid: list[str]) -> str:
     drawing = "\n".join(mermaid)
     return f"# {title}\n\n{text} {NOTE}\n\n```mermaid\n{drawing}\n```\n"
 
 
-FIGURES = {"entities.md": entities, "states.md": states}
+FIGURES = {"access.md": access, "entities.md": entities, "states.md": states}
 
 
 def main() -> None:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from services.auth.domain import NewUser, Role
+from services.auth.domain import NewUser
 from services.auth.errors import UsernameTaken
 from services.auth.passwords import Passwords
 from services.auth.schemas import NewUserBody
 from services.auth.service import Users
+from services.chassis.access import Role
 from services.chassis.database import ApplicationDatabase
 
 _Bodies = TypeAdapter(list[NewUserBody])

@@ -1,11 +1,11 @@
-"""Roles, the scopes they give, accounts and the lockout rule. Plain Python."""
+"""Accounts and the lockout rule. Plain Python."""
 
 import re
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from uuid import UUID
+
+from services.chassis.access import Role
 
 USERNAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{1,63}$"
 PASSWORD_MIN_LENGTH = 12
@@ -16,37 +16,6 @@ FREE_ATTEMPTS = 5
 FIRST_LOCK = timedelta(minutes=1)
 LONGEST_LOCK = timedelta(minutes=15)
 FORGET_AFTER = timedelta(hours=1)
-
-
-class Role(StrEnum):
-    """What a user is in the lending process."""
-
-    MAKER = "maker"
-    OFFICER = "officer"
-    SENIOR_OFFICER = "senior_officer"
-    COMMITTEE = "committee"
-    SERVICING = "servicing"
-    AUDITOR = "auditor"
-    ADMINISTRATOR = "administrator"
-
-
-_CHECKER = frozenset({"applications:read", "applications:decide", "applications:book", "parties:read"})
-SCOPES: Mapping[Role, frozenset[str]] = {
-    Role.MAKER: frozenset({"applications:read", "applications:submit", "parties:read", "parties:write"}),
-    Role.OFFICER: _CHECKER,
-    # Who judges a loan is not who books the small ones every day.
-    Role.SENIOR_OFFICER: _CHECKER | {"loans:classify"},
-    Role.COMMITTEE: _CHECKER | {"loans:classify"},
-    # Money is recorded by people who neither apply for loans nor grant them.
-    Role.SERVICING: frozenset({"applications:read", "parties:read", "loans:service"}),
-    Role.AUDITOR: frozenset({"applications:read", "parties:read", "audit:read"}),
-    Role.ADMINISTRATOR: frozenset({"users:manage", "applications:read", "parties:read", "audit:read"}),
-}
-
-
-def scopes_of(roles: Iterable[Role]) -> frozenset[str]:
-    """All that these roles allow together."""
-    return frozenset().union(*(SCOPES[role] for role in roles))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,13 @@ from cryptography.fernet import Fernet
 from fastapi import FastAPI
 
 from services.auth.commands import InvalidUsers, add_users, described, parse_users, password_from
-from services.auth.domain import NewUser, Role
+from services.auth.domain import NewUser
 from services.auth.keys import KeyPolicy, KeyRing, WrongEncryptionKey
 from services.auth.passwords import Passwords
 from services.auth.routes import UseCases, router
 from services.auth.service import KeyKeeper, Sessions, Users, utc_now
 from services.auth.settings import AuthSettings, CommandSettings
+from services.chassis.access import Role
 from services.chassis.app import create_app, serve
 from services.chassis.database import ApplicationDatabase
 from services.chassis.health import Check

@@ -9,9 +9,10 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from services.auth.domain import Account, Failures, Role, is_username
+from services.auth.domain import Account, Failures, is_username
 from services.auth.keys import StoredKey
 from services.auth.tables import login_failures, sessions, signing_keys, users
+from services.chassis.access import Role
 from services.chassis.database import ApplicationReader, ApplicationTransaction
 
 # Any constant: instances that would both make a new signing key wait for each other.

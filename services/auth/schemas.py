@@ -12,10 +12,10 @@ from services.auth.domain import (
     USERNAME_PATTERN,
     Account,
     NewUser,
-    Role,
     UserChange,
 )
 from services.auth.service import IssuedToken
+from services.chassis.access import Role
 
 Username = Annotated[str, Field(pattern=USERNAME_PATTERN, examples=["ann.maker"])]
 # PostgreSQL cannot hold U+0000, and no name has control characters.

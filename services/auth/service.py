@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from uuid_utils.compat import uuid7
 
 from services.auth import repository
-from services.auth.domain import FORGET_AFTER, Account, NewUser, Role, UserChange, scopes_of
+from services.auth.domain import FORGET_AFTER, Account, NewUser, UserChange
 from services.auth.errors import (
     InvalidCredentials,
     LastAdministrator,
@@ -23,6 +23,7 @@ from services.auth.errors import (
 from services.auth.keys import KeyPolicy, KeyRing
 from services.auth.metrics import LOGINS
 from services.auth.passwords import Passwords
+from services.chassis.access import Role, scopes_of
 from services.chassis.database import ApplicationDatabase
 from services.chassis.identity import AUDIENCE, Caller
 from services.chassis.telemetry import exemplar

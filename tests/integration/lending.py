@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from services.approval import main as approval
 from services.approval.settings import ApprovalSettings
+from services.chassis.access import Role, scopes_of
 from services.chassis.dialects import CapturedTable
 from services.chassis.testing import TokenMaker, span_recorder
 from services.intake import main as intake
@@ -25,14 +26,6 @@ from services.search import main as search
 from services.search.settings import SearchSettings
 from tests.conftest import Database
 
-SCOPES = {
-    "maker": ("applications:read", "applications:submit", "parties:read", "parties:write"),
-    "officer": ("applications:read", "applications:decide", "applications:book", "parties:read"),
-    "servicing": ("applications:read", "parties:read", "loans:service"),
-    "auditor": ("applications:read", "parties:read", "audit:read"),
-    "administrator": ("users:manage", "applications:read", "parties:read", "audit:read"),
-}
-SCOPES["senior_officer"] = SCOPES["committee"] = (*SCOPES["officer"], "loans:classify")
 SAMPLE = next(read())
 VALUE_DATE_DAYS_BACK = 1_100
 
@@ -92,7 +85,7 @@ class Lending:
 
     def user(self, *roles: str, id: uuid.UUID | None = None) -> User:  # noqa: A002 - what it is
         """Somebody with these roles and their scopes."""
-        scopes = {scope for role in roles for scope in SCOPES[role]}
+        scopes = scopes_of(Role(role) for role in roles)
         user_id = id or uuid.uuid4()
         return User(self.tokens.headers(scopes=scopes, roles=roles, user=user_id), user_id)
 

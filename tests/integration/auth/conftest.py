@@ -11,11 +11,12 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy import URL, make_url
 
-from services.auth.domain import NewUser, Role
+from services.auth.domain import NewUser
 from services.auth.main import build_app
 from services.auth.passwords import Passwords
 from services.auth.service import Users
 from services.auth.settings import AuthSettings
+from services.chassis.access import Role
 from services.chassis.database import ApplicationDatabase
 from services.chassis.testing import span_recorder
 from tests.conftest import Database

@@ -6,8 +6,9 @@ import httpx
 import pytest
 
 from services.auth.commands import add_users
-from services.auth.domain import NewUser, Role
+from services.auth.domain import NewUser
 from services.auth.service import Users
+from services.chassis.access import Role
 from tests.conftest import Database
 from tests.integration.auth.conftest import PASSWORD, headers, log_in
 

@@ -11,11 +11,12 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from services.chassis.access import SCOPES, Role
 from services.chassis.testing import TokenMaker, span_recorder
 from services.intake.main import build
 from services.intake.settings import IntakeSettings
 from tests.conftest import Database
-from tests.integration.lending import SCOPES, assert_problem, client_of
+from tests.integration.lending import assert_problem, client_of
 
 ROOT = Path(__file__).parents[3]
 SERVICES = ("intake", "approval", "search")
@@ -84,7 +85,7 @@ async def test_without_the_lake_requests_are_told_to_come_back() -> None:
     settings = IntakeSettings(http_port=0, auth_jwks_url="http://127.0.0.1:1/x", lake_url=SecretStr(NOWHERE))
     app = build(settings, span_recorder().telemetry, tokens.verifier())
     async with client_of(app) as client:
-        headers = tokens.headers(scopes=SCOPES["maker"], roles=["maker"])
+        headers = tokens.headers(scopes=SCOPES[Role.MAKER], roles=["maker"])
         response = await client.get("/products", headers=headers)
         assert_problem(response, 503)
         assert "Retry-After" in response.headers

@@ -4,35 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.auth.domain import FREE_ATTEMPTS, LONGEST_LOCK, SCOPES, Failures, Role, is_username, scopes_of
+from services.auth.domain import FREE_ATTEMPTS, LONGEST_LOCK, Failures, is_username
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-
-@pytest.mark.parametrize(
-    ("role", "allowed", "denied"),
-    [
-        (Role.MAKER, "applications:submit", "applications:decide"),
-        (Role.OFFICER, "applications:decide", "applications:submit"),
-        (Role.OFFICER, "applications:book", "loans:classify"),
-        (Role.COMMITTEE, "loans:classify", "users:manage"),
-        (Role.SERVICING, "loans:service", "applications:book"),
-        (Role.AUDITOR, "audit:read", "parties:write"),
-        (Role.ADMINISTRATOR, "users:manage", "applications:decide"),
-    ],
-)
-def test_roles_allow_what_the_process_needs_and_no_more(role: Role, allowed: str, denied: str) -> None:
-    assert allowed in scopes_of([role])
-    assert denied not in scopes_of([role])
-
-
-def test_every_role_has_scopes() -> None:
-    assert set(SCOPES) == set(Role)
-
-
-def test_scopes_of_several_roles_add_up() -> None:
-    assert scopes_of([Role.MAKER, Role.OFFICER]) == SCOPES[Role.MAKER] | SCOPES[Role.OFFICER]
-    assert scopes_of([]) == frozenset()
 
 
 @pytest.mark.parametrize(

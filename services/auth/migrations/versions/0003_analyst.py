@@ -1,0 +1,28 @@
+"""The role of those who look at figures and see no names."""
+
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+
+_BEFORE = "'maker', 'officer', 'senior_officer', 'committee', 'auditor', 'administrator', 'servicing'"
+
+
+def upgrade() -> None:
+    """Allow the role."""
+    _allow(f"{_BEFORE}, 'analyst'")
+
+
+def downgrade() -> None:
+    """Forbid it; fails while a user has it."""
+    _allow(_BEFORE)
+
+
+def _allow(roles: str) -> None:
+    op.drop_constraint(op.f("ck_users_roles"), "users", schema="auth")
+    op.create_check_constraint(
+        op.f("ck_users_roles"),
+        "users",
+        f"cardinality(roles) > 0 AND roles <@ ARRAY[{roles}]::varchar[]",
+        schema="auth",
+    )

@@ -1,0 +1,100 @@
+"""Which rows of the lake, and of its replica, a caller may see: one function per resource, each a SQL condition.
+
+Every query that answers a person carries one of these conditions, so that what somebody may not see does not exist for
+them: 404, and never 403, which would tell that it is there. Rights add up over a caller's roles.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from services.chassis.access import CHECKERS, Personal, Role
+from services.chassis.identity import Caller
+from services.lake.tables import application, application_party, loan, party
+
+_EVERYTHING = frozenset({Role.AUDITOR})
+_SUBMITTED = CHECKERS | {Role.ANALYST}
+_SEE_CLEARLY = CHECKERS | {Role.MAKER, Role.SERVICING}
+
+
+def applications(caller: Caller, of: sa.FromClause = application) -> sa.ColumnElement[bool]:
+    """The condition on `of`, the table of applications or an alias of it, that `caller` may see the row."""
+    return _applications(caller, caller.roles, of)
+
+
+def loans(caller: Caller, of: sa.FromClause = loan) -> sa.ColumnElement[bool]:
+    """The condition on `of`, the table of loans or an alias of it: whoever sees the application sees its loan."""
+    origin = application.alias("loan_origin")
+    return sa.exists().where(origin.c.id == of.c.application_id, applications(caller, origin))
+
+
+def parties(caller: Caller, of: sa.FromClause = party) -> sa.ColumnElement[bool]:
+    """The condition on `of`, the table of parties or an alias of it, that `caller` may see the row, masked or clear."""
+    if Role.AUDITOR in caller.roles:
+        return sa.true()
+    return clear_parties(caller, of)
+
+
+def clear_parties(caller: Caller, of: sa.FromClause = party) -> sa.ColumnElement[bool]:
+    """The condition on `of` that `caller` sees the row's personal data unmasked: parties of what they work on."""
+    part, where = application_party.alias("visible_part"), application.alias("visible_application")
+    on_something = sa.exists().where(
+        part.c.party_id == of.c.id,
+        where.c.id == part.c.application_id,
+        _applications(caller, caller.roles & _SEE_CLEARLY, where),
+    )
+    if Role.MAKER in caller.roles:
+        return sa.or_(of.c.created_by == caller.id, on_something)
+    return on_something if caller.roles & _SEE_CLEARLY else sa.false()
+
+
+def personal(caller: Caller, of: sa.FromClause = application) -> sa.ColumnElement[int]:
+    """The expression on `of` that says how much of its parties `caller` sees: a value of `Personal`."""
+    otherwise = Personal.MASKED if Role.AUDITOR in caller.roles else Personal.HIDDEN
+    clearly = _applications(caller, caller.roles & _SEE_CLEARLY, of)
+    return sa.case((clearly, sa.literal(int(Personal.CLEAR))), else_=sa.literal(int(otherwise)))
+
+
+def shown(details: Mapping[str, Any], level: int) -> dict[str, Any]:
+    """A party's `details`, by column name, as somebody sees them who sees so much of personal data."""
+    if level >= Personal.CLEAR:
+        return dict(details)
+    change = _MASKS if level == Personal.MASKED else dict.fromkeys([*_MASKS, "full_name"], _nothing)
+    return {name: change[name](value) if name in change else value for name, value in details.items()}
+
+
+def _applications(caller: Caller, roles: Iterable[str], of: sa.FromClause) -> sa.ColumnElement[bool]:
+    held = frozenset(roles)
+    if held & _EVERYTHING:
+        return sa.true()
+    conditions: list[sa.ColumnElement[bool]] = []
+    if held & _SUBMITTED:
+        conditions.append(of.c.submitted_at.is_not(None))
+    elif Role.SERVICING in held:
+        booked = loan.alias("visible_loan")
+        conditions.append(sa.exists().where(booked.c.application_id == of.c.id))
+    if Role.MAKER in held:
+        conditions.append(of.c.created_by == caller.id)
+    return sa.or_(*conditions) if conditions else sa.false()
+
+
+def _end(value: str | None) -> str | None:
+    # Of a short value the end would be most of it.
+    return None if value is None else "•••" + (value[-3:] if len(value) >= 8 else "")
+
+
+def _address(value: str | None) -> str | None:
+    return None if value is None else f"{value[:1]}•••@{value.rpartition('@')[2]}"
+
+
+def _nothing(_: Any) -> None:
+    return None
+
+
+_MASKS: Mapping[str, Any] = {
+    "birth_date": _nothing,
+    "national_id": _end,
+    "email": _address,
+    "phone": _end,
+}
