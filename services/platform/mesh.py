@@ -27,7 +27,11 @@ MIGRATIONS: Mapping[str, tuple[str, ...]] = {
 }
 URL_VARIABLE = {"lake": "LAKE_URL", "application": "APPLICATION_URL", "warehouse": "WAREHOUSE_URL"}
 # What a process of ours takes over from the shell that started the platform.
-INHERITED = ("COVERAGE_PROCESS_START", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ")
+INHERITED = (
+    *("COVERAGE_PROCESS_START", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ"),
+    # Where unixODBC finds its drivers and sources; without them a process on SQL Server has no driver.
+    *("ODBCINI", "ODBCINSTINI", "ODBCSYSINI"),
+)
 # One login of the embedded platform for each pair of eyes that a decision may need.
 USERS: Mapping[str, tuple[str, str]] = {
     "maker1": ("Mia Maker", "maker"),

@@ -128,6 +128,37 @@ async def test_every_model_compiles_to_t_sql(folder: Path, incremental: bool) ->
     assert await complaints(folder / "compiled" / "creditmesh" / "models", "tsql") == ""
 
 
+FLAGS = """
+from dbt.adapters.base.impl import DEFAULT_BASE_BEHAVIOR_FLAGS
+from dbt.adapters.sqlserver.sqlserver_adapter import SQLServerAdapter
+print(*(flag["name"] for flag in (*DEFAULT_BASE_BEHAVIOR_FLAGS, *SQLServerAdapter._behavior_flags.fget(None))))
+"""
+
+
+async def said(*command: str) -> str:
+    """Run a program of Airflow's environment; what it said."""
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    output, _ = await process.communicate()
+    assert process.returncode == 0, output.decode()[-4000:]
+    return output.decode()
+
+
+async def test_no_flag_of_the_adapter_that_is_off_ends_a_build(folder: Path) -> None:
+    """The adapter asks for one at a model's second run, to widen columns; being off, each says so by an event."""
+    flags = (await said(str(DBT.with_name("python")), "-c", FLAGS)).split()
+    assert "dbt_sqlserver_enable_safe_type_expansion" in flags
+    asked = " ".join(f"{{{{ adapter.behavior.{flag}.setting }}}}" for flag in flags)
+    output = await said(
+        str(DBT),
+        *("compile", "--inline", f"select '{asked}' as answers", "--target", "production"),
+        *("--no-introspect", "--no-populate-cache", "--target-path", str(folder), "--log-path", str(folder)),
+        *("--project-dir", str(ROOT / "dbt"), "--profiles-dir", str(ROOT / "dbt")),
+    )
+    assert "False" in output.rpartition("select '")[2]
+
+
 def assert_one_collation(statements: dict[str, str]) -> None:
     """Nothing but ods reads landed text, and there each text takes the collation of the database before it is used."""
     for path in (ROOT / "dbt" / "models" / "ods").glob("*.sql"):
