@@ -16,6 +16,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from services.chassis.dialects.postgresql_operations import TRANSIENT
+from services.chassis.dialects.sqlserver_errors import is_transient
 from services.chassis.logging import get_logger
 
 MEDIA_TYPE = "application/problem+json"
@@ -42,9 +44,6 @@ PROBLEM_SCHEMA: dict[str, Any] = {
         },
     },
 }
-# PostgreSQL: connection exceptions, disk full, too many connections, shutting down or starting up, read-only.
-_LOST_SQLSTATES = re.compile(r"08...|53[13]00|57P0[1-5]|25006")
-
 _log = get_logger(__name__)
 
 
@@ -217,7 +216,7 @@ def as_problem(error: Exception) -> Problem:
         problem.headers.update(error.headers or {})
         return problem
     if is_connection_loss(error):
-        return Unavailable("A database cannot be reached; try again shortly.")
+        return Unavailable("A database cannot be reached, or cannot serve at the moment; try again shortly.")
     return Problem("The error was logged under the trace id; quote it when you report it.")
 
 
@@ -226,7 +225,7 @@ def is_connection_loss(error: BaseException) -> bool:
     if isinstance(error, DBAPIError):
         if error.connection_invalidated or isinstance(error, InterfaceError):
             return True
-        return error.orig is not None and _has_lost_sqlstate(error.orig)
+        return error.orig is not None and (_has_lost_sqlstate(error.orig) or is_transient(error.orig))
     # InternalClientError: the server ended the session between two statements, and its farewell is still being read.
     return isinstance(
         error, PoolTimeout | ConnectionError | TimeoutError | InternalClientError
@@ -306,7 +305,7 @@ def _of_status(status: int, detail: str) -> Problem:
 
 def _has_lost_sqlstate(error: BaseException) -> bool:
     state = getattr(error, "sqlstate", None)
-    return isinstance(state, str) and _LOST_SQLSTATES.fullmatch(state) is not None
+    return isinstance(state, str) and TRANSIENT.fullmatch(state) is not None
 
 
 def _response(description: str) -> dict[str, Any]:

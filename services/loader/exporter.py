@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from services.chassis import app as chassis
 from services.chassis.database import Warehouse
+from services.chassis.error_names import error_name
 from services.chassis.health import Check
 from services.chassis.logging import get_logger
 from services.chassis.loop import run
@@ -46,7 +47,7 @@ def serve(settings: ExporterSettings, flows: Mapping[str, LoadFlow]) -> int:
             try:
                 export(await read_status(warehouse, flows))
             except (OSError, TimeoutError, sa.exc.SQLAlchemyError) as error:
-                _log.warning("the warehouse cannot be read", error=type(error).__name__)
+                _log.warning("the warehouse cannot be read", error=error_name(error))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), settings.exporter_every_seconds)
         await warehouse.dispose()

@@ -14,6 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from services.chassis.database import Lake
 from services.chassis.dialects import START, Position
+from services.chassis.error_names import error_name
 from services.chassis.logging import get_logger
 from services.lake.journal import JournalReader
 from services.lake.journal.requests import ACTOR, Request, Requests, Taken
@@ -52,7 +53,7 @@ class Backfill:
                 _log.info("a page was given up", reason=str(error))
             except (OSError, DBAPIError, PoolTimeout) as error:
                 # The lake is away, or the page gave way to a writer: nothing of it was written.
-                _log.warning("a page is tried again", error=self._name(error), seconds=AGAIN_SECONDS)
+                _log.warning("a page is tried again", error=error_name(error), seconds=AGAIN_SECONDS)
                 await _pause(stop, AGAIN_SECONDS)
 
     async def _work_off(self, request: Request, stop: asyncio.Event) -> None:
@@ -71,10 +72,10 @@ class Backfill:
             except DBAPIError as error:
                 if error.connection_invalidated or self._lake.dialect.passes_by_itself(error):
                     raise
-                _log.error("a backfill cannot be worked off", table=request.table, error=self._name(error))
+                _log.error("a backfill cannot be worked off", table=request.table, error=error_name(error))
                 await self._requests.fail(
                     request,
-                    f"the lake refused it ({self._name(error)}): its keys are none of the table, or the table's "
+                    f"the lake refused it ({error_name(error)}): its keys are none of the table, or the table's "
                     "functions in schema journal are missing; run the lake's migrations, then ask again",
                 )
                 return
@@ -90,14 +91,6 @@ class Backfill:
         position, self._written = self._written, await self._journal.last_position()
         while self._relayed() < position and not stop.is_set():
             await _pause(stop, RELAYED_POLL_SECONDS)
-
-    def _name(self, error: BaseException) -> str:
-        original = getattr(error, "orig", None) or error
-        # The driver's own error, where SQLAlchemy has put one of its kind before it.
-        original = original.__cause__ or original
-        return " ".join(
-            str(part) for part in (type(original).__name__, self._lake.dialect.error_code(error)) if part
-        )
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:

@@ -17,6 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from services.chassis import app as chassis
 from services.chassis import loop
 from services.chassis.database import Lake
+from services.chassis.error_names import error_name
 from services.chassis.health import Check
 from services.chassis.logging import get_logger
 from services.chassis.messaging import close, ensure_topics, open_consumer, open_producer
@@ -88,9 +89,7 @@ def relay() -> None:
             except LeaseLost as error:
                 _log.warning("lease lost", reason=str(error))
             except BEGIN_AGAIN as error:
-                _log.warning(
-                    "relay begins again from its cursor", error=type(error).__name__, seconds=backoff
-                )
+                _log.warning("relay begins again from its cursor", error=error_name(error), seconds=backoff)
                 await _pause(stop, backoff)
                 backoff = min(backoff * 2, 10.0)
         await lake.dispose()

@@ -10,6 +10,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from services.chassis.database import Lake
 from services.chassis.dialects import Position
+from services.chassis.error_names import error_name
 from services.chassis.logging import get_logger
 from services.lake.journal.retention import Retention
 from services.replicator.errors import CursorBehindRetention
@@ -46,7 +47,7 @@ async def report_passed(lake: Lake, application: SecretStr, stop: asyncio.Event)
                 await retention.report(name, position)
             known = await _passed(application)
         except (*PASSING, asyncpg.PostgresError, DBAPIError, PoolTimeout) as error:
-            _log.warning("what was passed is not reported", error=type(error).__name__)
+            _log.warning("what was passed is not reported", error=error_name(error))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), REPORT_SECONDS)
 

@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from services.chassis.dialects import CapturedTable
+from services.chassis.error_names import error_name
 from services.chassis.logging import get_logger
 from services.lake.journal import JournalReader
 from services.replicator import metrics
@@ -80,7 +81,7 @@ class Schema:
             try:
                 self._newest = await self._journal.definitions()
             except (OSError, DBAPIError, PoolTimeout) as error:
-                _log.warning("the lake does not tell its definitions", error=type(error).__name__)
+                _log.warning("the lake does not tell its definitions", error=error_name(error))
 
     async def begin(self, connection: asyncpg.Connection) -> None:
         """Follow the definitions by a new connection; the lake is asked only when none were ever read."""

@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 from opentelemetry.trace import Tracer
 
+from services.chassis.error_names import error_name
 from services.chassis.logging import get_logger
 from services.lake.journal import JournalReader
 from services.replicator import metrics, offsets
@@ -120,7 +121,7 @@ class Sink:
                     await self._drop_connection()
                     _log.warning(
                         "the application database does not take the batch; it is kept and tried again",
-                        error=type(error).__name__,
+                        error=error_name(error),
                         seconds=backoff,
                     )
                     # Before anything was polled it is not known what waits: something may since the last turn.

@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from services.chassis.database import Lake
+from services.chassis.error_names import error_name
 from services.chassis.logging import get_logger
 from services.replicator import metrics
 from services.replicator.settings import CommandSettings, VerifierSettings
@@ -72,7 +73,7 @@ async def verify_continuously(lake: Lake, settings: VerifierSettings, stop: asyn
         except NotCaughtUp as error:
             _log.warning("not verified", reason=str(error))
         except _TRIED_AGAIN as error:
-            _log.warning("not verified", error=type(error).__name__)
+            _log.warning("not verified", error=error_name(error))
         else:
             if result is None:
                 return
@@ -89,7 +90,7 @@ async def export_status(lake: Lake, settings: VerifierSettings, stop: asyncio.Ev
         try:
             (await current_status(lake, settings)).export()
         except _TRIED_AGAIN as error:
-            _log.warning("the status cannot be read", error=type(error).__name__)
+            _log.warning("the status cannot be read", error=error_name(error))
             # A relay needs both databases as well.
             metrics.RELAY_ALIVE.set(0)
         await _pause(stop, EXPORT_SECONDS)

@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 
 from services.chassis.database import ApplicationDatabase, ApplicationReader, Lake
+from services.chassis.error_names import error_name
 from services.chassis.logging import get_logger
 from services.chassis.paging import Cursor
 from services.lake.errors import NoSuchApplication
@@ -106,7 +107,7 @@ class Search:
                     self._missing = await self._repository.prepare_replica(tx)
             except (SQLAlchemyError, OSError) as error:
                 self._missing = None
-                _log.warning("the replica could not be prepared", error=type(error).__name__)
+                _log.warning("the replica could not be prepared", error=error_name(error))
             await asyncio.sleep(LOOK_AFTER_SECONDS if self._missing == [] else LOOK_AGAIN_SECONDS)
 
     @asynccontextmanager

@@ -34,8 +34,10 @@ _KEY_TYPES = {
     ColumnType.BINARY: "bytea",
 }
 
-# A connection, a rollback, resources, an operator, the system around it; a lock, a read-only server, a session ended.
-_PASSING = re.compile(r"(08|40|53|57|58)...|55P03|25006|25P03")
+TRANSIENT = re.compile(r"(08|40|53|57|58)...|55P03|25006|25P03")
+"""SQLSTATEs that say nothing against a statement: the connection, a rollback, resources, an operator, the system around
+the server; a lock that was not had in time; a read-only database; an idle transaction that was ended."""
+
 _DELETE_THROUGH = sa.text("DELETE FROM journal.change WHERE position <= :major")
 _SELECT_WAITING = sa.text(
     "SELECT position AS major, 0::bigint AS minor, table_name, key, captured_at FROM journal.change "
@@ -64,7 +66,7 @@ class PostgreSQLOperations:
     def passes_by_itself(self, error: BaseException) -> bool:
         """Look at the SQLSTATE."""
         state = getattr(getattr(error, "orig", error), "sqlstate", None)
-        return isinstance(state, str) and _PASSING.fullmatch(state) is not None
+        return isinstance(state, str) and TRANSIENT.fullmatch(state) is not None
 
     def delete_through(self) -> sa.TextClause:
         """Delete by the primary key."""

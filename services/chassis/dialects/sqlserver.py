@@ -21,6 +21,7 @@ from services.chassis.dialects.interface import (
     Position,
 )
 from services.chassis.dialects.sqlserver_catalogue import read_catalogue
+from services.chassis.dialects.sqlserver_errors import code
 from services.chassis.dialects.sqlserver_operations import (
     SQLServerOperations,
     create_backfill,
@@ -95,7 +96,9 @@ class SQLServer(SQLServerOperations):
                 "SET NOCOUNT ON; DECLARE @result int; "
                 "SELECT @result = schema_id FROM sys.schemas WHERE name = N'journal'; "
                 "EXEC @result = sp_getapplock @Resource = :name, @LockMode = 'Exclusive', "
-                f"@LockOwner = 'Transaction', @LockTimeout = {wait_seconds * 1000:d}; SELECT @result"
+                f"@LockOwner = 'Transaction', @LockTimeout = {wait_seconds * 1000:d}; "
+                # Else every later statement of this session would tell no count.
+                "SET NOCOUNT OFF; SELECT @result"
             ),
             {"name": name},
         )
@@ -378,9 +381,8 @@ class SQLServer(SQLServerOperations):
         return float(milliseconds or 0) / 1000
 
     def error_code(self, error: BaseException) -> str | None:
-        """Give the ODBC SQLSTATE that the driver puts first."""
-        original = getattr(error, "orig", error)
-        return str(original.args[0]) if getattr(original, "args", None) else None
+        """Give the ODBC SQLSTATE and the server's number."""
+        return code(error)
 
 
 def _name(name: str) -> str:

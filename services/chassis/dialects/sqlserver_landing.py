@@ -17,6 +17,7 @@ from services.chassis.dialects.landing import (
     unescaped,
 )
 from services.chassis.dialects.sqlserver import CODE, TEXT, SQLServer
+from services.chassis.dialects.sqlserver_errors import LOCK_NOT_GRANTED, numbers
 
 WRITE_LINES, READ_LINES = 5_000, 10_000
 READ_BYTES = 8 * 1024 * 1024
@@ -25,7 +26,6 @@ _ABOVE = (
     "AND (stamp > CONVERT(binary(8), CAST(:after_major AS bigint)) OR id > :after_minor) "
     "AND stamp <= CONVERT(binary(8), CAST(:horizon_major AS bigint))"
 )
-LOCK_TIMEOUT = "1222"
 
 _TYPES = {
     "position_major": "bigint",
@@ -113,8 +113,8 @@ class SQLServerLanding:
         return "SELECT NEXT VALUE FOR dl.batch_number"
 
     def is_locked(self, error: BaseException) -> bool:
-        """Know it by the server's number, which the driver puts into the text alone."""
-        return f"({LOCK_TIMEOUT})" in str(getattr(error, "orig", error))
+        """Know it by the server's number."""
+        return LOCK_NOT_GRANTED in numbers(error)
 
     def create_stage(self, table: str) -> Sequence[str]:
         """Create a temporary table; it would outlive the transaction, so one that is there goes first."""

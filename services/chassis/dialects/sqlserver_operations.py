@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import sqlalchemy as sa
 
 from services.chassis.dialects.interface import CapturedColumn, CapturedTable, ColumnType
+from services.chassis.dialects.sqlserver_errors import is_transient
 
 LOCK_WAIT_MILLIS = 500
 
@@ -30,8 +31,6 @@ _KEY_TYPES = {
     ColumnType.BINARY: "varbinary(850)",
 }
 
-# A lock not had in time, a deadlock; no memory, no disk, no log; a read-only database.
-_PASSING = (1222, 1205, 701, 802, 8645, 1101, 1105, 9002, 3906)
 _BELOW = (
     "stamp <= CONVERT(binary(8), CAST(:major AS bigint)) "
     "AND (stamp < CONVERT(binary(8), CAST(:major AS bigint)) OR id <= :minor)"
@@ -68,12 +67,8 @@ class SQLServerOperations:
         )
 
     def passes_by_itself(self, error: BaseException) -> bool:
-        """Look for the numbers in what the server says, and for the SQLSTATE where the driver itself gave up."""
-        # The server's errors share a few SQLSTATEs; the number stands in brackets in the text.
-        original = getattr(error, "orig", error)
-        text = str(original)
-        state = str(original.args[0]) if getattr(original, "args", None) else ""
-        return state.startswith(("08", "HYT")) or any(f"({number})" in text for number in _PASSING)
+        """Look at the server's number, and at the SQLSTATE where the driver itself gave up."""
+        return is_transient(error)
 
     def delete_through(self) -> sa.TextClause:
         """Delete by the clustered key."""

@@ -1,0 +1,116 @@
+"""SQL Server's errors: the SQLSTATE and the server's number, and which of them are transient.
+
+The server's errors share few SQLSTATEs, so the number decides. The ODBC driver puts it in brackets behind the message
+that it belongs to: `… deadlock victim. Rerun the transaction. (1205) (SQLExecDirectW)`.
+"""
+
+import re
+from collections.abc import Mapping
+
+TRANSIENT: Mapping[int, str] = {
+    # Other sessions are in the way.
+    1204: "the server has no locks left",
+    1205: "deadlock victim",
+    1222: "a lock was not granted in time",
+    3960: "update conflict under snapshot isolation",
+    # Resources: memory, disk, log, quota.
+    701: "no memory for the query",
+    802: "no memory in the buffer pool",
+    1101: "no space for a page",
+    1105: "no space in the file group",
+    8645: "memory was not granted in time",
+    8651: "memory grant below the minimum",
+    9002: "the transaction log is full",
+    10928: "resource limit of the database reached",
+    10929: "server too busy for the database",
+    40501: "service busy",
+    40544: "size quota of the database reached",
+    40549: "session ended by a long transaction",
+    40550: "session ended by too many locks",
+    40551: "session ended by its use of tempdb",
+    40552: "session ended by its use of the log",
+    40553: "session ended by its use of memory",
+    49918: "not enough resources for the request",
+    49919: "too many create or update operations",
+    49920: "too many operations",
+    # The database cannot be used or written just now.
+    904: "database cannot be started",
+    921: "database not recovered yet",
+    922: "database in recovery",
+    924: "database in single-user mode",
+    927: "database is being restored",
+    942: "database offline",
+    952: "database in transition",
+    3904: "database in transition",
+    3906: "database read-only",
+    4060: "database cannot be opened",
+    # Availability groups: this replica does not serve, or a failover is under way.
+    976: "replica does not take connections",
+    978: "replica takes read-only connections alone",
+    979: "replica takes read-intent connections alone",
+    982: "no secondary replica takes read-only connections",
+    983: "role of the replica is resolving",
+    988: "replica has no quorum",
+    41142: "replica not ready for failover",
+    # The server or its gateway goes, comes or loses the session.
+    233: "no process at the other end",
+    596: "session was ended",
+    6005: "server shuts down",
+    10053: "connection aborted",
+    10054: "connection reset",
+    10060: "server cannot be reached",
+    17142: "server paused",
+    17148: "server shuts down",
+    17188: "server shuts down",
+    17197: "login timed out",
+    18401: "server being upgraded",
+    40143: "connection could not be initialised",
+    40197: "error of the service, mostly a failover",
+    40540: "service has a transient error",
+    40613: "database not available",
+    42108: "pool paused",
+    42109: "pool warming up",
+}
+"""The server's number to what it says. Nothing is wrong with the statement: the same one may pass later."""
+
+LOCK_NOT_GRANTED = 1222
+DUPLICATES = (2601, 2627)
+"""A unique index and a unique constraint."""
+
+# A number ends its message: before the ODBC function, before the next message, or at the end. A value that a message
+# quotes may hold a number in brackets too.
+_NUMBER = re.compile(r"\((\d{2,6})\)(?= \(SQL\w+\)|; \[|\s*$)")
+_STATE = re.compile(r"[0-9A-Z]{5}")
+_LOST_STATES = ("08", "HYT")
+"""SQLSTATE classes that the driver gives by itself: no connection; no answer in time."""
+
+
+def sqlstate(error: BaseException | None) -> str | None:
+    """Give the SQLSTATE of an ODBC error, also of one that SQLAlchemy wraps; None when it is none of ODBC's."""
+    arguments: tuple[object, ...] = getattr(getattr(error, "orig", error), "args", ())
+    state = arguments[0] if len(arguments) > 1 else None
+    return state if isinstance(state, str) and _STATE.fullmatch(state) else None
+
+
+def numbers(error: BaseException | None) -> tuple[int, ...]:
+    """Give the server's numbers in an ODBC error, the first one first; none when the server said nothing."""
+    if sqlstate(error) is None:
+        return ()
+    text = getattr(getattr(error, "orig", error), "args", ("", ""))[1]
+    return tuple(map(int, _NUMBER.findall(str(text))))
+
+
+def is_transient(error: BaseException | None) -> bool:
+    """Say whether an ODBC error says nothing against the statement; False for errors that are none of ODBC's."""
+    state = sqlstate(error)
+    return state is not None and (
+        state.startswith(_LOST_STATES) or any(number in TRANSIENT for number in numbers(error))
+    )
+
+
+def code(error: BaseException | None) -> str | None:
+    """Give SQLSTATE and number for a message, as `42000/229`; never the text, which may quote a row."""
+    state = sqlstate(error)
+    if state is None:
+        return None
+    return "/".join([state, *map(str, numbers(error)[:1])])
