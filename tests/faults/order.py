@@ -76,6 +76,8 @@ class OrderValidator:
         chain.epoch, chain.last = event.epoch, event.position
         if event.operation == HEARTBEAT:
             self.counts["heartbeats"] += 1
+            # A relay that was killed may have sent one with its last changes; the next relay sends it once more.
+            self.counts["repeated heartbeats"] += event.position <= chain.highest
         else:
             self._note_change(event, place, chain)
         chain.highest = max(chain.highest, event.position)

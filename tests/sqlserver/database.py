@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -16,17 +15,41 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from services.chassis.dialects.sqlserver_errors import numbers, sqlstate
 from services.platform.home import LOGINS, OWNER
 from services.platform.mesh import run_once
 from tests.sqlserver.translation import translate
 
 PREFIX = "creditmesh_test_"
 # By number of the server's error, else by SQLSTATE: what the cases expect of asyncpg.
-_ERRORS: tuple[tuple[str, type[asyncpg.PostgresError]], ...] = (
-    (r"\((2601|2627)\)", asyncpg.UniqueViolationError),
-    (r"\(1205\)", asyncpg.DeadlockDetectedError),
-    (r"^\('08", asyncpg.ConnectionDoesNotExistError),
-)
+_ERRORS: dict[int, type[asyncpg.PostgresError]] = {
+    207: asyncpg.UndefinedColumnError,
+    208: asyncpg.UndefinedTableError,
+    **dict.fromkeys((220, 232, 8115), asyncpg.NumericValueOutOfRangeError),
+    **dict.fromkeys((229, 230, 262, 297, 300), asyncpg.InsufficientPrivilegeError),
+    **dict.fromkeys((241, 242, 245, 295, 8114), asyncpg.InvalidTextRepresentationError),
+    515: asyncpg.NotNullViolationError,
+    **dict.fromkeys((2601, 2627), asyncpg.UniqueViolationError),
+    **dict.fromkeys((2628, 8152), asyncpg.StringDataRightTruncationError),
+    3960: asyncpg.SerializationError,
+    # Transient.
+    **dict.fromkeys((701, 802, 8645, 8651), asyncpg.OutOfMemoryError),
+    **dict.fromkeys((1101, 1105, 9002, 40544), asyncpg.DiskFullError),
+    1204: asyncpg.OutOfMemoryError,
+    1205: asyncpg.DeadlockDetectedError,
+    1222: asyncpg.LockNotAvailableError,
+    3906: asyncpg.ReadOnlySQLTransactionError,
+    **dict.fromkeys((921, 922, 924, 927, 942, 976, 978, 979, 982, 983, 4060), asyncpg.CannotConnectNowError),
+    **dict.fromkeys((40197, 40540, 40613), asyncpg.CannotConnectNowError),
+    **dict.fromkeys((10928, 10929, 40501, 49918, 49919, 49920), asyncpg.TooManyConnectionsError),
+}
+_CONFLICT = 547
+_CONFLICTS: dict[str, type[asyncpg.PostgresError]] = {
+    "CHECK": asyncpg.CheckViolationError,
+    "FOREIGN KEY": asyncpg.ForeignKeyViolationError,
+    "REFERENCE": asyncpg.ForeignKeyViolationError,
+}
+"""One number for all of them; the message names the kind: `conflicted with the CHECK constraint "…"`."""
 
 
 class Record(tuple[Any, ...]):
@@ -107,21 +130,48 @@ class Connection:
         try:
             return await self._connection.exec_driver_sql(statement, arguments or None)
         except DBAPIError as error:
-            raise _as_expected(error) from error
+            raise as_expected(error) from error
 
     async def _run(self, statement: str, arguments: tuple[Any, ...]) -> sa.CursorResult[Any]:
         written, order = translate(statement)
-        if ";" in written:
-            # Of several statements the driver shows the errors of the first one alone, unless none tells its count.
-            written = f"SET NOCOUNT ON; {written}"
-        return await self.raw(written, *(arguments[number - 1] for number in order))
+        values = tuple(arguments[number - 1] for number in order)
+        if ";" not in written:
+            return await self.raw(written, *values)
+        try:
+            return await self.raw(together(written), *values)
+        except BaseException:
+            # The batch has ended before its last line.
+            if not self._connection.invalidated:
+                await self.raw(SET_BACK)
+            raise
 
 
-def _as_expected(error: DBAPIError) -> BaseException:
+SET_BACK = "SET XACT_ABORT OFF; SET NOCOUNT OFF"
+
+
+def together(statements: str) -> str:
+    """Make one transaction of several statements, as PostgreSQL's simple protocol does: all of it or nothing.
+
+    Without NOCOUNT the driver would show the errors of the first statement alone, unless none tells its count; without
+    XACT_ABORT most errors end one statement, and the next would run.
+    """
+    return (
+        "SET NOCOUNT ON; SET XACT_ABORT ON; BEGIN TRANSACTION; "
+        f"{statements.rstrip().rstrip(';')}; COMMIT TRANSACTION; {SET_BACK}"
+    )
+
+
+def as_expected(error: DBAPIError) -> BaseException:
+    """Give asyncpg's error of the same meaning; the error itself where there is none."""
     text = str(error.orig)
-    for pattern, kind in _ERRORS:
-        if re.search(pattern, text):
-            return kind(text)
+    for number in numbers(error):
+        if number == _CONFLICT:
+            kinds = [kind for named, kind in _CONFLICTS.items() if f"the {named} constraint" in text]
+            return (kinds or [asyncpg.IntegrityConstraintViolationError])[0](text)
+        if number in _ERRORS:
+            return _ERRORS[number](text)
+    if (sqlstate(error) or "").startswith("08"):
+        return asyncpg.ConnectionDoesNotExistError(text)
     return error
 
 

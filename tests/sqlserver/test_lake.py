@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import asyncpg
 import pytest
 from sqlalchemy.exc import DBAPIError
 
@@ -31,7 +32,7 @@ COLUMNS: dict[str, tuple[str, tuple[str, ...]]] = {
     "a_decimal": ("decimal(38, 10)", (f"{'9' * 28}.{'9' * 10}", f"-{'9' * 28}.{'9' * 10}", "0.0000000001")),
     "a_money": ("money", ("922337203685477.5807", "-922337203685477.5808")),
     "a_smallmoney": ("smallmoney", ("214748.3647", "-214748.3648")),
-    "a_real": ("real", ("3.4028235E38", "1.18E-38", "0.1E0", "-0E0")),
+    "a_real": ("real", ("3.4028234E38", "1.18E-38", "0.1E0", "-0E0")),
     "a_float": ("float", ("1.7976931348623157E308", "2.2250738585072014E-308", "0.1E0", "-0E0")),
     "a_date": ("date", ("'0001-01-01'", "'9999-12-31'")),
     "a_time": ("time(6)", ("'00:00:00'", "'23:59:59.999999'")),
@@ -41,7 +42,7 @@ COLUMNS: dict[str, tuple[str, tuple[str, ...]]] = {
     "a_smalldatetime": ("smalldatetime", ("'1900-01-01'", "'2079-06-06 23:59'")),
     "a_datetimeoffset": (
         "datetimeoffset(6)",
-        ("'0001-01-01 14:00 +14:00'", "'9999-12-31 09:59:59.999999 -14:00'", "'2026-01-01 +05:45'"),
+        ("'0001-01-01 14:00 +14:00'", "'9999-12-31 09:59:59.999999 -14:00'", "'2026-01-01 00:00 +05:45'"),
     ),
     "a_char": ("char(5)", ("''", "'a'", "' a b'")),
     "an_nchar": ("nchar(5)", ("N'ễ'", "N'\U0001f600 '")),
@@ -129,7 +130,7 @@ async def test_case_03_an_open_transaction_holds_the_horizon_and_says_for_how_lo
 
 async def test_case_19_truncate_is_refused_by_the_grants(pipeline: Pipeline) -> None:
     async with pipeline.lake_database.connect("intake") as intake:
-        with pytest.raises(DBAPIError):
+        with pytest.raises((DBAPIError, asyncpg.InsufficientPrivilegeError)):
             await intake.raw("TRUNCATE TABLE credit.document")
 
 

@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -208,9 +208,15 @@ class Pipeline:
         finally:
             await lake.dispose()
 
-    async def equal(self, wait_seconds: float = 60) -> None:
-        """The oracle of every case: same rows on both sides, and nothing in the quarantine."""
+    async def equal(self, wait_seconds: float = 60, *, stopped: Sequence[str] = ()) -> None:
+        """The oracle of every case: same rows on both sides, every table compared, nothing in the quarantine.
+
+        Args:
+            wait_seconds: how long the replica may take to catch up.
+            stopped: tables (full names) whose replication the case has stopped: they alone are not compared.
+        """
         result = await self.verify(wait_seconds)
+        assert result.stopped == tuple(sorted(stopped))
         assert result.findings == ()
         entries = await self.replica(
             "SELECT reason FROM replication.sink_quarantine WHERE resolved_at IS NULL"

@@ -1,0 +1,112 @@
+"""What the cases need of a real SQL Server, as far as it can be tried without one."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, time, timedelta, timezone
+
+import asyncpg
+import pytest
+import sqlglot
+from sqlalchemy.exc import DBAPIError
+
+from services.chassis.dialects.sqlserver_errors import TRANSIENT
+from services.platform.settings import ROOT
+from tests.sqlserver.database import as_expected, together
+from tests.sqlserver.test_lake import COLUMNS
+
+DAY, CLOCK, OFFSET = r"(\d{4}-\d\d-\d\d)", r"(\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)", r"([+-])(\d\d):(\d\d)"
+LITERALS = {
+    "date": rf"{DAY}",
+    "time": rf"{CLOCK}",
+    "datetime": rf"{DAY}(?: {CLOCK})?",
+    "smalldatetime": rf"{DAY}(?: {CLOCK})?",
+    "datetime2": rf"{DAY}(?: {CLOCK})?",
+    # A time cannot be left out where an offset follows.
+    "datetimeoffset": rf"{DAY} {CLOCK} {OFFSET}",
+}
+WITH_OFFSET = re.compile(r"'(\d{4}-\d\d-\d\d[^']*?[+-]\d\d:\d\d)'")
+T_SQL = (
+    "deploy/databases/*.sqlserver.sql",
+    "tests/golden/*.sql",
+    "tests/sqlserver/*.py",
+    "tests/faults/*.py",
+)
+
+
+@pytest.mark.parametrize(
+    "column", [c for c, (type_, _) in COLUMNS.items() if type_.split("(")[0] in LITERALS]
+)
+def test_every_literal_of_a_time_is_one_that_sql_server_takes(column: str) -> None:
+    type_, literals = COLUMNS[column]
+    for literal in literals:
+        found = re.fullmatch(f"'{LITERALS[type_.split('(', maxsplit=1)[0]]}'", literal)
+        assert found, f"{column}: {literal}"
+        given = [part for part in found.groups() if part]
+        day = date.fromisoformat(given[0]) if type_ != "time(6)" else date(2026, 1, 1)
+        clock = time.fromisoformat(
+            given[0] if type_ == "time(6)" else given[1] if len(given) > 1 else "00:00"
+        )
+        if type_.startswith("datetimeoffset"):
+            sign, hours, minutes = given[-3:]
+            offset = timedelta(hours=int(hours), minutes=int(minutes)) * (-1 if sign == "-" else 1)
+            assert abs(offset) <= timedelta(hours=14)
+            # Its instant in UTC has a place in the calendar too: Python raises OverflowError where it has none.
+            datetime.combine(day, clock, timezone(offset)).astimezone(UTC)
+
+
+def test_no_literal_with_an_offset_leaves_out_the_time() -> None:
+    files = [path for pattern in T_SQL for path in ROOT.glob(pattern)]
+    assert len(files) > 20
+    for path in files:
+        for literal in WITH_OFFSET.findall(path.read_text()):
+            assert re.match(rf"{DAY}[ T]{CLOCK}", literal), f"{path.name}: {literal}"
+
+
+def test_several_statements_are_one_transaction_and_the_session_is_set_back() -> None:
+    written = together("DELETE FROM credit.document; DELETE FROM credit.party;")
+    assert written == (
+        "SET NOCOUNT ON; SET XACT_ABORT ON; BEGIN TRANSACTION; DELETE FROM credit.document; "
+        "DELETE FROM credit.party; COMMIT TRANSACTION; SET XACT_ABORT OFF; SET NOCOUNT OFF"
+    )
+    assert len(sqlglot.parse(written, read="tsql")) == 8
+
+
+@pytest.mark.parametrize(
+    ("number", "text", "kind"),
+    [
+        (547, 'conflicted with the CHECK constraint "ck_decision_four_eyes".', asyncpg.CheckViolationError),
+        (547, 'conflicted with the FOREIGN KEY constraint "fk_loan".', asyncpg.ForeignKeyViolationError),
+        (547, 'conflicted with the REFERENCE constraint "fk_loan".', asyncpg.ForeignKeyViolationError),
+        (229, "The INSERT permission was denied on the object 'change'.", asyncpg.InsufficientPrivilegeError),
+        (230, "The UPDATE permission was denied on the column 'state'.", asyncpg.InsufficientPrivilegeError),
+        (515, "Cannot insert the value NULL.", asyncpg.NotNullViolationError),
+        (2601, "Cannot insert duplicate key row.", asyncpg.UniqueViolationError),
+        (2627, "Violation of UNIQUE KEY. The duplicate key value is (547).", asyncpg.UniqueViolationError),
+        (2628, "String or binary data would be truncated.", asyncpg.StringDataRightTruncationError),
+        (8115, "Arithmetic overflow error.", asyncpg.NumericValueOutOfRangeError),
+        (1205, "Transaction was deadlocked.", asyncpg.DeadlockDetectedError),
+        (1222, "Lock request time out period exceeded.", asyncpg.LockNotAvailableError),
+        (3906, "Failed to update database.", asyncpg.ReadOnlySQLTransactionError),
+        (9002, "The transaction log is full.", asyncpg.DiskFullError),
+        (976, "The target database is participating in a group.", asyncpg.CannotConnectNowError),
+        (983, "Unable to access availability database.", asyncpg.CannotConnectNowError),
+        (40197, "The service has encountered an error.", asyncpg.CannotConnectNowError),
+        (40613, "Database is not currently available.", asyncpg.CannotConnectNowError),
+        (49918, "Cannot process request.", asyncpg.TooManyConnectionsError),
+    ],
+)
+def test_an_error_of_sql_server_is_of_the_class_that_a_case_expects(
+    number: int, text: str, kind: type[asyncpg.PostgresError]
+) -> None:
+    said = f"[42000] [Microsoft][ODBC Driver 18 for SQL Server][SQL Server]{text} ({number}) (SQLExecDirectW)"
+    assert type(as_expected(DBAPIError("", {}, Exception("42000", said)))) is kind
+
+
+@pytest.mark.parametrize("number", TRANSIENT)
+def test_a_transient_error_of_sql_server_is_never_taken_for_a_violation(number: int) -> None:
+    said = f"[42000] [Microsoft][SQL Server]It says so. ({number}) (SQLExecDirectW)"
+    found = as_expected(DBAPIError("", {}, Exception("42000", said)))
+    assert not isinstance(
+        found, asyncpg.IntegrityConstraintViolationError | asyncpg.SyntaxOrAccessError | asyncpg.DataError
+    )
