@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from services.lake.money import shown
 from services.lake.states import Action, State, after
 
 BOOKING_ROLES = ("committee", "senior_officer", "officer")
@@ -181,7 +182,7 @@ class Case:
         due = self.due_stage
         if due is None or self.band is None:
             raise NoBandApplies(
-                f"No stage is set for {self.current.amount:.2f} {self.current.currency}; an approval band is missing."
+                f"No stage is set for {shown(self.current.amount, self.current.currency)}; an approval band is missing."
             )
         if stage is not None and stage != due:
             raise StageNotDue(f"The stage {due} is due.")
@@ -235,7 +236,7 @@ def band_for(bands: Sequence[Band], version: Version) -> Band | None:
 
 def _attributes(version: Version) -> Iterator[tuple[str, str]]:
     yield "product", version.product_code
-    yield "amount", f"{version.amount:,.2f} {version.currency}"
+    yield "amount", shown(version.amount, version.currency)
     yield "term", f"{version.term_months} months"
     yield "purpose", version.purpose
     yield "channel", version.channel

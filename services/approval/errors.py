@@ -50,6 +50,10 @@ class BookerCannotClassify(Forbidden):
     """Who booked a loan does not classify it."""
 
 
+class AmountNotBookable(Conflict):
+    """The approved amount cannot be lent."""
+
+
 class StageDecidedMeanwhile(Conflict):
     """This stage of the version has been decided already."""
 

@@ -26,6 +26,7 @@ from services.approval.domain import (
     differences,
 )
 from services.approval.errors import (
+    AmountNotBookable,
     BookerCannotClassify,
     NoSuchLoan,
     StageDecidedMeanwhile,
@@ -41,6 +42,7 @@ from services.chassis.problems import Problem
 from services.lake.dates import today
 from services.lake.errors import ActionNotAllowed, NoSuchApplication, StaleRevision
 from services.lake.metrics import APPLICATIONS
+from services.lake.money import amount_fault
 from services.lake.schedule import Instalment, schedule
 from services.lake.states import Action, State, TransitionNotAllowed, after
 
@@ -231,7 +233,8 @@ class Approval:
     ) -> Booking:
         """Book the approved version as a loan with its schedule, disbursed on `value_date` (by default today).
 
-        Raises NoSuchApplication, MakerCannotDecide, StaleRevision, ActionNotAllowed, StageNotYours, ValueDateRefused.
+        Raises NoSuchApplication, MakerCannotDecide, StaleRevision, ActionNotAllowed, StageNotYours, ValueDateRefused,
+        AmountNotBookable.
         """
         counts_from = self._policy.value_date(value_date)
         role = next((role for role in BOOKING_ROLES if role in by.roles), None)
@@ -243,6 +246,9 @@ class Approval:
                 state = after(case.state, Action.BOOK)
             except TransitionNotAllowed as reason:
                 raise _problem(reason) from None
+            # Of a version from before amounts were held to the minor unit.
+            if fault := amount_fault(case.current.amount, case.current.currency):
+                raise AmountNotBookable(f"{fault}: withdraw the application and submit another.")
             at = datetime.now(UTC)
             await self._move(tx, case, expected, state, case.decided_at)
             booking = await self._add_loan(tx, case, counts_from, expected + 1, by.id, at)
@@ -284,7 +290,7 @@ class Approval:
             interest_rate=rate,
             value_date=value_date,
             booked_at=at,
-            instalments=schedule(current.amount, rate, current.term_months, value_date),
+            instalments=schedule(current.amount, rate, current.term_months, value_date, current.currency),
         )
         await self._repository.add_loan(
             tx,

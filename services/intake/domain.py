@@ -10,6 +10,7 @@ from uuid import UUID
 
 from annotated_types import Interval
 
+from services.lake.money import amount_fault, shown
 from services.lake.states import Action, State, after
 
 MAKER_ROLE = "maker"
@@ -240,10 +241,13 @@ def limit_faults(content: Content, product: Product) -> Iterator[Fault]:
     """Say which limits of `product` the application is outside of."""
     if content.currency != product.currency:
         yield Fault("/currency", f"{product.code} is lent in {product.currency}, not in {content.currency}")
+    elif fault := amount_fault(content.amount, content.currency):
+        yield Fault("/amount", fault)
     elif not product.min_amount <= content.amount <= product.max_amount:
         yield Fault(
             "/amount",
-            f"{product.code} allows {product.min_amount:.2f} to {product.max_amount:.2f} {product.currency}",
+            f"{product.code} allows {shown(product.min_amount, product.currency)} to "
+            f"{shown(product.max_amount, product.currency)}",
         )
     if not product.min_term_months <= content.term_months <= product.max_term_months:
         yield Fault(

@@ -36,8 +36,9 @@ def build(settings: IntakeSettings, telemetry: Telemetry, verifier: TokenVerifie
             lake,
             ServicingRepository(),
             Answers(repository),
-            settings.business_time_zone,
-            settings.loan_lock_wait_seconds,
+            zone=settings.business_time_zone,
+            lock_wait_seconds=settings.loan_lock_wait_seconds,
+            overpayment_tolerance=settings.overpayment_tolerance,
         )
         yield
         await lake.dispose()

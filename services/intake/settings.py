@@ -1,5 +1,6 @@
 """Settings of intake."""
 
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from pydantic import Field
@@ -21,4 +22,10 @@ class IntakeSettings(ServiceSettings):
     business_time_zone: ZoneInfo = Field(default=ZoneInfo(UTC_ZONE), description=ZONE_DESCRIPTION)
     loan_lock_wait_seconds: int = Field(
         5, ge=0, le=30, description="seconds to wait while others record under a loan, 0 to 30"
+    )
+    overpayment_tolerance: Decimal = Field(
+        Decimal("0.15"),
+        ge=0,
+        le=1,
+        description="how much more than what is owed may be paid under a loan, as a fraction of its principal, 0 to 1",
     )

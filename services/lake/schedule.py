@@ -3,9 +3,10 @@
 import calendar
 from dataclasses import dataclass
 from datetime import date
-from decimal import ROUND_HALF_UP, Decimal, localcontext
+from decimal import Decimal, localcontext
 
-CENT = Decimal("0.01")
+from services.lake.money import rounded
+
 MONTHS_OF_A_YEAR = 12
 
 
@@ -19,8 +20,8 @@ class Instalment:
     interest: Decimal
 
 
-def annuity(principal: Decimal, yearly_rate: Decimal, months: int) -> Decimal:
-    """The equal monthly instalment, rounded to 0.01.
+def annuity(principal: Decimal, yearly_rate: Decimal, months: int, currency: str) -> Decimal:
+    """The equal monthly instalment, rounded to the currency's minor unit.
 
     A = P · i / (1 - (1 + i)^-n) with i the monthly rate, a twelfth of the yearly nominal one, and n the number of
     months; P / n without interest. (The present value of an ordinary annuity, solved for its payment; e.g. Brealey,
@@ -30,6 +31,10 @@ def annuity(principal: Decimal, yearly_rate: Decimal, months: int) -> Decimal:
         principal: above 0.
         yearly_rate: nominal, as a fraction (0.089 is 8.9 %), 0 or above.
         months: 1 or more.
+        currency: ISO 4217 code of the principal.
+
+    Raises:
+        NoSuchCurrency: money cannot be in `currency`.
     """
     with localcontext() as context:
         context.prec = 50
@@ -38,20 +43,23 @@ def annuity(principal: Decimal, yearly_rate: Decimal, months: int) -> Decimal:
         else:
             monthly = yearly_rate / MONTHS_OF_A_YEAR
             exact = principal * monthly / (1 - (1 + monthly) ** -months)
-        return exact.quantize(CENT, ROUND_HALF_UP)
+        return rounded(exact, currency)
 
 
-def schedule(principal: Decimal, yearly_rate: Decimal, months: int, value_date: date) -> list[Instalment]:
+def schedule(
+    principal: Decimal, yearly_rate: Decimal, months: int, value_date: date, currency: str
+) -> list[Instalment]:
     """The instalments of a loan, the first one month after `value_date`.
 
-    Interest of a month is a twelfth of the yearly rate on what is still owed, rounded to 0.01. Rounding leaves the
-    last instalment to differ from the others: it repays exactly the rest. Arguments as of `annuity`.
+    Interest of a month is a twelfth of the yearly rate on what is still owed, rounded to the currency's minor unit.
+    Rounding leaves the last instalment to differ from the others: it repays exactly the rest. Arguments and errors
+    as of `annuity`.
     """
-    payment = annuity(principal, yearly_rate, months)
+    payment = annuity(principal, yearly_rate, months, currency)
     owed = principal
     instalments = []
     for number in range(1, months + 1):
-        interest = (owed * yearly_rate / MONTHS_OF_A_YEAR).quantize(CENT, ROUND_HALF_UP)
+        interest = rounded(owed * yearly_rate / MONTHS_OF_A_YEAR, currency)
         # Never more than is owed: rounding up a tiny loan would otherwise repay it before its end.
         repaid = owed if number == months else min(payment - interest, owed)
         owed -= repaid

@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from services.lake.money import currency_condition, minor_unit_condition
 from services.lake.states import State
 from services.lake.types import UtcDateTime, binary, code, day, long_text, money, rate, text
 
@@ -22,8 +23,46 @@ metadata = sa.MetaData(
 )
 
 
+MONEY_CHECKS: dict[str, dict[str, str]] = {
+    "product": {
+        "currency": currency_condition(),
+        "min_minor_unit": minor_unit_condition("min_amount"),
+        "max_minor_unit": minor_unit_condition("max_amount"),
+        # Above 1,000 % a year it is a mistake in the unit.
+        "interest_rate": "interest_rate >= 0 AND interest_rate <= 10",
+        "shares": " AND ".join(
+            f"{share} >= 0 AND {share} <= 1"
+            for share in ("probability_of_default", "loss_given_default", "credit_conversion_factor")
+        ),
+    },
+    "approval_band": {
+        "currency": currency_condition(),
+        "from_minor_unit": minor_unit_condition("amount_from"),
+        "below_minor_unit": minor_unit_condition("amount_below"),
+        "amounts": "amount_from >= 0 AND (amount_below IS NULL OR amount_below > amount_from)",
+    },
+    "application_version": {"currency": currency_condition(), "minor_unit": minor_unit_condition("amount")},
+    "loan": {
+        "currency": currency_condition(),
+        "minor_unit": minor_unit_condition("principal"),
+        "principal": "principal > 0",
+        "interest_rate": "interest_rate >= 0 AND interest_rate <= 10",
+    },
+    "instalment": {"amounts": "principal >= 0 AND interest >= 0"},
+    "loan_transaction": {
+        "currency": currency_condition(),
+        # A reversal undoes in full what was recorded before this constraint was there.
+        "minor_unit": f"kind = 'reversal' OR {minor_unit_condition('amount')}",
+    },
+}
+"""Of each table the constraints on money, by name, in SQL that both engines take."""
+
+
 def _captured(name: str, *items: sa.schema.SchemaItem) -> sa.Table:
-    return sa.Table(name, metadata, *items, schema="credit", implicit_returning=False)
+    checks = (
+        sa.CheckConstraint(condition, name=check) for check, condition in MONEY_CHECKS.get(name, {}).items()
+    )
+    return sa.Table(name, metadata, *items, *checks, schema="credit", implicit_returning=False)
 
 
 def _one_of(column: str, values: type[State] | tuple[str, ...]) -> sa.CheckConstraint:

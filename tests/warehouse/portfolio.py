@@ -224,7 +224,7 @@ class Portfolio:
             restructured=False,
             defaulted=False,
         )
-        for one in schedule(principal, rate, term, disbursed_on):
+        for one in schedule(principal, rate, term, disbursed_on, currency):
             self.insert(
                 "instalment",
                 loan_id=loan,
@@ -297,7 +297,7 @@ def generated(count: int, seed: int) -> Portfolio:
             currency="EUR",
         )
         good = chance.random() < 0.7
-        for one in schedule(principal, Decimal("0.0890"), term, start):
+        for one in schedule(principal, Decimal("0.0890"), term, start, "EUR"):
             paid_on = one.due_on + timedelta(days=chance.randrange(0, 5 if good else 60))
             if paid_on > AS_OF or (not good and chance.random() < 0.3):
                 continue

@@ -9,6 +9,7 @@ from typing import Self
 from uuid import UUID
 
 from services.intake.domain import Fault
+from services.lake import money
 from services.lake.schedule import Instalment
 
 NOTHING = Decimal("0.0000")
@@ -114,6 +115,15 @@ class LoanSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class _Balance:
+    """What is outstanding of a loan, and what was paid beyond it."""
+
+    principal: Decimal
+    interest: Decimal
+    overpaid: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Loan:
     """A booked loan with its schedule in the order of its instalments, and all that was recorded under it.
 
@@ -152,31 +162,43 @@ class Loan:
 
     @property
     def outstanding_principal(self) -> Decimal:
-        """What is disbursed and neither repaid nor written off.
+        """What is disbursed and neither repaid nor written off; raises ValueError when the schedule was not read."""
+        return self._balance().principal
 
-        Payments go to the instalments in their order, in each to the interest before the principal. A write-off in part
-        changes no instalment: the principal that would be repaid last is the one written off.
+    @property
+    def outstanding_interest(self) -> Decimal:
+        """The scheduled interest, due or not, that is not paid; raises ValueError when the schedule was not read."""
+        return self._balance().interest
 
-        Raises:
-            ValueError: the schedule was not read.
+    @property
+    def overpaid(self) -> Decimal:
+        """What was paid beyond all that was owed; raises ValueError when the schedule was not read."""
+        return self._balance().overpaid
+
+    def _balance(self) -> _Balance:
+        """Apply the payments to the instalments in their order, in each to the interest before the principal.
+
+        A write-off in part changes no instalment: the principal that would be repaid last is the one written off.
         """
         if self.instalments is None:
             raise ValueError(f"loan {self.id} was read without its schedule")
         left = self.total(Kind.PAYMENT)
-        repaid = NOTHING
+        repaid = interest = NOTHING
         for one in self.instalments:
-            left -= min(left, one.interest)
+            interest += one.interest - (paid := min(left, one.interest))
+            left -= paid
             repaid += (principal := min(left, one.principal))
             left -= principal
-        owed = self.total(Kind.DISBURSEMENT) - repaid - self.total(Kind.WRITE_OFF)
-        return max(owed, NOTHING)
+        owed = self.total(Kind.DISBURSEMENT) - self.total(Kind.WRITE_OFF)
+        return _Balance(max(owed - repaid, NOTHING), interest, left + max(repaid - owed, NOTHING))
 
-    def check(self, entry: Entry, today: date) -> None:
+    def check(self, entry: Entry, today: date, tolerance: Decimal) -> None:
         """Make sure that `entry` may be recorded.
 
         Args:
             entry: what is to be recorded.
             today: by the business's calendar.
+            tolerance: how much more than what is owed may be paid, as a fraction of the principal.
 
         Raises:
             EntryFaulty: it contradicts what cannot change: the loan's currency and dates, the transaction it names.
@@ -207,6 +229,8 @@ class Loan:
                         Refusal.WRITTEN_OFF,
                         "All that was left of the loan is written off: what still comes in is a recovery.",
                     )
+                if faults := list(self._payment_faults(entry, tolerance)):
+                    raise EntryFaulty(faults)
             case Kind.WRITE_OFF:
                 self._at_most(
                     entry,
@@ -236,6 +260,31 @@ class Loan:
             yield Fault("/reverses", "this loan has no such transaction")
         elif entry.amount != reversed_.amount:
             yield Fault("/amount", f"a reversal has the amount that it undoes, {reversed_.amount:.4f}")
+        # A reversal undoes in full what was recorded, whatever decimals that has: else it could never be undone.
+        if (
+            entry.kind is not Kind.REVERSAL
+            and entry.currency == self.currency
+            and (fault := money.amount_fault(entry.amount, entry.currency))
+        ):
+            yield Fault("/amount", fault)
+
+    def _payment_faults(self, entry: Entry, tolerance: Decimal) -> Iterator[Fault]:
+        balance = self._balance()
+        allowed = money.rounded(self.principal * tolerance, self.currency)
+        limit = max(balance.principal + balance.interest + allowed - balance.overpaid, NOTHING)
+        if entry.amount > limit:
+            parts = (
+                (balance.principal, "of principal"),
+                (balance.interest, "of interest"),
+                (allowed, "above that"),
+            )
+            named = ", ".join(f"{money.shown(amount, self.currency)} {of}" for amount, of in parts)
+            less = (
+                f", less {money.shown(balance.overpaid, self.currency)} overpaid" if balance.overpaid else ""
+            )
+            yield Fault(
+                "/amount", f"is more than {money.shown(limit, self.currency)} can be paid: {named}{less}"
+            )
 
     def _date_faults(self, entry: Entry, reversed_: Transaction | None, today: date) -> Iterator[Fault]:
         ground = self._ground(entry.kind, reversed_)
@@ -265,9 +314,8 @@ class Loan:
 
     def _at_most(self, entry: Entry, limit: Decimal, reason: Refusal, rest: str) -> None:
         if entry.amount > limit:
-            raise TransactionRefused(
-                reason, f"{entry.amount:.4f} {self.currency} is too much: {limit:.4f} {rest}."
-            )
+            too_much, most = (money.shown(amount, self.currency) for amount in (entry.amount, limit))
+            raise TransactionRefused(reason, f"{too_much} is too much: {most} {rest}.")
 
     def _check_reversal(self, reversed_: Transaction) -> None:
         if reversed_.kind is Kind.REVERSAL:

@@ -98,7 +98,10 @@ class LoanPage(BaseModel):
 
 
 class LoanView(View):
-    """A booked loan; its sums leave out what was reversed, `outstanding_principal` also what is written off."""
+    """A booked loan; its sums leave out what was reversed, `outstanding_principal` also what is written off.
+
+    `overpaid` is what was paid beyond all principal and interest of the schedule.
+    """
 
     id: UUID
     application_id: UUID
@@ -115,6 +118,8 @@ class LoanView(View):
     written_off: Decimal
     recovered: Decimal
     outstanding_principal: Decimal
+    outstanding_interest: Decimal
+    overpaid: Decimal
     instalments: list[InstalmentView]
     transactions: list[TransactionView]
 

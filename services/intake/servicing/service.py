@@ -47,15 +47,27 @@ class Servicing:
         lake: Lake,
         repository: ServicingRepository,
         answers: Answers,
+        *,
         zone: ZoneInfo,
         lock_wait_seconds: int,
+        overpayment_tolerance: Decimal,
     ) -> None:
-        """`zone`: whose calendar says which day it is; `lock_wait_seconds`: for others who record under the loan."""
+        """Take what the use cases need.
+
+        Args:
+            lake: where loans are.
+            repository: its SQL.
+            answers: the answers to earlier requests.
+            zone: whose calendar says which day it is.
+            lock_wait_seconds: how long to wait for others who record under the loan.
+            overpayment_tolerance: how much more than what is owed may be paid, as a fraction of the principal.
+        """
         self._lake = lake
         self._repository = repository
         self._answers = answers
         self._zone = zone
         self._lock_wait_seconds = lock_wait_seconds
+        self._overpayment_tolerance = overpayment_tolerance
 
     async def loan(self, loan_id: UUID) -> Loan:
         """The loan; raises NoSuchLoan."""
@@ -98,7 +110,7 @@ class Servicing:
                 recording.reverses,
             )
             try:
-                loan.check(entry, day)
+                loan.check(entry, day, self._overpayment_tolerance)
             except EntryFaulty as faulty:
                 raise ContentRefused(faulty.faults) from None
             except TransactionRefused as refused:

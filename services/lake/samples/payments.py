@@ -14,9 +14,12 @@ from decimal import ROUND_CEILING, Decimal
 from enum import StrEnum
 from zlib import crc32
 
-from services.lake.schedule import CENT, Instalment, months_later
+from services.lake.money import smallest
+from services.lake.samples.reference import CURRENCY
+from services.lake.schedule import Instalment, months_later
 
 SEED = 1994
+CENT = smallest(CURRENCY)
 SPREAD_DAYS = 730
 """Over so many days before a booking the value dates are spread."""
 WRITE_OFF_AFTER_DAYS = 180

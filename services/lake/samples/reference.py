@@ -11,11 +11,13 @@ import sqlalchemy as sa
 
 from services.lake.tables import approval_band, product
 
+CURRENCY = "DEM"
+
 PRODUCTS: list[dict[str, Any]] = [
     {
         "code": code,
         "name": name,
-        "currency": "DEM",
+        "currency": CURRENCY,
         "min_amount": Decimal(100),
         "max_amount": Decimal(25_000),
         "min_term_months": 3,
@@ -38,7 +40,7 @@ BANDS: list[dict[str, Any]] = [
         "band": band,
         "stage_order": order,
         "stage": stage,
-        "currency": "DEM",
+        "currency": CURRENCY,
         "amount_from": Decimal(amount_from),
         "amount_below": None if amount_below is None else Decimal(amount_below),
     }

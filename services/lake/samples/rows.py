@@ -18,7 +18,7 @@ from services.lake import tables
 from services.lake.samples.german_credit import SampleApplication, sample_split
 from services.lake.samples.payments import Planned, behaviour
 from services.lake.samples.people import person
-from services.lake.samples.reference import BANDS, PRODUCTS
+from services.lake.samples.reference import BANDS, CURRENCY, PRODUCTS
 from services.lake.schedule import schedule
 from services.lake.states import Action, State, after
 
@@ -106,7 +106,7 @@ class _Maker:
                 "version": 1,
                 "product_code": product_of(sample.purpose),
                 "amount": sample.amount,
-                "currency": "DEM",
+                "currency": CURRENCY,
                 "term_months": sample.term_months,
                 "purpose": sample.purpose,
                 "channel": "branch",
@@ -192,7 +192,7 @@ class _Maker:
         loan_id = self.identifier(at, self.booking_chance)
         code = product_of(sample.purpose)
         rate = next(row["interest_rate"] for row in PRODUCTS if row["code"] == code)
-        instalments = schedule(sample.amount, rate, sample.term_months, at.date())
+        instalments = schedule(sample.amount, rate, sample.term_months, at.date(), CURRENCY)
         plan = behaviour(number, instalments, good=sample.good)
         self.rows["loan"].append(
             {
@@ -202,7 +202,7 @@ class _Maker:
                 "product_code": code,
                 "borrower_id": party_id,
                 "principal": sample.amount,
-                "currency": "DEM",
+                "currency": CURRENCY,
                 "interest_rate": rate,
                 "term_months": sample.term_months,
                 "booked_by": last["decided_by"],
@@ -241,7 +241,7 @@ class _Maker:
                 "loan_id": loan_id,
                 "kind": one.kind,
                 "amount": one.amount,
-                "currency": "DEM",
+                "currency": CURRENCY,
                 "effective_on": one.day,
                 "reverses": reverses,
                 "recorded_by": recorded_by,

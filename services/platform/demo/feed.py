@@ -22,6 +22,7 @@ from opentelemetry.trace import Tracer, format_trace_id
 from services.lake.samples.german_credit import SampleApplication, sample_split
 from services.lake.samples.payments import value_date
 from services.lake.samples.people import person
+from services.lake.samples.reference import CURRENCY
 from services.lake.samples.rows import APPROVE_FROM, product_of
 from services.platform.demo.client import Mesh, Person, click
 
@@ -235,7 +236,7 @@ def application_body(sample: SampleApplication, party_id: str) -> dict[str, Any]
     return {
         "product_code": product_of(sample.purpose),
         "amount": str(sample.amount),
-        "currency": "DEM",
+        "currency": CURRENCY,
         "term_months": sample.term_months,
         "purpose": sample.purpose,
         "channel": "branch",

@@ -75,6 +75,7 @@ def work_on(loan: Mapping[str, Any], borrower: Borrower, today: date) -> Work:
         Decimal(loan["interest_rate"]),
         loan["term_months"],
         date.fromisoformat(loan["value_date"]),
+        loan["currency"],
     )
     plan: Behaviour = behaviour(borrower.number, instalments, good=borrower.good)
     return Work(loan, borrower.number, plan.until(today), plan.flags(today))

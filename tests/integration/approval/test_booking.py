@@ -72,6 +72,27 @@ async def test_what_is_not_approved_is_not_booked(lending: Lending) -> None:
     assert_problem(await lending.act(lending.approval, officer, str(uuid.uuid4()), "booking", 1), 404)
 
 
+async def test_an_old_amount_with_decimals_that_its_currency_does_not_have_is_not_booked(
+    lending: Lending,
+) -> None:
+    officer, view = lending.user("officer"), await lending.submitted(lending.user("maker"))
+    await lending.decide(officer, view["id"], 1)
+    constraint = "credit.application_version {} CONSTRAINT ck_application_version_minor_unit"
+    async with lending.lake.connect() as connection:
+        kept = await connection.fetchval(
+            "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'ck_application_version_minor_unit'"
+        )
+        await connection.execute(f"ALTER TABLE {constraint.format('DROP')}")
+        await connection.execute(
+            "UPDATE credit.application_version SET amount = 1169.0001 WHERE application_id = $1",
+            uuid.UUID(view["id"]),
+        )
+        await connection.execute(f"ALTER TABLE {constraint.format('ADD')} {kept}")
+    problem = assert_problem(await lending.book(officer, view["id"], 2, {}), 409)
+    assert problem["type"] == "urn:creditmesh:problem:amount-not-bookable"
+    assert "DEM has at most 2 decimals" in problem["detail"]
+
+
 async def test_a_loan_counts_from_its_value_date(lending: Lending) -> None:
     loan = await lending.booked(value_date=date(2025, 1, 31), amount="1000", term_months=3)
     assert [one["due_on"] for one in loan["instalments"]] == ["2025-02-28", "2025-03-31", "2025-04-30"]

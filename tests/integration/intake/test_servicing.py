@@ -97,7 +97,7 @@ async def test_what_the_loan_does_not_take_is_a_problem_and_writes_nothing(
     before = await read(lending, loan)
     refused = assert_problem(await record(lending, clerk, loan, "disbursement", "0.01"), 409)
     assert refused["type"] == "urn:creditmesh:problem:transaction-not-allowed"
-    assert (refused["reason"], "0.0000 of the principal is not disbursed" in refused["detail"]) == (
+    assert (refused["reason"], "0.00 DEM of the principal is not disbursed" in refused["detail"]) == (
         "principal_exceeded",
         True,
     )
@@ -108,6 +108,8 @@ async def test_what_the_loan_does_not_take_is_a_problem_and_writes_nothing(
         ({"currency": "EUR"}, ["/body/currency"]),
         ({"reverses": str(uuid.uuid4())}, ["/body/reverses"]),
         ({"amount": "0"}, ["/body/amount"]),
+        ({"amount": "0.0001"}, ["/body/amount"]),
+        ({"amount": "999999999999999.9999"}, ["/body/amount"]),
         ({"amount": "1.00001"}, ["/body/amount"]),
         ({"kind": "gift"}, ["/body/kind"]),
         ({"colour": "red"}, ["/body/colour"]),
@@ -139,6 +141,33 @@ async def test_a_loan_written_off_in_part_is_paid_on_and_one_written_off_whole_r
     view = await read(lending, loan)
     sums = ("paid", "written_off", "recovered", "outstanding_principal")
     assert [Decimal(view[name]) for name in sums] == [due, 400 + left, 400 + left, 0]
+
+
+async def test_a_payment_beyond_what_is_owed_is_shown_and_bounded(
+    lending: Lending, loan: dict[str, Any]
+) -> None:
+    clerk = lending.user("servicing")
+    owed = sum(Decimal(one["principal"]) + Decimal(one["interest"]) for one in loan["instalments"])
+    tolerance = Decimal(180)  # 0.15 of 1,200
+    refused = await record(lending, clerk, loan, "payment", str(owed + tolerance + Decimal("0.01")))
+    problem = assert_problem(refused, 422, "/body/amount")
+    assert f"is more than {owed + tolerance:,.2f} DEM can be paid" in problem["errors"][0]["detail"]
+    assert (await record(lending, clerk, loan, "payment", str(owed + 100))).status_code == 201
+    view = await read(lending, loan)
+    sums = ("overpaid", "outstanding_principal", "outstanding_interest")
+    assert [Decimal(view[name]) for name in sums] == [100, 0, 0]
+    assert_problem(await record(lending, clerk, loan, "payment", "80.01"), 422, "/body/amount")
+    assert (await record(lending, clerk, loan, "payment", "80")).status_code == 201
+    assert_problem(await record(lending, clerk, loan, "payment", "0.01"), 422, "/body/amount")
+
+
+async def test_of_parallel_payments_only_as_many_pass_as_are_owed(
+    lending: Lending, loan: dict[str, Any]
+) -> None:
+    clerks = [lending.user("servicing") for _ in range(5)]
+    # What is owed and the tolerance are under 1,500: one of them fits.
+    paid = await asyncio.gather(*(record(lending, one, loan, "payment", "1000") for one in clerks))
+    assert Counter(response.status_code for response in paid) == {201: 1, 422: 4}
 
 
 async def test_a_request_sent_again_is_answered_and_not_repeated(

@@ -25,6 +25,8 @@ from services.lake.schedule import Instalment
 TODAY = date(2026, 6, 30)
 VALUE_DATE = date(2026, 1, 15)
 SOME = UUID(int=7)
+TOLERANCE = Decimal("0.2")
+"""Of the principal of 100: 130 can be paid in all."""
 
 
 def entry(
@@ -36,7 +38,7 @@ def entry(
 def with_(loan: Loan, *entries: Entry) -> Loan:
     """The loan after entries that it takes."""
     for one in entries:
-        loan.check(one, TODAY)
+        loan.check(one, TODAY, TOLERANCE)
         recorded = Transaction.of(one, id=uuid4(), loan_id=loan.id, by=SOME, at=datetime.now(UTC))
         loan = dataclasses.replace(loan, transactions=(*loan.transactions, recorded))
     return loan
@@ -66,21 +68,21 @@ def undo(loan: Loan, index: int, on: date = TODAY) -> Entry:
 
 def refused(loan: Loan, one: Entry) -> Refusal:
     with pytest.raises(TransactionRefused) as caught:
-        loan.check(one, TODAY)
+        loan.check(one, TODAY, TOLERANCE)
     assert str(caught.value)
     return caught.value.reason
 
 
 def faults(loan: Loan, one: Entry) -> list[str]:
     with pytest.raises(EntryFaulty) as caught:
-        loan.check(one, TODAY)
+        loan.check(one, TODAY, TOLERANCE)
     return [fault.pointer for fault in caught.value.faults]
 
 
 @pytest.mark.parametrize(
     ("paid", "outstanding"),
     [
-        ("0.0001", "100"),
+        ("0.01", "100"),
         # The first instalment's interest is 6: only what is above it repays principal.
         ("6", "100"),
         ("6.5", "99.5"),
@@ -88,14 +90,14 @@ def faults(loan: Loan, one: Entry) -> list[str]:
         ("70", "40"),
         ("70.01", "39.99"),
         ("110", "0"),
-        ("500", "0"),
+        ("130", "0"),
     ],
 )
 def test_payments_go_to_the_oldest_instalment_interest_first(paid: str, outstanding: str) -> None:
     assert booked(entry(Kind.PAYMENT, paid)).outstanding_principal == Decimal(outstanding)
 
 
-@given(st.lists(st.integers(1, 60), max_size=6), st.data())
+@given(st.lists(st.integers(1, 21), max_size=6), st.data())
 def test_what_is_reversed_was_never_there(amounts: list[int], data: st.DataObject) -> None:
     kept = [data.draw(st.booleans()) for _ in amounts]
     loan = booked(*(entry(Kind.PAYMENT, str(amount)) for amount in amounts))
@@ -108,9 +110,56 @@ def test_what_is_reversed_was_never_there(amounts: list[int], data: st.DataObjec
     assert loan.total(Kind.PAYMENT) == without.total(Kind.PAYMENT)
 
 
+@pytest.mark.parametrize(
+    ("paid", "most", "overpaid"),
+    [
+        ([], "130", "0"),
+        (["110"], "20", "0"),
+        (["66", "44"], "20", "0"),
+        (["120"], "10", "10"),
+        (["130"], "0", "20"),
+    ],
+)
+def test_a_payment_is_at_most_what_is_owed_and_a_tolerance(paid: list[str], most: str, overpaid: str) -> None:
+    loan = booked(*(entry(Kind.PAYMENT, amount) for amount in paid))
+    assert loan.overpaid == Decimal(overpaid)
+    above = Decimal(most) + Decimal("0.01")
+    with pytest.raises(EntryFaulty) as caught:
+        loan.check(entry(Kind.PAYMENT, str(above)), TODAY, TOLERANCE)
+    (fault,) = caught.value.faults
+    assert fault.pointer == "/amount"
+    assert f"{Decimal(most):,.2f} DEM can be paid" in fault.detail
+    if Decimal(most):
+        assert with_(loan, entry(Kind.PAYMENT, most)).overpaid == 20
+
+
+def test_what_is_written_off_in_part_lowers_what_can_be_paid() -> None:
+    lost = with_(booked(), entry(Kind.WRITE_OFF, "30", date(2026, 2, 1)))
+    assert faults(lost, entry(Kind.PAYMENT, "100.01")) == ["/amount"]
+    paid = with_(lost, entry(Kind.PAYMENT, "100"))
+    # Of the 100 paid, 10 are interest and 70 principal.
+    assert (paid.outstanding_principal, paid.overpaid) == (0, 20)
+
+
+@pytest.mark.parametrize("kind", [Kind.PAYMENT, Kind.WRITE_OFF])
+@pytest.mark.parametrize("amount", ["0.0001", "0.001", "9.999", "1.0101"])
+def test_an_amount_has_the_decimals_of_the_currency(kind: Kind, amount: str) -> None:
+    assert faults(booked(), entry(kind, amount)) == ["/amount"]
+    assert with_(booked(), entry(kind, "10.0000")).total(kind) == 10
+
+
+def test_what_has_too_many_decimals_can_still_be_reversed() -> None:
+    loan = booked()
+    old = Transaction.of(
+        entry(Kind.PAYMENT, "0.0001"), id=uuid4(), loan_id=SOME, by=SOME, at=datetime.now(UTC)
+    )
+    loan = dataclasses.replace(loan, transactions=(*loan.transactions, old))
+    assert with_(loan, undo(loan, 1)).total(Kind.PAYMENT) == 0
+
+
 def test_it_is_disbursed_at_most_to_its_principal_and_again_after_a_reversal() -> None:
     loan = booked()
-    assert refused(loan, entry(Kind.DISBURSEMENT, "0.0001")) is Refusal.PRINCIPAL_EXCEEDED
+    assert refused(loan, entry(Kind.DISBURSEMENT, "0.01")) is Refusal.PRINCIPAL_EXCEEDED
     bounced = with_(loan, undo(loan, 0))
     assert refused(bounced, entry(Kind.PAYMENT)) is Refusal.NOT_DISBURSED
     again = with_(bounced, entry(Kind.DISBURSEMENT, "70", date(2026, 2, 1)))
@@ -129,14 +178,14 @@ def test_after_a_write_off_in_part_payments_come_in_until_the_rest_is_repaid() -
     paid = with_(lost, entry(Kind.PAYMENT, "66", date(2026, 2, 15)))
     assert paid.outstanding_principal == 10
     # Of the second instalment 4 are interest; with 14 the 10 are repaid, and all is over.
-    repaid = with_(paid, entry(Kind.PAYMENT, "13.9999"), entry(Kind.PAYMENT, "0.0001"))
+    repaid = with_(paid, entry(Kind.PAYMENT, "13.99"), entry(Kind.PAYMENT, "0.01"))
     assert repaid.outstanding_principal == 0
     assert refused(repaid, entry(Kind.PAYMENT)) is Refusal.WRITTEN_OFF
     # What is written off later follows the payment, and is at most what is left.
     assert refused(paid, entry(Kind.WRITE_OFF, "10.01")) is Refusal.OUTSTANDING_EXCEEDED
     assert with_(paid, entry(Kind.WRITE_OFF, "10")).outstanding_principal == 0
-    # A payment taken back makes room for others: 10 and the 0.0001 are 4 of interest and 6.0001 of the 10.
-    assert with_(repaid, undo(repaid, 3), entry(Kind.PAYMENT)).outstanding_principal == Decimal("3.9999")
+    # A payment taken back makes room for others: 10 and the 0.01 are 4 of interest and 6.01 of the 10.
+    assert with_(repaid, undo(repaid, 3), entry(Kind.PAYMENT)).outstanding_principal == Decimal("3.99")
 
 
 def test_after_a_whole_write_off_only_recoveries_come_in() -> None:

@@ -9,6 +9,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from services.intake.servicing.domain import Entry, Kind, Loan, Transaction
+from services.intake.settings import IntakeSettings
 from services.lake.samples.german_credit import read
 from services.lake.samples.payments import SPREAD_DAYS, Behaviour, Habit, Planned, behaviour, value_date
 from services.lake.schedule import schedule
@@ -16,7 +17,7 @@ from services.lake.schedule import schedule
 VALUE_DATE = date(2024, 1, 31)
 SOME = UUID(int=7)
 FAR = date(2040, 1, 1)
-SCHEDULES = [schedule(one.amount, Decimal("0.089"), one.term_months, VALUE_DATE) for one in read()]
+SCHEDULES = [schedule(one.amount, Decimal("0.089"), one.term_months, VALUE_DATE, "DEM") for one in read()]
 
 
 def everybody() -> list[Behaviour]:
@@ -55,7 +56,7 @@ def test_servicing_takes_all_that_is_planned() -> None:
             undone = None if planned.reverses is None else loan.transactions[planned.reverses + 1].id
             entry = Entry(Kind(planned.kind), planned.amount, "DEM", planned.day, undone)
             if place:
-                loan.check(entry, FAR)
+                loan.check(entry, FAR, IntakeSettings.model_fields["overpayment_tolerance"].default)
             recorded = Transaction.of(entry, id=UUID(int=place), loan_id=SOME, by=SOME, at=at)
             loan = replace(loan, transactions=(*loan.transactions, recorded))
         assert loan.outstanding_principal == 0 or one.habit in {Habit.STOPS, Habit.PARTIAL}, number

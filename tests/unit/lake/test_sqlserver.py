@@ -102,6 +102,8 @@ def parse(batch: str) -> list[exp.Expression]:
     Bind parameters are shown to the parser as the variables that the driver makes of them.
     """
     batch = re.sub(r"(?<![:\w]):(\w+)", r"@\1", batch)
+    # The parser does not know that a constraint can be added without a look at the rows that are there.
+    batch = batch.replace(" WITH NOCHECK ADD CONSTRAINT ", " ADD CONSTRAINT ")
     routine = re.match(
         r"CREATE (?:TRIGGER \S+ ON \S+ AFTER \w+|PROCEDURE [^\n]+) AS\nBEGIN\n(.*)END;?\s*$", batch, re.DOTALL
     )
