@@ -62,10 +62,10 @@ def _fault(check: Check, value: Any) -> str | None:
     number = _number(text)
     if number is None:
         return "is no number"
-    if check.min is not None and number < Decimal(str(check.min)):
-        return f"is below {check.min:g}"
-    if check.max is not None and number > Decimal(str(check.max)):
-        return f"is above {check.max:g}"
+    if check.min is not None and number < check.min:
+        return f"is below {check.min:f}"
+    if check.max is not None and number > check.max:
+        return f"is above {check.max:f}"
     return None
 
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 # Read when it is imported; it would report its use over the internet.
@@ -15,6 +16,12 @@ from great_expectations.data_context.types.base import (
     DataContextConfig,
     InMemoryStoreBackendDefaults,
     ProgressBarsConfig,
+)
+from great_expectations.execution_engine import PandasExecutionEngine
+from great_expectations.expectations.expectation import ColumnMapExpectation
+from great_expectations.expectations.metrics.map_metric_provider import (
+    ColumnMapMetricProvider,
+    column_condition_partial,
 )
 
 from services.loader.flows import Check
@@ -29,6 +36,33 @@ _TYPES = {
     "timestamp": r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}",
     "uuid": r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$",
 }
+
+
+class _WithinExactly(ColumnMapMetricProvider):  # type: ignore[misc]
+    """Which values of a column lie between two numbers, compared as decimals."""
+
+    condition_metric_name = "column_values.within_exactly"
+    condition_value_keys = ("lowest", "highest")
+
+    @column_condition_partial(engine=PandasExecutionEngine)  # type: ignore[untyped-decorator]
+    def _pandas(cls, column: Any, lowest: str | None = None, highest: str | None = None, **_: Any) -> Any:  # noqa: N805
+        least = None if lowest is None else Decimal(lowest)
+        most = None if highest is None else Decimal(highest)
+        return column.map(lambda value: (least is None or value >= least) and (most is None or value <= most))
+
+
+class ExpectColumnNumbersToBeWithin(ColumnMapExpectation):  # type: ignore[misc]
+    """The numbers of a column lie between two others, both included.
+
+    Great Expectations' own expectation takes its bounds as floats: the float 0.0001 is greater than the number 0.0001.
+    """
+
+    lowest: str | None = None
+    highest: str | None = None
+
+    map_metric = "column_values.within_exactly"
+    success_keys = ("lowest", "highest", "mostly")
+    args_keys = ("column", "lowest", "highest")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +158,11 @@ def demands_of(check: Check) -> Iterator[Demand]:
         yield demand(gxe.ExpectColumnValuesToBeInSet(column=column, value_set=list(check.one_of)))
     if check.min is not None or check.max is not None:
         yield demand(
-            gxe.ExpectColumnValuesToBeBetween(column=column, min_value=check.min, max_value=check.max)
+            ExpectColumnNumbersToBeWithin(
+                column=column,
+                lowest=None if check.min is None else f"{check.min:f}",
+                highest=None if check.max is None else f"{check.max:f}",
+            )
         )
     if check.max_length is not None:
         yield demand(gxe.ExpectColumnValueLengthsToBeBetween(column=column, max_value=check.max_length))
@@ -152,8 +190,7 @@ def equal(one: str, other: str) -> Demand:
     )
 
 
-def at_most(column: str, most: float, severity: str = ERROR) -> Demand:
+def at_most(column: str, most: int, severity: str = ERROR) -> Demand:
     """No value of the column is below 0 or above `most`."""
-    return Demand(
-        gxe.ExpectColumnValuesToBeBetween(column=column, min_value=0, max_value=most), column, severity
-    )
+    within = ExpectColumnNumbersToBeWithin(column=column, lowest="0", highest=str(most))
+    return Demand(within, column, severity)

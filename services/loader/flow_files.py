@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,19 @@ ROOT = Path(__file__).resolve().parents[2]
 FLOWS = ROOT / "airflow" / "flows"
 
 
+class _Loader(yaml.SafeLoader):
+    """Reads YAML with every digit of its numbers; a float would not be the number that the file says."""
+
+    def construct_yaml_decimal(self, node: yaml.ScalarNode) -> Decimal:
+        """Give a number with a point or an exponent as it is written."""
+        text = str(self.construct_scalar(node)).replace("_", "").lower()
+        # YAML writes infinity and not-a-number with a point before; the flow's model refuses them.
+        return Decimal(re.sub(r"[.](?=inf|nan)", "", text))
+
+
+_Loader.add_constructor("tag:yaml.org,2002:float", _Loader.construct_yaml_decimal)
+
+
 def read_flow(path: Path) -> LoadFlow | DbtFlow:
     """Read one file.
 
@@ -26,9 +41,9 @@ def read_flow(path: Path) -> LoadFlow | DbtFlow:
     shown = _shown(path)
     try:
         text = path.read_text(encoding="utf-8")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        raw = yaml.safe_load(text)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        node = yaml.compose(text, Loader=_Loader)
+        raw = yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader
+    except (yaml.YAMLError, UnicodeDecodeError, InvalidOperation) as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
         what = getattr(error, "problem", None) or str(error)

@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    WithJsonSchema,
+    model_validator,
+)
+
+
+def _exact(value: object) -> object:
+    """Refuse a binary float: it is another number than the one that was written, so a bound would exclude itself."""
+    if isinstance(value, float | bool):
+        raise ValueError("give an exact number: an integer or a decimal")  # noqa: TRY004 - pydantic's way
+    return value
+
 
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 FlowName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,55}$")]
 Variable = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,63}$")]
 Text = Annotated[str, Field(min_length=1)]
-Number = Annotated[float, Field(allow_inf_nan=False)]
+Number = Annotated[
+    Decimal, BeforeValidator(_exact), Field(allow_inf_nan=False), WithJsonSchema({"type": "number"})
+]
+"""A number, exactly as the flow file writes it."""
 
 
 class _Model(BaseModel):
