@@ -82,6 +82,12 @@ ALTER TABLE auth.users ADD CONSTRAINT ck_users_roles CHECK (cardinality(roles) >
 
 UPDATE auth.alembic_version SET version_num='0003' WHERE auth.alembic_version.version_num = '0002';
 
+-- Running upgrade 0003 -> 0004
+
+CREATE INDEX ix_auth_sessions_revoked_at ON auth.sessions (revoked_at) WHERE revoked_at IS NOT NULL;
+
+UPDATE auth.alembic_version SET version_num='0004' WHERE auth.alembic_version.version_num = '0003';
+
 GRANT USAGE ON SCHEMA auth TO auth;
 
 GRANT SELECT, INSERT, UPDATE ON auth.users TO auth;

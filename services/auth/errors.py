@@ -28,4 +28,8 @@ class LastAdministrator(Conflict):
 
 
 class OwnAccount(Forbidden):
-    """Administrators do not change their own roles or status."""
+    """Administrators do not change their own roles, status or password."""
+
+
+class WrongPassword(Forbidden):
+    """The old password is wrong."""

@@ -12,7 +12,7 @@ from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from uuid_utils.compat import uuid7
 
-from services.chassis.identity import ALGORITHM
+from services.chassis.identity import ALGORITHM, TOKEN_TYPE
 from services.chassis.problems import Unavailable
 
 # A new key is published this long before it signs, so that every instance's JWKS already holds it.
@@ -99,7 +99,10 @@ class KeyRing:
             raise Unavailable("The signing keys could not be loaded yet; try again shortly.")
         key = ready[-1]
         return jwt.encode(
-            dict(claims), self._private[key.id], algorithm=ALGORITHM, headers={"kid": str(key.id)}
+            dict(claims),
+            self._private[key.id],
+            algorithm=ALGORITHM,
+            headers={"kid": str(key.id), "typ": TOKEN_TYPE},
         )
 
     def jwks(self, now: datetime) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from services.auth.domain import NewUser
 from services.auth.keys import KeyPolicy, KeyRing, WrongEncryptionKey
 from services.auth.passwords import Passwords
 from services.auth.routes import UseCases, router
-from services.auth.service import KeyKeeper, Sessions, Users, utc_now
+from services.auth.service import KeyKeeper, Users, utc_now
+from services.auth.sessions import EndedSessions, Sessions
 from services.auth.settings import AuthSettings, CommandSettings
 from services.chassis.access import Role
 from services.chassis.app import create_app, serve
@@ -77,6 +78,7 @@ def build_app(settings: AuthSettings, telemetry: Telemetry) -> FastAPI:
     app.state.use_cases = UseCases(
         users=Users(database, passwords),
         sessions=Sessions(database, passwords, keys, issuer=settings.auth_issuer, token_lifetime=lifetime),
+        ended=EndedSessions(database, token_lifetime=lifetime),
         keys=keys,
     )
     return app

@@ -130,6 +130,31 @@ async def add_session(
     )
 
 
+async def lock_user(tx: ApplicationTransaction, user_id: UUID) -> Account | None:
+    """The user of this id, who does not change before the transaction ends."""
+    locked = sa.select(users).where(users.c.id == user_id).with_for_update(read=True)
+    row = (await tx.execute(locked)).mappings().one_or_none()
+    return None if row is None else _account(row)
+
+
+async def lock_for_change(tx: ApplicationTransaction, user_id: UUID) -> Account | None:
+    """The user of this id, whom nobody else changes, and nobody logs in as, before the transaction ends."""
+    locked = sa.select(users).where(users.c.id == user_id).with_for_update()
+    row = (await tx.execute(locked)).mappings().one_or_none()
+    return None if row is None else _account(row)
+
+
+async def set_password(tx: ApplicationTransaction, user_id: UUID, password_hash: str) -> None:
+    """Store the hash of a user's new password."""
+    await tx.execute(users.update().where(users.c.id == user_id).values(password_hash=password_hash))
+
+
+async def ended_sessions(db: ApplicationReader, since: datetime) -> list[UUID]:
+    """The sessions that were ended later than `since`, in the order of their ids."""
+    ended = sa.select(sessions.c.id).where(sessions.c.revoked_at > since).order_by(sessions.c.id)
+    return list((await db.execute(ended)).scalars())
+
+
 async def session_user(db: ApplicationReader, session_id: UUID, now: datetime) -> Account | None:
     """The user of a session that is neither revoked nor expired and whose user is not disabled."""
     query = (
@@ -155,13 +180,16 @@ async def revoke_session(tx: ApplicationTransaction, session_id: UUID, now: date
     )
 
 
-async def revoke_sessions_of(tx: ApplicationTransaction, user_id: UUID, now: datetime) -> None:
-    """End every session of a user."""
-    await tx.execute(
-        sessions.update()
-        .where(sessions.c.user_id == user_id, sessions.c.revoked_at.is_(None), sessions.c.expires_at > now)
-        .values(revoked_at=now)
+async def revoke_sessions_of(
+    tx: ApplicationTransaction, user_id: UUID, now: datetime, *, but: UUID | None = None
+) -> None:
+    """End every session of a user, except the one named `but`."""
+    ended = sessions.update().where(
+        sessions.c.user_id == user_id, sessions.c.revoked_at.is_(None), sessions.c.expires_at > now
     )
+    if but is not None:
+        ended = ended.where(sessions.c.id != but)
+    await tx.execute(ended.values(revoked_at=now))
 
 
 async def published_keys(db: ApplicationReader, now: datetime) -> list[StoredKey]:

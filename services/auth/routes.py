@@ -1,11 +1,12 @@
 """HTTP in and out of the auth service."""
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, cast
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Form, Query, Request, Response
+from fastapi import APIRouter, Depends, Form, Header, Query, Request, Response
 
 from services.auth.domain import Account
 from services.auth.errors import (
@@ -16,10 +17,21 @@ from services.auth.errors import (
     SessionEnded,
     UsernameTaken,
     UserNotFound,
+    WrongPassword,
 )
 from services.auth.keys import KeyRing
-from services.auth.schemas import LoginForm, NewUserBody, TokenView, UserChangeBody, UserPage, UserView
-from services.auth.service import Sessions, Users, utc_now
+from services.auth.schemas import (
+    LoginForm,
+    NewUserBody,
+    OwnPasswordBody,
+    RevocationList,
+    TokenView,
+    UserChangeBody,
+    UserPage,
+    UserView,
+)
+from services.auth.service import Users, utc_now
+from services.auth.sessions import EndedSessions, Sessions
 from services.chassis.identity import Caller, authenticated, require
 from services.chassis.problems import Unavailable, documented
 
@@ -32,6 +44,7 @@ class UseCases:
 
     users: Users
     sessions: Sessions
+    ended: EndedSessions
     keys: KeyRing
 
 
@@ -67,7 +80,7 @@ async def log_in(form: Annotated[LoginForm, Form()], auth: Auth, response: Respo
 
 @router.post("/logout", status_code=204, responses=documented(SessionEnded), tags=["sessions"])
 async def log_out(auth: Auth, caller: Annotated[Caller, Depends(authenticated)]) -> None:
-    """End the session that the token belongs to. Other services accept the token until it expires."""
+    """End the session that the token belongs to. The other services refuse the token within 5 seconds."""
     await auth.sessions.logout(caller)
 
 
@@ -75,6 +88,21 @@ async def log_out(auth: Auth, caller: Annotated[Caller, Depends(authenticated)])
 async def me(account: Me) -> UserView:
     """The user whose token this is."""
     return UserView.of(account)
+
+
+@router.put(
+    "/me/password",
+    status_code=204,
+    responses=documented(SessionEnded, WrongPassword, LoginLocked),
+    tags=["sessions"],
+)
+async def change_own_password(
+    body: OwnPasswordBody, auth: Auth, caller: Annotated[Caller, Depends(authenticated)]
+) -> None:
+    """Replace your password; ends your other sessions."""
+    await auth.sessions.change_password(
+        caller, body.old_password.get_secret_value(), body.new_password.get_secret_value()
+    )
 
 
 @router.get("/users", responses=documented(SessionEnded), tags=["users"])
@@ -104,7 +132,7 @@ async def create_user(body: NewUserBody, auth: Auth, _: Administrator) -> UserVi
     "/users/{user_id}", responses=documented(UserNotFound, LastAdministrator, OwnAccount), tags=["users"]
 )
 async def change_user(user_id: UUID, body: UserChangeBody, auth: Auth, by: Administrator) -> UserView:
-    """Change a user's roles, status or password; ends their sessions."""
+    """Change another user's roles, status or password; ends their sessions."""
     return UserView.of(await auth.users.change(user_id, body.to_domain(), by=by.id))
 
 
@@ -116,3 +144,31 @@ async def jwks(auth: Auth, response: Response) -> dict[str, list[dict[str, Any]]
     response.headers["Cache-Control"] = f"public, max-age={JWKS_MAX_AGE_SECONDS}"
     now: datetime = utc_now()
     return auth.keys.jwks(now)
+
+
+@router.get(
+    "/revocations",
+    response_model=RevocationList,
+    responses={
+        **documented(Unavailable),
+        304: {"description": "The list is the one that If-None-Match names."},
+    },
+    tags=["keys"],
+)
+async def revocations(
+    auth: Auth,
+    if_none_match: Annotated[str | None, Header(description="The ETag of the last answer.")] = None,
+) -> Response:
+    """List the sessions that ended while tokens of theirs may still verify.
+
+    Like the public keys it is for everybody who verifies tokens. A session's id says nothing about its user and opens
+    nothing.
+    """
+    sids = await auth.ended.list()
+    tag = f'"{hashlib.sha256(b"".join(sid.bytes for sid in sids)).hexdigest()[:32]}"'
+    headers = {"ETag": tag, "Cache-Control": "no-cache"}
+    if if_none_match == tag:
+        return Response(status_code=304, headers=headers)
+    return Response(
+        RevocationList(sids=list(sids)).model_dump_json(), headers=headers, media_type="application/json"
+    )

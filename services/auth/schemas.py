@@ -14,7 +14,7 @@ from services.auth.domain import (
     NewUser,
     UserChange,
 )
-from services.auth.service import IssuedToken
+from services.auth.sessions import IssuedToken
 from services.chassis.access import Role
 
 Username = Annotated[str, Field(pattern=USERNAME_PATTERN, examples=["ann.maker"])]
@@ -48,6 +48,21 @@ class TokenView(BaseModel):
             expires_in=int(issued.expires_in.total_seconds()),
             roles=sorted(issued.roles),
         )
+
+
+class OwnPasswordBody(BaseModel):
+    """One's own new password, and the old one as proof."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    old_password: Annotated[SecretStr, Field(max_length=PASSWORD_MAX_LENGTH)]
+    new_password: NewPassword
+
+
+class RevocationList(BaseModel):
+    """The sessions that ended while tokens of theirs may still verify."""
+
+    sids: list[UUID]
 
 
 class UserView(BaseModel):

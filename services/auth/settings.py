@@ -17,7 +17,7 @@ class AuthSettings(ServiceSettings):
     auth_key_encryption_key: SecretStr = Field(
         description="32 random bytes in URL-safe base64; encrypts the private signing keys at rest"
     )
-    auth_token_minutes: int = Field(60, ge=1, le=1440, description="lifetime of an access token, minutes")
+    auth_token_minutes: int = Field(10, ge=1, le=60, description="lifetime of an access token, minutes")
     auth_key_rotation_days: int = Field(
         30, ge=1, le=365, description="days after which a new signing key takes over"
     )

@@ -29,6 +29,10 @@ sessions = sa.Table(
     sa.Column("revoked_at", _TIME),
 )
 
+sa.Index(
+    "ix_auth_sessions_revoked_at", sessions.c.revoked_at, postgresql_where=sessions.c.revoked_at.is_not(None)
+)
+
 login_failures = sa.Table(
     "login_failures",
     metadata,

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from types import FrameType
 
 import uvicorn
@@ -18,6 +18,7 @@ from services.chassis.health import Check, Readiness, health_router
 from services.chassis.identity import TokenVerifier
 from services.chassis.logging import get_logger, set_level
 from services.chassis.problems import add_problem_handlers, default_responses
+from services.chassis.revocations import Revocations
 from services.chassis.settings import ServiceSettings
 from services.chassis.telemetry import Telemetry
 from services.chassis.tracing import RequestTelemetry
@@ -73,7 +74,8 @@ def create_app(
     app.state.telemetry = telemetry
     app.state.readiness = readiness
     if verifier is None and settings.auth_jwks_url is not None:
-        verifier = TokenVerifier(settings.auth_issuer, settings.auth_jwks_url)
+        revocations = Revocations(settings.revocations_url) if settings.revocations_url else None
+        verifier = TokenVerifier(settings.auth_issuer, settings.auth_jwks_url, revocations=revocations)
     app.state.verifier = verifier
     for router in routers:
         app.include_router(router)
@@ -187,12 +189,27 @@ async def _await(awaitable: Awaitable[None]) -> None:
 def _lifespan(inner: Lifespan | None) -> Lifespan:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
-        async with inner(app) if inner is not None else nullcontext():
+        async with _polled(app.state.verifier), inner(app) if inner is not None else nullcontext():
             _log.info("started", version=app.version)
             yield
             _log.info("stopping")
 
     return lifespan
+
+
+@asynccontextmanager
+async def _polled(verifier: TokenVerifier | None) -> AsyncGenerator[None]:
+    """Have the ended sessions polled meanwhile."""
+    if verifier is None or verifier.revocations is None:
+        yield
+        return
+    polling = asyncio.create_task(verifier.revocations.keep(), name="poll-revocations")
+    try:
+        yield
+    finally:
+        polling.cancel()
+        with suppress(asyncio.CancelledError):
+            await polling
 
 
 async def _metrics() -> Response:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 from uuid import UUID
@@ -15,9 +15,14 @@ from opentelemetry import trace
 
 from services.chassis.logging import get_logger
 from services.chassis.problems import Forbidden, Unauthenticated, Unavailable
+from services.chassis.revocations import Revocations
 
 AUDIENCE = "creditmesh"
 ALGORITHM = "EdDSA"
+"""The algorithm of the tokens that auth signs."""
+SIGNATURE_ALGORITHMS = frozenset({"EdDSA", "ES256", "ES384", "ES512", "PS256", "PS384", "PS512", "RS256"})
+"""What a published key may be for; each has a public half."""
+TOKEN_TYPE = "at+jwt"  # noqa: S105 - the name of a kind (RFC 9068), no secret
 REFRESH_AFTER_SECONDS = 300.0
 RETRY_AFTER_SECONDS = 5.0
 LEEWAY_SECONDS = 5.0
@@ -25,6 +30,9 @@ FETCH_TIMEOUT_SECONDS = 3.0
 
 # Where the keys come from: a JWKS URL, the key set itself, or a callable that returns it.
 JwksSource = str | Mapping[str, Any] | Callable[[], Awaitable[Mapping[str, Any]]]
+
+# Of the network, or of a document that is no key set.
+_NO_KEYS = (httpx.HTTPError, jwt.PyJWTError, AttributeError, KeyError, TypeError, ValueError)
 
 _log = get_logger(__name__)
 _bearer = HTTPBearer(
@@ -41,6 +49,7 @@ class Caller:
     roles: frozenset[str]
     scopes: frozenset[str]
     token_id: UUID | None = None
+    session_id: UUID | None = None
 
     @classmethod
     def from_claims(cls, claims: Mapping[str, Any]) -> Self:
@@ -51,14 +60,16 @@ class Caller:
             roles=frozenset(claims["roles"]),
             scopes=frozenset(str(claims["scope"]).split()),
             token_id=UUID(claims["jti"]),
+            session_id=UUID(claims["sid"]),
         )
 
 
 class TokenVerifier:
-    """Verifies Ed25519-signed JWTs against a JWKS that it keeps in memory.
+    """Verifies signed JWTs against a JWKS, and their sessions against a list of ended ones; both are kept in memory.
 
-    The keys are fetched once, refreshed in the background every five minutes, and again when a token
-    names an unknown key; never more than once in five seconds. While the source is down, known keys go on
+    A token must have the type of an access token (RFC 9068): none of another purpose counts. The algorithm comes from
+    the key, never from the token. The keys are fetched once, refreshed in the background every five minutes, and again
+    when a token names an unknown key; never more than once in five seconds. While the source is down, known keys go on
     verifying.
     """
 
@@ -68,12 +79,20 @@ class TokenVerifier:
         jwks: JwksSource,
         audience: str = AUDIENCE,
         *,
+        revocations: Revocations | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Tokens must be issued by `issuer` for `audience` and signed by a key of `jwks`.
 
-        `clock` tells the seconds by which refreshes are timed.
+        Args:
+            issuer: what the claim `iss` must be.
+            jwks: where the keys come from.
+            audience: what the claim `aud` must name.
+            revocations: which sessions have ended; without it a token counts until it expires, which is enough only
+                for who looks each session up in the database.
+            clock: tells the seconds by which refreshes are timed.
         """
+        self.revocations = revocations
         self._clock = clock
         self._issuer = issuer
         self._audience = audience
@@ -86,19 +105,29 @@ class TokenVerifier:
     async def verify(self, token: str) -> Caller:
         """The caller that `token` names.
 
-        Raises Unauthenticated for a token that is malformed, expired or not ours; Unavailable when no key
-        could be fetched yet.
+        Raises Unauthenticated for a token that is malformed, expired, not ours or of a session that has ended;
+        Unavailable when no key, or no list of ended sessions, could be fetched yet.
         """
         key = await self._key(_key_id(token))
+        caller = self._caller(token, key)
+        if (
+            self.revocations is not None
+            and caller.session_id is not None
+            and await self.revocations.has_ended(caller.session_id)
+        ):
+            raise _invalid("The session has ended; log in again.")
+        return caller
+
+    def _caller(self, token: str, key: jwt.PyJWK) -> Caller:
         try:
             claims = jwt.decode(
                 token,
                 key,
-                algorithms=[ALGORITHM],
+                algorithms=[key.algorithm_name],
                 audience=self._audience,
                 issuer=self._issuer,
                 leeway=LEEWAY_SECONDS,
-                options={"require": ["iss", "aud", "sub", "iat", "exp", "jti"]},
+                options={"require": ["iss", "aud", "sub", "sid", "iat", "exp", "jti"]},
             )
             return Caller.from_claims(claims)
         except jwt.ExpiredSignatureError:
@@ -125,10 +154,17 @@ class TokenVerifier:
             self._tried = self._clock()
             try:
                 document = await self._load()
-                keys = [jwt.PyJWK(one, algorithm=ALGORITHM) for one in document["keys"]]
-                self._keys = {str(key.key_id): key for key in keys}
+                self._keys = {str(key.key_id): key for key in _signing_keys(document["keys"])}
                 self._fetched = self._clock()
-            except (httpx.HTTPError, jwt.PyJWTError, KeyError, ValueError, Unavailable) as error:
+            except (
+                httpx.HTTPError,
+                jwt.PyJWTError,
+                AttributeError,
+                KeyError,
+                TypeError,
+                ValueError,
+                Unavailable,
+            ) as error:
                 _log.warning("signing keys could not be fetched", error=str(error), known=len(self._keys))
 
     async def _load(self) -> Mapping[str, Any]:
@@ -178,11 +214,26 @@ def require(scope: str) -> Callable[[Caller], Coroutine[Any, Any, Caller]]:
     return caller_with_scope
 
 
+def _signing_keys(documents: Iterable[Mapping[str, Any]]) -> Iterator[jwt.PyJWK]:
+    for document in documents:
+        # A key set may hold keys for other purposes; one for encryption makes no signature good.
+        if document.get("use", "sig") != "sig":
+            continue
+        key = jwt.PyJWK(dict(document))
+        # Never a shared secret: who can verify with it could sign with it too.
+        if key.algorithm_name in SIGNATURE_ALGORITHMS:
+            yield key
+
+
 def _key_id(token: str) -> str:
     try:
-        return str(jwt.get_unverified_header(token)["kid"])
+        header = jwt.get_unverified_header(token)
+        kind, key_id = str(header["typ"]), str(header["kid"])
     except (jwt.PyJWTError, KeyError):
         raise _invalid("The access token is not valid.") from None
+    if kind.lower().removeprefix("application/") != TOKEN_TYPE:
+        raise _invalid("The token is not an access token.")
+    return key_id
 
 
 def _invalid(detail: str) -> Unauthenticated:

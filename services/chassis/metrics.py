@@ -58,6 +58,11 @@ MESSAGE_PROCESS_DURATION = Histogram(
     ("messaging_destination_name", "messaging_consumer_group_name", "error_type"),
     buckets=OPERATION_BUCKETS,
 )
+REVOCATIONS_AGE = Gauge(
+    "auth_revocations_age_seconds",
+    "Age of the list of ended sessions, in seconds: for how long its issuer has not confirmed it.",
+    ("server_address",),
+)
 SPANS_EXPORTED = Counter("telemetry_spans_exported", "Spans that the collector accepted.")
 SPANS_DROPPED = Counter(
     "telemetry_spans_dropped",

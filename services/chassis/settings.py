@@ -2,6 +2,7 @@
 
 import sys
 from typing import Annotated, TypeVar
+from urllib.parse import urljoin
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
@@ -45,9 +46,21 @@ class ServiceSettings(BaseSettings):
     auth_jwks_url: str | None = Field(
         None, pattern="^https?://", description="URL of the JSON Web Key Set that verifies access tokens"
     )
+    auth_revocations_url: str | None = Field(
+        None,
+        pattern="^https?://",
+        description="URL of the list of ended sessions; by default /revocations where AUTH_JWKS_URL is",
+    )
     log_level: str = Field(
         "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR"
     )
+
+    @property
+    def revocations_url(self) -> str | None:
+        """Where the ended sessions are published; None without an issuer."""
+        if self.auth_revocations_url is not None or self.auth_jwks_url is None:
+            return self.auth_revocations_url
+        return urljoin(self.auth_jwks_url, "/revocations")
 
 
 S = TypeVar("S", bound=BaseSettings)

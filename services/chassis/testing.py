@@ -18,7 +18,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from uuid_utils.compat import uuid7
 
 from services.chassis.export import RedactingExporter
-from services.chassis.identity import ALGORITHM, AUDIENCE, TokenVerifier
+from services.chassis.identity import ALGORITHM, AUDIENCE, TOKEN_TYPE, TokenVerifier
 from services.chassis.logging import configure_logging
 from services.chassis.telemetry import Telemetry, new_provider
 
@@ -84,9 +84,10 @@ class TokenMaker:
         user: UUID | None = None,
         username: str = "tester",
         lifetime: timedelta = timedelta(minutes=60),
+        kind: str = TOKEN_TYPE,
         **claims: Any,
     ) -> str:
-        """A token for `user` (a new one by default); further `claims` replace those of the same name."""
+        """A token for `user` (a new one by default); `kind` is its type; further `claims` replace others."""
         now = datetime.now(UTC)
         return jwt.encode(
             {
@@ -99,11 +100,12 @@ class TokenMaker:
                 "iat": now,
                 "exp": now + lifetime,
                 "jti": str(uuid7()),
+                "sid": str(uuid7()),
                 **claims,
             },
             self.key,
             algorithm=ALGORITHM,
-            headers={"kid": self.key_id},
+            headers={"kid": self.key_id, "typ": kind},
         )
 
     def headers(self, **options: Any) -> dict[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
+from httpx import Response
 from opentelemetry.trace import SpanKind, Tracer
 
 from services.chassis.http import HttpClient
@@ -43,19 +44,46 @@ class Mesh:
         Raises:
             Refused: when auth does not take the password.
         """
-        answer = await self._clients["auth"].post("/token", data={"username": username, "password": password})
-        if answer.status_code != 200:
-            raise Refused(f"auth refused the login of {username}: {answer.status_code} {answer.text[:300]}")
-        return Person(self._clients, username, answer.json()["access_token"])
+        person = Person(self._clients, username, password)
+        await person.log_in()
+        return person
 
 
 class Person:
-    """Somebody who is logged in."""
+    """Somebody who is logged in, and logs in again when their token has expired."""
 
-    def __init__(self, clients: Mapping[str, HttpClient], username: str, token: str) -> None:
+    def __init__(self, clients: Mapping[str, HttpClient], username: str, password: str) -> None:
         self._clients = clients
         self.username = username
-        self._headers = {"Authorization": f"Bearer {token}"}
+        self._password = password
+        self._headers: Mapping[str, str] = {}
+
+    async def log_in(self) -> None:
+        """Get a token.
+
+        Raises:
+            Refused: when auth does not take the password.
+        """
+        form = {"username": self.username, "password": self._password}
+        answer = await self._clients["auth"].post("/token", data=form)
+        if answer.status_code != 200:
+            raise Refused(
+                f"auth refused the login of {self.username}: {answer.status_code} {answer.text[:300]}"
+            )
+        self._headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+
+    async def _request(self, method: str, service: str, path: str, **options: Any) -> Response:
+        own = options.pop("headers", None) or {}
+        answer = await self._clients[service].request(
+            method, path, headers={**self._headers, **own}, **options
+        )
+        if answer.status_code == 401:
+            # The token lives for minutes, the work goes on for longer. What is refused with 401 was not done.
+            await self.log_in()
+            answer = await self._clients[service].request(
+                method, path, headers={**self._headers, **own}, **options
+            )
+        return answer
 
     async def get(self, service: str, path: str, **options: Any) -> Any:
         """GET a JSON document.
@@ -63,7 +91,7 @@ class Person:
         Raises:
             Refused: for any other status than 200.
         """
-        answer = await self._clients[service].get(path, headers=self._headers, **options)
+        answer = await self._request("GET", service, path, **options)
         if answer.status_code != 200:
             raise Refused(f"GET {service}{path}: {answer.status_code} {answer.text[:300]}")
         return answer.json()
@@ -82,9 +110,7 @@ class Person:
         Raises:
             Refused: for a status that is not among `accept`.
         """
-        answer = await self._clients[service].post(
-            path, json=body, headers={**self._headers, **(headers or {})}
-        )
+        answer = await self._request("POST", service, path, json=body, headers=headers)
         if answer.status_code not in accept:
             raise Refused(
                 f"POST {service}{path} by {self.username}: {answer.status_code} {answer.text[:500]}"
@@ -99,7 +125,7 @@ class Person:
         Raises:
             Refused: for a status that is not among `accept`.
         """
-        answer = await self._clients[service].request("PATCH", path, json=body, headers=self._headers)
+        answer = await self._request("PATCH", service, path, json=body)
         if answer.status_code not in accept:
             raise Refused(
                 f"PATCH {service}{path} by {self.username}: {answer.status_code} {answer.text[:500]}"

@@ -94,9 +94,16 @@ async def test_from_an_empty_database_to_a_verified_token(
         ["adam", "max"],
     )
     assert 'auth_logins_total{outcome="accepted"} 1.0' in metrics
-    assert {"/token", "/logout", "/me", "/users", "/users/{user_id}", "/.well-known/jwks.json"} == set(
-        documented
-    )
+    assert {
+        "/token",
+        "/logout",
+        "/me",
+        "/me/password",
+        "/users",
+        "/users/{user_id}",
+        "/.well-known/jwks.json",
+        "/revocations",
+    } == set(documented)
     assert status == 0
 
 

@@ -23,11 +23,11 @@ async def test_a_login_gives_a_token_that_the_key_set_verifies(client: httpx.Asy
     caller = await TokenVerifier("creditmesh", jwks).verify(body["access_token"])
     assert response.status_code == 200
     assert response.headers["cache-control"] == "no-store"
-    assert (body["token_type"], body["expires_in"], body["roles"]) == ("bearer", 3600, ["maker"])
+    assert (body["token_type"], body["expires_in"], body["roles"]) == ("bearer", 600, ["maker"])
     assert (caller.username, caller.roles) == ("ann", frozenset({"maker"}))
     assert "applications:submit" in caller.scopes
     claims = jwt.decode(body["access_token"], options={"verify_signature": False})
-    assert claims["exp"] - claims["iat"] == 3600
+    assert claims["exp"] - claims["iat"] == 600
 
 
 async def test_me_tells_who_is_logged_in(client: httpx.AsyncClient) -> None:

@@ -6,10 +6,11 @@ from uuid import UUID
 
 import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from uuid_utils.compat import uuid7
 
-from services.chassis.identity import TokenVerifier
+from services.chassis.identity import ALGORITHM, AUDIENCE, TOKEN_TYPE, TokenVerifier
 from services.chassis.problems import Unauthenticated, Unavailable
 from services.chassis.testing import TokenMaker
 
@@ -28,16 +29,21 @@ async def test_a_token_names_its_caller(tokens: TokenMaker) -> None:
         frozenset({"a", "b"}),
     )
     assert isinstance(caller.token_id, UUID)
+    assert isinstance(caller.session_id, UUID)
+
+
+def _headers(tokens: TokenMaker) -> dict[str, str]:
+    return {"kid": tokens.key_id, "typ": TOKEN_TYPE}
 
 
 def _unsigned(tokens: TokenMaker) -> str:
-    return jwt.encode({"sub": str(uuid7())}, key="", algorithm="none", headers={"kid": tokens.key_id})
+    return jwt.encode({"sub": str(uuid7())}, key="", algorithm="none", headers=_headers(tokens))
 
 
 def _symmetric(tokens: TokenMaker) -> str:
     # The classic confusion: the public key, which everyone has, as a shared secret.
     secret = tokens.jwks()["keys"][0]["x"].encode()
-    return jwt.encode({"sub": str(uuid7())}, key=secret, algorithm="HS256", headers={"kid": tokens.key_id})
+    return jwt.encode({"sub": str(uuid7())}, key=secret, algorithm="HS256", headers=_headers(tokens))
 
 
 @pytest.mark.parametrize(
@@ -47,6 +53,11 @@ def _symmetric(tokens: TokenMaker) -> str:
         lambda maker: maker.token(aud="elsewhere"),
         lambda maker: maker.token(iss="someone"),
         lambda maker: maker.token(sub="not-a-uuid"),
+        lambda maker: maker.token(sid="not-a-uuid"),
+        lambda maker: maker.token(sid=None),
+        lambda maker: maker.token(kind="JWT"),
+        lambda maker: maker.token(kind="id+jwt"),
+        lambda maker: maker.token(kind=""),
         lambda maker: maker.token(iat=datetime.now(UTC) + timedelta(hours=1)),
         lambda _: TokenMaker(key=Ed25519PrivateKey.generate()).token(),
         lambda _: TokenMaker(key_id="another").token(),
@@ -62,6 +73,31 @@ async def test_a_token_that_is_not_ours_is_refused(tokens: TokenMaker, forge: An
         await tokens.verifier().verify(forge(tokens))
 
     assert refused.value.headers["WWW-Authenticate"].endswith('error="invalid_token"')
+
+
+@pytest.mark.parametrize("kind", ["at+jwt", "AT+JWT", "application/at+jwt"])
+async def test_the_type_of_an_access_token_is_known_in_every_spelling(tokens: TokenMaker, kind: str) -> None:
+    assert (await tokens.verifier().verify(tokens.token(kind=kind, username="ann"))).username == "ann"
+
+
+async def test_the_algorithm_comes_from_the_key_and_a_shared_secret_is_no_key(tokens: TokenMaker) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    public = jwt.algorithms.ECAlgorithm.to_jwk(key.public_key(), as_dict=True)
+    secret = {"kty": "oct", "k": "c2VjcmV0LXRoYXQtZXZlcnlib2R5LWNhbi1yZWFkLTEyMzQ1Njc4OQ", "alg": "HS256"}
+    keys = {"keys": [{**public, "kid": "ec", "alg": "ES256"}, {**secret, "kid": "shared"}]}
+    verifier = TokenVerifier("creditmesh", keys)
+    claims = jwt.decode(tokens.token(username="ann"), options={"verify_signature": False}, audience=AUDIENCE)
+
+    def signed(signer: Any, algorithm: str, key_id: str) -> str:
+        return jwt.encode(claims, signer, algorithm=algorithm, headers={"kid": key_id, "typ": TOKEN_TYPE})
+
+    assert (await verifier.verify(signed(key, "ES256", "ec"))).username == "ann"
+    for forged in (
+        signed(tokens.key, ALGORITHM, "ec"),
+        signed(jwt.PyJWK(secret).key, "HS256", "shared"),
+    ):
+        with pytest.raises(Unauthenticated):
+            await verifier.verify(forged)
 
 
 class CountingKeys:
