@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down status logs reset seed test test-long test-sqlserver test-faults lint typecheck bench-replication bench-warehouse init-sql jars-lock
+.PHONY: help install demo up down status logs reset seed test test-long test-sqlserver test-faults lint typecheck bench-replication bench-warehouse bench-attack init-sql jars-lock
 
 UV_VERSION := 0.13.8
 TOOLS := .tools
@@ -115,6 +115,9 @@ bench-replication: $(INSTALLED) ## measure replication beside PostgreSQL's own; 
 
 bench-warehouse: $(INSTALLED) ## measure loads beside a plain COPY; see docs/guides/benchmarks.md
 	@$(PY) -m tests.benchmarks.warehouse
+
+bench-attack: $(INSTALLED) ## measure /livez beside attacks on the same service; see docs/guides/benchmarks.md
+	@$(PY) -m tests.benchmarks.attack
 
 init-sql: $(INSTALLED) ## write deploy/databases/*.sql anew, after a migration or a table was changed
 	@$(PY) deploy/databases/generate.py

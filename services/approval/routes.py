@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import Depends, Request, Response
 
 from services.approval.schemas import (
     ApplicationRecord,
@@ -17,6 +17,7 @@ from services.approval.schemas import (
     StageName,
 )
 from services.approval.service import Approval
+from services.chassis.body_limit import accepts_body, bounded_router
 from services.chassis.identity import Caller, require
 from services.chassis.paging import AfterText, Limit, start_of_page
 from services.chassis.preconditions import ExpectedRevision, etag
@@ -35,7 +36,7 @@ from services.chassis.problems import (
 _ALWAYS = (Unauthenticated, Forbidden, Unprocessable)
 _CHANGING = (*_ALWAYS, BadRequest, NotFound, Conflict, PreconditionFailed, PreconditionRequired)
 
-router = APIRouter()
+router = bounded_router()
 
 
 def _approval(request: Request) -> Approval:
@@ -95,6 +96,7 @@ async def decide(  # noqa: PLR0917 - FastAPI passes by name
 @router.post(
     "/applications/{application_id}/booking", tags=["applications"], responses=documented(*_CHANGING)
 )
+@accepts_body(1024)
 async def book(  # noqa: PLR0917 - FastAPI passes by name
     application_id: UUID,
     caller: CanBook,
@@ -111,6 +113,7 @@ async def book(  # noqa: PLR0917 - FastAPI passes by name
 
 
 @router.patch("/loans/{loan_id}", tags=["loans"], responses=documented(*_ALWAYS, BadRequest, NotFound))
+@accepts_body(1024)
 async def classify(
     loan_id: UUID, body: LoanFlags, caller: CanClassify, approval: ApprovalDep
 ) -> ClassificationView:

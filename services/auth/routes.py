@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any, cast
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Form, Header, Query, Request, Response
+from fastapi import Depends, Form, Header, Query, Request, Response
 
 from services.auth.domain import Account
 from services.auth.errors import (
@@ -32,6 +32,7 @@ from services.auth.schemas import (
 )
 from services.auth.service import Users, utc_now
 from services.auth.sessions import EndedSessions, Sessions
+from services.chassis.body_limit import bounded_router
 from services.chassis.identity import Caller, authenticated, require
 from services.chassis.problems import Unavailable, documented
 
@@ -66,7 +67,7 @@ async def _administrator(auth: Auth, caller: Annotated[Caller, Depends(require("
 Me = Annotated[Account, Depends(_account)]
 Administrator = Annotated[Account, Depends(_administrator)]
 
-router = APIRouter()
+router = bounded_router()
 
 
 @router.post("/token", responses=documented(InvalidCredentials, LoginLocked, Unavailable), tags=["sessions"])

@@ -8,13 +8,15 @@ from types import FrameType
 
 import uvicorn
 from fastapi import APIRouter, FastAPI, Response
+from fastapi.routing import APIRoute, iter_route_contexts
 from fastapi_swagger import patch_fastapi
 from prometheus_client import REGISTRY
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from services.chassis import loop
-from services.chassis.body_limit import BodyLimit
+from services.chassis.body_limit import LARGEST_BODY_BYTES, BodyLimit, BoundedRoute
 from services.chassis.health import Check, Readiness, health_router
+from services.chassis.http_server import MAX_CONNECTIONS, BoundedProtocol
 from services.chassis.identity import TokenVerifier
 from services.chassis.logging import get_logger, set_level
 from services.chassis.problems import add_problem_handlers, default_responses
@@ -26,7 +28,6 @@ from services.chassis.tracing import RequestTelemetry
 # What is still being served when the drain is over may finish within this time.
 FINISH_SECONDS = 20
 FLUSH_SECONDS = 5.0
-MAX_BODY_BYTES = 16 << 20
 
 _log = get_logger(__name__)
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -43,14 +44,15 @@ def create_app(
     checks: Sequence[Check] = (),
     lifespan: Lifespan | None = None,
     verifier: TokenVerifier | None = None,
-    max_body_bytes: int = MAX_BODY_BYTES,
+    max_body_bytes: int = LARGEST_BODY_BYTES,
 ) -> FastAPI:
     """The application of one process: `routers` plus /livez, /readyz and /metrics.
 
     With routers it also serves /docs and /openapi.json; the sink passes none. `checks` decide
     about readiness; `lifespan` opens and closes what the routes use; `verifier` is needed by
     routes that `require` a scope (built from `auth_jwks_url` when not given). Requests with more than
-    `max_body_bytes` are refused with 413.
+    `max_body_bytes` are refused with 413; routes have smaller limits of their own. Raises TypeError for a route that
+    does not authenticate before it reads: build routers by `bounded_router`.
     """
     set_level(settings.log_level)
     app = FastAPI(
@@ -79,6 +81,10 @@ def create_app(
     app.state.verifier = verifier
     for router in routers:
         app.include_router(router)
+    for context in iter_route_contexts(app.routes):
+        route = context.original_route
+        if isinstance(route, APIRoute) and route.include_in_schema and not isinstance(route, BoundedRoute):
+            raise TypeError(f"build the router of {route.path} by bounded_router")
     app.include_router(health_router(readiness))
     app.add_api_route("/metrics", _metrics, include_in_schema=False)
     app.add_middleware(BodyLimit, max_body_bytes=max_body_bytes)
@@ -142,7 +148,8 @@ class _Server(uvicorn.Server):
                 app,
                 host=settings.http_host,
                 port=settings.http_port,
-                http="httptools",
+                http=BoundedProtocol,
+                limit_concurrency=MAX_CONNECTIONS,
                 ws="none",
                 lifespan="on",
                 access_log=False,

@@ -1,11 +1,78 @@
-"""The ASGI middleware that bounds what a request may send."""
+"""What a request may send: authenticated first, then measured, then parsed."""
 
+from collections.abc import Callable, Coroutine, Iterator
+from email.message import Message as MimeType
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl
+
+from fastapi import APIRouter, Request, Response, params
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.chassis.identity import check_caller, checks_caller
+from services.chassis.json_body import DuplicateMember, parse_json
+from services.chassis.problems import BadRequest, ContentTooLarge, UnsupportedMediaType
+
+DEFAULT_BODY_BYTES = 16 << 10
+# Parsing holds the event loop: this much takes a few milliseconds. What is larger is imported from files.
+LARGEST_BODY_BYTES = 64 << 10
+MAX_FORM_FIELDS = 20
+JSON = "application/json"
+FORM = "application/x-www-form-urlencoded"
+
+_LIMIT = "__max_body_bytes__"
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+
+
+def accepts_body(max_bytes: int) -> Callable[[Endpoint], Endpoint]:
+    """Declare that a route takes bodies of up to `max_bytes`; stands below the route's decorator.
+
+    Routes without it take `DEFAULT_BODY_BYTES`. Raises ValueError beyond `LARGEST_BODY_BYTES`.
+    """
+    if not 0 < max_bytes <= LARGEST_BODY_BYTES:
+        raise ValueError(f"a route takes 1 to {LARGEST_BODY_BYTES} bytes; import larger amounts from files")
+
+    def declare(endpoint: Endpoint) -> Endpoint:
+        setattr(endpoint, _LIMIT, max_bytes)
+        return endpoint
+
+    return declare
+
+
+class BoundedRoute(APIRoute):
+    """A route that reads no body before it knows the caller, and parses none before it has measured it.
+
+    FastAPI reads and parses the body before it resolves dependencies, so anyone could make it parse anything.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """FastAPI's own handler, behind the checks; it finds the body parsed."""
+        handle = super().get_route_handler()
+        guards = [call for call in _calls(self.dependant) if checks_caller(call)]
+        field = self.body_field
+        limit = getattr(self.endpoint, _LIMIT, DEFAULT_BODY_BYTES)
+        is_form = field is not None and isinstance(field.field_info, params.Form)
+
+        async def bounded(request: Request) -> Response:
+            if guards:
+                await check_caller(request, guards)
+            if field is not None:
+                await _read(request, limit, is_form=is_form)
+            return await handle(request)
+
+        return bounded
+
+
+def bounded_router(prefix: str = "", tags: list[str] | None = None) -> APIRouter:
+    """A router of `BoundedRoute`s, the only kind that `create_app` takes."""
+    return APIRouter(prefix=prefix, tags=list(tags or ()), route_class=BoundedRoute)
 
 
 class BodyLimit:
-    """Refuses a body as soon as it is too large, whether its length was announced or not."""
+    """The limit of a whole process, for what reads bodies by itself: refuses one as soon as it is too large."""
 
     def __init__(self, app: ASGIApp, *, max_body_bytes: int) -> None:
         """Bodies of up to `max_body_bytes` are let through."""
@@ -24,8 +91,71 @@ class BodyLimit:
             message = await receive()
             received += len(message.get("body", b""))
             if received > self._max:
-                # FastAPI, which is reading the body, passes on this kind of exception only.
+                # FastAPI, which may be reading the body, passes on this kind of exception only.
                 raise HTTPException(413, f"Send at most {self._max} bytes.")
             return message
 
         await self._app(scope, count, send)
+
+
+def _calls(dependant: Dependant) -> Iterator[Callable[..., Any]]:
+    for dependency in dependant.dependencies:
+        if dependency.call is not None:
+            yield dependency.call
+        yield from _calls(dependency)
+
+
+async def _read(request: Request, limit: int, *, is_form: bool) -> None:
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > limit:
+        raise _too_large(limit)
+    parts, size = [], 0
+    try:
+        async for part in request.stream():
+            size += len(part)
+            if size > limit:
+                raise _too_large(limit)
+            parts.append(part)
+    except ClientDisconnect:
+        raise BadRequest("The connection ended before the body did.") from None
+    body = b"".join(parts)
+    # FastAPI asks the request for its body, JSON or form; Starlette gives what it finds here.
+    request._body = body  # noqa: SLF001
+    if not body:
+        return
+    _check_type(request, FORM if is_form else JSON)
+    if is_form:
+        _check_form(body)
+    else:
+        request._json = parse_json(body)  # noqa: SLF001
+
+
+def _check_type(request: Request, expected: str) -> None:
+    header = MimeType()
+    header["content-type"] = request.headers.get("content-type", "")
+    charset = str(header.get_param("charset", "utf-8")).lower()
+    if header.get_content_type() != expected or charset not in {"utf-8", "utf8"}:
+        raise UnsupportedMediaType(f"Send the body as {expected} in UTF-8.")
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise UnsupportedMediaType("Send the body without a Content-Encoding.")
+
+
+def _check_form(body: bytes) -> None:
+    try:
+        fields = parse_qsl(
+            body.decode("ascii"),
+            keep_blank_values=True,
+            strict_parsing=True,
+            errors="strict",
+            max_num_fields=MAX_FORM_FIELDS,
+        )
+    except ValueError:
+        raise BadRequest(
+            f"The form is not valid: percent-encoded UTF-8, at most {MAX_FORM_FIELDS} fields."
+        ) from None
+    if len({name for name, _ in fields}) != len(fields):
+        raise DuplicateMember("Send each field of the form once.")
+
+
+def _too_large(limit: int) -> ContentTooLarge:
+    return ContentTooLarge(f"Send at most {limit} bytes.", max_bytes=limit)

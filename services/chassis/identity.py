@@ -33,6 +33,9 @@ JwksSource = str | Mapping[str, Any] | Callable[[], Awaitable[Mapping[str, Any]]
 
 # Of the network, or of a document that is no key set.
 _NO_KEYS = (httpx.HTTPError, jwt.PyJWTError, AttributeError, KeyError, TypeError, ValueError)
+# Where a request keeps its verified caller, and a dependency the scope it asks for.
+_VERIFIED = "creditmesh.caller"
+_SCOPE = "__required_scope__"
 
 _log = get_logger(__name__)
 _bearer = HTTPBearer(
@@ -187,12 +190,32 @@ Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 async def authenticated(request: Request, credentials: Credentials) -> Caller:
     """FastAPI dependency: the caller of the request; raises Unauthenticated without a valid bearer token."""
+    known = request.scope.get(_VERIFIED)
+    if isinstance(known, Caller):
+        return known
     if credentials is None:
         raise Unauthenticated("Send an access token as `Authorization: Bearer …`.")
     verifier: TokenVerifier = request.app.state.verifier
     caller = await verifier.verify(credentials.credentials)
     trace.get_current_span().set_attribute("enduser.id", str(caller.id))
+    request.scope[_VERIFIED] = caller
     return caller
+
+
+def checks_caller(dependency: Callable[..., Any]) -> bool:
+    """Whether `dependency` is one of this module's that refuse a caller."""
+    return dependency is authenticated or hasattr(dependency, _SCOPE)
+
+
+async def check_caller(request: Request, dependencies: Iterable[Callable[..., Any]]) -> None:
+    """Run those `dependencies` that `checks_caller` knows before anything of the request's body is read.
+
+    Raises what they raise. FastAPI runs them again; the token is verified once a request.
+    """
+    caller = await authenticated(request, await _bearer(request))
+    for dependency in dependencies:
+        if dependency is not authenticated:
+            await dependency(caller)
 
 
 def require(scope: str) -> Callable[[Caller], Coroutine[Any, Any, Caller]]:
@@ -211,6 +234,7 @@ def require(scope: str) -> Callable[[Caller], Coroutine[Any, Any, Caller]]:
             raise problem
         return caller
 
+    setattr(caller_with_scope, _SCOPE, scope)
     return caller_with_scope
 
 

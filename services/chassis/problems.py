@@ -44,6 +44,7 @@ PROBLEM_SCHEMA: dict[str, Any] = {
         },
     },
 }
+MAX_FAULTS = 50
 _log = get_logger(__name__)
 
 
@@ -125,6 +126,12 @@ class ContentTooLarge(Problem):
     status = 413
 
 
+class UnsupportedMediaType(Problem):
+    """The body is of a kind that is not read here."""
+
+    status = 415
+
+
 class Unprocessable(Problem):
     """The request is not valid."""
 
@@ -175,6 +182,7 @@ _BY_STATUS: dict[int, type[Problem]] = {
         MethodNotAllowed,
         Conflict,
         ContentTooLarge,
+        UnsupportedMediaType,
     )
 }
 
@@ -283,7 +291,8 @@ def _invalid_request(error: RequestValidationError) -> Problem:
     # Only the place and pydantic's message: the input may hold personal data.
     return Unprocessable(
         "Correct the parts named in errors.",
-        errors=[{"pointer": _pointer(fault["loc"]), "detail": fault["msg"]} for fault in faults],
+        # A body of a few kilobytes may have thousands.
+        errors=[{"pointer": _pointer(fault["loc"]), "detail": fault["msg"]} for fault in faults[:MAX_FAULTS]],
     )
 
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import Depends, Header, Request, Response
 
+from services.chassis.body_limit import bounded_router
 from services.chassis.identity import Caller, require
 from services.chassis.preconditions import ExpectedRevision, etag
 from services.chassis.problems import (
@@ -39,7 +40,7 @@ _ALWAYS = (Unauthenticated, Forbidden, Unprocessable)
 _CHANGING = (*_ALWAYS, BadRequest, NotFound, PreconditionFailed, PreconditionRequired)
 _KEY = re.compile(r"[\x21-\x7e]{1,128}")
 
-router = APIRouter()
+router = bounded_router()
 
 
 def _intake(request: Request) -> Intake:

@@ -10,10 +10,11 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import FastAPI, Request, Response
 from pydantic import Field
 
 from services.chassis.app import create_app, serve
+from services.chassis.body_limit import bounded_router
 from services.chassis.health import Check
 from services.chassis.problems import BadRequest, Problem, Unavailable
 from services.chassis.settings import ServiceSettings, load_settings
@@ -22,6 +23,8 @@ from services.platform.otlp_translation import MAX_BODY_BYTES, MalformedRequest,
 from services.platform.zipkin_forwarder import DROPPED, ZipkinForwarder
 
 SERVICE = "otlp-receiver"
+# A full batch of an exporter is below one MiB, compressed.
+MAX_SENT_BYTES = 16 << 20
 
 
 class ReceiverSettings(ServiceSettings):
@@ -53,7 +56,7 @@ def receiver_app(settings: ReceiverSettings, telemetry: Telemetry) -> FastAPI:
     async def zipkin_answers() -> None:
         await forwarder.check()
 
-    router = APIRouter(tags=["traces"])
+    router = bounded_router(tags=["traces"])
 
     @router.post("/v1/traces")
     async def export_traces(request: Request) -> Response:
@@ -82,6 +85,7 @@ def receiver_app(settings: ReceiverSettings, telemetry: Telemetry) -> FastAPI:
         routers=[router],
         checks=[Check("zipkin", zipkin_answers)],
         lifespan=lifespan,
+        max_body_bytes=MAX_SENT_BYTES,
     )
 
 

@@ -16,6 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from services.chassis import app as chassis
 from services.chassis import loop
+from services.chassis.body_limit import bounded_router
 from services.chassis.database import Lake
 from services.chassis.error_names import error_name
 from services.chassis.health import Check
@@ -324,7 +325,7 @@ def _run(
 
 
 def _status_router(lake: Lake, settings: CommandSettings) -> APIRouter:
-    router = APIRouter()
+    router = bounded_router()
 
     @router.get("/status", summary="Where replication stands")
     async def status() -> ReplicationStatus:

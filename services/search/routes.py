@@ -3,8 +3,9 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import Depends, Query, Request, Response
 
+from services.chassis.body_limit import bounded_router
 from services.chassis.identity import Caller, require
 from services.chassis.paging import start_of_page
 from services.chassis.preconditions import etag
@@ -22,7 +23,7 @@ from services.search.service import Search, Source
 
 _ALWAYS = (Unauthenticated, Forbidden, Unprocessable, Unavailable)
 
-router = APIRouter(prefix="/applications", tags=["applications"])
+router = bounded_router(prefix="/applications", tags=["applications"])
 
 
 def _search(request: Request) -> Search:

@@ -4,8 +4,9 @@ import hashlib
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import Depends, Query, Request, Response
 
+from services.chassis.body_limit import bounded_router
 from services.chassis.identity import Caller, require
 from services.chassis.paging import Limit
 from services.chassis.problems import (
@@ -27,7 +28,7 @@ from services.intake.servicing.service import Servicing
 
 _ALWAYS = (Unauthenticated, Forbidden, Unprocessable, NotFound)
 
-router = APIRouter(prefix="/loans", tags=["loans"])
+router = bounded_router(prefix="/loans", tags=["loans"])
 
 
 def _servicing(request: Request) -> Servicing:

@@ -10,12 +10,13 @@ import httpx
 import jwt
 import pytest
 import uvicorn
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import Depends, FastAPI
 
 from services.auth.main import build_app
 from services.auth.passwords import Passwords
 from services.auth.service import Users
 from services.chassis.app import create_app
+from services.chassis.body_limit import bounded_router
 from services.chassis.identity import Caller, authenticated
 from services.chassis.settings import ServiceSettings
 from services.chassis.testing import span_recorder
@@ -42,7 +43,7 @@ async def listening(app: FastAPI) -> AsyncIterator[str]:
 
 def another_service(auth: str) -> FastAPI:
     """A service that knows of auth no more than where its keys are."""
-    router = APIRouter()
+    router = bounded_router()
 
     @router.get("/who")
     async def who(caller: Annotated[Caller, Depends(authenticated)]) -> str:

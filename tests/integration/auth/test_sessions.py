@@ -92,7 +92,7 @@ async def test_a_session_ends_with_the_logout_and_other_sessions_go_on(client: h
 
 async def test_a_login_needs_the_form(client: httpx.AsyncClient) -> None:
     assert (await client.post("/token", data={"username": "ann"})).status_code == 422
-    assert (await client.post("/token", json={"username": "ann", "password": PASSWORD})).status_code == 422
+    assert (await client.post("/token", json={"username": "ann", "password": PASSWORD})).status_code == 415
     refused = await client.post("/token", data={"grant_type": "x", "username": "ann", "password": PASSWORD})
     assert refused.status_code == 422
     assert PASSWORD not in refused.text

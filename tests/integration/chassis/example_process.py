@@ -5,14 +5,15 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 
 from services.chassis.app import create_app, run_with_operations, serve
+from services.chassis.body_limit import bounded_router
 from services.chassis.loop import run
 from services.chassis.settings import ServiceSettings, load_settings
 from services.chassis.telemetry import Telemetry
 
-router = APIRouter()
+router = bounded_router()
 
 
 @router.get("/slow")

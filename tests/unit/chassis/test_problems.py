@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from services.chassis.app import create_app
+from services.chassis.body_limit import accepts_body, bounded_router
 from services.chassis.identity import Caller, require
 from services.chassis.problems import Conflict, as_problem, documented
 from services.chassis.settings import ServiceSettings
@@ -32,10 +33,11 @@ class Faults:
     error: BaseException | None = None
 
 
-router = APIRouter(prefix="/orders")
+router = bounded_router(prefix="/orders")
 
 
 @router.post("/{number}", responses=documented(LimitExceeded))
+@accepts_body(1000)
 async def order(number: int, body: Order) -> int:
     if Faults.error is not None:
         raise Faults.error
@@ -60,7 +62,6 @@ async def client(recorder: SpanRecorder, tokens: TokenMaker) -> AsyncIterator[ht
         telemetry=recorder.telemetry,
         routers=[versioned],
         verifier=tokens.verifier(),
-        max_body_bytes=1000,
     )
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
@@ -124,7 +125,7 @@ async def test_malformed_json_is_a_bad_request(client: httpx.AsyncClient) -> Non
         "/v1/orders/1", content=b'{"amount": ', headers={"content-type": "application/json"}
     )
 
-    assert (response.status_code, response.json()["type"]) == (400, "urn:creditmesh:problem:bad-request")
+    assert (response.status_code, response.json()["type"]) == (400, "urn:creditmesh:problem:invalid-json")
 
 
 async def _chunks() -> AsyncIterator[bytes]:

@@ -1,0 +1,76 @@
+"""JSON bodies, parsed strictly: one meaning for every parser, and a cost that their size bounds.
+
+The parser of the standard library takes NaN, lone surrogates, UTF-16 and repeated members; the last of two members
+with one name wins there, the first elsewhere. What one party checked is then not what another stores.
+"""
+
+import json
+import re
+from itertools import accumulate
+from typing import Any
+
+import orjson
+
+from services.chassis.problems import BadRequest
+
+MAX_DEPTH = 32
+
+# A string that does not end reaches to the end of the body: the pattern fits at every quote, so the scan stays linear.
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+_NO_BRACKETS = bytes(sorted(set(range(256)) - set(b"[]{}")))
+_STEPS = [0] * 256
+for _byte in b"[{":
+    _STEPS[_byte] = 1
+for _byte in b"]}":
+    _STEPS[_byte] = -1
+# A member's name is repeated in an answer only if it looks like a name of ours.
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
+
+
+class InvalidJson(BadRequest):
+    """The body is not valid JSON."""
+
+
+class NestedTooDeep(BadRequest):
+    """The body is nested too deep."""
+
+
+class DuplicateMember(BadRequest):
+    """A member occurs twice in the body."""
+
+
+def nesting(body: bytes) -> int:
+    """How deep arrays and objects are nested in `body`, which need not be valid JSON; 0 for a plain value."""
+    brackets = _STRING.sub(b"", body).translate(None, _NO_BRACKETS)
+    return max(accumulate(map(_STEPS.__getitem__, brackets)), default=0)
+
+
+def parse_json(body: bytes) -> Any:
+    """The value of `body`, which must be JSON as RFC 8259 has it, in UTF-8 without a byte order mark.
+
+    Takes about 0.1 ms a kibibyte at worst: bound the size before.
+
+    Raises NestedTooDeep beyond `MAX_DEPTH`, DuplicateMember when an object has two members of one name, InvalidJson
+    for everything else, among it NaN, Infinity, numbers beyond a double's range and lone surrogates.
+    """
+    # Most bodies have so few brackets that they need no scan.
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and nesting(body) > MAX_DEPTH:
+        raise NestedTooDeep(f"Nest arrays and objects at most {MAX_DEPTH} deep.")
+    try:
+        # Stricter than the standard library, which reads the numbers more exactly and tells of repeated members.
+        orjson.loads(body)
+        return json.loads(body.decode(), object_pairs_hook=_members)
+    except ValueError as error:
+        # The position only: what stands there may be personal data.
+        place = f" (character {error.pos})" if isinstance(error, json.JSONDecodeError) else ""
+        raise InvalidJson(f"The body is not valid JSON in UTF-8{place}.") from None
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        named = f"the member {twice}" if _NAME.fullmatch(twice) else "a member"
+        raise DuplicateMember(f"Send {named} once in its object.")
+    return members
