@@ -8,9 +8,23 @@
 {% macro default__text_type(size) -%}{{ 'text' if size is none else 'varchar(' ~ size ~ ')' }}{%- endmacro %}
 {% macro sqlserver__text_type(size) -%}nvarchar({{ 'max' if size is none else size }}){%- endmacro %}
 
-{# A ratio with ten decimals, NULL where there is nothing to divide by. #}
+{#
+    A ratio with ten decimals, NULL where there is nothing to divide by. Divided as floats, which have fifteen digits whatever the
+    sizes of both: T-SQL's quotient of two numeric(38, 4) has six decimals.
+#}
 {% macro ratio(numerator, denominator) -%}
-    cast(case when {{ denominator }} <> 0 then cast({{ numerator }} as float) / cast({{ denominator }} as float) end as numeric(28, 10))
+    cast(case when {{ denominator }} <> 0 then cast({{ numerator }} as float) / cast({{ denominator }} as float) end as numeric(38, 10))
+{%- endmacro %}
+
+{#
+    An amount times a factor that is no money, such as a share or a probability: as numeric(38, 10), on every engine the same.
+
+    T-SQL gives a product of decimals 38 digits at most and takes what is too much off its scale: a numeric(38, 4) times a
+    numeric(9, 6) has six decimals. So the amount goes in as numeric(28, 4), which a group of a thousand million of the largest loans fits,
+    and the factor with a digit or three before its point.
+#}
+{% macro weighted(amount, factor) -%}
+    cast(cast({{ amount }} as numeric(28, 4)) * {{ factor }} as numeric(38, 10))
 {%- endmacro %}
 
 {# LEAST and GREATEST of two values that are not NULL; SQL Server has them since 2022 only. #}

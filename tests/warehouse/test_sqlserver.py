@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import shutil
@@ -14,6 +15,7 @@ from sqlglot import exp
 
 from services.platform.settings import ROOT
 from tests.warehouse.linting import complaints
+from tests.warehouse.sums import Money
 from tests.warehouse.test_hashing import GOLDEN
 
 DBT = ROOT / ".venv-airflow" / "bin" / "dbt"
@@ -157,6 +159,62 @@ async def test_no_flag_of_the_adapter_that_is_off_ends_a_build(folder: Path) -> 
         *("--project-dir", str(ROOT / "dbt"), "--profiles-dir", str(ROOT / "dbt")),
     )
     assert "False" in output.rpartition("select '")[2]
+
+
+# Amounts that go into a product, where 38 digits would cost T-SQL the scale: by macro `weighted`, and what
+# of one loan is not drawn, which is no more than its principal. A share is no amount.
+FACTORS, SHARE = {(28, 4), (19, 4)}, (19, 18)
+
+
+@pytest.mark.parametrize("incremental", [True, False])
+async def test_no_sum_of_money_is_narrower_than_38_digits(folder: Path, incremental: bool) -> None:
+    statements, _ = await compiled(folder, incremental=incremental)
+    nodes = json.loads((folder / "manifest.json").read_text())["nodes"]
+    waiting = {
+        node["name"]: {one.split(".")[-1] for one in node["depends_on"]["nodes"] if one.startswith("model.")}
+        for node in nodes.values()
+        if node["resource_type"] == "model"
+    }
+    money = Money()
+    wide = 0
+    while waiting:
+        ready = [name for name, behind in waiting.items() if not behind & waiting.keys()]
+        assert ready, waiting
+        for name in ready:
+            del waiting[name]
+            for cast, (is_money, is_sum) in money.look(
+                name, sqlglot.parse_one(statements[name], read="tsql")
+            ):
+                if not (is_money and is_sum):
+                    continue
+                precision, scale = (int(one.name) for one in cast.to.expressions)
+                if (precision, scale) in (FACTORS if isinstance(cast.parent, exp.Mul) else {SHARE}):
+                    continue
+                assert (precision, scale) in {(38, 4), (38, 10)}, f"{name}: {cast.sql('tsql')}"
+                wide += 1
+    assert wide > 40
+    # What the looking is about is found: amounts, sums of them, and what is neither.
+    assert money.of("loan_movement")["amount"] == (True, False)
+    assert money.of("instalment_schedule")["due_after"] == (True, True)
+    assert money.of("fact_loan_month")["exposure_amount"] == (True, True)
+    assert money.of("fact_loan_month")["months_on_book"] == (False, False)
+    for model in (
+        "kpi",
+        "kpi_flow",
+        "kpi_portfolio",
+        "roll_rate",
+        "vintage",
+        "expected_loss",
+        "concentration",
+    ):
+        assert money.of(model)["numerator"] == (True, True), model
+    # A contract says the same: amounts of one row have 19 digits, whatever is derived from sums has 38.
+    for node in nodes.values():
+        for column, said in node["columns"].items():
+            if node["resource_type"] == "model" and money.of(node["name"]).get(column) == (True, True):
+                assert said["data_type"] in {None, "numeric(38,4)", "numeric(38,10)"}, (
+                    f"{node['name']}.{column}"
+                )
 
 
 def assert_one_collation(statements: dict[str, str]) -> None:

@@ -1,3 +1,4 @@
+{%- set loss = weighted('g.exposure', 'cast(g.loss_given_default * f.factor as numeric(19, 16))') -%}
 select
     g.grain,
     g.as_of_date,
@@ -5,9 +6,9 @@ select
     g.product_code,
     g.ifrs9_stage,
     cast(sum(g.loans) as bigint) as loans,
-    cast(sum(g.exposure * g.loss_given_default * f.factor) as numeric(28, 4)) as numerator,
-    cast(sum(g.exposure) as numeric(28, 4)) as denominator,
-    {{ ratio('sum(g.exposure * g.loss_given_default * f.factor)', 'sum(g.exposure)') }} as value
+    cast(sum({{ loss }}) as numeric(38, 4)) as numerator,
+    cast(sum(g.exposure) as numeric(38, 4)) as denominator,
+    {{ ratio('sum(' ~ loss ~ ')', 'sum(g.exposure)') }} as value
 from {{ ref('exposure_by_term') }} as g
 inner join {{ ref('loss_factor') }} as f
     on f.ifrs9_stage = g.ifrs9_stage and f.interest_rate = g.interest_rate

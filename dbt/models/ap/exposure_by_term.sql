@@ -29,7 +29,7 @@ select
     p.loss_given_default,
     v.months_left,
     cast(sum(v.loans) as bigint) as loans,
-    cast(sum(v.exposure) as numeric(28, 4)) as exposure
+    cast(sum(v.exposure) as numeric(38, 4)) as exposure
 from versions as v
 inner join {{ ref('dim_product') }} as p on p.product_key = v.product_key
 group by

@@ -23,7 +23,7 @@ gathered as (
     union all
     select as_of_date, grain, period_start, kpi, currency, dimension, member, numerator, denominator, value from {{ ref('kpi_flow') }}
     union all
-    select as_of_date, grain, as_of_date, 'expected_loss', currency, dimension, member, numerator, denominator, cast(numerator as numeric(28, 10)) from losses
+    select as_of_date, grain, as_of_date, 'expected_loss', currency, dimension, member, numerator, denominator, cast(numerator as numeric(38, 10)) from losses
     union all
     select as_of_date, grain, as_of_date, 'expected_loss_rate', currency, dimension, member, numerator, denominator, {{ ratio('numerator', 'denominator') }} from losses
     union all
@@ -42,7 +42,7 @@ select
     g.currency,
     cast(g.dimension as varchar(16)) as dimension,
     cast(g.member as varchar(64)) as member,
-    cast(g.numerator as numeric(28, 4)) as numerator,
-    cast(g.denominator as numeric(28, 4)) as denominator,
-    cast(g.value as numeric(28, 10)) as value
+    cast(g.numerator as numeric(38, 4)) as numerator,
+    cast(g.denominator as numeric(38, 4)) as denominator,
+    cast(g.value as numeric(38, 10)) as value
 from gathered as g

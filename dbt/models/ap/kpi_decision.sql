@@ -116,7 +116,7 @@ select
     g.currency,
     cast(g.dimension as varchar(16)) as dimension,
     g.member,
-    cast(g.numerator as numeric(28, 4)) as numerator,
-    cast(g.denominator as numeric(28, 4)) as denominator,
-    coalesce(cast(g.given as numeric(28, 10)), {{ ratio('g.numerator', 'g.denominator') }}) as value
+    cast(g.numerator as numeric(38, 4)) as numerator,
+    cast(g.denominator as numeric(38, 4)) as denominator,
+    coalesce(cast(g.given as numeric(38, 10)), {{ ratio('g.numerator', 'g.denominator') }}) as value
 from gathered as g

@@ -52,7 +52,7 @@ averages as (
     select
         b.snapshot_kind, b.snapshot_date, b.currency, b.dimension, b.member,
         -- As it is stored, so that numerator by denominator is the value.
-        cast(avg(e.gross) as numeric(28, 4)) as average_gross,
+        cast(avg(e.gross) as numeric(38, 4)) as average_gross,
         count(*) as months
     from balances as b
     inner join balances as e
@@ -74,7 +74,7 @@ losses as (
 ),
 
 gathered as (
-    select b.as_of_date, 'month_of_booking' as grain, b.period_start, k.kpi, b.currency, b.dimension, b.member, b.volume as numerator, cast(b.loans as numeric(28, 4)) as denominator, 12 as months
+    select b.as_of_date, 'month_of_booking' as grain, b.period_start, k.kpi, b.currency, b.dimension, b.member, b.volume as numerator, cast(b.loans as numeric(38, 4)) as denominator, 12 as months
     from booked as b
     cross join (values ('booked_volume'), ('average_ticket')) as k(kpi)
     union all
@@ -94,10 +94,10 @@ select
     g.currency,
     cast(g.dimension as varchar(16)) as dimension,
     g.member,
-    cast(g.numerator as numeric(28, 4)) as numerator,
-    cast(g.denominator as numeric(28, 4)) as denominator,
+    cast(g.numerator as numeric(38, 4)) as numerator,
+    cast(g.denominator as numeric(38, 4)) as denominator,
     case
-        when g.kpi = 'booked_volume' then cast(g.numerator as numeric(28, 10))
+        when g.kpi = 'booked_volume' then cast(g.numerator as numeric(38, 10))
         -- A rate of twelve months is not known before twelve month ends are.
         when g.months = 12 then {{ ratio('g.numerator', 'g.denominator') }}
     end as value

@@ -86,8 +86,8 @@ select
     g.currency,
     cast(g.dimension as varchar(16)) as dimension,
     cast(g.member as varchar(64)) as member,
-    cast(g.numerator as numeric(28, 4)) as numerator,
-    cast(g.denominator as numeric(28, 4)) as denominator,
+    cast(g.numerator as numeric(38, 4)) as numerator,
+    cast(g.denominator as numeric(38, 4)) as denominator,
     -- Exposure is an amount: its value is the sum, its denominator the loans that make it.
-    case when g.kpi = 'exposure' then cast(g.numerator as numeric(28, 10)) else {{ ratio('g.numerator', 'g.denominator') }} end as value
+    case when g.kpi = 'exposure' then cast(g.numerator as numeric(38, 10)) else {{ ratio('g.numerator', 'g.denominator') }} end as value
 from gathered as g

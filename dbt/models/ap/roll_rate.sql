@@ -43,8 +43,8 @@ select
     r.currency,
     r.from_bucket,
     cast(b.bucket as varchar(11)) as to_bucket,
-    cast(sum(case when r.to_bucket = b.bucket then r.amount else 0 end) as numeric(28, 4)) as numerator,
-    cast(sum(r.amount) as numeric(28, 4)) as denominator,
+    cast(sum(case when r.to_bucket = b.bucket then r.amount else 0 end) as numeric(38, 4)) as numerator,
+    cast(sum(r.amount) as numeric(38, 4)) as denominator,
     {{ ratio('sum(case when r.to_bucket = b.bucket then r.amount else 0 end)', 'sum(r.amount)') }} as value
 from rolled as r
 cross join buckets as b

@@ -76,10 +76,10 @@ select
     c.months_on_book,
     cast(c.loans as bigint) as loans,
     cast(case when c.months_on_book <= c.last_observed then c.bad_loans end as bigint) as bad_loans,
-    cast(case when c.months_on_book <= c.last_observed then c.bad_amount end as numeric(28, 4)) as numerator,
-    cast(c.originated_amount as numeric(28, 4)) as denominator,
+    cast(case when c.months_on_book <= c.last_observed then c.bad_amount end as numeric(38, 4)) as numerator,
+    cast(c.originated_amount as numeric(38, 4)) as denominator,
     case when c.months_on_book <= c.last_observed then {{ ratio('c.bad_amount', 'c.originated_amount') }} end as value,
-    cast(case when c.months_on_book <= c.last_observed then c.written_off end as numeric(28, 4)) as written_off_amount,
+    cast(case when c.months_on_book <= c.last_observed then c.written_off end as numeric(38, 4)) as written_off_amount,
     case when c.months_on_book <= c.last_observed then {{ ratio('c.written_off', 'c.originated_amount') }} end as written_off_value
 from counted as c
 cross join reported as r

@@ -20,6 +20,10 @@
     'loan_hk', 'snapshot_kind', 'snapshot_date', 'application_hk', 'party_hk', 'product_hk', 'loan_position_major',
     'loan_position_minor', 'product_position_major', 'product_position_minor',
 ] -%}
+{#- No more than was lent, so it has the type of an amount: a factor of 38 digits would cost T-SQL the scale of the product. -#}
+{%- set undrawn -%}
+case when t.status = 'open' then {{ larger('l.principal - t.disbursed_amount', '0') }} else 0 end
+{%- endset -%}
 {%- set moved = ['disbursed_on', 'disbursed_amount', 'paid_amount', 'written_off_amount', 'recovered_amount'] -%}
 
 {{ with_affected('loan_hk') }} {% if is_incremental() %}missing as (
@@ -63,12 +67,12 @@ applied as (
         min(case when i.due_after > m.paid_amount then i.due_on end) as oldest_unpaid_on,
         -- On its due day an instalment is owed, not overdue.
         sum(case when i.due_on < m.snapshot_date then i.principal + i.interest else 0 end) as overdue_by_schedule,
-        sum(case
+        cast(sum(case
             when i.due_on <= m.snapshot_date then i.interest
             when i.period_from < m.snapshot_date
                 then i.interest * {{ days_between('i.period_from', 'm.snapshot_date') }} / {{ days_between('i.period_from', 'i.due_on') }}
             else 0
-        end) as earned_interest,
+        end) as numeric(38, 4)) as earned_interest,
         sum(case
             when m.paid_amount >= i.due_before + i.interest then i.interest
             when m.paid_amount > i.due_before then m.paid_amount - i.due_before
@@ -147,21 +151,21 @@ select
     t.status,
     t.days_past_due,
     cast(case when t.status = 'open' then {{ dpd_bucket('t.days_past_due') }} else t.status end as varchar(11)) as bucket,
-    cast(t.outstanding_principal as numeric(19, 4)) as outstanding_principal,
-    cast(t.accrued_interest as numeric(19, 4)) as accrued_interest,
-    cast(t.outstanding_principal + t.accrued_interest as numeric(19, 4)) as gross_amount,
-    cast(case when t.status = 'open' then {{ larger('l.principal - t.disbursed_amount', '0') }} else 0 end as numeric(19, 4)) as undrawn_amount,
+    cast(t.outstanding_principal as numeric(38, 4)) as outstanding_principal,
+    cast(t.accrued_interest as numeric(38, 4)) as accrued_interest,
+    cast(t.outstanding_principal + t.accrued_interest as numeric(38, 4)) as gross_amount,
+    cast({{ undrawn }} as numeric(38, 4)) as undrawn_amount,
     cast(
         t.outstanding_principal + t.accrued_interest
-        + case when t.status = 'open' then {{ larger('l.principal - t.disbursed_amount', '0') }} * coalesce(p.credit_conversion_factor, 0) else 0 end
-        as numeric(19, 4)
+        + cast({{ undrawn }} as numeric(19, 4)) * cast(coalesce(p.credit_conversion_factor, 0) as numeric(9, 6))
+        as numeric(38, 4)
     ) as exposure_amount,
-    cast(t.overdue_amount as numeric(19, 4)) as overdue_amount,
-    cast(t.paid_amount as numeric(19, 4)) as paid_amount,
-    cast(t.overpaid_amount as numeric(19, 4)) as overpaid_amount,
-    cast(t.disbursed_amount as numeric(19, 4)) as disbursed_amount,
-    cast(t.written_off_amount as numeric(19, 4)) as written_off_amount,
-    cast(t.recovered_amount as numeric(19, 4)) as recovered_amount,
+    cast(t.overdue_amount as numeric(38, 4)) as overdue_amount,
+    cast(t.paid_amount as numeric(38, 4)) as paid_amount,
+    cast(t.overpaid_amount as numeric(38, 4)) as overpaid_amount,
+    cast(t.disbursed_amount as numeric(38, 4)) as disbursed_amount,
+    cast(t.written_off_amount as numeric(38, 4)) as written_off_amount,
+    cast(t.recovered_amount as numeric(38, 4)) as recovered_amount,
     l.restructured as is_restructured,
     l.defaulted as is_defaulted,
     case

@@ -35,7 +35,7 @@ select
     coalesce(s.previous_due_on, d.disbursed_on, {{ add_months('s.due_on', -1) }}) as period_from,
     s.principal,
     s.interest,
-    cast(s.due_after - s.principal - s.interest as numeric(19, 4)) as due_before,
-    cast(s.due_after as numeric(19, 4)) as due_after
+    cast(s.due_after - s.principal - s.interest as numeric(38, 4)) as due_before,
+    cast(s.due_after as numeric(38, 4)) as due_after
 from summed as s
 left join first_disbursements as d on d.loan_hk = s.loan_hk

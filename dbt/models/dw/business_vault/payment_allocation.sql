@@ -52,7 +52,7 @@ select
     s.loan_transaction_hk,
     s.transaction_id,
     s.effective_on,
-    cast(s.to_amount - s.from_amount as numeric(19, 4)) as amount,
-    cast(s.interest_amount as numeric(19, 4)) as interest_amount,
-    cast(s.to_amount - s.from_amount - s.interest_amount as numeric(19, 4)) as principal_amount
+    cast(s.to_amount - s.from_amount as numeric(38, 4)) as amount,
+    cast(s.interest_amount as numeric(38, 4)) as interest_amount,
+    cast(s.to_amount - s.from_amount - s.interest_amount as numeric(38, 4)) as principal_amount
 from split as s
