@@ -3,13 +3,13 @@
     {{ hash_of([alias ~ '.' ~ entity ~ '_hk', alias ~ '.' ~ prefix ~ 'position_major', alias ~ '.' ~ prefix ~ 'position_minor']) }}
 {%- endmacro %}
 
-{# Days past due as a bucket of the roll rates. #}
+{# Days past due as a bucket of the roll rates. Days that are not known are in none: a test of the column says so. #}
 {% macro dpd_bucket(days) -%}
     case
         when {{ days }} <= 0 then '0'
         when {{ days }} <= 30 then '1-30'
         when {{ days }} <= 60 then '31-60'
         when {{ days }} <= 90 then '61-90'
-        else '>90'
+        when {{ days }} > 90 then '>90'
     end
 {%- endmacro %}

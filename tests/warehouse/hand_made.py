@@ -138,6 +138,7 @@ def histories(made: Portfolio) -> None:
     due_dates(made)
     bad_days(made)
     outcomes(made)
+    scores(made)
 
 
 def pay(made: Portfolio, name: str, amount: int, *days: date, currency: str) -> None:
@@ -202,3 +203,9 @@ def outcomes(made: Portfolio) -> None:
         paid = (date(2026, 4, day.day).toordinal() - day.toordinal()) // 30
         pay(made, name, 100 * paid, date(2025, 10, 1), currency="NOK")
         pay(made, name, 1200 - 100 * paid, rest, currency="NOK")
+
+
+def scores(made: Portfolio) -> None:
+    """PLN: 50 applications with scores below the first edge of the frozen bins, one far above the last, one between."""
+    for number, score in enumerate((*(-number for number in range(50)), 2_000_000_000, 500)):
+        made.submitted(f"score {number}", at(date(2026, 6, 1)), score=score, currency="PLN")

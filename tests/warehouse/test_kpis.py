@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -217,6 +218,37 @@ async def test_gini_looks_to_the_end_of_month_12(built: Warehouse) -> None:
     rows = await built.rows("SELECT kpi, goods, bads, value FROM ap.score_separation WHERE currency = 'NOK'")
     half = Decimal("0.5")
     assert {tuple(row.values()) for row in rows} == {("gini", 2, 1, half), ("ks", 2, 1, half)}
+
+
+async def test_scores_outside_the_bins_are_in_the_outer_ones(built: Warehouse) -> None:
+    rows = await built.rows(
+        "SELECT bin, numerator, denominator, actual_share, expected_share, contribution FROM ap.score_stability "
+        "WHERE currency = 'PLN' ORDER BY bin"
+    )
+    assert [row["numerator"] for row in rows] == [50, 0, 0, 0, 1, 0, 0, 0, 0, 1]
+    assert {row["denominator"] for row in rows} == {52}
+    # 1/52 has no end: as many digits are kept as a float has.
+    assert abs(sum(row["actual_share"] for row in rows) - 1) < Decimal("1e-14")
+    assert sum(row["expected_share"] for row in rows) == 1
+    # An empty bin counts as 0.0001.
+    actual = [max(float(row["numerator"]) / 52, 0.0001) for row in rows]
+    expected = [0.0890, 0.1030, 0.0960, 0.0870, 0.1210, 0.0950, 0.1080, 0.0950, 0.0920, 0.1140]
+    psi = sum((a - e) * math.log(a / e) for a, e in zip(actual, expected, strict=True))
+    row = await kpi(built, "psi", "month_of_submission", date(2026, 6, 1), currency="PLN")
+    assert (float(row["value"]), row["denominator"]) == (pytest.approx(psi, abs=1e-8), 52)
+
+
+async def test_no_month_leaves_a_score_out(built: Warehouse) -> None:
+    left_out = await built.rows(
+        "SELECT d.currency, date_trunc('month', d.first_submitted_on) AS month, count(*) AS cases, s.cases AS in_bins "
+        "FROM dm.fact_decision AS d LEFT JOIN (SELECT currency, period_start, sum(numerator) AS cases "
+        "FROM ap.score_stability GROUP BY currency, period_start) AS s ON s.currency = d.currency "
+        "AND s.period_start = date_trunc('month', d.first_submitted_on) "
+        "WHERE d.first_submitted_on <= $1 AND d.score IS NOT NULL GROUP BY 1, 2, s.cases "
+        "HAVING s.cases IS DISTINCT FROM count(*)",
+        AS_OF,
+    )
+    assert left_out == []
 
 
 async def test_payments_are_applied_first_in_first_out(built: Warehouse) -> None:

@@ -1,8 +1,15 @@
-with {{ number_spine(3) }},
+with {{ number_spine(5) }},
 
 terms as (
     select distinct t.ifrs9_stage, t.interest_rate, t.probability_of_default, t.months_left
     from {{ ref('exposure_by_term') }} as t
+),
+
+-- As many months as the longest term has, whatever that is.
+months as (
+    select s.n
+    from spine as s
+    where s.n >= 1 and s.n <= (select max(case when t.ifrs9_stage = 2 or t.months_left < 12 then t.months_left else 12 end) from terms as t)
 ),
 
 monthly as (
@@ -30,7 +37,7 @@ steps as (
             / power(1 + m.rate, s.n)
         ) as loss
     from monthly as m
-    inner join spine as s on s.n >= 1 and s.n <= m.months_left and (m.ifrs9_stage = 2 or s.n <= 12)
+    inner join months as s on s.n <= m.months_left and (m.ifrs9_stage = 2 or s.n <= 12)
     group by m.ifrs9_stage, m.interest_rate, m.probability_of_default, m.months_left
 )
 

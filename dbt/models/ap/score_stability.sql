@@ -29,23 +29,42 @@ totals as (
     group by s.currency, s.period_start
 ),
 
+-- A bin reaches from its lower edge to that of the next one. The lowest and the highest are open, whatever their outer edges
+-- say: every score lies in exactly one bin.
+bins as (
+    select
+        b.bin, b.score_from, b.expected_share,
+        lag(b.bin) over (order by b.bin) as bin_below,
+        lead(b.score_from) over (order by b.bin) as next_from
+    from {{ ref('score_bins') }} as b
+),
+
 binned as (
     select t.currency, t.period_start, b.bin, t.applications, b.expected_share, coalesce(sum(s.applications), 0) as in_bin
     from totals as t
-    cross join {{ ref('score_bins') }} as b
+    cross join bins as b
     left join submissions as s
         on s.currency = t.currency and s.period_start = t.period_start
-        and s.score >= b.score_from and s.score < b.score_below
+        and (b.bin_below is null or s.score >= b.score_from)
+        and (b.next_from is null or s.score < b.next_from)
     group by t.currency, t.period_start, b.bin, t.applications, b.expected_share
 ),
 
--- An empty bin counts as 0.0001: the logarithm of nothing is none.
 shares as (
     select
         b.*,
-        {{ larger('cast(b.in_bin as float) / b.applications', '0.0001') }} as actual,
-        {{ larger('cast(b.expected_share as float)', '0.0001') }} as expected
+        cast(b.in_bin as float) / b.applications as actual,
+        cast(b.expected_share as float) as expected
     from binned as b
+),
+
+-- An empty bin counts as 0.0001 in the sum: the logarithm of nothing is none. The shares themselves stay as they are.
+floored as (
+    select
+        s.*,
+        {{ larger('s.actual', '0.0001') }} as actual_floored,
+        {{ larger('s.expected', '0.0001') }} as expected_floored
+    from shares as s
 )
 
 select
@@ -55,8 +74,10 @@ select
     s.bin,
     cast(s.in_bin as numeric(28, 4)) as numerator,
     cast(s.applications as numeric(28, 4)) as denominator,
-    cast(s.actual as numeric(28, 10)) as actual_share,
-    cast(s.expected as numeric(28, 10)) as expected_share,
-    cast((s.actual - s.expected) * {{ natural_logarithm('s.actual / s.expected') }} as numeric(28, 10)) as contribution
-from shares as s
+    cast(s.actual as numeric(19, 18)) as actual_share,
+    cast(s.expected as numeric(19, 18)) as expected_share,
+    cast(
+        (s.actual_floored - s.expected_floored) * {{ natural_logarithm('s.actual_floored / s.expected_floored') }} as numeric(28, 10)
+    ) as contribution
+from floored as s
 cross join reported as r
