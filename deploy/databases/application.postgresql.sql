@@ -88,6 +88,90 @@ CREATE INDEX ix_auth_sessions_revoked_at ON auth.sessions (revoked_at) WHERE rev
 
 UPDATE auth.alembic_version SET version_num='0004' WHERE auth.alembic_version.version_num = '0003';
 
+-- Running upgrade 0004 -> 0005
+
+ALTER TABLE auth.users ADD COLUMN must_change_password BOOLEAN DEFAULT false NOT NULL;
+
+ALTER TABLE auth.users ALTER COLUMN must_change_password DROP DEFAULT;
+
+CREATE TABLE auth.proposals (
+    id UUID NOT NULL,
+    kind VARCHAR(16) NOT NULL,
+    user_id UUID NOT NULL,
+    username VARCHAR(64) NOT NULL,
+    display_name VARCHAR(200) NOT NULL,
+    roles_before VARCHAR(32)[],
+    disabled_before BOOLEAN,
+    roles VARCHAR(32)[],
+    disabled BOOLEAN,
+    sets_password BOOLEAN NOT NULL,
+    password_hash VARCHAR(255),
+    proposed_by UUID NOT NULL,
+    proposed_at TIMESTAMP(6) WITH TIME ZONE NOT NULL,
+    expires_at TIMESTAMP(6) WITH TIME ZONE NOT NULL,
+    confirmed_by UUID,
+    confirmed_at TIMESTAMP(6) WITH TIME ZONE,
+    refused_by UUID,
+    refused_at TIMESTAMP(6) WITH TIME ZONE,
+    CONSTRAINT pk_proposals PRIMARY KEY (id),
+    CONSTRAINT ck_proposals_kind CHECK (kind IN ('create', 'change')),
+    CONSTRAINT ck_proposals_second_person CHECK (proposed_by <> confirmed_by),
+    CONSTRAINT ck_proposals_not_ones_own CHECK (user_id <> confirmed_by AND user_id <> proposed_by),
+    CONSTRAINT ck_proposals_settled_once CHECK ((confirmed_by IS NULL) = (confirmed_at IS NULL) AND (refused_by IS NULL) = (refused_at IS NULL) AND (confirmed_by IS NULL OR refused_by IS NULL)),
+    CONSTRAINT ck_proposals_no_password_left CHECK (password_hash IS NULL OR (confirmed_by IS NULL AND refused_by IS NULL)),
+    CONSTRAINT fk_proposals_proposed_by FOREIGN KEY(proposed_by) REFERENCES auth.users (id),
+    CONSTRAINT fk_proposals_confirmed_by FOREIGN KEY(confirmed_by) REFERENCES auth.users (id),
+    CONSTRAINT fk_proposals_refused_by FOREIGN KEY(refused_by) REFERENCES auth.users (id)
+);
+
+CREATE INDEX ix_auth_proposals_proposed_at ON auth.proposals (proposed_at, id);
+
+CREATE TABLE auth.event (
+    id UUID NOT NULL,
+    at TIMESTAMP(6) WITH TIME ZONE NOT NULL,
+    kind VARCHAR(32) NOT NULL,
+    actor UUID,
+    object UUID,
+    name_sha256 BYTEA,
+    address VARCHAR(45),
+    trace_id VARCHAR(32),
+    details JSONB NOT NULL,
+    CONSTRAINT pk_event PRIMARY KEY (id)
+);
+
+CREATE INDEX ix_auth_event_at ON auth.event (at, id);
+
+CREATE FUNCTION auth.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'auth.event can only be added to' USING ERRCODE = 'insufficient_privilege';
+END
+$$;
+
+CREATE TRIGGER event_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON auth.event FOR EACH STATEMENT EXECUTE FUNCTION auth.refuse_change();
+
+UPDATE auth.alembic_version SET version_num='0005' WHERE auth.alembic_version.version_num = '0004';
+
+-- Running upgrade 0005 -> 0006
+
+ALTER TABLE auth.sessions ADD COLUMN network VARCHAR(43);
+
+DELETE FROM auth.login_failures;
+
+ALTER TABLE auth.login_failures DROP CONSTRAINT pk_login_failures;
+
+ALTER TABLE auth.login_failures ADD COLUMN network VARCHAR(43) NOT NULL;
+
+ALTER TABLE auth.login_failures ADD CONSTRAINT pk_login_failures PRIMARY KEY (name_sha256, network);
+
+CREATE TABLE auth.network_failures (
+    network VARCHAR(43) NOT NULL,
+    failed INTEGER NOT NULL,
+    since TIMESTAMP(6) WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_network_failures PRIMARY KEY (network)
+);
+
+UPDATE auth.alembic_version SET version_num='0006' WHERE auth.alembic_version.version_num = '0005';
+
 GRANT USAGE ON SCHEMA auth TO auth;
 
 GRANT SELECT, INSERT, UPDATE ON auth.users TO auth;
@@ -96,7 +180,13 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON auth.sessions TO auth;
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON auth.login_failures TO auth;
 
+GRANT SELECT, INSERT, UPDATE, DELETE ON auth.network_failures TO auth;
+
 GRANT SELECT, INSERT, DELETE ON auth.signing_keys TO auth;
+
+GRANT SELECT, INSERT, UPDATE ON auth.proposals TO auth;
+
+GRANT SELECT, INSERT ON auth.event TO auth;
 
 COMMIT;
 

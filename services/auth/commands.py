@@ -9,14 +9,14 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from services.auth.domain import NewUser
-from services.auth.errors import UsernameTaken
+from services.auth.errors import PasswordTooWeak, UsernameTaken
 from services.auth.passwords import Passwords
-from services.auth.schemas import NewUserBody
-from services.auth.service import Users
+from services.auth.schemas import SetUpUserBody
+from services.auth.users import Users
 from services.chassis.access import Role
 from services.chassis.database import ApplicationDatabase
 
-_Bodies = TypeAdapter(list[NewUserBody])
+_Bodies = TypeAdapter(list[SetUpUserBody])
 
 
 class InvalidUsers(Exception):
@@ -57,7 +57,11 @@ def password_from(password_file: Path | None) -> str:
 
 
 async def add_users(url: str, new_users: Sequence[NewUser]) -> list[str]:
-    """Add those users who do not exist; existing ones stay as they are. Returns a line about each."""
+    """Add those users who do not exist; existing ones stay as they are. Returns a line about each.
+
+    It asks for no second administrator: the first two come from here. It is no way round the rule of the API, since it
+    needs the database's password; what it does is in the record of events, with no actor.
+    """
     database = ApplicationDatabase.open(url, service="auth-commands", pool_size=1)
     try:
         users = Users(database, Passwords())
@@ -70,7 +74,11 @@ async def _add(users: Users, new: NewUser) -> str:
     # Looked up first: hashing a password takes longer than all the rest.
     if await users.find(new.username) is None:
         try:
-            account = await users.create(new)
+            account = await users.add(new)
+        except PasswordTooWeak as weak:
+            raise InvalidUsers(
+                f"{new.username}: password: {weak.extensions['errors'][0]['detail']}"
+            ) from None
         except UsernameTaken:
             return f"{new.username}: exists, left unchanged"
         return f"{new.username}: created with id {account.id}"

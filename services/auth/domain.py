@@ -1,11 +1,12 @@
 """Accounts and the lockout rule. Plain Python."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 from uuid import UUID
 
-from services.chassis.access import Role
+from services.chassis.access import POWERFUL, Role
 
 USERNAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{1,63}$"
 PASSWORD_MIN_LENGTH = 12
@@ -16,6 +17,12 @@ FREE_ATTEMPTS = 5
 FIRST_LOCK = timedelta(minutes=1)
 LONGEST_LOCK = timedelta(minutes=15)
 FORGET_AFTER = timedelta(hours=1)
+
+# One network tries many names: from there on it waits until the window is over.
+NETWORK_ATTEMPTS = 20
+NETWORK_WINDOW = timedelta(minutes=10)
+KNOWN_FOR = timedelta(days=30)
+"""For so long after a login its user may try from that network whatever others there have tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +36,7 @@ class Account:
     roles: frozenset[Role]
     disabled: bool
     created_at: datetime
+    must_change_password: bool = False
 
     @property
     def administers(self) -> bool:
@@ -42,8 +50,9 @@ class NewUser:
 
     username: str
     display_name: str
-    password: str
+    password: str = field(repr=False)
     roles: frozenset[Role]
+    must_change_password: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +61,77 @@ class UserChange:
 
     roles: frozenset[Role] | None = None
     disabled: bool | None = None
-    password: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+
+class ProposalKind(StrEnum):
+    """What a proposal is about."""
+
+    CREATE = "create"
+    CHANGE = "change"
+
+
+class ProposalState(StrEnum):
+    """What became of a proposal."""
+
+    PENDING = "pending"
+    CONFIRMED = "confirmed"
+    REFUSED = "refused"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What an administrator wants to do to a user that takes two; None leaves a part as it is."""
+
+    id: UUID
+    kind: ProposalKind
+    user_id: UUID
+    username: str
+    display_name: str
+    roles_before: frozenset[Role] | None
+    disabled_before: bool | None
+    roles: frozenset[Role] | None
+    disabled: bool | None
+    sets_password: bool
+    password_hash: str | None = field(repr=False)
+    proposed_by: UUID
+    proposed_at: datetime
+    expires_at: datetime
+    confirmed_by: UUID | None = None
+    confirmed_at: datetime | None = None
+    refused_by: UUID | None = None
+    refused_at: datetime | None = None
+
+    def state(self, now: datetime) -> ProposalState:
+        """What has become of it by `now`."""
+        if self.confirmed_by is not None:
+            return ProposalState.CONFIRMED
+        if self.refused_by is not None:
+            return ProposalState.REFUSED
+        return ProposalState.EXPIRED if now >= self.expires_at else ProposalState.PENDING
+
+
+def takes_two(before: Account | None, change: UserChange) -> bool:
+    """Whether a second administrator must confirm what is done to a user, who is None when they are to be added.
+
+    It does when the user gains a role that decides, moves money or grants rights, by being enabled too, and when
+    somebody's password is set: who knows it could act as them.
+    """
+    if before is not None and change.password is not None:
+        return True
+    held = frozenset() if before is None or before.disabled else before.roles
+    roles = change.roles if change.roles is not None else before.roles if before else frozenset()
+    disabled = change.disabled if change.disabled is not None else before is not None and before.disabled
+    return not disabled and bool((roles - held) & POWERFUL)
 
 
 @dataclass(frozen=True, slots=True)
 class Failures:
-    """The failed logins under one name, whether a user has it or not."""
+    """The failed logins under one name from one network, whether a user has the name or not.
+
+    Counted by both: by the name alone any stranger could keep its user out.
+    """
 
     count: int = 0
     last_at: datetime | None = None
@@ -73,6 +147,26 @@ class Failures:
         """The failures when one more happens at `now`; old ones are forgotten after an hour."""
         forgotten = self.last_at is None or now - self.last_at > FORGET_AFTER
         return Failures(1 if forgotten else self.count + 1, now)
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkFailures:
+    """The failed logins from one network under any names, in a window that began at `since`."""
+
+    count: int = 0
+    since: datetime | None = None
+
+    def locked_for(self, now: datetime) -> timedelta:
+        """How long from `now` no login is tried from this network; zero when it is free."""
+        if self.since is None or self.count < NETWORK_ATTEMPTS:
+            return timedelta(0)
+        return max(self.since + NETWORK_WINDOW - now, timedelta(0))
+
+    def after_another(self, now: datetime) -> "NetworkFailures":
+        """The failures when one more happens at `now`."""
+        if self.since is None or now - self.since >= NETWORK_WINDOW:
+            return NetworkFailures(1, now)
+        return NetworkFailures(self.count + 1, self.since)
 
 
 def is_username(text: str) -> bool:

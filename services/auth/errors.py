@@ -1,6 +1,13 @@
 """The problems of logging in and of managing users."""
 
-from services.chassis.problems import Conflict, Forbidden, NotFound, TooManyRequests, Unauthenticated
+from services.chassis.problems import (
+    Conflict,
+    Forbidden,
+    NotFound,
+    TooManyRequests,
+    Unauthenticated,
+    Unprocessable,
+)
 
 
 class InvalidCredentials(Unauthenticated):
@@ -33,3 +40,27 @@ class OwnAccount(Forbidden):
 
 class WrongPassword(Forbidden):
     """The old password is wrong."""
+
+
+class PasswordTooWeak(Unprocessable):
+    """The new password is too easy to guess."""
+
+    def __init__(self, pointer: str, detail: str) -> None:
+        """`pointer`: to the password in the request; `detail`: what is wrong with it, without any of it."""
+        super().__init__("Choose another password.", errors=[{"pointer": pointer, "detail": detail}])
+
+
+class ProposalNotFound(NotFound):
+    """There is no proposal with this id."""
+
+
+class ProposalSettled(Conflict):
+    """The proposal does not wait any more."""
+
+
+class ProposalOutdated(Conflict):
+    """The user, or the rights of who proposed it, have changed since."""
+
+
+class SecondPersonNeeded(Forbidden):
+    """Another administrator must confirm this, and never the user whom it is about."""

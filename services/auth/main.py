@@ -16,9 +16,10 @@ from services.auth.domain import NewUser
 from services.auth.keys import KeyPolicy, KeyRing, WrongEncryptionKey
 from services.auth.passwords import Passwords
 from services.auth.routes import UseCases, router
-from services.auth.service import KeyKeeper, Users, utc_now
+from services.auth.service import KeyKeeper, utc_now
 from services.auth.sessions import EndedSessions, Sessions
 from services.auth.settings import AuthSettings, CommandSettings
+from services.auth.users import Users
 from services.chassis.access import Role
 from services.chassis.app import create_app, serve
 from services.chassis.database import ApplicationDatabase
@@ -76,7 +77,7 @@ def build_app(settings: AuthSettings, telemetry: Telemetry) -> FastAPI:
         verifier=TokenVerifier(settings.auth_issuer, own_keys),
     )
     app.state.use_cases = UseCases(
-        users=Users(database, passwords),
+        users=Users(database, passwords, proposal_lifetime=timedelta(hours=settings.auth_proposal_hours)),
         sessions=Sessions(database, passwords, keys, issuer=settings.auth_issuer, token_lifetime=lifetime),
         ended=EndedSessions(database, token_lifetime=lifetime),
         keys=keys,

@@ -8,7 +8,11 @@ _GRANTS = {
     "users": "SELECT, INSERT, UPDATE",
     "sessions": "SELECT, INSERT, UPDATE, DELETE",
     "login_failures": "SELECT, INSERT, UPDATE, DELETE",
+    "network_failures": "SELECT, INSERT, UPDATE, DELETE",
     "signing_keys": "SELECT, INSERT, DELETE",
+    "proposals": "SELECT, INSERT, UPDATE",
+    # Append-only: what happened is neither changed nor forgotten.
+    "event": "SELECT, INSERT",
 }
 
 

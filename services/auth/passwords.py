@@ -1,17 +1,30 @@
-"""Password hashing with argon2id, off the event loop and never more than a few at once."""
+"""Password hashing with argon2id and the judgement of new passwords, off the event loop and few at once."""
 
 import asyncio
+import re
 import secrets
+import unicodedata
+from collections.abc import Iterable
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from zxcvbn import zxcvbn
+
+from services.auth.errors import PasswordTooWeak
 
 # Each hash takes 64 MiB and tens of milliseconds of a core.
 MOST_AT_ONCE = 2
+STRONG_ENOUGH = 3
+"""zxcvbn's score from which more than 10^8 guesses are needed: too many for whoever must ask the service each time."""
+JUDGED_LENGTH = 72
+"""zxcvbn takes time that grows much faster than the text; what comes behind can only make a password stronger."""
+UNGUESSABLE_LETTERS = 6
+"""Letters and digits that must be left of a password without the names in it."""
+PRODUCT_WORDS = ("creditmesh", "credit", "mesh", "intake", "approval", "lending", "loan", "bank", "password")
 
 
 class Passwords:
-    """Hashes and verifies passwords (argon2id, RFC 9106's low-memory parameters)."""
+    """Hashes and verifies passwords (argon2id, RFC 9106's low-memory parameters), and refuses weak new ones."""
 
     def __init__(self) -> None:
         """Prepares a hash to verify against when there is no user, so that both take the same work."""
@@ -32,8 +45,47 @@ class Passwords:
         """Whether the hash was made with weaker parameters than today's."""
         return self._hasher.check_needs_rehash(encoded)
 
+    async def judge(self, password: str, names: Iterable[str], *, pointer: str) -> None:
+        """Raise PasswordTooWeak for a new password that is easy to guess (NIST SP 800-63B, 5.1.1.2).
+
+        Args:
+            password: of an allowed length.
+            names: what its user is called; a password made of it is weak.
+            pointer: to the password in the request.
+        """
+        fault = await asyncio.to_thread(weakness, password, tuple(names))
+        if fault is not None:
+            raise PasswordTooWeak(pointer, fault)
+
     def _verify(self, encoded: str, password: str) -> bool:
         try:
             return self._hasher.verify(encoded, password)
         except (VerificationError, InvalidHashError):
             return False
+
+
+def weakness(password: str, names: Iterable[str] = ()) -> str | None:
+    """What makes a password weak, in words that hold none of it; None when it is strong enough."""
+    words = [*PRODUCT_WORDS]
+    for name in names:
+        words += [name, *(part for part in re.split(r"[\W_\d]+", name) if len(part) > 2)]
+    # zxcvbn takes punctuation between the words for a secret.
+    if len(_without(_letters(password), words)) < UNGUESSABLE_LETTERS <= len(_letters(password)):
+        return "made of the user's or the product's name; use several unrelated words"
+    found = zxcvbn(password[:JUDGED_LENGTH], user_inputs=words, max_length=JUDGED_LENGTH)
+    if found["score"] >= STRONG_ENOUGH:
+        return None
+    hint = found["feedback"]["warning"].rstrip(".")
+    return f"too easy to guess{f': {hint[0].lower()}{hint[1:]}' if hint else ''}; use several unrelated words"
+
+
+def _letters(text: str) -> str:
+    plain = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(letter for letter in plain if letter.isalnum())
+
+
+def _without(text: str, words: Iterable[str]) -> str:
+    for word in sorted({_letters(word) for word in words}, key=len, reverse=True):
+        if word:
+            text = text.replace(word, "")
+    return text

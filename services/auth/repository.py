@@ -1,6 +1,5 @@
 """All SQL of the auth service."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -9,9 +8,10 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from services.auth.domain import Account, Failures, is_username
+from services.auth.audit import name_digest
+from services.auth.domain import Account, Failures, NetworkFailures, is_username
 from services.auth.keys import StoredKey
-from services.auth.tables import login_failures, sessions, signing_keys, users
+from services.auth.tables import login_failures, network_failures, sessions, signing_keys, users
 from services.chassis.access import Role
 from services.chassis.database import ApplicationReader, ApplicationTransaction
 
@@ -52,6 +52,7 @@ async def add_user(tx: ApplicationTransaction, account: Account) -> None:
             roles=sorted(account.roles),
             disabled=account.disabled,
             created_at=account.created_at,
+            must_change_password=account.must_change_password,
         )
     )
 
@@ -61,7 +62,12 @@ async def update_user(tx: ApplicationTransaction, account: Account) -> None:
     await tx.execute(
         users.update()
         .where(users.c.id == account.id)
-        .values(roles=sorted(account.roles), disabled=account.disabled, password_hash=account.password_hash)
+        .values(
+            roles=sorted(account.roles),
+            disabled=account.disabled,
+            password_hash=account.password_hash,
+            must_change_password=account.must_change_password,
+        )
     )
 
 
@@ -83,33 +89,52 @@ async def lock_administrators(tx: ApplicationTransaction) -> frozenset[UUID]:
     return frozenset((await tx.execute(administrators)).scalars())
 
 
-async def failures(db: ApplicationReader, username: str) -> Failures:
-    """The failed logins under this name."""
-    query = sa.select(login_failures.c.failed, login_failures.c.last_at).where(
-        login_failures.c.name_sha256 == _digest(username)
-    )
+async def failures(db: ApplicationReader, username: str, network: str) -> Failures:
+    """The failed logins under this name from this network."""
+    query = sa.select(login_failures.c.failed, login_failures.c.last_at).where(_tried(username, network))
     row = (await db.execute(query)).one_or_none()
     return Failures() if row is None else Failures(row.failed, row.last_at)
 
 
-async def add_failure(tx: ApplicationTransaction, username: str, now: datetime) -> None:
-    """Count one more failed login under this name."""
-    # The row is made before it is locked and read: two first failures at once must count as two.
+async def failures_of_network(db: ApplicationReader, network: str) -> NetworkFailures:
+    """The failed logins from this network."""
+    query = sa.select(network_failures.c.failed, network_failures.c.since).where(
+        network_failures.c.network == network
+    )
+    row = (await db.execute(query)).one_or_none()
+    return NetworkFailures() if row is None else NetworkFailures(row.failed, row.since)
+
+
+async def add_failure(tx: ApplicationTransaction, username: str, network: str, now: datetime) -> Failures:
+    """Count one more failed login under this name from this network; returns how many there are."""
+    # The rows are made before they are locked and read: two first failures at once must count as two.
     await tx.execute(
         insert(login_failures)
-        .values(name_sha256=_digest(username), failed=0, last_at=now)
+        .values(name_sha256=name_digest(username), network=network, failed=0, last_at=now)
         .on_conflict_do_nothing()
     )
-    mine = login_failures.c.name_sha256 == _digest(username)
+    await tx.execute(
+        insert(network_failures).values(network=network, failed=0, since=now).on_conflict_do_nothing()
+    )
+    mine = _tried(username, network)
     locked = sa.select(login_failures.c.failed, login_failures.c.last_at).where(mine).with_for_update()
     row = (await tx.execute(locked)).one()
     counted = Failures(row.failed, row.last_at).after_another(now)
     await tx.execute(login_failures.update().where(mine).values(failed=counted.count, last_at=now))
+    ours = network_failures.c.network == network
+    every = sa.select(network_failures.c.failed, network_failures.c.since).where(ours).with_for_update()
+    row = (await tx.execute(every)).one()
+    of_all = NetworkFailures(row.failed, row.since).after_another(now)
+    await tx.execute(network_failures.update().where(ours).values(failed=of_all.count, since=of_all.since))
+    return counted
 
 
-async def clear_failures(tx: ApplicationTransaction, username: str) -> None:
-    """Forget the failed logins under this name."""
-    await tx.execute(login_failures.delete().where(login_failures.c.name_sha256 == _digest(username)))
+async def clear_failures(tx: ApplicationTransaction, username: str, network: str | None = None) -> None:
+    """Forget the failed logins under this name, from this network only where one is named."""
+    tried = login_failures.c.name_sha256 == name_digest(username)
+    if network is not None:
+        tried = _tried(username, network)
+    await tx.execute(login_failures.delete().where(tried))
 
 
 async def forget_old(
@@ -117,17 +142,35 @@ async def forget_old(
 ) -> None:
     """Delete failed logins and expired sessions that no longer matter, and keys no longer published."""
     await tx.execute(login_failures.delete().where(login_failures.c.last_at < failures_before))
+    await tx.execute(network_failures.delete().where(network_failures.c.since < failures_before))
     await tx.execute(sessions.delete().where(sessions.c.expires_at < sessions_before))
     await tx.execute(signing_keys.delete().where(signing_keys.c.published_until < sessions_before))
 
 
-async def add_session(
-    tx: ApplicationTransaction, session_id: UUID, user_id: UUID, issued_at: datetime, expires_at: datetime
+async def add_session(  # noqa: PLR0917 - what a session is
+    tx: ApplicationTransaction,
+    session_id: UUID,
+    user_id: UUID,
+    issued_at: datetime,
+    expires_at: datetime,
+    network: str,
 ) -> None:
-    """Insert the session of one login."""
+    """Insert the session of one login from `network`."""
     await tx.execute(
-        sessions.insert().values(id=session_id, user_id=user_id, issued_at=issued_at, expires_at=expires_at)
+        sessions.insert().values(
+            id=session_id, user_id=user_id, issued_at=issued_at, expires_at=expires_at, network=network
+        )
     )
+
+
+async def has_logged_in_from(db: ApplicationReader, user_id: UUID, network: str, since: datetime) -> bool:
+    """Whether the user has logged in from `network` later than `since`."""
+    query = (
+        sa.exists()
+        .where(sessions.c.user_id == user_id, sessions.c.network == network, sessions.c.issued_at > since)
+        .select()
+    )
+    return bool(await db.scalar(query))
 
 
 async def lock_user(tx: ApplicationTransaction, user_id: UUID) -> Account | None:
@@ -142,11 +185,6 @@ async def lock_for_change(tx: ApplicationTransaction, user_id: UUID) -> Account 
     locked = sa.select(users).where(users.c.id == user_id).with_for_update()
     row = (await tx.execute(locked)).mappings().one_or_none()
     return None if row is None else _account(row)
-
-
-async def set_password(tx: ApplicationTransaction, user_id: UUID, password_hash: str) -> None:
-    """Store the hash of a user's new password."""
-    await tx.execute(users.update().where(users.c.id == user_id).values(password_hash=password_hash))
 
 
 async def ended_sessions(db: ApplicationReader, since: datetime) -> list[UUID]:
@@ -171,13 +209,14 @@ async def session_user(db: ApplicationReader, session_id: UUID, now: datetime) -
     return None if row is None else _account(row)
 
 
-async def revoke_session(tx: ApplicationTransaction, session_id: UUID, now: datetime) -> None:
-    """End one session; ending it again changes nothing."""
-    await tx.execute(
+async def revoke_session(tx: ApplicationTransaction, session_id: UUID, now: datetime) -> bool:
+    """End one session; False when it had ended."""
+    ended = await tx.execute(
         sessions.update()
         .where(sessions.c.id == session_id, sessions.c.revoked_at.is_(None))
         .values(revoked_at=now)
     )
+    return ended.rowcount == 1
 
 
 async def revoke_sessions_of(
@@ -221,9 +260,9 @@ async def add_key(tx: ApplicationTransaction, key: StoredKey) -> None:
     )
 
 
-def _digest(username: str) -> bytes:
+def _tried(username: str, network: str) -> sa.ColumnElement[bool]:
     # Also names that no user can have are counted, so what is stored must not be what was typed.
-    return hashlib.sha256(username.lower().encode("utf-8", "replace")).digest()
+    return sa.and_(login_failures.c.name_sha256 == name_digest(username), login_failures.c.network == network)
 
 
 def _account(row: Mapping[Any, Any]) -> Account:

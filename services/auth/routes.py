@@ -8,12 +8,18 @@ from uuid import UUID
 
 from fastapi import Depends, Form, Header, Query, Request, Response
 
-from services.auth.domain import Account
+from services.auth.audit import EventKind, Origin
+from services.auth.domain import Account, Proposal, ProposalState
 from services.auth.errors import (
     InvalidCredentials,
     LastAdministrator,
     LoginLocked,
     OwnAccount,
+    PasswordTooWeak,
+    ProposalNotFound,
+    ProposalOutdated,
+    ProposalSettled,
+    SecondPersonNeeded,
     SessionEnded,
     UsernameTaken,
     UserNotFound,
@@ -21,20 +27,26 @@ from services.auth.errors import (
 )
 from services.auth.keys import KeyRing
 from services.auth.schemas import (
+    EventPage,
+    EventView,
     LoginForm,
     NewUserBody,
     OwnPasswordBody,
+    ProposalPage,
+    ProposalView,
     RevocationList,
     TokenView,
     UserChangeBody,
     UserPage,
     UserView,
 )
-from services.auth.service import Users, utc_now
+from services.auth.service import utc_now
 from services.auth.sessions import EndedSessions, Sessions
+from services.auth.users import Actor, Users
 from services.chassis.body_limit import bounded_router
 from services.chassis.identity import Caller, authenticated, require
-from services.chassis.problems import Unavailable, documented
+from services.chassis.paging import AfterText, Cursor, Limit, start_of_page
+from services.chassis.problems import BadRequest, Unavailable, documented
 
 JWKS_MAX_AGE_SECONDS = 60
 
@@ -53,7 +65,12 @@ def _use_cases(request: Request) -> UseCases:
     return cast("UseCases", request.app.state.use_cases)
 
 
+def _origin(request: Request) -> Origin:
+    return Origin(request.client.host if request.client else None)
+
+
 Auth = Annotated[UseCases, Depends(_use_cases)]
+From = Annotated[Origin, Depends(_origin)]
 
 
 async def _account(auth: Auth, caller: Annotated[Caller, Depends(authenticated)]) -> Account:
@@ -67,22 +84,45 @@ async def _administrator(auth: Auth, caller: Annotated[Caller, Depends(require("
 Me = Annotated[Account, Depends(_account)]
 Administrator = Annotated[Account, Depends(_administrator)]
 
+
+async def _acting(administrator: Administrator, origin: From) -> Actor:
+    return Actor(administrator.id, origin)
+
+
+async def _reader(auth: Auth, caller: Annotated[Caller, Depends(require("users:read"))]) -> Account:
+    return await auth.sessions.user_of(caller)
+
+
+async def _reviewer(auth: Auth, caller: Annotated[Caller, Depends(require("audit:read"))]) -> Account:
+    return await auth.sessions.user_of(caller)
+
+
+By = Annotated[Actor, Depends(_acting)]
+Reader = Annotated[Account, Depends(_reader)]
+Reviewer = Annotated[Account, Depends(_reviewer)]
+
+_PROPOSED: dict[int | str, dict[str, Any]] = {
+    202: {"model": ProposalView, "description": "Another administrator must confirm it."}
+}
+
 router = bounded_router()
 
 
 @router.post("/token", responses=documented(InvalidCredentials, LoginLocked, Unavailable), tags=["sessions"])
-async def log_in(form: Annotated[LoginForm, Form()], auth: Auth, response: Response) -> TokenView:
+async def log_in(
+    form: Annotated[LoginForm, Form()], auth: Auth, origin: From, response: Response
+) -> TokenView:
     """Exchange a user name and password for an access token."""
-    issued = await auth.sessions.login(form.username, form.password.get_secret_value())
+    issued = await auth.sessions.login(form.username, form.password.get_secret_value(), origin)
     # RFC 6749, 5.1: no cache may keep a token.
     response.headers["Cache-Control"] = "no-store"
     return TokenView.of(issued)
 
 
 @router.post("/logout", status_code=204, responses=documented(SessionEnded), tags=["sessions"])
-async def log_out(auth: Auth, caller: Annotated[Caller, Depends(authenticated)]) -> None:
+async def log_out(auth: Auth, caller: Annotated[Caller, Depends(authenticated)], origin: From) -> None:
     """End the session that the token belongs to. The other services refuse the token within 5 seconds."""
-    await auth.sessions.logout(caller)
+    await auth.sessions.logout(caller, origin)
 
 
 @router.get("/me", responses=documented(SessionEnded), tags=["sessions"])
@@ -94,22 +134,22 @@ async def me(account: Me) -> UserView:
 @router.put(
     "/me/password",
     status_code=204,
-    responses=documented(SessionEnded, WrongPassword, LoginLocked),
+    responses=documented(SessionEnded, WrongPassword, LoginLocked, PasswordTooWeak),
     tags=["sessions"],
 )
 async def change_own_password(
-    body: OwnPasswordBody, auth: Auth, caller: Annotated[Caller, Depends(authenticated)]
+    body: OwnPasswordBody, auth: Auth, caller: Annotated[Caller, Depends(authenticated)], origin: From
 ) -> None:
     """Replace your password; ends your other sessions."""
     await auth.sessions.change_password(
-        caller, body.old_password.get_secret_value(), body.new_password.get_secret_value()
+        caller, body.old_password.get_secret_value(), body.new_password.get_secret_value(), origin
     )
 
 
 @router.get("/users", responses=documented(SessionEnded), tags=["users"])
 async def list_users(
     auth: Auth,
-    _: Administrator,
+    _: Reader,
     after: Annotated[str, Query(max_length=64, pattern=r"^[A-Za-z0-9._-]*$")] = "",
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> UserPage:
@@ -123,18 +163,109 @@ async def list_users(
     )
 
 
-@router.post("/users", status_code=201, responses=documented(UsernameTaken), tags=["users"])
-async def create_user(body: NewUserBody, auth: Auth, _: Administrator) -> UserView:
-    """Add a user."""
-    return UserView.of(await auth.users.create(body.to_domain()))
+@router.post(
+    "/users",
+    status_code=201,
+    response_model=UserView,
+    responses={**documented(UsernameTaken, PasswordTooWeak), **_PROPOSED},
+    tags=["users"],
+)
+async def create_user(body: NewUserBody, auth: Auth, by: By) -> Any:
+    """Add a user, who must change the password at the first login.
+
+    With a role that decides, moves money or grants rights it becomes a proposal (202), which another administrator
+    confirms.
+    """
+    return _done_or_proposed(await auth.users.create(body.to_domain(), by=by))
 
 
 @router.patch(
-    "/users/{user_id}", responses=documented(UserNotFound, LastAdministrator, OwnAccount), tags=["users"]
+    "/users/{user_id}",
+    response_model=UserView,
+    responses={**documented(UserNotFound, LastAdministrator, OwnAccount, PasswordTooWeak), **_PROPOSED},
+    tags=["users"],
 )
-async def change_user(user_id: UUID, body: UserChangeBody, auth: Auth, by: Administrator) -> UserView:
-    """Change another user's roles, status or password; ends their sessions."""
-    return UserView.of(await auth.users.change(user_id, body.to_domain(), by=by.id))
+async def change_user(user_id: UUID, body: UserChangeBody, auth: Auth, by: By) -> Any:
+    """Change another user's roles, status or password; ends their sessions.
+
+    A password, and a role that decides, moves money or grants rights, become a proposal (202), which another
+    administrator confirms.
+    """
+    return _done_or_proposed(await auth.users.change(user_id, body.to_domain(), by=by))
+
+
+@router.get("/proposals", responses=documented(SessionEnded, BadRequest), tags=["proposals"])
+async def list_proposals(
+    auth: Auth,
+    _: Reader,
+    state: ProposalState | None = None,
+    after: AfterText | None = None,
+    limit: Limit = 50,
+) -> ProposalPage:
+    """List what waits for a second administrator, or waited, newest first."""
+    found = await auth.users.proposals(state, start_of_page(after), limit + 1)
+    page, now = found[:limit], utc_now()
+    more = Cursor(page[-1].proposed_at, page[-1].id).encode() if len(found) > limit else None
+    return ProposalPage(items=[ProposalView.of(one, now) for one in page], next=more)
+
+
+@router.get(
+    "/proposals/{proposal_id}", responses=documented(SessionEnded, ProposalNotFound), tags=["proposals"]
+)
+async def read_proposal(proposal_id: UUID, auth: Auth, _: Reader) -> ProposalView:
+    """Read a proposal."""
+    return ProposalView.of(await auth.users.proposal(proposal_id), utc_now())
+
+
+@router.post(
+    "/proposals/{proposal_id}/confirmation",
+    responses=documented(
+        ProposalNotFound,
+        ProposalSettled,
+        ProposalOutdated,
+        SecondPersonNeeded,
+        UsernameTaken,
+        LastAdministrator,
+    ),
+    tags=["proposals"],
+)
+async def confirm_proposal(proposal_id: UUID, auth: Auth, by: By) -> ProposalView:
+    """Do what another administrator has proposed; never by its subject."""
+    return ProposalView.of(await auth.users.confirm(proposal_id, by=by), utc_now())
+
+
+@router.post(
+    "/proposals/{proposal_id}/refusal",
+    responses=documented(ProposalNotFound, ProposalSettled),
+    tags=["proposals"],
+)
+async def refuse_proposal(proposal_id: UUID, auth: Auth, by: By) -> ProposalView:
+    """Refuse a proposal, or take your own back."""
+    return ProposalView.of(await auth.users.refuse(proposal_id, by=by), utc_now())
+
+
+@router.get("/events", responses=documented(SessionEnded, BadRequest), tags=["audit"])
+async def list_events(
+    auth: Auth,
+    _: Reviewer,
+    kind: Annotated[list[EventKind], Query(description="Any of these kinds.")] = [],  # noqa: B006 - read only
+    user: Annotated[UUID | None, Query(description="Who did it, or to whom it was done.")] = None,
+    after: AfterText | None = None,
+    limit: Limit = 50,
+) -> EventPage:
+    """List who logged in, failed to, and changed whom, newest first."""
+    found = await auth.users.events(kind, user, start_of_page(after), limit + 1)
+    page = found[:limit]
+    more = Cursor(page[-1].at, page[-1].id).encode() if len(found) > limit else None
+    return EventPage(items=[EventView.of(one) for one in page], next=more)
+
+
+def _done_or_proposed(done: Account | Proposal) -> UserView | Response:
+    if isinstance(done, Account):
+        return UserView.of(done)
+    body = ProposalView.of(done, utc_now()).model_dump_json()
+    headers = {"Location": f"/proposals/{done.id}"}
+    return Response(body, 202, headers, "application/json")
 
 
 @router.get("/.well-known/jwks.json", responses=documented(Unavailable), tags=["keys"])

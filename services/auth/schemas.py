@@ -1,17 +1,22 @@
 """HTTP bodies of the auth service."""
 
+from dataclasses import replace
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from services.auth.audit import Event, EventKind
 from services.auth.domain import (
     PASSWORD_MAX_LENGTH,
     PASSWORD_MIN_LENGTH,
     USERNAME_PATTERN,
     Account,
     NewUser,
+    Proposal,
+    ProposalKind,
+    ProposalState,
     UserChange,
 )
 from services.auth.sessions import IssuedToken
@@ -33,12 +38,16 @@ class LoginForm(BaseModel):
 
 
 class TokenView(BaseModel):
-    """An access token; `expires_in` is in seconds."""
+    """An access token; `expires_in` is in seconds.
+
+    While `password_change_required`, it is good for `PUT /me/password` alone; then log in again.
+    """
 
     access_token: str
     token_type: Literal["bearer"] = "bearer"  # noqa: S105 - the name of a kind, no secret
     expires_in: int
     roles: list[Role]
+    password_change_required: bool
 
     @classmethod
     def of(cls, issued: IssuedToken) -> Self:
@@ -47,6 +56,7 @@ class TokenView(BaseModel):
             access_token=issued.token,
             expires_in=int(issued.expires_in.total_seconds()),
             roles=sorted(issued.roles),
+            password_change_required=issued.must_change_password,
         )
 
 
@@ -74,6 +84,7 @@ class UserView(BaseModel):
     roles: list[Role]
     disabled: bool
     created_at: datetime
+    must_change_password: bool
 
     @classmethod
     def of(cls, account: Account) -> Self:
@@ -85,6 +96,7 @@ class UserView(BaseModel):
             roles=sorted(account.roles),
             disabled=account.disabled,
             created_at=account.created_at,
+            must_change_password=account.must_change_password,
         )
 
 
@@ -110,6 +122,16 @@ class NewUserBody(BaseModel):
         return NewUser(self.username, self.display_name, self.password.get_secret_value(), self.roles)
 
 
+class SetUpUserBody(NewUserBody):
+    """A user that the platform's set-up adds; who holds a password that a machine made need not change it."""
+
+    must_change_password: bool = True
+
+    def to_domain(self) -> NewUser:
+        """The use case's input."""
+        return replace(super().to_domain(), must_change_password=self.must_change_password)
+
+
 class UserChangeBody(BaseModel):
     """What shall change of a user; what is left out or null stays."""
 
@@ -123,3 +145,81 @@ class UserChangeBody(BaseModel):
         """The use case's input."""
         password = None if self.password is None else self.password.get_secret_value()
         return UserChange(self.roles, self.disabled, password)
+
+
+class ProposalView(BaseModel):
+    """What an administrator wants to do to a user that takes another one; null leaves a part as it is."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    kind: ProposalKind
+    state: ProposalState
+    user_id: UUID
+    username: str
+    display_name: str
+    roles_before: list[Role] | None
+    roles: list[Role] | None
+    disabled_before: bool | None
+    disabled: bool | None
+    sets_password: bool
+    proposed_by: UUID
+    proposed_at: datetime
+    expires_at: datetime
+    confirmed_by: UUID | None
+    confirmed_at: datetime | None
+    refused_by: UUID | None
+    refused_at: datetime | None
+
+    @classmethod
+    def of(cls, proposal: Proposal, now: datetime) -> Self:
+        """Show `proposal` as it is at `now`."""
+        own = {
+            name: getattr(proposal, name)
+            for name in cls.model_fields
+            if name not in {"state", "roles", "roles_before"}
+        }
+        return cls(
+            **own,
+            state=proposal.state(now),
+            roles=None if proposal.roles is None else sorted(proposal.roles),
+            roles_before=None if proposal.roles_before is None else sorted(proposal.roles_before),
+        )
+
+
+class ProposalPage(BaseModel):
+    """A page of proposals, newest first; `next` is the next page's `after`, null on the last page."""
+
+    items: list[ProposalView]
+    next: str | None
+
+
+class EventView(BaseModel):
+    """Something that happened in auth; `object` is the user whom it is about, or the key.
+
+    Without an `actor` it was somebody who is not logged in, or the platform's set-up. Of a failed login there is the
+    hash of the name alone, which may have been anything.
+    """
+
+    id: UUID
+    at: datetime
+    kind: EventKind
+    actor: UUID | None
+    object: UUID | None
+    name_sha256: str | None
+    address: str | None
+    trace_id: str | None
+    details: dict[str, Any]
+
+    @classmethod
+    def of(cls, event: Event) -> Self:
+        """Show `event`."""
+        own = {name: getattr(event, name) for name in cls.model_fields if name != "name_sha256"}
+        return cls(**own, name_sha256=None if event.name_sha256 is None else event.name_sha256.hex())
+
+
+class EventPage(BaseModel):
+    """A page of events, newest first; `next` is the next page's `after`, null on the last page."""
+
+    items: list[EventView]
+    next: str | None

@@ -1,98 +1,18 @@
-"""Use cases of the auth service for users and keys; each owns its transaction."""
+"""The use case of the auth service that keeps its signing keys, and the clock of all of them."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
 
-from sqlalchemy.exc import IntegrityError
-from uuid_utils.compat import uuid7
-
-from services.auth import repository
-from services.auth.domain import FORGET_AFTER, Account, NewUser, UserChange
-from services.auth.errors import (
-    LastAdministrator,
-    OwnAccount,
-    UsernameTaken,
-    UserNotFound,
-)
+from services.auth import ledger, repository
+from services.auth.audit import NOWHERE, EventKind, record
+from services.auth.domain import FORGET_AFTER
 from services.auth.keys import KeyPolicy, KeyRing
-from services.auth.passwords import Passwords
 from services.chassis.database import ApplicationDatabase
 
 
 def utc_now() -> datetime:
     """The time, in UTC."""
     return datetime.now(UTC)
-
-
-class Users:
-    """Adding, changing and listing users."""
-
-    def __init__(
-        self, database: ApplicationDatabase, passwords: Passwords, clock: Callable[[], datetime] = utc_now
-    ) -> None:
-        """`clock` tells the time."""
-        self._database = database
-        self._passwords = passwords
-        self._clock = clock
-
-    async def create(self, new: NewUser) -> Account:
-        """Add a user; raises UsernameTaken."""
-        account = Account(
-            id=uuid7(),
-            username=new.username,
-            display_name=new.display_name,
-            password_hash=await self._passwords.hash(new.password),
-            roles=new.roles,
-            disabled=False,
-            created_at=self._clock(),
-        )
-        try:
-            async with self._database.transaction() as tx:
-                await repository.add_user(tx, account)
-        except IntegrityError:
-            raise UsernameTaken(f"Choose another name than {new.username}.") from None
-        return account
-
-    async def change(self, user_id: UUID, change: UserChange, *, by: UUID) -> Account:
-        """Change a user and end all sessions of theirs.
-
-        Raises UserNotFound; OwnAccount when administrators would change themselves; LastAdministrator when none
-        would be left.
-        """
-        if user_id == by:
-            raise OwnAccount("Another administrator must do this; PUT /me/password changes your password.")
-        new_hash = None if change.password is None else await self._passwords.hash(change.password)
-        async with self._database.transaction() as tx:
-            administrators = await repository.lock_administrators(tx)
-            before = await repository.lock_for_change(tx, user_id)
-            if before is None:
-                raise UserNotFound(f"No user has the id {user_id}.")
-            after = replace(
-                before,
-                roles=before.roles if change.roles is None else change.roles,
-                disabled=before.disabled if change.disabled is None else change.disabled,
-                password_hash=new_hash or before.password_hash,
-            )
-            if before.administers and not after.administers and administrators <= {user_id}:
-                raise LastAdministrator("Make another user an administrator first.")
-            await repository.update_user(tx, after)
-            if after != before:
-                await repository.revoke_sessions_of(tx, user_id, self._clock())
-            if new_hash is not None:
-                await repository.clear_failures(tx, before.username)
-        return after
-
-    async def page(self, *, after: str, limit: int) -> list[Account]:
-        """At most `limit` users in the order of their names, from behind the name `after`."""
-        async with self._database.reading() as db:
-            return await repository.list_users(db, after=after, limit=limit)
-
-    async def find(self, username: str) -> Account | None:
-        """The user of this name, or None."""
-        async with self._database.reading() as db:
-            return await repository.find_user(db, username)
 
 
 class KeyKeeper:
@@ -122,10 +42,13 @@ class KeyKeeper:
                 # Another instance may have made it while this one waited.
                 stored = await repository.published_keys(tx, now)
                 if self._policy.is_due(stored, now):
-                    await repository.add_key(tx, self._keys.new_key(self._policy, now, stored))
+                    key = self._keys.new_key(self._policy, now, stored)
+                    await repository.add_key(tx, key)
+                    await record(tx, EventKind.KEY_CREATED, at=now, origin=NOWHERE, about=key.id)
                     stored = await repository.published_keys(tx, now)
         self._keys.replace(stored)
         async with self._database.transaction() as tx:
+            await ledger.forget_expired_passwords(tx, now)
             await repository.forget_old(
                 tx, failures_before=now - FORGET_AFTER, sessions_before=now - timedelta(days=90)
             )

@@ -11,8 +11,15 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from services.auth import repository
-from services.auth.domain import Account
-from services.auth.errors import InvalidCredentials, LoginLocked, SessionEnded, WrongPassword
+from services.auth.audit import EventKind, Origin, record
+from services.auth.domain import KNOWN_FOR, Account
+from services.auth.errors import (
+    InvalidCredentials,
+    LoginLocked,
+    PasswordTooWeak,
+    SessionEnded,
+    WrongPassword,
+)
 from services.auth.keys import KeyRing
 from services.auth.metrics import LOGINS
 from services.auth.passwords import Passwords
@@ -24,6 +31,9 @@ from services.chassis.telemetry import exemplar
 
 CLIENT_ID = "creditmesh"
 """The client of RFC 9068: the platform's own, which alone may send passwords."""
+CHANGE_PASSWORD = "password:change"  # noqa: S105 - the name of a scope
+"""The only scope of who must change their password first."""
+_NOBODY = UUID(int=0)
 LIST_SECONDS = 0.5
 """For so long the list of ended sessions is answered from memory: anybody may ask for it, however often."""
 
@@ -35,6 +45,7 @@ class IssuedToken:
     token: str
     expires_in: timedelta
     roles: frozenset[Role]
+    must_change_password: bool
 
 
 class Sessions:
@@ -58,15 +69,16 @@ class Sessions:
         self._lifetime = token_lifetime
         self._clock = clock
 
-    async def login(self, username: str, password: str) -> IssuedToken:
-        """Check a password and open a session.
+    async def login(self, username: str, password: str, origin: Origin) -> IssuedToken:
+        """Check a password and open a session; a password that somebody else has set opens one to change it alone.
 
         Raises InvalidCredentials, the same and after the same work for an unknown name, a wrong password
-        and a disabled user; LoginLocked after repeated failures.
+        and a disabled user; LoginLocked after repeated failures under the name from this network, or from this network
+        under many names.
         """
         # The lock is looked at only when a slot is free: guesses sent all at once are still counted.
         async with self._passwords.slots:
-            account = await self._checked(username, password)
+            account = await self._checked(username, password, origin)
         now = self._clock()
         session_id = uuid7()
         # Signed before it is stored: without keys there must be no session.
@@ -76,16 +88,37 @@ class Sessions:
             # read before would be left.
             if await repository.lock_user(tx, account.id) != account:
                 raise InvalidCredentials("Check both and try again.")
-            await repository.clear_failures(tx, username)
-            await repository.add_session(tx, session_id, account.id, now, now + self._lifetime)
+            await repository.clear_failures(tx, username, origin.network)
+            await repository.add_session(
+                tx, session_id, account.id, now, now + self._lifetime, origin.network
+            )
+            await record(
+                tx,
+                EventKind.LOGIN_ACCEPTED,
+                at=now,
+                origin=origin,
+                actor=account.id,
+                about=account.id,
+                session=str(session_id),
+            )
         LOGINS.labels("accepted").inc(1, exemplar())
-        return IssuedToken(token, self._lifetime, account.roles)
+        return IssuedToken(token, self._lifetime, _roles(account), account.must_change_password)
 
-    async def logout(self, caller: Caller) -> None:
+    async def logout(self, caller: Caller, origin: Origin) -> None:
         """End the caller's session; ending it again changes nothing."""
         if caller.session_id is not None:
+            now = self._clock()
             async with self._database.transaction() as tx:
-                await repository.revoke_session(tx, caller.session_id, self._clock())
+                if await repository.revoke_session(tx, caller.session_id, now):
+                    await record(
+                        tx,
+                        EventKind.LOGOUT,
+                        at=now,
+                        origin=origin,
+                        actor=caller.id,
+                        about=caller.id,
+                        session=str(caller.session_id),
+                    )
 
     async def user_of(self, caller: Caller) -> Account:
         """The caller's account; raises SessionEnded after a logout or when the user was changed since."""
@@ -99,30 +132,56 @@ class Sessions:
             raise SessionEnded("Log in again.", error="invalid_token")
         return account
 
-    async def change_password(self, caller: Caller, old: str, new: str) -> None:
+    async def change_password(self, caller: Caller, old: str, new: str, origin: Origin) -> None:
         """Replace the caller's password and end their other sessions.
 
-        Raises SessionEnded, LoginLocked, and WrongPassword, which counts as a failed login: a stolen token is no way
-        to guess the password.
+        Raises SessionEnded, PasswordTooWeak, LoginLocked, and WrongPassword, which counts as a failed login: a stolen
+        token is no way to guess the password.
         """
         account = await self.user_of(caller)
         async with self._passwords.slots:
             try:
-                await self._checked(account.username, old)
+                checked = await self._checked(account.username, old, origin)
             except InvalidCredentials:
                 raise WrongPassword("Check it and try again.") from None
+            if new == old:
+                raise PasswordTooWeak("/body/new_password", "it is the old one")
+            names = (account.username, account.display_name)
+            await self._passwords.judge(new, names, pointer="/body/new_password")
             new_hash = await self._passwords.hash(new)
+        now = self._clock()
         async with self._database.transaction() as tx:
-            await repository.lock_for_change(tx, account.id)
-            await repository.set_password(tx, account.id, new_hash)
+            # What an administrator has done meanwhile stays: their password, or that the user is disabled.
+            if await repository.lock_for_change(tx, account.id) != checked:
+                raise SessionEnded("Log in again.", error="invalid_token")
+            await repository.update_user(
+                tx, replace(checked, password_hash=new_hash, must_change_password=False)
+            )
             await repository.clear_failures(tx, account.username)
-            await repository.revoke_sessions_of(tx, account.id, self._clock(), but=caller.session_id)
+            await repository.revoke_sessions_of(tx, account.id, now, but=caller.session_id)
+            await record(
+                tx,
+                EventKind.PASSWORD_CHANGED,
+                at=now,
+                origin=origin,
+                actor=account.id,
+                about=account.id,
+            )
 
-    async def _checked(self, username: str, password: str) -> Account:
+    async def _checked(self, username: str, password: str, origin: Origin) -> Account:
+        network, now = origin.network, self._clock()
         async with self._database.reading() as db:
-            failures = await repository.failures(db, username)
+            failures = await repository.failures(db, username, network)
+            of_network = await repository.failures_of_network(db, network)
             account = await repository.find_user(db, username)
-        locked_for = failures.locked_for(self._clock())
+            # Whoever works there is not kept out by a neighbour who tries many names.
+            # Asked for nobody too: that there is such a user must not show in the time.
+            known = await repository.has_logged_in_from(
+                db, account.id if account else _NOBODY, network, now - KNOWN_FOR
+            )
+        locked_for = failures.locked_for(now)
+        if not known:
+            locked_for = max(locked_for, of_network.locked_for(now))
         if locked_for:
             LOGINS.labels("locked").inc(1, exemplar())
             seconds = ceil(locked_for.total_seconds())
@@ -130,7 +189,16 @@ class Sessions:
         matches = await self._passwords.matches(account.password_hash if account else None, password)
         if account is None or not matches or account.disabled:
             async with self._database.transaction() as tx:
-                await repository.add_failure(tx, username, self._clock())
+                counted = await repository.add_failure(tx, username, network, now)
+                await record(
+                    tx,
+                    EventKind.LOGIN_LOCKED if counted.locked_for(now) else EventKind.LOGIN_REFUSED,
+                    at=now,
+                    origin=origin,
+                    about=account.id if account else None,
+                    name=username,
+                    failures=counted.count,
+                )
             LOGINS.labels("refused").inc(1, exemplar())
             raise InvalidCredentials("Check both and try again.")
         if self._passwords.is_outdated(account.password_hash):
@@ -153,12 +221,21 @@ class Sessions:
                 "exp": now + self._lifetime,
                 "auth_time": int(now.timestamp()),
                 "amr": ["pwd"],
-                "scope": " ".join(sorted(scopes_of(account.roles))),
-                "roles": sorted(account.roles),
+                "scope": " ".join(sorted(_scopes(account))),
+                "roles": sorted(_roles(account)),
                 "username": account.username,
             },
             now,
         )
+
+
+def _roles(account: Account) -> frozenset[Role]:
+    # Two people know a password that somebody else has set; until it is changed nobody acts as this user.
+    return frozenset() if account.must_change_password else account.roles
+
+
+def _scopes(account: Account) -> frozenset[str]:
+    return frozenset({CHANGE_PASSWORD}) if account.must_change_password else scopes_of(account.roles)
 
 
 class EndedSessions:

@@ -18,6 +18,9 @@ class AuthSettings(ServiceSettings):
         description="32 random bytes in URL-safe base64; encrypts the private signing keys at rest"
     )
     auth_token_minutes: int = Field(10, ge=1, le=60, description="lifetime of an access token, minutes")
+    auth_proposal_hours: int = Field(
+        72, ge=1, le=720, description="hours for which a proposal waits for a second administrator"
+    )
     auth_key_rotation_days: int = Field(
         30, ge=1, le=365, description="days after which a new signing key takes over"
     )

@@ -1,7 +1,7 @@
 """The tables of schema `auth` in the application database; never replicated, never journalled."""
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, TIMESTAMP
+from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, JSONB, TIMESTAMP
 
 metadata = sa.MetaData(schema="auth")
 _TIME = TIMESTAMP(timezone=True, precision=6)
@@ -16,6 +16,7 @@ users = sa.Table(
     sa.Column("roles", ARRAY(sa.String(32)), nullable=False),
     sa.Column("disabled", sa.Boolean(), nullable=False),
     sa.Column("created_at", _TIME, nullable=False),
+    sa.Column("must_change_password", sa.Boolean(), nullable=False),
 )
 sa.Index("uq_users_username", sa.func.lower(users.c.username), unique=True)
 
@@ -27,6 +28,7 @@ sessions = sa.Table(
     sa.Column("issued_at", _TIME, nullable=False),
     sa.Column("expires_at", _TIME, nullable=False),
     sa.Column("revoked_at", _TIME),
+    sa.Column("network", sa.String(43)),
 )
 
 sa.Index(
@@ -37,8 +39,17 @@ login_failures = sa.Table(
     "login_failures",
     metadata,
     sa.Column("name_sha256", BYTEA(), primary_key=True),
+    sa.Column("network", sa.String(43), primary_key=True),
     sa.Column("failed", sa.Integer(), nullable=False),
     sa.Column("last_at", _TIME, nullable=False),
+)
+
+network_failures = sa.Table(
+    "network_failures",
+    metadata,
+    sa.Column("network", sa.String(43), primary_key=True),
+    sa.Column("failed", sa.Integer(), nullable=False),
+    sa.Column("since", _TIME, nullable=False),
 )
 
 signing_keys = sa.Table(
@@ -51,3 +62,45 @@ signing_keys = sa.Table(
     sa.Column("signs_from", _TIME, nullable=False),
     sa.Column("published_until", _TIME, nullable=False),
 )
+
+proposals = sa.Table(
+    "proposals",
+    metadata,
+    sa.Column("id", sa.Uuid(), primary_key=True),
+    sa.Column("kind", sa.String(16), nullable=False),
+    # Of a user to be added: the id that they will have.
+    sa.Column("user_id", sa.Uuid(), nullable=False),
+    sa.Column("username", sa.String(64), nullable=False),
+    sa.Column("display_name", sa.String(200), nullable=False),
+    sa.Column("roles_before", ARRAY(sa.String(32))),
+    sa.Column("disabled_before", sa.Boolean()),
+    sa.Column("roles", ARRAY(sa.String(32))),
+    sa.Column("disabled", sa.Boolean()),
+    sa.Column("sets_password", sa.Boolean(), nullable=False),
+    # Only while it waits.
+    sa.Column("password_hash", sa.String(255)),
+    sa.Column("proposed_by", sa.ForeignKey(users.c.id), nullable=False),
+    sa.Column("proposed_at", _TIME, nullable=False),
+    sa.Column("expires_at", _TIME, nullable=False),
+    sa.Column("confirmed_by", sa.ForeignKey(users.c.id)),
+    sa.Column("confirmed_at", _TIME),
+    sa.Column("refused_by", sa.ForeignKey(users.c.id)),
+    sa.Column("refused_at", _TIME),
+)
+sa.Index("ix_auth_proposals_proposed_at", proposals.c.proposed_at, proposals.c.id)
+
+events = sa.Table(
+    "event",
+    metadata,
+    sa.Column("id", sa.Uuid(), primary_key=True),
+    sa.Column("at", _TIME, nullable=False),
+    sa.Column("kind", sa.String(32), nullable=False),
+    # Without one: somebody who is not logged in, or a command of the platform's set-up.
+    sa.Column("actor", sa.Uuid()),
+    sa.Column("object", sa.Uuid()),
+    sa.Column("name_sha256", BYTEA()),
+    sa.Column("address", sa.String(45)),
+    sa.Column("trace_id", sa.String(32)),
+    sa.Column("details", JSONB(), nullable=False),
+)
+sa.Index("ix_auth_event_at", events.c.at, events.c.id)

@@ -46,10 +46,10 @@ SCOPES: Mapping[Role, frozenset[str]] = {
     Role.COMMITTEE: _CHECKER | {"loans:classify"},
     # Money is recorded by people who neither apply for loans nor grant them.
     Role.SERVICING: frozenset({"applications:read", "parties:read", "loans:service"}),
-    Role.AUDITOR: frozenset({"applications:read", "parties:read", "audit:read"}),
+    Role.AUDITOR: frozenset({"applications:read", "parties:read", "audit:read", "users:read"}),
     Role.ANALYST: frozenset({"applications:read"}),
     # Who grants rights reads no customer.
-    Role.ADMINISTRATOR: frozenset({"users:manage", "audit:read"}),
+    Role.ADMINISTRATOR: frozenset({"users:manage", "users:read", "audit:read"}),
 }
 
 

@@ -46,7 +46,10 @@ USERS: Mapping[str, tuple[str, str]] = {
     "servicing1": ("Sara Servicing", "servicing"),
     "servicing2": ("Simon Servicing", "servicing"),
     "auditor": ("Ada Auditor", "auditor"),
-    "administrator": ("Ann Administrator", "administrator"),
+    "analyst": ("Anna Analyst", "analyst"),
+    # What takes two administrators cannot be done by one: the platform begins with two.
+    "administrator1": ("Ann Administrator", "administrator"),
+    "administrator2": ("Amir Administrator", "administrator"),
 }
 
 
@@ -223,7 +226,14 @@ class UsersStep(Step):
             write_private(logins_file(self.home), json.dumps(known, indent=2) + "\n")
         return json.dumps(
             [
-                {"username": username, "display_name": name, "roles": [role], "password": known[username]}
+                {
+                    "username": username,
+                    "display_name": name,
+                    "roles": [role],
+                    "password": known[username],
+                    # Nobody but the owner of this home has seen it.
+                    "must_change_password": False,
+                }
                 for username, (name, role) in USERS.items()
             ]
         )

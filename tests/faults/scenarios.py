@@ -156,7 +156,13 @@ async def read_only(pipeline: Pipeline, *, seconds: float, seed: int) -> Outage:
 async def _start_lending(pipeline: Pipeline) -> httpx.AsyncClient:
     """Start auth, with a user, and intake; a client for both."""
     auth = pipeline.application_database.url("auth")
-    user = {"username": USER, "display_name": "Mia Maker", "roles": ["maker"], "password": PASSWORD}
+    user = {
+        "username": USER,
+        "display_name": "Mia Maker",
+        "roles": ["maker"],
+        "password": PASSWORD,
+        "must_change_password": False,
+    }
     await run_once(
         "services.auth.main", "create-users", environment={"APPLICATION_URL": auth}, stdin=json.dumps([user])
     )

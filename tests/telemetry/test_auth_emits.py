@@ -9,8 +9,8 @@ from pydantic import SecretStr
 from services.auth.domain import NewUser
 from services.auth.main import build_app
 from services.auth.passwords import Passwords
-from services.auth.service import Users
 from services.auth.settings import AuthSettings
+from services.auth.users import Users
 from services.chassis.access import Role
 from services.chassis.database import ApplicationDatabase
 from services.chassis.testing import span_recorder
@@ -28,7 +28,9 @@ async def test_auth_emits_what_is_declared_and_all_of_it(
     recorder = span_recorder()
     url = fresh_application.url("auth")
     database = ApplicationDatabase.open(url, service="test", pool_size=1)
-    await Users(database, Passwords()).create(NewUser("ann", "Ann", PASSWORD, frozenset({Role.MAKER})))
+    await Users(database, Passwords()).add(
+        NewUser("ann", "Ann", PASSWORD, frozenset({Role.MAKER}), must_change_password=False)
+    )
     await database.dispose()
     settings = AuthSettings(
         http_port=0,

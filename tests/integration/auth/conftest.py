@@ -14,8 +14,8 @@ from sqlalchemy import URL, make_url
 from services.auth.domain import NewUser
 from services.auth.main import build_app
 from services.auth.passwords import Passwords
-from services.auth.service import Users
 from services.auth.settings import AuthSettings
+from services.auth.users import Users
 from services.chassis.access import Role
 from services.chassis.database import ApplicationDatabase
 from services.chassis.testing import span_recorder
@@ -97,8 +97,13 @@ def encryption_key() -> bytes:
 async def users(fresh_application: Database) -> AsyncIterator[Users]:
     database = ApplicationDatabase.open(fresh_application.url("auth"), service="test", pool_size=2)
     users = Users(database, Passwords())
-    for name, role in (("ann", Role.MAKER), ("adam", Role.ADMINISTRATOR)):
-        await users.create(NewUser(name, name.title(), PASSWORD, frozenset({role})))
+    for name, role in (
+        ("ann", Role.MAKER),
+        ("adam", Role.ADMINISTRATOR),
+        ("berta", Role.ADMINISTRATOR),
+        ("ida", Role.AUDITOR),
+    ):
+        await users.add(NewUser(name, name.title(), PASSWORD, frozenset({role}), must_change_password=False))
     yield users
     await database.dispose()
 
@@ -116,21 +121,30 @@ async def served(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture
-async def client(
-    users: Users, fresh_application: Database, encryption_key: bytes
-) -> AsyncIterator[httpx.AsyncClient]:
+async def app(users: Users, fresh_application: Database, encryption_key: bytes) -> FastAPI:
     assert await users.find("ann")
-    app = build_app(settings(fresh_application.url("auth"), encryption_key), span_recorder().telemetry)
+    return build_app(settings(fresh_application.url("auth"), encryption_key), span_recorder().telemetry)
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     async with served(app) as client:
         yield client
+
+
+def elsewhere(app: FastAPI, address: str) -> httpx.AsyncClient:
+    """A client at another address; `app` is served already."""
+    return httpx.AsyncClient(
+        transport=httpx.ASGITransport(app, client=(address, 1)), base_url="http://auth", timeout=30
+    )
 
 
 async def log_in(client: httpx.AsyncClient, username: str, password: str = PASSWORD) -> httpx.Response:
     return await client.post("/token", data={"username": username, "password": password})
 
 
-async def headers(client: httpx.AsyncClient, username: str) -> dict[str, str]:
-    response = await log_in(client, username)
+async def headers(client: httpx.AsyncClient, username: str, password: str = PASSWORD) -> dict[str, str]:
+    response = await log_in(client, username, password)
     assert response.status_code == 200, response.text
     return bearer(response.json()["access_token"])
 

@@ -36,7 +36,14 @@ async def test_from_an_empty_database_to_a_verified_token(
 ) -> None:
     owner = {"APPLICATION_URL": application_url}
     many = [
-        {"username": "max", "display_name": "Max", "roles": ["maker"], "password": "a long enough password"}
+        {
+            "username": name,
+            "display_name": name.title(),
+            "roles": [role],
+            "password": "a long enough password",
+            "must_change_password": False,
+        }
+        for name, role in (("max", "maker"), ("berta", "administrator"))
     ]
     file = tmp_path / "adam.password"
     migrated = await _run("migrate", environment=owner)
@@ -77,7 +84,8 @@ async def test_from_an_empty_database_to_a_verified_token(
     try:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{unused_tcp_port}") as client:
             await _ready(client)
-            login = await log_in(client, "adam", file.read_text().strip())
+            first = await log_in(client, "adam", file.read_text().strip())
+            login = await log_in(client, "berta", "a long enough password")
             token = login.json()["access_token"]
             listed = await client.get("/users", headers=bearer(token))
             metrics = (await client.get("/metrics")).text
@@ -89,11 +97,12 @@ async def test_from_an_empty_database_to_a_verified_token(
         server.terminate()
         status = await asyncio.wait_for(server.wait(), 30)
 
+    assert first.json()["password_change_required"], "who has read the file knows the password"
     assert (caller.username, [user["username"] for user in listed.json()["items"]]) == (
-        "adam",
-        ["adam", "max"],
+        "berta",
+        ["adam", "berta", "max"],
     )
-    assert 'auth_logins_total{outcome="accepted"} 1.0' in metrics
+    assert 'auth_logins_total{outcome="accepted"} 2.0' in metrics
     assert {
         "/token",
         "/logout",
@@ -103,6 +112,11 @@ async def test_from_an_empty_database_to_a_verified_token(
         "/users/{user_id}",
         "/.well-known/jwks.json",
         "/revocations",
+        "/proposals",
+        "/proposals/{proposal_id}",
+        "/proposals/{proposal_id}/confirmation",
+        "/proposals/{proposal_id}/refusal",
+        "/events",
     } == set(documented)
     assert status == 0
 

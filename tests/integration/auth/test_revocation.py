@@ -14,7 +14,7 @@ from fastapi import Depends, FastAPI
 
 from services.auth.main import build_app
 from services.auth.passwords import Passwords
-from services.auth.service import Users
+from services.auth.users import Users
 from services.chassis.app import create_app
 from services.chassis.body_limit import bounded_router
 from services.chassis.identity import Caller, authenticated

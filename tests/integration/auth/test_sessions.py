@@ -7,7 +7,7 @@ import pytest
 
 from services.auth.domain import FREE_ATTEMPTS
 from services.auth.main import build_app
-from services.auth.service import Users
+from services.auth.users import Users
 from services.chassis.health import CACHE_SECONDS
 from services.chassis.identity import TokenVerifier
 from services.chassis.testing import span_recorder
@@ -34,7 +34,8 @@ async def test_me_tells_who_is_logged_in(client: httpx.AsyncClient) -> None:
     body = (await client.get("/me", headers=await headers(client, "ann"))).json()
 
     assert (body["username"], body["display_name"], body["roles"]) == ("ann", "Ann", ["maker"])
-    assert "password" not in str(body)
+    assert "password_hash" not in body
+    assert "argon2" not in str(body)
 
 
 async def test_an_unknown_user_and_a_wrong_password_look_the_same(client: httpx.AsyncClient) -> None:
@@ -137,7 +138,7 @@ async def test_passwords_and_tokens_reach_neither_spans_nor_logs_nor_the_databas
         stored = "".join(
             [
                 str(row)
-                for table in ("users", "sessions", "login_failures", "signing_keys")
+                for table in ("users", "sessions", "login_failures", "signing_keys", "event", "proposals")
                 for row in await owner.fetch(f"SELECT * FROM auth.{table}")
             ]
         )

@@ -1,0 +1,61 @@
+"""Every role on every route of auth, and who must change their password first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+from services.auth.domain import NewUser
+from services.auth.users import Users
+from services.chassis.access import Role
+from tests.integration.auth.conftest import PASSWORD, headers
+
+NOBODY = "01980000-0000-7000-8000-000000000009"
+OPEN, EVERYBODY = frozenset({"nobody"}), frozenset({"must change", *Role})
+ADMINISTRATORS: frozenset[str] = frozenset({Role.ADMINISTRATOR})
+REVIEWERS: frozenset[str] = frozenset({Role.ADMINISTRATOR, Role.AUDITOR})
+# Who gets past authentication and scope; none of these calls changes anything.
+ROUTES: Mapping[tuple[str, str], tuple[frozenset[str], dict[str, Any]]] = {
+    ("POST", "/token"): (OPEN, {"data": {"username": "ann"}}),
+    ("GET", "/.well-known/jwks.json"): (OPEN, {}),
+    ("GET", "/revocations"): (OPEN, {}),
+    ("GET", "/me"): (EVERYBODY, {}),
+    ("PUT", "/me/password"): (EVERYBODY, {"json": {}}),
+    ("GET", "/users"): (REVIEWERS, {}),
+    ("POST", "/users"): (ADMINISTRATORS, {"json": {}}),
+    ("PATCH", "/users/{user_id}"): (ADMINISTRATORS, {"json": {"disabled": False}}),
+    ("GET", "/proposals"): (REVIEWERS, {}),
+    ("GET", "/proposals/{proposal_id}"): (REVIEWERS, {}),
+    ("POST", "/proposals/{proposal_id}/confirmation"): (ADMINISTRATORS, {}),
+    ("POST", "/proposals/{proposal_id}/refusal"): (ADMINISTRATORS, {}),
+    ("GET", "/events"): (REVIEWERS, {}),
+    # Last: it ends the sessions.
+    ("POST", "/logout"): (EVERYBODY, {}),
+}
+
+
+async def test_each_role_meets_what_the_table_says(client: httpx.AsyncClient, users: Users) -> None:
+    for role in Role:
+        await users.add(NewUser(f"u.{role}", role, PASSWORD, frozenset({role}), must_change_password=False))
+    await users.add(NewUser("u.new", "New", PASSWORD, frozenset({Role.ADMINISTRATOR})))
+    callers: dict[str, dict[str, str]] = {role: await headers(client, f"u.{role}") for role in Role}
+    callers["must change"] = await headers(client, "u.new")
+    callers["nobody"] = {}
+    documented = (await client.get("/openapi.json")).json()["paths"]
+    found = {(method.upper(), path) for path, methods in documented.items() for method in methods}
+
+    seen: dict[tuple[str, ...], bool] = {}
+    expected: dict[tuple[str, ...], bool] = {}
+    for (method, path), (allowed, options) in ROUTES.items():
+        for name, own in callers.items():
+            place = path.replace("{user_id}", NOBODY).replace("{proposal_id}", NOBODY)
+            answer = await client.request(method, place, headers=own, **options)
+            assert answer.status_code < 500, answer.text
+            no_scope = "insufficient_scope" in answer.headers.get("www-authenticate", "")
+            seen[method, path, name] = answer.status_code != 401 and not no_scope
+            expected[method, path, name] = allowed is OPEN or name in allowed
+
+    assert found == set(ROUTES), "say here who may call a new route"
+    assert seen == expected
