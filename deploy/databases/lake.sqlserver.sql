@@ -489,7 +489,48 @@ UPDATE journal.alembic_version SET version_num='0004' WHERE journal.alembic_vers
 
 GO
 
-INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.party', N'migration', SYSUTCDATETIME(), 0, 0 WHERE (SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.party' ORDER BY installed_at DESC) <> '98459baf1ab3cc98';
+-- Running upgrade 0004 -> 0005
+
+CREATE TABLE credit.application_version_party (
+    application_id UNIQUEIDENTIFIER NOT NULL,
+    version INTEGER NOT NULL,
+    party_id UNIQUEIDENTIFIER NOT NULL,
+    role VARCHAR(16) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    kind VARCHAR(16) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    full_name NVARCHAR(200) COLLATE Latin1_General_100_CI_AS_SC NOT NULL,
+    birth_date DATE NULL,
+    national_id NVARCHAR(32) COLLATE Latin1_General_100_CI_AS_SC NULL,
+    party_revision INTEGER NOT NULL,
+    origin VARCHAR(16) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    CONSTRAINT pk_application_version_party PRIMARY KEY (application_id, version, party_id, role),
+    CONSTRAINT ck_application_version_party_role CHECK (role IN ('borrower', 'co-borrower', 'guarantor')),
+    CONSTRAINT ck_application_version_party_origin CHECK (origin IN ('submitted', 'migrated')),
+    CONSTRAINT fk_application_version_party_version FOREIGN KEY(application_id, version) REFERENCES credit.application_version (application_id, version),
+    CONSTRAINT fk_application_version_party_party_id FOREIGN KEY(party_id) REFERENCES credit.party (id)
+);
+
+GO
+
+CREATE INDEX ix_application_version_party_party_id ON credit.application_version_party (party_id);
+
+GO
+
+INSERT INTO credit.application_version_party
+    (application_id, version, party_id, role, kind, full_name, birth_date, national_id, party_revision, origin)
+SELECT a.id, a.current_version, t.party_id, t.role, p.kind, p.full_name, p.birth_date, p.national_id, p.revision,
+    'migrated'
+FROM credit.application AS a
+INNER JOIN credit.application_party AS t ON t.application_id = a.id
+INNER JOIN credit.party AS p ON p.id = t.party_id
+WHERE a.current_version IS NOT NULL;
+
+GO
+
+UPDATE journal.alembic_version SET version_num='0005' WHERE journal.alembic_version.version_num = '0004';
+
+GO
+
+INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.party', N'migration', SYSUTCDATETIME(), 0, 0 WHERE COALESCE((SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.party' ORDER BY installed_at DESC), CASE WHEN EXISTS (SELECT 1 FROM credit.party) THEN '' END) <> '98459baf1ab3cc98';
 
 GO
 
@@ -608,7 +649,7 @@ END;
 
 GO
 
-INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.product', N'migration', SYSUTCDATETIME(), 0, 0 WHERE (SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.product' ORDER BY installed_at DESC) <> '17e50887c8dae639';
+INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.product', N'migration', SYSUTCDATETIME(), 0, 0 WHERE COALESCE((SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.product' ORDER BY installed_at DESC), CASE WHEN EXISTS (SELECT 1 FROM credit.product) THEN '' END) <> '17e50887c8dae639';
 
 GO
 
@@ -727,7 +768,7 @@ END;
 
 GO
 
-INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.application', N'migration', SYSUTCDATETIME(), 0, 0 WHERE (SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.application' ORDER BY installed_at DESC) <> '1dc663abcf578b6a';
+INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.application', N'migration', SYSUTCDATETIME(), 0, 0 WHERE COALESCE((SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.application' ORDER BY installed_at DESC), CASE WHEN EXISTS (SELECT 1 FROM credit.application) THEN '' END) <> '1dc663abcf578b6a';
 
 GO
 
@@ -846,7 +887,7 @@ END;
 
 GO
 
-INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.application_party', N'migration', SYSUTCDATETIME(), 0, 0 WHERE (SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.application_party' ORDER BY installed_at DESC) <> '309ad87695b23387';
+INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.application_party', N'migration', SYSUTCDATETIME(), 0, 0 WHERE COALESCE((SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.application_party' ORDER BY installed_at DESC), CASE WHEN EXISTS (SELECT 1 FROM credit.application_party) THEN '' END) <> '309ad87695b23387';
 
 GO
 
@@ -967,7 +1008,7 @@ END;
 
 GO
 
-INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.application_version', N'migration', SYSUTCDATETIME(), 0, 0 WHERE (SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.application_version' ORDER BY installed_at DESC) <> 'e18e1f9df2d63072';
+INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.application_version', N'migration', SYSUTCDATETIME(), 0, 0 WHERE COALESCE((SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.application_version' ORDER BY installed_at DESC), CASE WHEN EXISTS (SELECT 1 FROM credit.application_version) THEN '' END) <> 'e18e1f9df2d63072';
 
 GO
 
@@ -1087,7 +1128,129 @@ END;
 
 GO
 
-INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.application_event', N'migration', SYSUTCDATETIME(), 0, 0 WHERE (SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.application_event' ORDER BY installed_at DESC) <> 'd1700a23c908fa06';
+INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.application_version_party', N'migration', SYSUTCDATETIME(), 0, 0 WHERE COALESCE((SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.application_version_party' ORDER BY installed_at DESC), CASE WHEN EXISTS (SELECT 1 FROM credit.application_version_party) THEN '' END) <> '398b8989170aae7a';
+
+GO
+
+UPDATE journal.captured_table SET installed_at = SYSUTCDATETIME() WHERE fingerprint = '398b8989170aae7a';
+
+GO
+
+INSERT INTO journal.captured_table (fingerprint, table_name, [definition], installed_at) SELECT '398b8989170aae7a', 'credit.application_version_party', N'{"schema":"credit","name":"application_version_party","columns":[{"name":"application_id","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"version","type":"integer","nullable":false,"precision":null,"scale":null,"length":null},{"name":"party_id","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"role","type":"text","nullable":false,"precision":null,"scale":null,"length":16},{"name":"kind","type":"text","nullable":false,"precision":null,"scale":null,"length":16},{"name":"full_name","type":"text","nullable":false,"precision":null,"scale":null,"length":200},{"name":"birth_date","type":"date","nullable":true,"precision":null,"scale":null,"length":null},{"name":"national_id","type":"text","nullable":true,"precision":null,"scale":null,"length":32},{"name":"party_revision","type":"integer","nullable":false,"precision":null,"scale":null,"length":null},{"name":"origin","type":"text","nullable":false,"precision":null,"scale":null,"length":16}],"key":["application_id","version","party_id","role"]}', SYSUTCDATETIME() WHERE NOT EXISTS (SELECT 1 FROM journal.captured_table WHERE fingerprint = '398b8989170aae7a');
+
+GO
+
+DROP TRIGGER IF EXISTS credit.capture_application_version_party_insert;
+
+GO
+
+CREATE TRIGGER credit.capture_application_version_party_insert ON credit.[application_version_party] AFTER INSERT AS
+BEGIN
+    SET NOCOUNT ON;
+    DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
+    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
+    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application_version_party', 'c', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[application_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[version]), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[party_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(r.[role] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], r.[version] AS [version], LOWER(CONVERT(char(36), r.[party_id])) AS [party_id], r.[role] AS [role], r.[kind] AS [kind], r.[full_name] AS [full_name], CONVERT(char(10), r.[birth_date], 23) AS [birth_date], r.[national_id] AS [national_id], r.[party_revision] AS [party_revision], r.[origin] AS [origin] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '398b8989170aae7a', @actor, @traceparent, @captured_at FROM inserted AS r;
+END;
+
+GO
+
+EXEC sp_settriggerorder @triggername = N'credit.capture_application_version_party_insert', @order = N'First', @stmttype = N'INSERT';
+
+GO
+
+DROP TRIGGER IF EXISTS credit.capture_application_version_party_update;
+
+GO
+
+CREATE TRIGGER credit.capture_application_version_party_update ON credit.[application_version_party] AFTER UPDATE AS
+BEGIN
+    SET NOCOUNT ON;
+    DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
+    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
+    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application_version_party', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[application_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[version]), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[party_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(r.[role] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ']', NULL, '398b8989170aae7a', @actor, @traceparent, @captured_at FROM deleted AS r WHERE NOT EXISTS (SELECT 1 FROM inserted AS n WHERE n.[application_id] = r.[application_id] AND n.[version] = r.[version] AND n.[party_id] = r.[party_id] AND n.[role] = r.[role] COLLATE Latin1_General_100_BIN2_UTF8 AND DATALENGTH(n.[role]) = DATALENGTH(r.[role]));
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application_version_party', 'u', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[application_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[version]), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[party_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(r.[role] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], r.[version] AS [version], LOWER(CONVERT(char(36), r.[party_id])) AS [party_id], r.[role] AS [role], r.[kind] AS [kind], r.[full_name] AS [full_name], CONVERT(char(10), r.[birth_date], 23) AS [birth_date], r.[national_id] AS [national_id], r.[party_revision] AS [party_revision], r.[origin] AS [origin] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '398b8989170aae7a', @actor, @traceparent, @captured_at FROM inserted AS r;
+END;
+
+GO
+
+EXEC sp_settriggerorder @triggername = N'credit.capture_application_version_party_update', @order = N'First', @stmttype = N'UPDATE';
+
+GO
+
+DROP TRIGGER IF EXISTS credit.capture_application_version_party_delete;
+
+GO
+
+CREATE TRIGGER credit.capture_application_version_party_delete ON credit.[application_version_party] AFTER DELETE AS
+BEGIN
+    SET NOCOUNT ON;
+    DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
+    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
+    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application_version_party', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[application_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[version]), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[party_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(r.[role] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ']', NULL, '398b8989170aae7a', @actor, @traceparent, @captured_at FROM deleted AS r;
+END;
+
+GO
+
+EXEC sp_settriggerorder @triggername = N'credit.capture_application_version_party_delete', @order = N'First', @stmttype = N'DELETE';
+
+GO
+
+DROP PROCEDURE IF EXISTS journal.backfill_credit_application_version_party;
+
+GO
+
+CREATE PROCEDURE journal.backfill_credit_application_version_party @after nvarchar(850), @most_rows int AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    SET LOCK_TIMEOUT 500;
+    SET DEADLOCK_PRIORITY LOW;
+    DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
+    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
+    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
+    DECLARE @done bigint = 0;
+    DECLARE @after_0 uniqueidentifier = CONVERT(uniqueidentifier, JSON_VALUE(@after, '$[0]')), @end_0 uniqueidentifier;
+    DECLARE @after_1 int = CONVERT(int, JSON_VALUE(@after, '$[1]')), @end_1 int;
+    DECLARE @after_2 uniqueidentifier = CONVERT(uniqueidentifier, JSON_VALUE(@after, '$[2]')), @end_2 uniqueidentifier;
+    DECLARE @after_3 nvarchar(850) = CONVERT(nvarchar(850), JSON_VALUE(@after, '$[3]')), @end_3 nvarchar(850);
+    DECLARE @page_end nvarchar(850);
+    SELECT TOP (1) @page_end = '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[application_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[version]), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[party_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(r.[role] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ']', @end_0 = r.[application_id], @end_1 = r.[version], @end_2 = r.[party_id], @end_3 = r.[role] FROM (SELECT TOP (@most_rows) r.[application_id], r.[version], r.[party_id], r.[role] FROM credit.[application_version_party] AS r WHERE (@after IS NULL OR ((r.[application_id] > @after_0) OR (r.[application_id] = @after_0 AND r.[version] > @after_1) OR (r.[application_id] = @after_0 AND r.[version] = @after_1 AND r.[party_id] > @after_2) OR (r.[application_id] = @after_0 AND r.[version] = @after_1 AND r.[party_id] = @after_2 AND r.[role] COLLATE Latin1_General_100_BIN2_UTF8 > CONVERT(varchar(850), @after_3 COLLATE Latin1_General_100_BIN2_UTF8)))) ORDER BY r.[application_id], r.[version], r.[party_id], r.[role] COLLATE Latin1_General_100_BIN2_UTF8) AS r ORDER BY r.[application_id] DESC, r.[version] DESC, r.[party_id] DESC, r.[role] COLLATE Latin1_General_100_BIN2_UTF8 DESC OPTION (RECOMPILE);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application_version_party', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[application_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[version]), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[party_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(r.[role] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], r.[version] AS [version], LOWER(CONVERT(char(36), r.[party_id])) AS [party_id], r.[role] AS [role], r.[kind] AS [kind], r.[full_name] AS [full_name], CONVERT(char(10), r.[birth_date], 23) AS [birth_date], r.[national_id] AS [national_id], r.[party_revision] AS [party_revision], r.[origin] AS [origin] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '398b8989170aae7a', @actor, @traceparent, @captured_at FROM credit.[application_version_party] AS r WITH (UPDLOCK, HOLDLOCK) WHERE (@after IS NULL OR ((r.[application_id] > @after_0) OR (r.[application_id] = @after_0 AND r.[version] > @after_1) OR (r.[application_id] = @after_0 AND r.[version] = @after_1 AND r.[party_id] > @after_2) OR (r.[application_id] = @after_0 AND r.[version] = @after_1 AND r.[party_id] = @after_2 AND r.[role] COLLATE Latin1_General_100_BIN2_UTF8 > CONVERT(varchar(850), @after_3 COLLATE Latin1_General_100_BIN2_UTF8)))) AND ((r.[application_id] < @end_0) OR (r.[application_id] = @end_0 AND r.[version] < @end_1) OR (r.[application_id] = @end_0 AND r.[version] = @end_1 AND r.[party_id] < @end_2) OR (r.[application_id] = @end_0 AND r.[version] = @end_1 AND r.[party_id] = @end_2 AND r.[role] COLLATE Latin1_General_100_BIN2_UTF8 <= CONVERT(varchar(850), @end_3 COLLATE Latin1_General_100_BIN2_UTF8))) OPTION (RECOMPILE);
+    SET @done = @@ROWCOUNT;
+    SELECT @page_end AS last_key, @done AS rows_written;
+END;
+
+GO
+
+DROP PROCEDURE IF EXISTS journal.repair_credit_application_version_party;
+
+GO
+
+CREATE PROCEDURE journal.repair_credit_application_version_party @keys nvarchar(max) AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    SET LOCK_TIMEOUT 500;
+    SET DEADLOCK_PRIORITY LOW;
+    DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
+    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
+    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
+    DECLARE @done bigint = 0;
+    DECLARE @wanted TABLE ([application_id] uniqueidentifier NOT NULL, [version] int NOT NULL, [party_id] uniqueidentifier NOT NULL, [role] nvarchar(850) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL);
+    INSERT INTO @wanted ([application_id], [version], [party_id], [role]) SELECT DISTINCT CONVERT(uniqueidentifier, JSON_VALUE(k.[value], '$[0]')), CONVERT(int, JSON_VALUE(k.[value], '$[1]')), CONVERT(uniqueidentifier, JSON_VALUE(k.[value], '$[2]')), CONVERT(nvarchar(850), JSON_VALUE(k.[value], '$[3]')) FROM OPENJSON(@keys) AS k;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application_version_party', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[application_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[version]), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[party_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(r.[role] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ']', NULL, '398b8989170aae7a', @actor, @traceparent, @captured_at FROM @wanted AS r WHERE NOT EXISTS (SELECT 1 FROM credit.[application_version_party] AS n WITH (UPDLOCK, HOLDLOCK) WHERE n.[application_id] = r.[application_id] AND n.[version] = r.[version] AND n.[party_id] = r.[party_id] AND n.[role] = r.[role] COLLATE Latin1_General_100_BIN2_UTF8);
+    SET @done = @@ROWCOUNT;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application_version_party', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[application_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[version]), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[party_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(r.[role] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], r.[version] AS [version], LOWER(CONVERT(char(36), r.[party_id])) AS [party_id], r.[role] AS [role], r.[kind] AS [kind], r.[full_name] AS [full_name], CONVERT(char(10), r.[birth_date], 23) AS [birth_date], r.[national_id] AS [national_id], r.[party_revision] AS [party_revision], r.[origin] AS [origin] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '398b8989170aae7a', @actor, @traceparent, @captured_at FROM credit.[application_version_party] AS r WITH (UPDLOCK, HOLDLOCK) WHERE EXISTS (SELECT 1 FROM @wanted AS n WHERE n.[application_id] = r.[application_id] AND n.[version] = r.[version] AND n.[party_id] = r.[party_id] AND n.[role] = r.[role] COLLATE Latin1_General_100_BIN2_UTF8);
+    SET @done = @done + @@ROWCOUNT;
+    SELECT CONVERT(nvarchar(850), NULL) AS last_key, @done AS rows_written;
+END;
+
+GO
+
+INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.application_event', N'migration', SYSUTCDATETIME(), 0, 0 WHERE COALESCE((SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.application_event' ORDER BY installed_at DESC), CASE WHEN EXISTS (SELECT 1 FROM credit.application_event) THEN '' END) <> 'd1700a23c908fa06';
 
 GO
 
@@ -1206,7 +1369,7 @@ END;
 
 GO
 
-INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.approval_band', N'migration', SYSUTCDATETIME(), 0, 0 WHERE (SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.approval_band' ORDER BY installed_at DESC) <> '7ca84e7393517d68';
+INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.approval_band', N'migration', SYSUTCDATETIME(), 0, 0 WHERE COALESCE((SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.approval_band' ORDER BY installed_at DESC), CASE WHEN EXISTS (SELECT 1 FROM credit.approval_band) THEN '' END) <> '7ca84e7393517d68';
 
 GO
 
@@ -1326,7 +1489,7 @@ END;
 
 GO
 
-INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.decision', N'migration', SYSUTCDATETIME(), 0, 0 WHERE (SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.decision' ORDER BY installed_at DESC) <> '74b0fd77d22f4f77';
+INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.decision', N'migration', SYSUTCDATETIME(), 0, 0 WHERE COALESCE((SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.decision' ORDER BY installed_at DESC), CASE WHEN EXISTS (SELECT 1 FROM credit.decision) THEN '' END) <> '74b0fd77d22f4f77';
 
 GO
 
@@ -1445,7 +1608,7 @@ END;
 
 GO
 
-INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.document', N'migration', SYSUTCDATETIME(), 0, 0 WHERE (SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.document' ORDER BY installed_at DESC) <> '29e937a18584cdfa';
+INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.document', N'migration', SYSUTCDATETIME(), 0, 0 WHERE COALESCE((SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.document' ORDER BY installed_at DESC), CASE WHEN EXISTS (SELECT 1 FROM credit.document) THEN '' END) <> '29e937a18584cdfa';
 
 GO
 
@@ -1564,7 +1727,7 @@ END;
 
 GO
 
-INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.bureau_report', N'migration', SYSUTCDATETIME(), 0, 0 WHERE (SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.bureau_report' ORDER BY installed_at DESC) <> '17798689b28b895d';
+INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.bureau_report', N'migration', SYSUTCDATETIME(), 0, 0 WHERE COALESCE((SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.bureau_report' ORDER BY installed_at DESC), CASE WHEN EXISTS (SELECT 1 FROM credit.bureau_report) THEN '' END) <> '17798689b28b895d';
 
 GO
 
@@ -1683,7 +1846,7 @@ END;
 
 GO
 
-INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.loan', N'migration', SYSUTCDATETIME(), 0, 0 WHERE (SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.loan' ORDER BY installed_at DESC) <> '89fa55a851a7ad41';
+INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.loan', N'migration', SYSUTCDATETIME(), 0, 0 WHERE COALESCE((SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.loan' ORDER BY installed_at DESC), CASE WHEN EXISTS (SELECT 1 FROM credit.loan) THEN '' END) <> '89fa55a851a7ad41';
 
 GO
 
@@ -1802,7 +1965,7 @@ END;
 
 GO
 
-INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.instalment', N'migration', SYSUTCDATETIME(), 0, 0 WHERE (SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.instalment' ORDER BY installed_at DESC) <> '44793d13e0c86d3d';
+INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.instalment', N'migration', SYSUTCDATETIME(), 0, 0 WHERE COALESCE((SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.instalment' ORDER BY installed_at DESC), CASE WHEN EXISTS (SELECT 1 FROM credit.instalment) THEN '' END) <> '44793d13e0c86d3d';
 
 GO
 
@@ -1922,7 +2085,7 @@ END;
 
 GO
 
-INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.loan_transaction', N'migration', SYSUTCDATETIME(), 0, 0 WHERE (SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.loan_transaction' ORDER BY installed_at DESC) <> 'd4c98add6fea730a';
+INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.loan_transaction', N'migration', SYSUTCDATETIME(), 0, 0 WHERE COALESCE((SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.loan_transaction' ORDER BY installed_at DESC), CASE WHEN EXISTS (SELECT 1 FROM credit.loan_transaction) THEN '' END) <> 'd4c98add6fea730a';
 
 GO
 
@@ -2142,6 +2305,26 @@ GRANT SELECT ON credit.application_version TO loader;
 GO
 
 GRANT SELECT ON credit.application_version TO verifier;
+
+GO
+
+GRANT SELECT ON credit.application_version_party TO intake;
+
+GO
+
+GRANT SELECT ON credit.application_version_party TO approval;
+
+GO
+
+GRANT SELECT ON credit.application_version_party TO search;
+
+GO
+
+GRANT SELECT ON credit.application_version_party TO loader;
+
+GO
+
+GRANT SELECT ON credit.application_version_party TO verifier;
 
 GO
 
@@ -2465,6 +2648,10 @@ GRANT INSERT ON credit.application_version TO intake;
 
 GO
 
+GRANT INSERT ON credit.application_version_party TO intake;
+
+GO
+
 GRANT INSERT ON credit.application_event TO intake;
 
 GO
@@ -2554,6 +2741,14 @@ GRANT EXECUTE ON journal.backfill_credit_application_version TO relay;
 GO
 
 GRANT EXECUTE ON journal.repair_credit_application_version TO relay;
+
+GO
+
+GRANT EXECUTE ON journal.backfill_credit_application_version_party TO relay;
+
+GO
+
+GRANT EXECUTE ON journal.repair_credit_application_version_party TO relay;
 
 GO
 
@@ -2836,6 +3031,56 @@ INSERT INTO credit.application_version (application_id, version, product_code, a
 INSERT INTO credit.application_version (application_id, version, product_code, amount, currency, term_months, purpose, channel, maker, profile, score, score_reasons, submitted_at) VALUES ('019bd564-a6f0-7bb5-8a6b-63e4f6f453b6', 1, 'CONSUMER', 1919, 'DEM', 30, N'radio/television', 'branch', '019b8d2b-8c00-7d35-8423-f60ddb0eda40', N'{"checking_account": "0_to_200", "credit_history": "delayed", "savings": "100_to_500", "employment_since": "below_1", "other_debtors": "none", "property": "none", "other_installment_plans": "stores", "housing": "own", "job": "management", "installment_rate_percent_class": 4, "residence_since": 3, "age_years": 30, "existing_credits": 2, "dependants": 1, "telephone": false, "foreign_worker": true}', 415, N'[{"attribute": "checking_account", "value": "0_to_200", "points": -20}, {"attribute": "other_installment_plans", "value": "stores", "points": -20}, {"attribute": "property", "value": "none", "points": -20}, {"attribute": "employment_since", "value": "below_1", "points": -15}, {"attribute": "term_months", "value": "30", "points": -15}, {"attribute": "installment_rate_percent_class", "value": "4", "points": -10}, {"attribute": "other_debtors", "value": "none", "points": 0}, {"attribute": "savings", "value": "100_to_500", "points": 5}, {"attribute": "housing", "value": "own", "points": 10}]', '2026-01-19 08:35:02');
 INSERT INTO credit.application_version (application_id, version, product_code, amount, currency, term_months, purpose, channel, maker, profile, score, score_reasons, submitted_at) VALUES ('019bd6e2-4e10-71b8-aa25-eb0ac9e33baf', 1, 'CONSUMER', 2063, 'DEM', 6, N'radio/television', 'branch', '019b8d2b-8c00-7d35-8423-f60ddb0eda40', N'{"checking_account": "0_to_200", "credit_history": "paid_duly", "savings": "below_100", "employment_since": "below_1", "other_debtors": "none", "property": "car_or_other", "other_installment_plans": "none", "housing": "rent", "job": "management", "installment_rate_percent_class": 4, "residence_since": 3, "age_years": 30, "existing_credits": 1, "dependants": 1, "telephone": true, "foreign_worker": true}', 455, N'[{"attribute": "checking_account", "value": "0_to_200", "points": -20}, {"attribute": "employment_since", "value": "below_1", "points": -15}, {"attribute": "housing", "value": "rent", "points": -10}, {"attribute": "installment_rate_percent_class", "value": "4", "points": -10}, {"attribute": "savings", "value": "below_100", "points": -10}, {"attribute": "other_debtors", "value": "none", "points": 0}, {"attribute": "property", "value": "car_or_other", "points": 0}, {"attribute": "other_installment_plans", "value": "none", "points": 5}, {"attribute": "term_months", "value": "6", "points": 15}]', '2026-01-19 15:31:54');
 INSERT INTO credit.application_version (application_id, version, product_code, amount, currency, term_months, purpose, channel, maker, profile, score, score_reasons, submitted_at) VALUES ('019bd864-d348-74f2-be26-5f7bd285ce3b', 1, 'EDUCATION', 6288, 'DEM', 60, N'education', 'branch', '019b8d2b-8c00-7d35-8423-f60ddb0eda40', N'{"checking_account": "0_to_200", "credit_history": "paid_duly", "savings": "below_100", "employment_since": "1_to_4", "other_debtors": "none", "property": "none", "other_installment_plans": "none", "housing": "free", "job": "skilled", "installment_rate_percent_class": 4, "residence_since": 4, "age_years": 42, "existing_credits": 1, "dependants": 1, "telephone": false, "foreign_worker": true}', 410, N'[{"attribute": "term_months", "value": "60", "points": -30}, {"attribute": "checking_account", "value": "0_to_200", "points": -20}, {"attribute": "property", "value": "none", "points": -20}, {"attribute": "installment_rate_percent_class", "value": "4", "points": -10}, {"attribute": "savings", "value": "below_100", "points": -10}, {"attribute": "housing", "value": "free", "points": -5}, {"attribute": "employment_since", "value": "1_to_4", "points": 0}, {"attribute": "other_debtors", "value": "none", "points": 0}, {"attribute": "other_installment_plans", "value": "none", "points": 5}]', '2026-01-19 22:34:05');
+INSERT INTO credit.application_version_party (application_id, version, party_id, role, kind, full_name, birth_date, national_id, party_revision, origin) VALUES ('019b8ecb-2688-7453-b921-9369b14a81b5', 1, '019b8ecb-2688-7e13-a40c-58c9a32d60b1', 'borrower', 'person', N'Karim Çelik', '1971-04-02', N'SAMPLE-000001', 1, 'submitted');
+INSERT INTO credit.application_version_party (application_id, version, party_id, role, kind, full_name, birth_date, national_id, party_revision, origin) VALUES ('019b9062-9b20-7a57-96c5-deada28e9f8b', 1, '019b9062-9b20-7dca-9b84-bd80e4a78cf1', 'borrower', 'person', N'Clara Vogel', '1949-07-14', N'SAMPLE-000002', 1, 'submitted');
+INSERT INTO credit.application_version_party (application_id, version, party_id, role, kind, full_name, birth_date, national_id, party_revision, origin) VALUES ('019b91c8-c688-7591-9f81-f8aa4508acfe', 1, '019b91c8-c688-706a-b5c2-0cd994c87339', 'borrower', 'person', N'Rosa Trần', '1962-11-01', N'SAMPLE-000003', 1, 'submitted');
+INSERT INTO credit.application_version_party (application_id, version, party_id, role, kind, full_name, birth_date, national_id, party_revision, origin) VALUES ('019b934d-f758-743f-9399-7d4892081975', 1, '019b934d-f758-7fd8-a007-275dac8d08c6', 'borrower', 'person', N'Jonas Çelik', '1952-06-27', N'SAMPLE-000004', 1, 'submitted');
+INSERT INTO credit.application_version_party (application_id, version, party_id, role, kind, full_name, birth_date, national_id, party_revision, origin) VALUES ('019b94cf-ccc8-7309-9698-633e191144a6', 1, '019b94cf-ccc8-72ab-b9cf-b0ef298abe2f', 'borrower', 'person', N'Ida Müller', '1966-08-30', N'SAMPLE-000005', 1, 'submitted');
+INSERT INTO credit.application_version_party (application_id, version, party_id, role, kind, full_name, birth_date, national_id, party_revision, origin) VALUES ('019b9652-c348-7cce-9f03-c874673126aa', 1, '019b9652-c348-76cb-b85d-e9036409ffd6', 'borrower', 'person', N'Ben Albrecht', '1966-11-29', N'SAMPLE-000006', 1, 'submitted');
+INSERT INTO credit.application_version_party (application_id, version, party_id, role, kind, full_name, birth_date, national_id, party_revision, origin) VALUES ('019b97c2-06d0-72df-9681-4857a8bbfdd5', 1, '019b97c2-06d0-7cbf-bd04-842ded2e3b2f', 'borrower', 'person', N'Felix Engel', '1966-12-08', N'SAMPLE-000007', 1, 'submitted');
+INSERT INTO credit.application_version_party (application_id, version, party_id, role, kind, full_name, birth_date, national_id, party_revision, origin) VALUES ('019b994e-9658-75c0-86db-983bdaeae84a', 1, '019b994e-9658-793f-a735-9fe98a31f6d5', 'borrower', 'person', N'Thảo Jäger', '1949-02-03', N'SAMPLE-000008', 1, 'submitted');
+INSERT INTO credit.application_version_party (application_id, version, party_id, role, kind, full_name, birth_date, national_id, party_revision, origin) VALUES ('019b9ae5-5b28-7975-9f67-3b3f8ba9d37e', 1, '019b9ae5-5b28-73bb-be2e-6de3416294a2', 'borrower', 'person', N'Rosa Çelik', '1957-12-18', N'SAMPLE-000009', 1, 'submitted');
+INSERT INTO credit.application_version_party (application_id, version, party_id, role, kind, full_name, birth_date, national_id, party_revision, origin) VALUES ('019b9c3e-c8d8-7c9d-bf4b-9331fa0c0164', 1, '019b9c3e-c8d8-7c4d-bfc0-9ffc32eded0c', 'borrower', 'person', N'Rosa Pham', '1957-09-29', N'SAMPLE-000010', 1, 'submitted');
+INSERT INTO credit.application_version_party (application_id, version, party_id, role, kind, full_name, birth_date, national_id, party_revision, origin) VALUES ('019b9dcc-8910-765c-8c7c-4381e4b47c4e', 1, '019b9dcc-8910-7b06-81f4-11bc640f25ac', 'borrower', 'person', N'Jonas Pham', '1941-11-02', N'SAMPLE-000011', 1, 'submitted');
+INSERT INTO credit.application_version_party (application_id, version, party_id, role, kind, full_name, birth_date, national_id, party_revision, origin) VALUES ('019b9f59-7270-75dd-b75b-093b1d943a81', 1, '019b9f59-7270-738b-8f34-5bbdd08b79c7', 'borrower', 'person', N'Ben Lê', '1972-12-17', N'SAMPLE-000012', 1, 'submitted');
+INSERT INTO credit.application_version_party (application_id, version, party_id, role, kind, full_name, birth_date, national_id, party_revision, origin) VALUES ('019ba0bd-01e0-749f-9597-cef0f142155b', 1, '019ba0bd-01e0-7a6c-8eac-51b09e0993f7', 'borrower', 'person', N'Lena Müller', '1967-02-17', N'SAMPLE-000013', 1, 'submitted');
+INSERT INTO credit.application_version_party (application_id, version, party_id, role, kind, full_name, birth_date, national_id, party_revision, origin) VALUES ('019ba25e-1b38-7163-9f1a-4598be71a9d1', 1, '019ba25e-1b38-7a8e-9efc-4b63dcb5e745', 'borrower', 'person', N'Hannes Żak', '1969-10-14', N'SAMPLE-000014', 1, 'submitted');
+INSERT INTO credit.application_version_party (application_id, version, party_id, role, kind, full_name, birth_date, national_id, party_revision, origin) VALUES ('019ba3cb-5b20-7d0d-8eb0-1cf758508deb', 1, '019ba3cb-5b20-7f96-96ab-4b2b5f7c7e5d', 'borrower', 'person', N'Paula Engel', '1947-11-09', N'SAMPLE-000015', 1, 'submitted');
+INSERT INTO credit.application_version_party (application_id, version, party_id, role, kind, full_name, birth_date, national_id, party_revision, origin) VALUES ('019ba54e-9fc0-7111-959c-b1d74e3b9dac', 1, '019ba54e-9fc0-7a01-8377-098f9306e95a', 'borrower', 'person', N'Oskar Weiß', '1971-07-17', N'SAMPLE-000016', 1, 'submitted');
+INSERT INTO credit.application_version_party (application_id, version, party_id, role, kind, full_name, birth_date, national_id, party_revision, origin) VALUES ('019ba6d3-ad68-79c5-ad6e-5a6de5008fa4', 1, '019ba6d3-ad68-76ed-95fc-ce8d6d96094f', 'borrower', 'person', N'Karim Özdemir', '1961-08-10', N'SAMPLE-000017', 1, 'submitted');
+INSERT INTO credit.application_version_party (application_id, version, party_id, role, kind, full_name, birth_date, national_id, party_revision, origin) VALUES ('019ba851-b248-775f-9fcc-f79147493ed4', 1, '019ba851-b248-742a-b234-eb95c16417c0', 'borrower', 'person', N'Stefan Nguyễn', '1964-02-04', N'SAMPLE-000018', 1, 'submitted');
+INSERT INTO credit.application_version_party (application_id, version, party_id, role, kind, full_name, birth_date, national_id, party_revision, origin) VALUES ('019ba9cb-5228-7374-965d-41707ed88be1', 1, '019ba9cb-5228-7813-85f6-b4682d1bd8b7', 'borrower', 'person', N'Greta Albrecht', '1970-07-28', N'SAMPLE-000019', 1, 'submitted');
+INSERT INTO credit.application_version_party (application_id, version, party_id, role, kind, full_name, birth_date, national_id, party_revision, origin) VALUES ('019bab51-59d0-78e4-9dbb-450cb386899c', 1, '019bab51-59d0-7c08-a53b-eb554acbb542', 'borrower', 'person', N'Wanda Engel', '1952-04-22', N'SAMPLE-000020', 1, 'submitted');
+INSERT INTO credit.application_version_party (application_id, version, party_id, role, kind, full_name, birth_date, national_id, party_revision, origin) VALUES ('019bacec-e930-7717-baff-8b5a89654750', 1, '019bacec-e930-7365-856a-fecb6cb4c470', 'borrower', 'person', N'Felix Hoffmann', '1962-08-05', N'SAMPLE-000021', 1, 'submitted');
+INSERT INTO credit.application_version_party (application_id, version, party_id, role, kind, full_name, birth_date, national_id, party_revision, origin) VALUES ('019bae4f-4bd8-72a3-a45f-85e647898d39', 1, '019bae4f-4bd8-7dc0-b24b-8701c5280ac1', 'borrower', 'person', N'Stefan Lê', '1959-01-29', N'SAMPLE-000022', 1, 'submitted');
+INSERT INTO credit.application_version_party (application_id, version, party_id, role, kind, full_name, birth_date, national_id, party_revision, origin) VALUES ('019bafda-0e70-76ac-9b3e-e2c447b818bb', 1, '019bafda-0e70-789d-a35a-337c8bc2afa8', 'borrower', 'person', N'Wanda Müller', '1951-04-10', N'SAMPLE-000023', 1, 'submitted');
+INSERT INTO credit.application_version_party (application_id, version, party_id, role, kind, full_name, birth_date, national_id, party_revision, origin) VALUES ('019bb147-a830-719b-8db8-e7c6e9dea4da', 1, '019bb147-a830-79f5-95ff-13abdc0f8686', 'borrower', 'person', N'Karim Schäfer', '1961-08-26', N'SAMPLE-000024', 1, 'submitted');
+INSERT INTO credit.application_version_party (application_id, version, party_id, role, kind, full_name, birth_date, national_id, party_revision, origin) VALUES ('019bb2da-9888-71bd-aeeb-58bd7c6b7a9b', 1, '019bb2da-9888-748d-9f6a-f7acb7647550', 'borrower', 'person', N'Rosa Weiß', '1957-12-18', N'SAMPLE-000025', 1, 'submitted');
+INSERT INTO credit.application_version_party (application_id, version, party_id, role, kind, full_name, birth_date, national_id, party_revision, origin) VALUES ('019bb43d-4180-729b-9ac0-b45587471642', 1, '019bb43d-4180-7bae-96bc-03936ed2a53a', 'borrower', 'person', N'Paula Dietrich', '1961-01-18', N'SAMPLE-000026', 1, 'submitted');
+INSERT INTO credit.application_version_party (application_id, version, party_id, role, kind, full_name, birth_date, national_id, party_revision, origin) VALUES ('019bb5c2-2430-7682-8677-4376c8664701', 1, '019bb5c2-2430-7694-8c2b-48ab0acae49e', 'borrower', 'person', N'Nora Lê', '1963-04-28', N'SAMPLE-000027', 1, 'submitted');
+INSERT INTO credit.application_version_party (application_id, version, party_id, role, kind, full_name, birth_date, national_id, party_revision, origin) VALUES ('019bb76c-b750-7a1d-bda1-3f5933d2d376', 1, '019bb76c-b750-7c40-b2be-0e3df93d119a', 'borrower', 'person', N'Paula Richter', '1944-10-18', N'SAMPLE-000028', 1, 'submitted');
+INSERT INTO credit.application_version_party (application_id, version, party_id, role, kind, full_name, birth_date, national_id, party_revision, origin) VALUES ('019bb8bc-bad8-7ded-97be-90d0ba8d972b', 1, '019bb8bc-bad8-787b-a82f-5602664dab6b', 'borrower', 'person', N'Jonas Vogel', '1933-10-28', N'SAMPLE-000029', 1, 'submitted');
+INSERT INTO credit.application_version_party (application_id, version, party_id, role, kind, full_name, birth_date, national_id, party_revision, origin) VALUES ('019bba6f-2d98-7344-bb58-c9e7d3c9fc71', 1, '019bba6f-2d98-777b-adf3-d1bb95592522', 'borrower', 'person', N'Oskar Engel', '1971-07-29', N'SAMPLE-000030', 1, 'submitted');
+INSERT INTO credit.application_version_party (application_id, version, party_id, role, kind, full_name, birth_date, national_id, party_revision, origin) VALUES ('019bbbdf-8a60-73d7-8fd6-cd56d4029c3c', 1, '019bbbdf-8a60-7617-8521-acc792e64b3e', 'borrower', 'person', N'Rosa Çelik', '1965-05-25', N'SAMPLE-000031', 1, 'submitted');
+INSERT INTO credit.application_version_party (application_id, version, party_id, role, kind, full_name, birth_date, national_id, party_revision, origin) VALUES ('019bbd68-5ce0-72a1-8ec6-6f6c1b6c04ca', 1, '019bbd68-5ce0-7523-a2f3-f1afd0300f40', 'borrower', 'person', N'Lena Bauer', '1950-08-08', N'SAMPLE-000032', 1, 'submitted');
+INSERT INTO credit.application_version_party (application_id, version, party_id, role, kind, full_name, birth_date, national_id, party_revision, origin) VALUES ('019bbeee-f510-75a0-ba2d-beeb7af5b801', 1, '019bbeee-f510-743d-bab4-de5f233495c1', 'borrower', 'person', N'Quang Trần', '1968-03-17', N'SAMPLE-000033', 1, 'submitted');
+INSERT INTO credit.application_version_party (application_id, version, party_id, role, kind, full_name, birth_date, national_id, party_revision, origin) VALUES ('019bc04d-9e98-7a9e-8525-3cd9fda93ad0', 1, '019bc04d-9e98-715c-aff6-f08c0d81bcd4', 'borrower', 'person', N'Stefan Schäfer', '1943-12-05', N'SAMPLE-000034', 1, 'submitted');
+INSERT INTO credit.application_version_party (application_id, version, party_id, role, kind, full_name, birth_date, national_id, party_revision, origin) VALUES ('019bc1d6-0b88-7c78-8080-d334b5f8a475', 1, '019bc1d6-0b88-78d3-85df-db76bac26466', 'borrower', 'person', N'Clara Richter', '1968-09-17', N'SAMPLE-000035', 1, 'submitted');
+INSERT INTO credit.application_version_party (application_id, version, party_id, role, kind, full_name, birth_date, national_id, party_revision, origin) VALUES ('019bc34c-9270-7139-963e-ae8d6d93aa62', 1, '019bc34c-9270-7f92-94ea-48ce2cb037ae', 'borrower', 'person', N'Quang Günther', '1958-12-03', N'SAMPLE-000036', 1, 'submitted');
+INSERT INTO credit.application_version_party (application_id, version, party_id, role, kind, full_name, birth_date, national_id, party_revision, origin) VALUES ('019bc4bf-6420-73e1-87e2-a3bdef389646', 1, '019bc4bf-6420-7c89-873f-f1603c2c54b1', 'borrower', 'person', N'Viktor Bauer', '1965-09-18', N'SAMPLE-000037', 1, 'submitted');
+INSERT INTO credit.application_version_party (application_id, version, party_id, role, kind, full_name, birth_date, national_id, party_revision, origin) VALUES ('019bc671-deb0-71d2-9669-f2566e418eb8', 1, '019bc671-deb0-78ba-883f-e8ce661f071d', 'borrower', 'person', N'Marek Krüger', '1954-04-02', N'SAMPLE-000038', 1, 'submitted');
+INSERT INTO credit.application_version_party (application_id, version, party_id, role, kind, full_name, birth_date, national_id, party_revision, origin) VALUES ('019bc7ed-37f8-7467-b3c1-655385160213', 1, '019bc7ed-37f8-7ab4-a467-3fff70167b1b', 'borrower', 'person', N'Clara Çelik', '1955-09-22', N'SAMPLE-000039', 1, 'submitted');
+INSERT INTO credit.application_version_party (application_id, version, party_id, role, kind, full_name, birth_date, national_id, party_revision, origin) VALUES ('019bc95b-1420-7671-ac07-f933fc724d46', 1, '019bc95b-1420-77f9-a440-ee771faacc9f', 'borrower', 'person', N'Oskar Çelik', '1969-04-15', N'SAMPLE-000040', 1, 'submitted');
+INSERT INTO credit.application_version_party (application_id, version, party_id, role, kind, full_name, birth_date, national_id, party_revision, origin) VALUES ('019bcadb-cc68-7930-abe0-9af46f17aa21', 1, '019bcadb-cc68-79a9-9a07-f76e040f0317', 'borrower', 'person', N'Paula Ivanov', '1967-04-07', N'SAMPLE-000041', 1, 'submitted');
+INSERT INTO credit.application_version_party (application_id, version, party_id, role, kind, full_name, birth_date, national_id, party_revision, origin) VALUES ('019bcc58-7988-754d-bb87-d8a1c46ba9f4', 1, '019bcc58-7988-7438-a1f2-c3c88927fd2c', 'borrower', 'person', N'Thảo Schäfer', '1945-08-10', N'SAMPLE-000042', 1, 'submitted');
+INSERT INTO credit.application_version_party (application_id, version, party_id, role, kind, full_name, birth_date, national_id, party_revision, origin) VALUES ('019bcdd7-7c50-7d0a-a67b-44f60555fbca', 1, '019bcdd7-7c50-79cf-8d34-09d1d0dbb4cd', 'borrower', 'person', N'Wanda Krüger', '1953-03-07', N'SAMPLE-000043', 1, 'submitted');
+INSERT INTO credit.application_version_party (application_id, version, party_id, role, kind, full_name, birth_date, national_id, party_revision, origin) VALUES ('019bcf76-0568-78b7-a5e0-4ba911c08d27', 1, '019bcf76-0568-79e3-bf9d-f8c81f4961b1', 'borrower', 'person', N'Elif Dietrich', '1955-03-12', N'SAMPLE-000044', 1, 'submitted');
+INSERT INTO credit.application_version_party (application_id, version, party_id, role, kind, full_name, birth_date, national_id, party_revision, origin) VALUES ('019bd0c8-e750-73f2-8cb8-97cc1ec86488', 1, '019bd0c8-e750-7e6c-84a6-b6784e39b984', 'borrower', 'person', N'Karim Trần', '1970-03-02', N'SAMPLE-000045', 1, 'submitted');
+INSERT INTO credit.application_version_party (application_id, version, party_id, role, kind, full_name, birth_date, national_id, party_revision, origin) VALUES ('019bd24f-8750-7d2a-b45d-adbfb6c2907b', 1, '019bd24f-8750-71e5-b647-aa10230e5500', 'borrower', 'person', N'Clara Jäger', '1955-08-05', N'SAMPLE-000046', 1, 'submitted');
+INSERT INTO credit.application_version_party (application_id, version, party_id, role, kind, full_name, birth_date, national_id, party_revision, origin) VALUES ('019bd3ef-4118-7dad-8ead-998ff1b8bab7', 1, '019bd3ef-4118-74f9-8507-b75a5e79cae4', 'borrower', 'person', N'Thảo Fuchs', '1951-08-18', N'SAMPLE-000047', 1, 'submitted');
+INSERT INTO credit.application_version_party (application_id, version, party_id, role, kind, full_name, birth_date, national_id, party_revision, origin) VALUES ('019bd564-a6f0-7bb5-8a6b-63e4f6f453b6', 1, '019bd564-a6f0-7860-838a-c5d5ee0fb423', 'borrower', 'person', N'Clara Bauer', '1963-03-18', N'SAMPLE-000048', 1, 'submitted');
+INSERT INTO credit.application_version_party (application_id, version, party_id, role, kind, full_name, birth_date, national_id, party_revision, origin) VALUES ('019bd6e2-4e10-71b8-aa25-eb0ac9e33baf', 1, '019bd6e2-4e10-75a9-ae82-5cd4a53b4d56', 'borrower', 'person', N'Marek Müller', '1963-10-19', N'SAMPLE-000049', 1, 'submitted');
+INSERT INTO credit.application_version_party (application_id, version, party_id, role, kind, full_name, birth_date, national_id, party_revision, origin) VALUES ('019bd864-d348-74f2-be26-5f7bd285ce3b', 1, '019bd864-d348-78ef-b3c1-3c270534ec76', 'borrower', 'person', N'Thảo Richter', '1951-07-09', N'SAMPLE-000050', 1, 'submitted');
 INSERT INTO credit.application_event (id, application_id, version, from_state, to_state, actor, role, reason_code, comment, occurred_at) VALUES ('019b8ecb-2688-7d2b-b971-d00b513fbea0', '019b8ecb-2688-7453-b921-9369b14a81b5', 1, NULL, 'SUBMITTED', '019b8d2b-8c00-7d35-8423-f60ddb0eda40', 'maker', NULL, NULL, '2026-01-05 15:33:57');
 INSERT INTO credit.application_event (id, application_id, version, from_state, to_state, actor, role, reason_code, comment, occurred_at) VALUES ('019b92fa-5148-7937-9345-25ba58e0aff5', '019b8ecb-2688-7453-b921-9369b14a81b5', 1, 'SUBMITTED', 'IN_REVIEW', '019b8d2b-8c00-773f-ae27-2ba515d25ff6', 'officer', NULL, NULL, '2026-01-06 11:03:57');
 INSERT INTO credit.application_event (id, application_id, version, from_state, to_state, actor, role, reason_code, comment, occurred_at) VALUES ('019b92fa-5148-7198-b060-458c38ee2c06', '019b8ecb-2688-7453-b921-9369b14a81b5', 1, 'IN_REVIEW', 'REJECTED', '019b8d2b-8c00-773f-ae27-2ba515d25ff6', 'officer', 'low_score', NULL, '2026-01-06 11:03:57');

@@ -136,10 +136,14 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """What a decision leads to: the stage that made it and the states passed through, the last one to stay in."""
+    """What a decision leads to: the stage that made it and the states passed through, the last one to stay in.
+
+    `reopens`: it takes an approval back; then `stage` is the role that did, and no stage has decided.
+    """
 
     stage: str
     states: tuple[State, ...]
+    reopens: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +180,8 @@ class Case:
             DecisionRefused: the subclass and its text say why.
         """
         self.forbid_maker(by)
+        if self.state is State.APPROVED and outcome is Outcome.RETURN:
+            return self._reopen(roles)
         states = [State.IN_REVIEW]
         if self.state is not State.IN_REVIEW:
             after(self.state, Action.REVIEW)
@@ -195,6 +201,12 @@ class Case:
         if outcome is not Outcome.APPROVE or due == self.band.stages[-1]:
             states.append(after(State.IN_REVIEW, Action(outcome)))
         return Ruling(due, tuple(state for state in states if state is not self.state))
+
+    def _reopen(self, roles: frozenset[str]) -> Ruling:
+        role = next((role for role in BOOKING_ROLES if role in roles), None)
+        if role is None:
+            raise StageNotYours(f"Only {', '.join(BOOKING_ROLES)} return what is approved.")
+        return Ruling(role, (after(self.state, Action.RETURN),), reopens=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +231,40 @@ def differences(old: Version, new: Version) -> list[Difference]:
         for name in dict.fromkeys((*before, *after_))
         if before.get(name) != after_.get(name)
     ]
+
+
+FROZEN = ("kind", "full_name", "birth_date", "national_id")
+"""What a decision rests on of a party; how it can be reached is not part of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedParty:
+    """A party that is not as it was when the current version was submitted.
+
+    `fields` gives, by name, what each was and what it is now; `known` is False when nothing was kept of it.
+    """
+
+    party_id: UUID
+    role: str
+    fields: Mapping[str, tuple[Any, Any]]
+    known: bool = True
+
+
+def changed_party(
+    party_id: UUID, role: str, before: Mapping[str, Any] | None, now: Mapping[str, Any]
+) -> ChangedParty | None:
+    """Compare a party with what was submitted; None when it is the same.
+
+    Args:
+        party_id: the party.
+        role: its part in the application.
+        before: its `FROZEN` values as kept with the version; None where none were kept, which counts as all changed.
+        now: the same values today.
+    """
+    if before is None:
+        return ChangedParty(party_id, role, {name: (None, now[name]) for name in FROZEN}, known=False)
+    fields = {name: (before[name], now[name]) for name in FROZEN if before[name] != now[name]}
+    return ChangedParty(party_id, role, fields) if fields else None
 
 
 def bands_of(rows: Iterable[tuple[str, str, str, Decimal, Decimal | None]]) -> list[Band]:

@@ -1,9 +1,12 @@
 """Problems that only approval answers."""
 
+from collections.abc import Sequence
 from datetime import date
+from typing import Any
 from uuid import UUID
 
 from services.approval import domain
+from services.approval.domain import ChangedParty
 from services.chassis.problems import Conflict, Forbidden, NotFound, Problem, Unprocessable
 
 
@@ -56,6 +59,29 @@ class AmountNotBookable(Conflict):
 
 class StageDecidedMeanwhile(Conflict):
     """This stage of the version has been decided already."""
+
+
+class PartiesChanged(Conflict):
+    """A party is not as it was when this version was submitted."""
+
+    def __init__(self, version: int, changed: Sequence[ChangedParty], *, values: bool) -> None:
+        """`version`: the current one; `values`: whether the caller may read what the fields were and are."""
+        names = ", ".join(dict.fromkeys(name for one in changed for name in one.fields))
+        super().__init__(
+            f"Version {version} was submitted with other values of {names}. Return the application to its maker, who "
+            "submits it again; then it is decided on as it is.",
+            reason="parties_changed",
+            parties=[_changed(one, values=values) for one in changed],
+        )
+
+
+def _changed(one: ChangedParty, *, values: bool) -> dict[str, Any]:
+    said: dict[str, Any] = {"party_id": one.party_id, "role": one.role, "fields": list(one.fields)}
+    if values and one.known:
+        said["differences"] = [
+            {"field": name, "before": before, "after": now} for name, (before, now) in one.fields.items()
+        ]
+    return said
 
 
 _PROBLEMS: dict[type[domain.DecisionRefused], type[Problem]] = {

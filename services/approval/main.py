@@ -6,9 +6,10 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
+from services.approval.cases import BookingPolicy
 from services.approval.repository import ApprovalRepository
 from services.approval.routes import router
-from services.approval.service import Approval, BookingPolicy
+from services.approval.service import Approval
 from services.approval.settings import ApprovalSettings
 from services.chassis.app import create_app, serve
 from services.chassis.database import Lake

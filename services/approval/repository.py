@@ -10,7 +10,18 @@ from uuid import UUID
 import orjson
 import sqlalchemy as sa
 
-from services.approval.domain import Band, Decision, Event, Outcome, ReasonCode, Version, bands_of
+from services.approval.domain import (
+    FROZEN,
+    Band,
+    ChangedParty,
+    Decision,
+    Event,
+    Outcome,
+    ReasonCode,
+    Version,
+    bands_of,
+    changed_party,
+)
 from services.chassis.database import LakeReader, LakeTransaction
 from services.chassis.paging import Cursor
 from services.lake.schedule import Instalment
@@ -20,6 +31,7 @@ from services.lake.tables import (
     application_event,
     application_party,
     application_version,
+    application_version_party,
     approval_band,
     decision,
     instalment,
@@ -85,6 +97,37 @@ def select_parties(application_ids: Sequence[UUID]) -> sa.Select[Any]:
         .where(application_party.c.application_id.in_(application_ids))
         .order_by(application_party.c.role, party.c.full_name)
     )
+
+
+def select_frozen_parties(application_id: UUID, version: int) -> sa.Select[Any]:
+    """Read who takes part in an application: as kept with a version, under `was_…`, and as they are."""
+    kept = application_version_party
+    return (
+        sa.select(
+            application_party.c.party_id,
+            application_party.c.role,
+            kept.c.origin,
+            *(kept.c[name].label(f"was_{name}") for name in FROZEN),
+            *(party.c[name] for name in FROZEN),
+        )
+        .join_from(application_party, party, party.c.id == application_party.c.party_id)
+        .outerjoin(
+            kept,
+            sa.and_(
+                kept.c.application_id == application_party.c.application_id,
+                kept.c.version == version,
+                kept.c.party_id == application_party.c.party_id,
+                kept.c.role == application_party.c.role,
+            ),
+        )
+        .where(application_party.c.application_id == application_id)
+        .order_by(application_party.c.role, application_party.c.party_id)
+    )
+
+
+def select_party_ids(application_id: UUID) -> sa.Select[Any]:
+    """Read which parties take part in an application."""
+    return sa.select(application_party.c.party_id).where(application_party.c.application_id == application_id)
 
 
 def select_bands() -> sa.Select[Any]:
@@ -239,6 +282,26 @@ class ApprovalRepository:
             )
         return found
 
+    async def party_ids(self, reader: LakeReader, application_id: UUID) -> list[UUID]:
+        """The parties that take part in the application."""
+        return list((await reader.execute(select_party_ids(application_id))).scalars())
+
+    async def changed_parties(
+        self, reader: LakeReader, application_id: UUID, version: int
+    ) -> list[ChangedParty]:
+        """The parties that are not as they were when `version`, the current one, was submitted."""
+        rows = (await reader.execute(select_frozen_parties(application_id, version))).mappings()
+        compared = (
+            changed_party(
+                row["party_id"],
+                row["role"],
+                None if row["origin"] is None else {name: row[f"was_{name}"] for name in FROZEN},
+                {name: row[name] for name in FROZEN},
+            )
+            for row in rows
+        )
+        return [one for one in compared if one is not None]
+
     async def events(self, reader: LakeReader, application_id: UUID) -> list[Event]:
         """The application's events, oldest first."""
         rows = (await reader.execute(select_events(application_id))).mappings()
@@ -334,6 +397,8 @@ def statements() -> Iterator[sa.Executable]:
     yield select_decisions([some])
     yield select_events(some)
     yield select_parties([some])
+    yield select_party_ids(some)
+    yield select_frozen_parties(some, 1)
     yield select_bands()
     yield select_queue(["officer"], some, None, 1)
     yield select_queue(["officer"], some, Cursor(at, some), 1)

@@ -29,12 +29,13 @@ from services.chassis.problems import (
     PreconditionFailed,
     PreconditionRequired,
     Unauthenticated,
+    Unavailable,
     Unprocessable,
     documented,
 )
 
 _ALWAYS = (Unauthenticated, Forbidden, Unprocessable)
-_CHANGING = (*_ALWAYS, BadRequest, NotFound, Conflict, PreconditionFailed, PreconditionRequired)
+_CHANGING = (*_ALWAYS, BadRequest, NotFound, Conflict, PreconditionFailed, PreconditionRequired, Unavailable)
 
 router = bounded_router()
 
@@ -88,7 +89,11 @@ async def decide(  # noqa: PLR0917 - FastAPI passes by name
     approval: ApprovalDep,
     response: Response,
 ) -> ApplicationRecord:
-    """Decide on the current version for the stage that is due; answers with the record after it."""
+    """Decide on the current version for the stage that is due; answers with the record after it.
+
+    A return is possible of what is approved too, until it is booked. 409 with the `reason` `parties_changed` names the
+    parties and fields that are not as they were submitted: return the application, and its maker submits it again.
+    """
     await approval.decide(application_id, body.to_domain(), expected=expected, by=caller)
     return await _record(approval, application_id, response)
 
@@ -105,7 +110,10 @@ async def book(  # noqa: PLR0917 - FastAPI passes by name
     response: Response,
     body: NewBooking | None = None,
 ) -> LoanView:
-    """Book the approved application as a loan, disbursed on its value date, with its repayment schedule."""
+    """Book the approved application as a loan, disbursed on its value date, with its repayment schedule.
+
+    409 with the `reason` `parties_changed`: as for a decision.
+    """
     wanted = body.value_date if body is not None else None
     booking = await approval.book(application_id, wanted, expected=expected, by=caller)
     response.headers["ETag"] = etag(booking.revision)

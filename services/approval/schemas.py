@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from services.approval.cases import Booking, QueueEntry, Record, Verdict
 from services.approval.domain import (
     Band,
     Case,
@@ -18,7 +19,7 @@ from services.approval.domain import (
     Version,
     differences,
 )
-from services.approval.service import Booking, Classification, QueueEntry, Record, Verdict
+from services.approval.service import Classification
 from services.chassis.paging import Cursor
 from services.lake.states import State
 
@@ -124,11 +125,12 @@ class DecisionView(View):
 
 
 class ParticipantView(BaseModel):
-    """Who takes part, and as what."""
+    """Who takes part, and as what; `changed` names what is not as it was when the current version was submitted."""
 
     party_id: UUID
     role: str
     full_name: str
+    changed: list[str]
 
 
 class EventView(View):
@@ -243,12 +245,16 @@ class ApplicationRecord(BaseModel):
     def of(cls, record: Record) -> Self:
         """Show `record`."""
         row, case = record.row, record.case
+        changed = {(one.party_id, one.role): list(one.fields) for one in record.changed_parties}
         return cls(
             **{name: row[name] for name in cls.model_fields if name in row},
             band=case.band.name if case and case.band else None,
             due_stage=case.due_stage if case else None,
             stages=_stages(case) if case else [],
-            parties=[ParticipantView(**one) for one in record.parties],
+            parties=[
+                ParticipantView(**one, changed=changed.get((one["party_id"], one["role"]), []))
+                for one in record.parties
+            ],
             versions=_versions(record.versions),
             decisions=[DecisionView.model_validate(one) for one in record.decisions],
             events=[EventView.model_validate(one) for one in record.events],

@@ -3,24 +3,21 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from sqlalchemy.exc import IntegrityError
 from uuid_utils.compat import uuid7
 
+from services.approval.cases import Booking, BookingPolicy, QueueEntry, Record, Verdict
 from services.approval.domain import (
     BOOKING_ROLES,
     Band,
     Case,
     Decision,
     DecisionRefused,
-    Difference,
     Event,
     Outcome,
-    ReasonCode,
     Version,
     band_for,
     differences,
@@ -29,9 +26,9 @@ from services.approval.errors import (
     AmountNotBookable,
     BookerCannotClassify,
     NoSuchLoan,
+    PartiesChanged,
     StageDecidedMeanwhile,
     StageNotYours,
-    ValueDateRefused,
     refusal,
 )
 from services.approval.repository import ApprovalRepository
@@ -39,76 +36,12 @@ from services.chassis.database import Lake, LakeReader, LakeTransaction
 from services.chassis.identity import Caller
 from services.chassis.paging import Cursor
 from services.chassis.problems import Problem
-from services.lake.dates import today
 from services.lake.errors import ActionNotAllowed, NoSuchApplication, StaleRevision
+from services.lake.locks import lock_parties
 from services.lake.metrics import APPLICATIONS
 from services.lake.money import amount_fault
-from services.lake.schedule import Instalment, schedule
+from services.lake.schedule import schedule
 from services.lake.states import Action, State, TransitionNotAllowed, after
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What somebody wants to decide; `stage` only to make sure that it is the one they mean."""
-
-    outcome: Outcome
-    stage: str | None
-    reason_code: ReasonCode | None
-    comment: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class QueueEntry:
-    """An application that waits for `stage`, what is already decided on its version, and what changed in it."""
-
-    row: Mapping[str, Any]
-    current: Version
-    parties: Sequence[Mapping[str, Any]]
-    decisions: Sequence[Decision]
-    changes: Sequence[Difference]
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """Everything that an officer decides by."""
-
-    row: Mapping[str, Any]
-    versions: Sequence[Version]
-    parties: Sequence[Mapping[str, Any]]
-    decisions: Sequence[Decision]
-    events: Sequence[Event]
-    case: Case | None
-
-
-@dataclass(frozen=True, slots=True)
-class Booking:
-    """A booked loan with its schedule; `revision` is the application's."""
-
-    loan_id: UUID
-    application_id: UUID
-    revision: int
-    principal: Decimal
-    currency: str
-    interest_rate: Decimal
-    value_date: date
-    booked_at: datetime
-    instalments: Sequence[Instalment]
-
-
-@dataclass(frozen=True, slots=True)
-class BookingPolicy:
-    """From which days loans may count: those of the last `days_back` days and today, by the calendar of `zone`."""
-
-    zone: ZoneInfo
-    days_back: int
-
-    def value_date(self, wanted: date | None) -> date:
-        """The day `wanted`, by default today; raises ValueDateRefused."""
-        latest = today(self.zone)
-        earliest = latest - timedelta(days=self.days_back)
-        if wanted is not None and not earliest <= wanted <= latest:
-            raise ValueDateRefused(wanted, earliest, latest)
-        return wanted or latest
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +112,11 @@ class Approval:
                 row=row,
                 versions=versions,
                 parties=(await self._repository.parties(reader, [application_id]))[application_id],
+                changed_parties=await self._repository.changed_parties(
+                    reader, application_id, row["current_version"]
+                )
+                if versions
+                else (),
                 decisions=decisions,
                 events=await self._repository.events(reader, application_id),
                 case=case,
@@ -187,8 +125,11 @@ class Approval:
     async def decide(self, application_id: UUID, verdict: Verdict, *, expected: int, by: Caller) -> None:
         """Decide on the current version.
 
+        A return of what is approved already takes the approval back: then no stage has decided, and the event says who
+        did it, in which role and why.
+
         Raises NoSuchApplication, MakerCannotDecide, StaleRevision, ActionNotAllowed, StageNotYours, StageNotDue,
-        DecidedAlready, NoBandApplies.
+        DecidedAlready, NoBandApplies, PartiesChanged, PartiesBusy.
         """
         async with self._lake.transaction(actor=str(by.id)) as tx:
             case = await self._case_for(tx, application_id, Action.REVIEW, expected=expected, by=by)
@@ -201,6 +142,8 @@ class Approval:
                 if row["revision"] != expected:
                     raise StaleRevision(expected) from None
                 raise _problem(reason) from None
+            if verdict.outcome is Outcome.APPROVE:
+                await self._check_parties(tx, case, expected, by)
             at = datetime.now(UTC)
             state = ruling.states[-1] if ruling.states else case.state
             final = state in (State.APPROVED, State.REJECTED)
@@ -219,11 +162,8 @@ class Approval:
                 comment=verdict.comment,
                 decided_at=at,
             )
-            try:
-                await self._repository.add_decision(tx, made)
-            except IntegrityError:
-                # Somebody decided without moving the revision: only possible past this service.
-                raise StageDecidedMeanwhile("Read the application again.") from None
+            if not ruling.reopens:
+                await self._add_decision(tx, made)
             await self._repository.add_events(tx, _events(case, ruling.states, made))
         for passed in ruling.states:
             APPLICATIONS.labels(passed).inc()
@@ -234,7 +174,7 @@ class Approval:
         """Book the approved version as a loan with its schedule, disbursed on `value_date` (by default today).
 
         Raises NoSuchApplication, MakerCannotDecide, StaleRevision, ActionNotAllowed, StageNotYours, ValueDateRefused,
-        AmountNotBookable.
+        AmountNotBookable, PartiesChanged, PartiesBusy.
         """
         counts_from = self._policy.value_date(value_date)
         role = next((role for role in BOOKING_ROLES if role in by.roles), None)
@@ -249,6 +189,7 @@ class Approval:
             # Of a version from before amounts were held to the minor unit.
             if fault := amount_fault(case.current.amount, case.current.currency):
                 raise AmountNotBookable(f"{fault}: withdraw the application and submit another.")
+            await self._check_parties(tx, case, expected, by)
             at = datetime.now(UTC)
             await self._move(tx, case, expected, state, case.decided_at)
             booking = await self._add_loan(tx, case, counts_from, expected + 1, by.id, at)
@@ -340,6 +281,23 @@ class Approval:
         if case.revision != expected:
             raise StaleRevision(expected)
         return case
+
+    async def _check_parties(self, tx: LakeTransaction, case: Case, expected: int, by: Caller) -> None:
+        """Make sure that who takes part is as it was submitted, and stays so until the commit."""
+        await lock_parties(tx, await self._repository.party_ids(tx, case.application_id))
+        version = case.current.version
+        if changed := await self._repository.changed_parties(tx, case.application_id, version):
+            # The parties may be those of a version that was submitted since the case was read.
+            if (await self._row(tx, case.application_id))["revision"] != expected:
+                raise StaleRevision(expected)
+            raise PartiesChanged(version, changed, values="parties:read" in by.scopes)
+
+    async def _add_decision(self, tx: LakeTransaction, made: Decision) -> None:
+        try:
+            await self._repository.add_decision(tx, made)
+        except IntegrityError:
+            # Somebody decided without moving the revision: only possible past this service.
+            raise StageDecidedMeanwhile("Read the application again.") from None
 
     async def _move(
         self, tx: LakeTransaction, case: Case, expected: int, state: State, decided_at: datetime | None

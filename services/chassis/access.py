@@ -37,7 +37,9 @@ CHECKERS = frozenset({Role.OFFICER, Role.SENIOR_OFFICER, Role.COMMITTEE})
 POWERFUL = CHECKERS | {Role.SERVICING, Role.ADMINISTRATOR}
 """Roles that decide, move money or grant rights: no single person gives them."""
 
-_CHECKER = frozenset({"applications:read", "applications:decide", "applications:book", "parties:read"})
+_CHECKER = frozenset(
+    {"applications:read", "applications:decide", "applications:book", "parties:read", "parties:correct"}
+)
 SCOPES: Mapping[Role, frozenset[str]] = {
     Role.MAKER: frozenset({"applications:read", "applications:submit", "parties:read", "parties:write"}),
     Role.OFFICER: _CHECKER,

@@ -35,7 +35,7 @@ JwksSource = str | Mapping[str, Any] | Callable[[], Awaitable[Mapping[str, Any]]
 _NO_KEYS = (httpx.HTTPError, jwt.PyJWTError, AttributeError, KeyError, TypeError, ValueError)
 # Where a request keeps its verified caller, and a dependency the scope it asks for.
 _VERIFIED = "creditmesh.caller"
-_SCOPE = "__required_scope__"
+_SCOPES = "__required_scopes__"
 
 _log = get_logger(__name__)
 _bearer = HTTPBearer(
@@ -204,7 +204,7 @@ async def authenticated(request: Request, credentials: Credentials) -> Caller:
 
 def checks_caller(dependency: Callable[..., Any]) -> bool:
     """Whether `dependency` is one of this module's that refuse a caller."""
-    return dependency is authenticated or hasattr(dependency, _SCOPE)
+    return dependency is authenticated or hasattr(dependency, _SCOPES)
 
 
 async def check_caller(request: Request, dependencies: Iterable[Callable[..., Any]]) -> None:
@@ -218,23 +218,23 @@ async def check_caller(request: Request, dependencies: Iterable[Callable[..., An
             await dependency(caller)
 
 
-def require(scope: str) -> Callable[[Caller], Coroutine[Any, Any, Caller]]:
-    """A FastAPI dependency that returns the caller if their token has `scope`.
+def require(*scopes: str) -> Callable[[Caller], Coroutine[Any, Any, Caller]]:
+    """A FastAPI dependency that returns the caller if their token has one of `scopes`.
 
     Use: `CanSubmit = Annotated[Caller, Depends(require("applications:submit"))]`. Raises Unauthenticated
-    without a valid token and Forbidden without the scope.
+    without a valid token and Forbidden without any of the scopes.
     """
 
     async def caller_with_scope(caller: Annotated[Caller, Depends(authenticated)]) -> Caller:
-        if scope not in caller.scopes:
-            problem = Forbidden(f"This needs the scope {scope}, which none of your roles has.")
+        if caller.scopes.isdisjoint(scopes):
+            problem = Forbidden(f"This needs the scope {' or '.join(scopes)}, which none of your roles has.")
             problem.headers["WWW-Authenticate"] = (
-                f'Bearer realm="creditmesh", error="insufficient_scope", scope="{scope}"'
+                f'Bearer realm="creditmesh", error="insufficient_scope", scope="{" ".join(scopes)}"'
             )
             raise problem
         return caller
 
-    setattr(caller_with_scope, _SCOPE, scope)
+    setattr(caller_with_scope, _SCOPES, scopes)
     return caller_with_scope
 
 

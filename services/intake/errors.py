@@ -30,6 +30,14 @@ class NotTheMaker(Forbidden):
     """Only the maker of an application may change, submit or withdraw it."""
 
 
+class PartyNotYours(Forbidden):
+    """Only its own maker and officers change a party."""
+
+
+class PartyNeedsOfficer(Forbidden):
+    """Only an officer changes a party on which others rely."""
+
+
 class IdempotencyKeyMissing(BadRequest):
     """A request that creates something must carry an Idempotency-Key."""
 

@@ -13,6 +13,7 @@ from services.chassis.identity import TokenVerifier
 from services.chassis.settings import load_settings
 from services.chassis.telemetry import Telemetry
 from services.intake.idempotency import Answers
+from services.intake.party_repository import PartyRepository
 from services.intake.repository import IntakeRepository
 from services.intake.routes import router
 from services.intake.service import Intake
@@ -31,7 +32,7 @@ def build(settings: IntakeSettings, telemetry: Telemetry, verifier: TokenVerifie
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         repository = IntakeRepository()
-        app.state.intake = Intake(lake, repository)
+        app.state.intake = Intake(lake, repository, PartyRepository())
         app.state.servicing = Servicing(
             lake,
             ServicingRepository(),

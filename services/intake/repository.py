@@ -1,7 +1,7 @@
-"""All SQL of intake: parties, products, applications with their versions and events, answers of earlier requests."""
+"""SQL of intake: products, applications with their versions and events, answers of earlier requests."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -18,9 +18,6 @@ from services.intake.domain import (
     Channel,
     Content,
     Participant,
-    Party,
-    PartyDetails,
-    PartyKind,
     PartyRole,
     Product,
     Profile,
@@ -33,6 +30,7 @@ from services.lake.tables import (
     application_event,
     application_party,
     application_version,
+    application_version_party,
     idempotency_key,
     party,
     product,
@@ -44,7 +42,6 @@ _REASONS = TypeAdapter(tuple[Reason, ...])
 
 _PRODUCT_COLUMNS = [product.c[name] for name in Product.__dataclass_fields__]
 
-INSERT_PARTY = sa.insert(party)
 INSERT_APPLICATION = sa.insert(application)
 INSERT_VERSION = sa.insert(application_version)
 INSERT_EVENT = sa.insert(application_event)
@@ -59,23 +56,24 @@ class KeptAnswer:
     answer: Answer
 
 
-def select_party(party_id: UUID) -> sa.Select[Any]:
-    """Read one party."""
-    return sa.select(party).where(party.c.id == party_id)
-
-
-def select_present_parties(party_ids: Sequence[UUID]) -> sa.Select[Any]:
-    """Read which of `party_ids` exist."""
-    return sa.select(party.c.id).where(party.c.id.in_(party_ids))
-
-
-def update_party(party_id: UUID, expected_revision: int, details: PartyDetails) -> sa.Update:
-    """Change a party if it still is at `expected_revision`."""
-    return (
-        sa.update(party)
-        .where(party.c.id == party_id, party.c.revision == expected_revision)
-        .values(**asdict(details), revision=expected_revision + 1)
+def insert_version_parties(application_id: UUID, version: int) -> sa.Insert:
+    """Freeze with a version who takes part in its application, as they are now."""
+    frozen = ("kind", "full_name", "birth_date", "national_id")
+    source = (
+        sa.select(
+            application_party.c.application_id,
+            sa.literal(version, sa.Integer),
+            application_party.c.party_id,
+            application_party.c.role,
+            *(party.c[name] for name in frozen),
+            party.c.revision,
+            sa.literal("submitted", application_version_party.c.origin.type),
+        )
+        .join_from(application_party, party, party.c.id == application_party.c.party_id)
+        .where(application_party.c.application_id == application_id)
     )
+    columns = ("application_id", "version", "party_id", "role", *frozen, "party_revision", "origin")
+    return sa.insert(application_version_party).from_select(columns, source)
 
 
 def select_products() -> sa.Select[Any]:
@@ -158,46 +156,6 @@ def select_answer(caller: UUID, key: str) -> sa.Select[Any]:
 class IntakeRepository:
     """Reads and writes intake's part of the lake, always in the caller's transaction; keeps nothing."""
 
-    async def party(self, reader: LakeReader, party_id: UUID) -> Party | None:
-        """The party, or None."""
-        row = (await reader.execute(select_party(party_id))).mappings().first()
-        if row is None:
-            return None
-        details = PartyDetails(
-            PartyKind(row["kind"]),
-            row["full_name"],
-            row["birth_date"],
-            row["national_id"],
-            row["email"],
-            row["phone"],
-        )
-        return Party(row["id"], details, row["created_by"], row["created_at"], row["revision"])
-
-    async def add_party(self, tx: LakeTransaction, new: Party) -> None:
-        """Put a party on record."""
-        await tx.execute(
-            INSERT_PARTY,
-            {
-                "id": new.id,
-                **asdict(new.details),
-                "created_by": new.created_by,
-                "created_at": new.created_at,
-                "revision": new.revision,
-            },
-        )
-
-    async def change_party(
-        self, tx: LakeTransaction, party_id: UUID, expected_revision: int, details: PartyDetails
-    ) -> bool:
-        """Replace a party's details; False when it is not at `expected_revision` any more."""
-        done = await tx.execute(update_party(party_id, expected_revision, details))
-        return done.rowcount == 1
-
-    async def missing_parties(self, reader: LakeReader, party_ids: Sequence[UUID]) -> set[UUID]:
-        """Which of `party_ids` are on no record."""
-        rows = await reader.execute(select_present_parties(party_ids))
-        return set(party_ids).difference(rows.scalars())
-
     async def products(self, reader: LakeReader) -> list[Product]:
         """Every product, by code."""
         return [Product(**row) for row in (await reader.execute(select_products())).mappings()]
@@ -265,7 +223,7 @@ class IntakeRepository:
         return done.rowcount == 1
 
     async def add_version(self, tx: LakeTransaction, submitted: Application, at: datetime) -> None:
-        """Insert the immutable version that `submitted` is now at, and make its parties those of the application."""
+        """Insert the immutable version that `submitted` is now at, with its parties, who become the application's."""
         content, score = submitted.content, submitted.score
         if score is None or submitted.current_version is None:
             raise ValueError(f"application {submitted.id} has no version and score to write")
@@ -294,6 +252,7 @@ class IntakeRepository:
             await tx.execute(delete_participant(submitted.id, one))
         if added := [one for one in content.parties if one not in old]:
             await tx.execute(insert_participants(submitted.id, added))
+        await tx.execute(insert_version_parties(submitted.id, submitted.current_version))
 
     async def _participants(self, reader: LakeReader, application_id: UUID) -> tuple[Participant, ...]:
         rows = (await reader.execute(select_participants(application_id))).mappings()
@@ -365,11 +324,8 @@ def statements() -> Iterator[sa.Executable]:
     """Yield an example of every statement that intake can run."""
     some = UUID(int=1)
     one = Participant(some, PartyRole.BORROWER)
-    details = PartyDetails(PartyKind.PERSON, "name")
-    yield from (INSERT_PARTY, INSERT_APPLICATION, INSERT_VERSION, INSERT_EVENT, INSERT_ANSWER)
-    yield select_party(some)
-    yield select_present_parties([some])
-    yield update_party(some, 1, details)
+    yield from (INSERT_APPLICATION, INSERT_VERSION, INSERT_EVENT, INSERT_ANSWER)
+    yield insert_version_parties(some, 1)
     yield select_products()
     yield select_product("CODE")
     yield select_application(some)

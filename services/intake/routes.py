@@ -19,12 +19,14 @@ from services.chassis.problems import (
     PreconditionFailed,
     PreconditionRequired,
     Unauthenticated,
+    Unavailable,
     Unprocessable,
     documented,
 )
 from services.intake.domain import Answer, Application, Party
 from services.intake.errors import IdempotencyKeyInvalid, IdempotencyKeyMissing
 from services.intake.idempotency import GivenAnswer, IdempotentRequest
+from services.intake.parties import CORRECT_PARTIES
 from services.intake.schemas import (
     ApplicationContent,
     ApplicationView,
@@ -66,6 +68,7 @@ IntakeDep = Annotated[Intake, Depends(_intake)]
 IdempotencyKey = Annotated[str, Depends(_idempotency_key)]
 CanReadParties = Annotated[Caller, Depends(require("parties:read"))]
 CanWriteParties = Annotated[Caller, Depends(require("parties:write"))]
+CanChangeParties = Annotated[Caller, Depends(require("parties:write", CORRECT_PARTIES))]
 CanRead = Annotated[Caller, Depends(require("applications:read"))]
 CanSubmit = Annotated[Caller, Depends(require("applications:submit"))]
 
@@ -86,17 +89,22 @@ async def read_party(party_id: UUID, _: CanReadParties, intake: IntakeDep, respo
     return _party(await intake.party(party_id), response)
 
 
-@router.patch("/parties/{party_id}", tags=["parties"], responses=documented(*_CHANGING))
+@router.patch("/parties/{party_id}", tags=["parties"], responses=documented(*_CHANGING, Unavailable))
 async def change_party(  # noqa: PLR0917 - FastAPI passes by name
     party_id: UUID,
     body: PartyChanges,
-    caller: CanWriteParties,
+    caller: CanChangeParties,
     expected: ExpectedRevision,
     intake: IntakeDep,
     response: Response,
 ) -> PartyView:
-    """Change some details of a party."""
-    party = await intake.change_party(party_id, body.changes(), expected=expected, by=caller.id)
+    """Change some details of a party.
+
+    Its maker may, who is who put it on record or made an application that it takes part in; once a loan of it is
+    booked only an officer. An application on which the old details were submitted must be submitted again before it is
+    approved or booked.
+    """
+    party = await intake.change_party(party_id, body.changes(), expected=expected, by=caller)
     return _party(party, response)
 
 

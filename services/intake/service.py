@@ -10,6 +10,7 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from services.chassis.database import Lake, LakeReader, LakeTransaction
+from services.chassis.identity import Caller
 from services.intake import errors
 from services.intake.domain import (
     Answer,
@@ -24,9 +25,12 @@ from services.intake.domain import (
     party_faults,
 )
 from services.intake.idempotency import Answers, GivenAnswer, IdempotentRequest
+from services.intake.parties import check_change
+from services.intake.party_repository import PartyRepository
 from services.intake.repository import IntakeRepository
 from services.intake.scorecard import score
 from services.lake.errors import ActionNotAllowed, NoSuchApplication, StaleRevision
+from services.lake.locks import lock_parties
 from services.lake.metrics import APPLICATIONS
 from services.lake.states import State, TransitionNotAllowed
 
@@ -34,8 +38,9 @@ from services.lake.states import State, TransitionNotAllowed
 class Intake:
     """The use cases of intake over one lake."""
 
-    def __init__(self, lake: Lake, repository: IntakeRepository) -> None:
+    def __init__(self, lake: Lake, repository: IntakeRepository, parties: PartyRepository) -> None:
         self._lake = lake
+        self._parties = parties
         self._repository = repository
         self._answers = Answers(repository)
 
@@ -44,7 +49,7 @@ class Intake:
         _refuse(details_faults(details))
         party = Party(uuid7(), details, by, datetime.now(UTC), 1)
         async with self._lake.transaction(actor=str(by)) as tx:
-            await self._repository.add_party(tx, party)
+            await self._parties.add_party(tx, party)
         return party
 
     async def party(self, party_id: UUID) -> Party:
@@ -53,16 +58,22 @@ class Intake:
             return await self._party(reader, party_id)
 
     async def change_party(
-        self, party_id: UUID, changes: dict[str, Any], *, expected: int, by: UUID
+        self, party_id: UUID, changes: dict[str, Any], *, expected: int, by: Caller
     ) -> Party:
-        """Change the named details of a party; raises NoSuchParty, StaleRevision, ContentRefused."""
-        async with self._lake.transaction(actor=str(by)) as tx:
+        """Change the named details of a party.
+
+        Raises NoSuchParty, PartyNotYours, PartyNeedsOfficer, StaleRevision, ContentRefused, PartiesBusy.
+        """
+        async with self._lake.transaction(actor=str(by.id)) as tx:
+            # Against a decision or a booking that is comparing this party with what was submitted: one waits.
+            await lock_parties(tx, [party_id])
             party = await self._party(tx, party_id)
+            check_change(party, await self._parties.party_uses(tx, party_id), by=by)
             if party.revision != expected:
                 raise StaleRevision(expected)
             changed = replace(party, details=replace(party.details, **changes), revision=expected + 1)
             _refuse(details_faults(changed.details))
-            if not await self._repository.change_party(tx, party_id, expected, changed.details):
+            if not await self._parties.change_party(tx, party_id, expected, changed.details):
                 raise StaleRevision(expected)
         return changed
 
@@ -172,7 +183,7 @@ class Intake:
             faults.append(Fault("/product_code", "there is no such product; GET /products lists them"))
         else:
             faults.extend(limit_faults(content, product))
-        missing = await self._repository.missing_parties(reader, [one.party_id for one in content.parties])
+        missing = await self._parties.missing_parties(reader, [one.party_id for one in content.parties])
         faults.extend(
             Fault(f"/parties/{index}/party_id", "there is no such party; put it on record first")
             for index, one in enumerate(content.parties)
@@ -181,7 +192,7 @@ class Intake:
         _refuse(faults)
 
     async def _party(self, reader: LakeReader, party_id: UUID) -> Party:
-        party = await self._repository.party(reader, party_id)
+        party = await self._parties.party(reader, party_id)
         if party is None:
             raise errors.NoSuchParty(party_id)
         return party

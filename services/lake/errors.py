@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from services.chassis.problems import Conflict, NotFound, PreconditionFailed
+from services.chassis.problems import Conflict, NotFound, PreconditionFailed, Unavailable
 from services.lake.states import TransitionNotAllowed
 
 
@@ -28,3 +28,10 @@ class ActionNotAllowed(Conflict):
     def __init__(self, reason: TransitionNotAllowed) -> None:
         """`reason`: says the state and which actions it allows."""
         super().__init__(f"{reason}.", state=reason.state, allowed=reason.allowed)
+
+
+class PartiesBusy(Unavailable):
+    """A party is being changed, or decided on, by somebody else."""
+
+    def __init__(self) -> None:
+        super().__init__("Nothing was changed; send the same request again in a second.")

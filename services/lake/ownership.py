@@ -79,6 +79,7 @@ _WRITES = (
     ),
     Grant("approval", "UPDATE", "credit.application", ("state", "revision", "decided_at")),
     Grant("intake", "INSERT", "credit.application_version"),
+    Grant("intake", "INSERT", "credit.application_version_party"),
     Grant("intake", "INSERT", "credit.application_event"),
     Grant("approval", "INSERT", "credit.application_event"),
     Grant("intake", "INSERT", "credit.loan_transaction"),

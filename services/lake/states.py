@@ -55,6 +55,8 @@ TRANSITIONS: dict[State, dict[Action, State]] = {
     },
     State.APPROVED: {
         Action.BOOK: State.BOOKED,
+        # What was approved no longer holds: the maker submits a new version, which is decided on afresh.
+        Action.RETURN: State.RETURNED,
         Action.WITHDRAW: State.WITHDRAWN,
         Action.EXPIRE: State.EXPIRED,
     },

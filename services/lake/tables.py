@@ -57,6 +57,8 @@ MONEY_CHECKS: dict[str, dict[str, str]] = {
 }
 """Of each table the constraints on money, by name, in SQL that both engines take."""
 
+PARTY_ROLES = ("borrower", "co-borrower", "guarantor")
+
 
 def _captured(name: str, *items: sa.schema.SchemaItem) -> sa.Table:
     checks = (
@@ -130,7 +132,7 @@ application_party = _captured(
     sa.Column("application_id", sa.ForeignKey(application.c.id), primary_key=True),
     sa.Column("party_id", sa.ForeignKey(party.c.id), primary_key=True),
     sa.Column("role", code(16), primary_key=True),
-    _one_of("role", ("borrower", "co-borrower", "guarantor")),
+    _one_of("role", PARTY_ROLES),
     sa.Index("ix_application_party_party_id", "party_id"),
 )
 
@@ -153,6 +155,30 @@ application_version = _captured(
     sa.CheckConstraint("term_months > 0", name="term"),
     # The target of decision's foreign key, maker included: a decision cannot name another maker.
     sa.UniqueConstraint("application_id", "version", "maker"),
+)
+
+# Who took part in a version, as approved: inserted with the version, never changed. `origin` tells what is certain.
+application_version_party = _captured(
+    "application_version_party",
+    sa.Column("application_id", sa.Uuid, primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("party_id", sa.ForeignKey(party.c.id), primary_key=True),
+    sa.Column("role", code(16), primary_key=True),
+    _required("kind", code(16)),
+    _required("full_name", text(200)),
+    sa.Column("birth_date", day()),
+    sa.Column("national_id", text(32)),
+    _required("party_revision", sa.Integer),
+    _required("origin", code(16)),
+    sa.ForeignKeyConstraint(
+        ["application_id", "version"],
+        [application_version.c.application_id, application_version.c.version],
+        name="fk_application_version_party_version",
+    ),
+    _one_of("role", PARTY_ROLES),
+    # `migrated`: the party as it was when the table was made or the history was brought in, not when it was submitted.
+    _one_of("origin", ("submitted", "migrated")),
+    sa.Index("ix_application_version_party_party_id", "party_id"),
 )
 
 application_event = _captured(
@@ -293,6 +319,7 @@ CAPTURED: tuple[sa.Table, ...] = (
     application,
     application_party,
     application_version,
+    application_version_party,
     application_event,
     approval_band,
     decision,

@@ -16,6 +16,7 @@ from services.lake.tables import (
     application_event,
     application_party,
     application_version,
+    application_version_party,
     decision,
     document,
     instalment,
@@ -251,7 +252,7 @@ class SearchRepository:
         """Every journalled change of the application and of what belongs to it, in order."""
         places = [
             (table.fullname, application_id)
-            for table in (application, application_version, application_party)
+            for table in (application, application_version, application_version_party, application_party)
         ]
         for table, select in (
             (application_event, select_events),

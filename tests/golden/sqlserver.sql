@@ -33,7 +33,7 @@ CREATE TABLE journal.captured_table (
     CONSTRAINT pk_captured_table PRIMARY KEY (fingerprint)
 );
 GO
-INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.every_type', N'migration', SYSUTCDATETIME(), 0, 0 WHERE (SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.every_type' ORDER BY installed_at DESC) <> 'f780c6014729e7ea';
+INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.every_type', N'migration', SYSUTCDATETIME(), 0, 0 WHERE COALESCE((SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.every_type' ORDER BY installed_at DESC), CASE WHEN EXISTS (SELECT 1 FROM credit.every_type) THEN '' END) <> 'f780c6014729e7ea';
 GO
 UPDATE journal.captured_table SET installed_at = SYSUTCDATETIME() WHERE fingerprint = 'f780c6014729e7ea';
 GO

@@ -208,8 +208,8 @@ class Dialect(Protocol):
     def create_capture(self, table: CapturedTable) -> Sequence[str]:
         """(Re)create the capture triggers of one table and what a backfill calls, and register its definition.
 
-        A table that was captured by another definition until now is given a request for a backfill, so that what a
-        migration put into existing rows reaches the replica.
+        A table that was captured by another definition until now, or by none and has rows, is given a request for a
+        backfill, so that what a migration put into it reaches the replica.
         """
 
     def create_backfill(self, table: CapturedTable) -> Sequence[str]:

@@ -106,12 +106,13 @@ def _signatures(table: CapturedTable) -> tuple[str, str]:
 
 
 def request_if_changed(table: CapturedTable) -> str:
-    """Ask for a backfill when the table was captured by another definition until now."""
+    """Ask for a backfill when the table was captured by another definition until now, or by none and has rows."""
     return (
         "INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) "
         f"SELECT gen_random_uuid(), '{table.full_name}', 'migration', clock_timestamp() AT TIME ZONE 'UTC', 0, 0 "
-        f"WHERE (SELECT fingerprint FROM journal.captured_table WHERE table_name = '{table.full_name}' "
-        f"ORDER BY installed_at DESC LIMIT 1) <> '{table.fingerprint}'"
+        f"WHERE coalesce((SELECT fingerprint FROM journal.captured_table WHERE table_name = '{table.full_name}' "
+        f"ORDER BY installed_at DESC LIMIT 1), CASE WHEN EXISTS (SELECT FROM {table.full_name}) THEN '' END) "
+        f"<> '{table.fingerprint}'"
     )
 
 

@@ -97,12 +97,14 @@ def create_backfill(table: CapturedTable, key: str, write: Callable[[str, str], 
 
 
 def request_if_changed(table: CapturedTable) -> str:
-    """Ask for a backfill when the table was captured by another definition until now."""
+    """Ask for a backfill when the table was captured by another definition until now, or by none and has rows."""
     return (
         "INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) "
         f"SELECT NEWID(), '{table.full_name}', N'migration', SYSUTCDATETIME(), 0, 0 "
-        f"WHERE (SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = '{table.full_name}' "
-        f"ORDER BY installed_at DESC) <> '{table.fingerprint}'"
+        "WHERE COALESCE((SELECT TOP (1) fingerprint FROM journal.captured_table "
+        f"WHERE table_name = '{table.full_name}' ORDER BY installed_at DESC), "
+        f"CASE WHEN EXISTS (SELECT 1 FROM {table.full_name}) THEN '' END) "
+        f"<> '{table.fingerprint}'"
     )
 
 

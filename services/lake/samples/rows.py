@@ -70,6 +70,7 @@ class _Maker:
                 "application",
                 "application_party",
                 "application_version",
+                "application_version_party",
                 "application_event",
                 "decision",
                 "loan",
@@ -119,6 +120,20 @@ class _Maker:
         )
         self.rows["application_party"].append(
             {"application_id": application_id, "party_id": party_id, "role": "borrower"}
+        )
+        self.rows["application_version_party"].append(
+            {
+                "application_id": application_id,
+                "version": 1,
+                "party_id": party_id,
+                "role": "borrower",
+                "kind": "person",
+                "full_name": who.full_name,
+                "birth_date": who.birth_date,
+                "national_id": who.national_id,
+                "party_revision": 1,
+                "origin": "submitted",
+            }
         )
         state = self.event(application_id, None, State.SUBMITTED, maker, "maker", at)
         decided_at = None

@@ -20,6 +20,7 @@ async def rows_of(lending: Lending) -> dict[str, int]:
         "credit.application",
         "credit.application_version",
         "credit.application_party",
+        "credit.application_version_party",
         "credit.application_event",
         "intake.idempotency_key",
     ]
@@ -57,6 +58,7 @@ async def test_it_is_written_under_its_actor_and_trace(lending: Lending) -> None
         "credit.application",
         "credit.application_version",
         "credit.application_party",
+        "credit.application_version_party",
     ]
     assert {change["actor"] for change in changes} == {str(maker.id)}
     assert {change["traceparent"].split("-")[1] for change in changes} == {trace}
@@ -113,6 +115,7 @@ async def test_fifty_parallel_requests_with_one_key_make_one_application(lending
         "credit.application": 1,
         "credit.application_version": 1,
         "credit.application_party": 1,
+        "credit.application_version_party": 1,
         "credit.application_event": 1,
         "intake.idempotency_key": 1,
     }
@@ -262,7 +265,7 @@ async def test_only_the_maker_changes_an_application(lending: Lending) -> None:
 
 PATHS = [
     ("POST", "/parties", "officer"),
-    ("PATCH", f"/parties/{UNKNOWN}", "officer"),
+    ("PATCH", f"/parties/{UNKNOWN}", "auditor"),
     ("POST", "/applications", "officer"),
     ("PUT", f"/applications/{UNKNOWN}/draft", "officer"),
     ("POST", f"/applications/{UNKNOWN}/submission", "auditor"),

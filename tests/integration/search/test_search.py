@@ -248,6 +248,7 @@ async def test_the_audit_shows_who_changed_what_in_which_trace(lending: Lending)
         ("application", "c", str(maker.id)),
         ("application_version", "c", str(maker.id)),
         ("application_party", "c", str(maker.id)),
+        ("application_version_party", "c", str(maker.id)),
         ("application_event", "c", str(maker.id)),
         ("application", "u", str(officer.id)),
         ("decision", "c", str(officer.id)),
@@ -258,6 +259,7 @@ async def test_the_audit_shows_who_changed_what_in_which_trace(lending: Lending)
         ("application_version", "c", str(maker.id)),
         ("application_party", "d", str(maker.id)),
         ("application_party", "c", str(maker.id)),
+        ("application_version_party", "c", str(maker.id)),
         ("application_event", "c", str(maker.id)),
     ]
     assert {one["trace_id"] for one in changes if one["actor"] == str(officer.id)} == {trace}
@@ -265,7 +267,7 @@ async def test_the_audit_shows_who_changed_what_in_which_trace(lending: Lending)
     assert positions == sorted(positions)
     deleted = next(one for one in changes if one["operation"] == "d")
     assert (deleted["image"], deleted["key"]) == (None, [view["id"], first["party_id"], "borrower"])
-    assert changes[5]["image"]["reason_code"] == "other"
+    assert changes[6]["image"]["reason_code"] == "other"
 
 
 async def test_scopes_are_required(lending: Lending) -> None:

@@ -21,6 +21,7 @@ FINAL = {State.BOOKED, State.REJECTED, State.WITHDRAWN, State.EXPIRED}
         (State.IN_REVIEW, Action.APPROVE, State.APPROVED),
         (State.IN_REVIEW, Action.REJECT, State.REJECTED),
         (State.APPROVED, Action.BOOK, State.BOOKED),
+        (State.APPROVED, Action.RETURN, State.RETURNED),
     ],
 )
 def test_an_application_goes_its_way(state: State, action: Action, next_state: State) -> None:
@@ -45,14 +46,16 @@ def test_a_refusal_names_what_is_allowed_in_order() -> None:
     with pytest.raises(TransitionNotAllowed) as refused:
         after(State.APPROVED, Action.APPROVE)
     assert (refused.value.state, refused.value.action) == (State.APPROVED, Action.APPROVE)
-    assert refused.value.allowed == ["book", "expire", "withdraw"]
-    assert str(refused.value) == "approve is not allowed in APPROVED; allowed: book, expire, withdraw"
+    assert refused.value.allowed == ["book", "expire", "return", "withdraw"]
+    assert str(refused.value) == "approve is not allowed in APPROVED; allowed: book, expire, return, withdraw"
 
 
-def test_only_a_review_decides() -> None:
+def test_only_a_review_decides_and_an_approval_can_only_be_taken_back() -> None:
     for state, actions in TRANSITIONS.items():
         decides = {Action.APPROVE, Action.REJECT, Action.RETURN} & actions.keys()
-        assert not decides or state is State.IN_REVIEW
+        assert (
+            not decides or state is State.IN_REVIEW or (state, decides) == (State.APPROVED, {Action.RETURN})
+        )
 
 
 def test_every_state_but_the_first_can_be_reached() -> None:

@@ -8,12 +8,14 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mssql, postgresql
 
 from services.approval import repository as approval
+from services.intake import party_repository as parties
 from services.intake import repository as intake
 from services.intake.servicing import repository as servicing
 from services.search import repository as search
 
 REPOSITORIES = {
     "intake": intake.statements,
+    "parties": parties.statements,
     "servicing": servicing.statements,
     "approval": approval.statements,
     "search": search.statements,

@@ -1,0 +1,88 @@
+"""What the use cases of approval are told, and what they answer."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from services.approval.domain import (
+    Case,
+    ChangedParty,
+    Decision,
+    Difference,
+    Event,
+    Outcome,
+    ReasonCode,
+    Version,
+)
+from services.approval.errors import ValueDateRefused
+from services.lake.dates import today
+from services.lake.schedule import Instalment
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What somebody wants to decide; `stage` only to make sure that it is the one they mean."""
+
+    outcome: Outcome
+    stage: str | None
+    reason_code: ReasonCode | None
+    comment: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class QueueEntry:
+    """An application that waits for `stage`, what is already decided on its version, and what changed in it."""
+
+    row: Mapping[str, Any]
+    current: Version
+    parties: Sequence[Mapping[str, Any]]
+    decisions: Sequence[Decision]
+    changes: Sequence[Difference]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Everything that an officer decides by."""
+
+    row: Mapping[str, Any]
+    versions: Sequence[Version]
+    parties: Sequence[Mapping[str, Any]]
+    changed_parties: Sequence[ChangedParty]
+    decisions: Sequence[Decision]
+    events: Sequence[Event]
+    case: Case | None
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """A booked loan with its schedule; `revision` is the application's."""
+
+    loan_id: UUID
+    application_id: UUID
+    revision: int
+    principal: Decimal
+    currency: str
+    interest_rate: Decimal
+    value_date: date
+    booked_at: datetime
+    instalments: Sequence[Instalment]
+
+
+@dataclass(frozen=True, slots=True)
+class BookingPolicy:
+    """From which days loans may count: those of the last `days_back` days and today, by the calendar of `zone`."""
+
+    zone: ZoneInfo
+    days_back: int
+
+    def value_date(self, wanted: date | None) -> date:
+        """The day `wanted`, by default today; raises ValueDateRefused."""
+        latest = today(self.zone)
+        earliest = latest - timedelta(days=self.days_back)
+        if wanted is not None and not earliest <= wanted <= latest:
+            raise ValueDateRefused(wanted, earliest, latest)
+        return wanted or latest
