@@ -389,6 +389,7 @@ CREATE TABLE IF NOT EXISTS credit.party (
     created_by uuid NOT NULL,
     created_at timestamp NOT NULL,
     revision integer NOT NULL,
+    external_ref text,
     CONSTRAINT pk_party PRIMARY KEY (id)
 );
 
@@ -417,6 +418,8 @@ CREATE TABLE IF NOT EXISTS credit.application (
     created_at timestamp NOT NULL,
     submitted_at timestamp,
     decided_at timestamp,
+    external_ref text,
+    migrated boolean NOT NULL,
     CONSTRAINT pk_application PRIMARY KEY (id)
 );
 
@@ -437,10 +440,11 @@ CREATE TABLE IF NOT EXISTS credit.application_version (
     purpose text NOT NULL,
     channel text NOT NULL,
     maker uuid NOT NULL,
-    profile text NOT NULL,
-    score integer NOT NULL,
-    score_reasons text NOT NULL,
+    profile text,
+    score integer,
+    score_reasons text,
     submitted_at timestamp NOT NULL,
+    migrated boolean NOT NULL,
     CONSTRAINT pk_application_version PRIMARY KEY (application_id, version)
 );
 
@@ -464,11 +468,12 @@ CREATE TABLE IF NOT EXISTS credit.application_event (
     version integer,
     from_state text,
     to_state text NOT NULL,
-    actor uuid NOT NULL,
+    actor uuid,
     role text NOT NULL,
     reason_code text,
     comment text,
     occurred_at timestamp NOT NULL,
+    migrated boolean NOT NULL,
     CONSTRAINT pk_application_event PRIMARY KEY (id)
 );
 
@@ -489,10 +494,11 @@ CREATE TABLE IF NOT EXISTS credit.decision (
     stage text NOT NULL,
     outcome text NOT NULL,
     maker uuid NOT NULL,
-    decided_by uuid NOT NULL,
+    decided_by uuid,
     reason_code text,
     comment text,
     decided_at timestamp NOT NULL,
+    migrated boolean NOT NULL,
     CONSTRAINT pk_decision PRIMARY KEY (id)
 );
 
@@ -534,6 +540,8 @@ CREATE TABLE IF NOT EXISTS credit.loan (
     booked_at timestamp NOT NULL,
     restructured boolean NOT NULL,
     defaulted boolean NOT NULL,
+    external_ref text,
+    migrated boolean NOT NULL,
     CONSTRAINT pk_loan PRIMARY KEY (id)
 );
 
@@ -552,10 +560,11 @@ CREATE TABLE IF NOT EXISTS credit.loan_transaction (
     kind text NOT NULL,
     amount numeric(19,4) NOT NULL,
     currency text NOT NULL,
-    effective_on date NOT NULL,
+    effective_on date,
     reverses uuid,
     recorded_by uuid NOT NULL,
     recorded_at timestamp NOT NULL,
+    migrated boolean NOT NULL,
     CONSTRAINT pk_loan_transaction PRIMARY KEY (id)
 );
 

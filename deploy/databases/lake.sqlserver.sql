@@ -11,6 +11,8 @@ SET QUOTED_IDENTIFIER ON;
 GO
 IF DATABASE_PRINCIPAL_ID(N'approval') IS NULL CREATE ROLE approval;
 GO
+IF DATABASE_PRINCIPAL_ID(N'importer') IS NULL CREATE ROLE importer;
+GO
 IF DATABASE_PRINCIPAL_ID(N'intake') IS NULL CREATE ROLE intake;
 GO
 IF DATABASE_PRINCIPAL_ID(N'loader') IS NULL CREATE ROLE loader;
@@ -530,15 +532,133 @@ UPDATE journal.alembic_version SET version_num='0005' WHERE journal.alembic_vers
 
 GO
 
-INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.party', N'migration', SYSUTCDATETIME(), 0, 0 WHERE COALESCE((SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.party' ORDER BY installed_at DESC), CASE WHEN EXISTS (SELECT 1 FROM credit.party) THEN '' END) <> '98459baf1ab3cc98';
+-- Running upgrade 0005 -> 0006
+
+ALTER TABLE credit.party ADD external_ref VARCHAR(64) COLLATE Latin1_General_100_BIN2_UTF8 NULL;
 
 GO
 
-UPDATE journal.captured_table SET installed_at = SYSUTCDATETIME() WHERE fingerprint = '98459baf1ab3cc98';
+CREATE UNIQUE INDEX uq_party_external_ref ON credit.party (external_ref) WHERE external_ref IS NOT NULL;
 
 GO
 
-INSERT INTO journal.captured_table (fingerprint, table_name, [definition], installed_at) SELECT '98459baf1ab3cc98', 'credit.party', N'{"schema":"credit","name":"party","columns":[{"name":"id","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"kind","type":"text","nullable":false,"precision":null,"scale":null,"length":16},{"name":"full_name","type":"text","nullable":false,"precision":null,"scale":null,"length":200},{"name":"birth_date","type":"date","nullable":true,"precision":null,"scale":null,"length":null},{"name":"national_id","type":"text","nullable":true,"precision":null,"scale":null,"length":32},{"name":"email","type":"text","nullable":true,"precision":null,"scale":null,"length":254},{"name":"phone","type":"text","nullable":true,"precision":null,"scale":null,"length":32},{"name":"created_by","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"created_at","type":"timestamp","nullable":false,"precision":null,"scale":null,"length":null},{"name":"revision","type":"integer","nullable":false,"precision":null,"scale":null,"length":null}],"key":["id"]}', SYSUTCDATETIME() WHERE NOT EXISTS (SELECT 1 FROM journal.captured_table WHERE fingerprint = '98459baf1ab3cc98');
+ALTER TABLE credit.application ADD external_ref VARCHAR(64) COLLATE Latin1_General_100_BIN2_UTF8 NULL;
+
+GO
+
+CREATE UNIQUE INDEX uq_application_external_ref ON credit.application (external_ref) WHERE external_ref IS NOT NULL;
+
+GO
+
+ALTER TABLE credit.loan ADD external_ref VARCHAR(64) COLLATE Latin1_General_100_BIN2_UTF8 NULL;
+
+GO
+
+CREATE UNIQUE INDEX uq_loan_external_ref ON credit.loan (external_ref) WHERE external_ref IS NOT NULL;
+
+GO
+
+ALTER TABLE credit.application ADD migrated BIT NOT NULL DEFAULT 0;
+
+GO
+
+ALTER TABLE credit.application_version ADD migrated BIT NOT NULL DEFAULT 0;
+
+GO
+
+ALTER TABLE credit.application_event ADD migrated BIT NOT NULL DEFAULT 0;
+
+GO
+
+ALTER TABLE credit.decision ADD migrated BIT NOT NULL DEFAULT 0;
+
+GO
+
+ALTER TABLE credit.loan ADD migrated BIT NOT NULL DEFAULT 0;
+
+GO
+
+ALTER TABLE credit.loan_transaction ADD migrated BIT NOT NULL DEFAULT 0;
+
+GO
+
+ALTER TABLE credit.application_version ALTER COLUMN profile NVARCHAR(max) COLLATE Latin1_General_100_CI_AS_SC NULL;
+
+GO
+
+ALTER TABLE credit.application_version ADD CONSTRAINT ck_application_version_profile_known CHECK (CAST(migrated AS integer) = 1 OR profile IS NOT NULL);
+
+GO
+
+ALTER TABLE credit.application_version ALTER COLUMN score INTEGER NULL;
+
+GO
+
+ALTER TABLE credit.application_version ADD CONSTRAINT ck_application_version_score_known CHECK (CAST(migrated AS integer) = 1 OR score IS NOT NULL);
+
+GO
+
+ALTER TABLE credit.application_version ALTER COLUMN score_reasons NVARCHAR(max) COLLATE Latin1_General_100_CI_AS_SC NULL;
+
+GO
+
+ALTER TABLE credit.application_version ADD CONSTRAINT ck_application_version_score_reasons_known CHECK (CAST(migrated AS integer) = 1 OR score_reasons IS NOT NULL);
+
+GO
+
+ALTER TABLE credit.application_event ALTER COLUMN actor UNIQUEIDENTIFIER NULL;
+
+GO
+
+ALTER TABLE credit.application_event ADD CONSTRAINT ck_application_event_actor_known CHECK (CAST(migrated AS integer) = 1 OR actor IS NOT NULL);
+
+GO
+
+ALTER TABLE credit.decision DROP CONSTRAINT uq_decision_application_id_version_decided_by;
+
+GO
+
+ALTER TABLE credit.decision DROP CONSTRAINT ck_decision_four_eyes;
+
+GO
+
+ALTER TABLE credit.decision ALTER COLUMN decided_by UNIQUEIDENTIFIER NULL;
+
+GO
+
+ALTER TABLE credit.decision ADD CONSTRAINT ck_decision_decided_by_known CHECK (CAST(migrated AS integer) = 1 OR decided_by IS NOT NULL);
+
+GO
+
+ALTER TABLE credit.decision ADD CONSTRAINT ck_decision_four_eyes CHECK (maker <> decided_by);
+
+GO
+
+CREATE UNIQUE INDEX uq_decision_application_id_version_decided_by ON credit.decision (application_id, version, decided_by) WHERE decided_by IS NOT NULL;
+
+GO
+
+ALTER TABLE credit.loan_transaction ALTER COLUMN effective_on DATE NULL;
+
+GO
+
+ALTER TABLE credit.loan_transaction ADD CONSTRAINT ck_loan_transaction_effective_on_known CHECK (effective_on IS NOT NULL OR (CAST(migrated AS integer) = 1 AND kind = 'disbursement'));
+
+GO
+
+UPDATE journal.alembic_version SET version_num='0006' WHERE journal.alembic_version.version_num = '0005';
+
+GO
+
+INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.party', N'migration', SYSUTCDATETIME(), 0, 0 WHERE COALESCE((SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.party' ORDER BY installed_at DESC), CASE WHEN EXISTS (SELECT 1 FROM credit.party) THEN '' END) <> 'f52697de16ebf106';
+
+GO
+
+UPDATE journal.captured_table SET installed_at = SYSUTCDATETIME() WHERE fingerprint = 'f52697de16ebf106';
+
+GO
+
+INSERT INTO journal.captured_table (fingerprint, table_name, [definition], installed_at) SELECT 'f52697de16ebf106', 'credit.party', N'{"schema":"credit","name":"party","columns":[{"name":"id","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"kind","type":"text","nullable":false,"precision":null,"scale":null,"length":16},{"name":"full_name","type":"text","nullable":false,"precision":null,"scale":null,"length":200},{"name":"birth_date","type":"date","nullable":true,"precision":null,"scale":null,"length":null},{"name":"national_id","type":"text","nullable":true,"precision":null,"scale":null,"length":32},{"name":"email","type":"text","nullable":true,"precision":null,"scale":null,"length":254},{"name":"phone","type":"text","nullable":true,"precision":null,"scale":null,"length":32},{"name":"created_by","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"created_at","type":"timestamp","nullable":false,"precision":null,"scale":null,"length":null},{"name":"revision","type":"integer","nullable":false,"precision":null,"scale":null,"length":null},{"name":"external_ref","type":"text","nullable":true,"precision":null,"scale":null,"length":64}],"key":["id"]}', SYSUTCDATETIME() WHERE NOT EXISTS (SELECT 1 FROM journal.captured_table WHERE fingerprint = 'f52697de16ebf106');
 
 GO
 
@@ -552,7 +672,7 @@ BEGIN
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
     DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
     DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.party', 'c', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], r.[kind] AS [kind], r.[full_name] AS [full_name], CONVERT(char(10), r.[birth_date], 23) AS [birth_date], r.[national_id] AS [national_id], r.[email] AS [email], r.[phone] AS [phone], LOWER(CONVERT(char(36), r.[created_by])) AS [created_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[created_at]), 121), ' ', 'T') AS [created_at], r.[revision] AS [revision] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '98459baf1ab3cc98', @actor, @traceparent, @captured_at FROM inserted AS r;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.party', 'c', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], r.[kind] AS [kind], r.[full_name] AS [full_name], CONVERT(char(10), r.[birth_date], 23) AS [birth_date], r.[national_id] AS [national_id], r.[email] AS [email], r.[phone] AS [phone], LOWER(CONVERT(char(36), r.[created_by])) AS [created_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[created_at]), 121), ' ', 'T') AS [created_at], r.[revision] AS [revision], r.[external_ref] AS [external_ref] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), 'f52697de16ebf106', @actor, @traceparent, @captured_at FROM inserted AS r;
 END;
 
 GO
@@ -571,8 +691,8 @@ BEGIN
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
     DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
     DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.party', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, '98459baf1ab3cc98', @actor, @traceparent, @captured_at FROM deleted AS r WHERE NOT EXISTS (SELECT 1 FROM inserted AS n WHERE n.[id] = r.[id]);
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.party', 'u', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], r.[kind] AS [kind], r.[full_name] AS [full_name], CONVERT(char(10), r.[birth_date], 23) AS [birth_date], r.[national_id] AS [national_id], r.[email] AS [email], r.[phone] AS [phone], LOWER(CONVERT(char(36), r.[created_by])) AS [created_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[created_at]), 121), ' ', 'T') AS [created_at], r.[revision] AS [revision] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '98459baf1ab3cc98', @actor, @traceparent, @captured_at FROM inserted AS r;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.party', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, 'f52697de16ebf106', @actor, @traceparent, @captured_at FROM deleted AS r WHERE NOT EXISTS (SELECT 1 FROM inserted AS n WHERE n.[id] = r.[id]);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.party', 'u', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], r.[kind] AS [kind], r.[full_name] AS [full_name], CONVERT(char(10), r.[birth_date], 23) AS [birth_date], r.[national_id] AS [national_id], r.[email] AS [email], r.[phone] AS [phone], LOWER(CONVERT(char(36), r.[created_by])) AS [created_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[created_at]), 121), ' ', 'T') AS [created_at], r.[revision] AS [revision], r.[external_ref] AS [external_ref] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), 'f52697de16ebf106', @actor, @traceparent, @captured_at FROM inserted AS r;
 END;
 
 GO
@@ -591,7 +711,7 @@ BEGIN
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
     DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
     DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.party', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, '98459baf1ab3cc98', @actor, @traceparent, @captured_at FROM deleted AS r;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.party', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, 'f52697de16ebf106', @actor, @traceparent, @captured_at FROM deleted AS r;
 END;
 
 GO
@@ -617,7 +737,7 @@ BEGIN
     DECLARE @after_0 uniqueidentifier = CONVERT(uniqueidentifier, JSON_VALUE(@after, '$[0]')), @end_0 uniqueidentifier;
     DECLARE @page_end nvarchar(850);
     SELECT TOP (1) @page_end = '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', @end_0 = r.[id] FROM (SELECT TOP (@most_rows) r.[id] FROM credit.[party] AS r WHERE (@after IS NULL OR ((r.[id] > @after_0))) ORDER BY r.[id]) AS r ORDER BY r.[id] DESC OPTION (RECOMPILE);
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.party', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], r.[kind] AS [kind], r.[full_name] AS [full_name], CONVERT(char(10), r.[birth_date], 23) AS [birth_date], r.[national_id] AS [national_id], r.[email] AS [email], r.[phone] AS [phone], LOWER(CONVERT(char(36), r.[created_by])) AS [created_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[created_at]), 121), ' ', 'T') AS [created_at], r.[revision] AS [revision] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '98459baf1ab3cc98', @actor, @traceparent, @captured_at FROM credit.[party] AS r WITH (UPDLOCK, HOLDLOCK) WHERE (@after IS NULL OR ((r.[id] > @after_0))) AND ((r.[id] <= @end_0)) OPTION (RECOMPILE);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.party', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], r.[kind] AS [kind], r.[full_name] AS [full_name], CONVERT(char(10), r.[birth_date], 23) AS [birth_date], r.[national_id] AS [national_id], r.[email] AS [email], r.[phone] AS [phone], LOWER(CONVERT(char(36), r.[created_by])) AS [created_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[created_at]), 121), ' ', 'T') AS [created_at], r.[revision] AS [revision], r.[external_ref] AS [external_ref] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), 'f52697de16ebf106', @actor, @traceparent, @captured_at FROM credit.[party] AS r WITH (UPDLOCK, HOLDLOCK) WHERE (@after IS NULL OR ((r.[id] > @after_0))) AND ((r.[id] <= @end_0)) OPTION (RECOMPILE);
     SET @done = @@ROWCOUNT;
     SELECT @page_end AS last_key, @done AS rows_written;
 END;
@@ -640,9 +760,9 @@ BEGIN
     DECLARE @done bigint = 0;
     DECLARE @wanted TABLE ([id] uniqueidentifier NOT NULL);
     INSERT INTO @wanted ([id]) SELECT DISTINCT CONVERT(uniqueidentifier, JSON_VALUE(k.[value], '$[0]')) FROM OPENJSON(@keys) AS k;
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.party', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, '98459baf1ab3cc98', @actor, @traceparent, @captured_at FROM @wanted AS r WHERE NOT EXISTS (SELECT 1 FROM credit.[party] AS n WITH (UPDLOCK, HOLDLOCK) WHERE n.[id] = r.[id]);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.party', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, 'f52697de16ebf106', @actor, @traceparent, @captured_at FROM @wanted AS r WHERE NOT EXISTS (SELECT 1 FROM credit.[party] AS n WITH (UPDLOCK, HOLDLOCK) WHERE n.[id] = r.[id]);
     SET @done = @@ROWCOUNT;
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.party', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], r.[kind] AS [kind], r.[full_name] AS [full_name], CONVERT(char(10), r.[birth_date], 23) AS [birth_date], r.[national_id] AS [national_id], r.[email] AS [email], r.[phone] AS [phone], LOWER(CONVERT(char(36), r.[created_by])) AS [created_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[created_at]), 121), ' ', 'T') AS [created_at], r.[revision] AS [revision] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '98459baf1ab3cc98', @actor, @traceparent, @captured_at FROM credit.[party] AS r WITH (UPDLOCK, HOLDLOCK) WHERE EXISTS (SELECT 1 FROM @wanted AS n WHERE n.[id] = r.[id]);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.party', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], r.[kind] AS [kind], r.[full_name] AS [full_name], CONVERT(char(10), r.[birth_date], 23) AS [birth_date], r.[national_id] AS [national_id], r.[email] AS [email], r.[phone] AS [phone], LOWER(CONVERT(char(36), r.[created_by])) AS [created_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[created_at]), 121), ' ', 'T') AS [created_at], r.[revision] AS [revision], r.[external_ref] AS [external_ref] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), 'f52697de16ebf106', @actor, @traceparent, @captured_at FROM credit.[party] AS r WITH (UPDLOCK, HOLDLOCK) WHERE EXISTS (SELECT 1 FROM @wanted AS n WHERE n.[id] = r.[id]);
     SET @done = @done + @@ROWCOUNT;
     SELECT CONVERT(nvarchar(850), NULL) AS last_key, @done AS rows_written;
 END;
@@ -768,15 +888,15 @@ END;
 
 GO
 
-INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.application', N'migration', SYSUTCDATETIME(), 0, 0 WHERE COALESCE((SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.application' ORDER BY installed_at DESC), CASE WHEN EXISTS (SELECT 1 FROM credit.application) THEN '' END) <> '1dc663abcf578b6a';
+INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.application', N'migration', SYSUTCDATETIME(), 0, 0 WHERE COALESCE((SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.application' ORDER BY installed_at DESC), CASE WHEN EXISTS (SELECT 1 FROM credit.application) THEN '' END) <> 'cce1bc43ec0a36f5';
 
 GO
 
-UPDATE journal.captured_table SET installed_at = SYSUTCDATETIME() WHERE fingerprint = '1dc663abcf578b6a';
+UPDATE journal.captured_table SET installed_at = SYSUTCDATETIME() WHERE fingerprint = 'cce1bc43ec0a36f5';
 
 GO
 
-INSERT INTO journal.captured_table (fingerprint, table_name, [definition], installed_at) SELECT '1dc663abcf578b6a', 'credit.application', N'{"schema":"credit","name":"application","columns":[{"name":"id","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"state","type":"text","nullable":false,"precision":null,"scale":null,"length":16},{"name":"current_version","type":"integer","nullable":true,"precision":null,"scale":null,"length":null},{"name":"revision","type":"integer","nullable":false,"precision":null,"scale":null,"length":null},{"name":"draft","type":"text","nullable":true,"precision":null,"scale":null,"length":null},{"name":"created_by","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"created_at","type":"timestamp","nullable":false,"precision":null,"scale":null,"length":null},{"name":"submitted_at","type":"timestamp","nullable":true,"precision":null,"scale":null,"length":null},{"name":"decided_at","type":"timestamp","nullable":true,"precision":null,"scale":null,"length":null}],"key":["id"]}', SYSUTCDATETIME() WHERE NOT EXISTS (SELECT 1 FROM journal.captured_table WHERE fingerprint = '1dc663abcf578b6a');
+INSERT INTO journal.captured_table (fingerprint, table_name, [definition], installed_at) SELECT 'cce1bc43ec0a36f5', 'credit.application', N'{"schema":"credit","name":"application","columns":[{"name":"id","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"state","type":"text","nullable":false,"precision":null,"scale":null,"length":16},{"name":"current_version","type":"integer","nullable":true,"precision":null,"scale":null,"length":null},{"name":"revision","type":"integer","nullable":false,"precision":null,"scale":null,"length":null},{"name":"draft","type":"text","nullable":true,"precision":null,"scale":null,"length":null},{"name":"created_by","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"created_at","type":"timestamp","nullable":false,"precision":null,"scale":null,"length":null},{"name":"submitted_at","type":"timestamp","nullable":true,"precision":null,"scale":null,"length":null},{"name":"decided_at","type":"timestamp","nullable":true,"precision":null,"scale":null,"length":null},{"name":"external_ref","type":"text","nullable":true,"precision":null,"scale":null,"length":64},{"name":"migrated","type":"boolean","nullable":false,"precision":null,"scale":null,"length":null}],"key":["id"]}', SYSUTCDATETIME() WHERE NOT EXISTS (SELECT 1 FROM journal.captured_table WHERE fingerprint = 'cce1bc43ec0a36f5');
 
 GO
 
@@ -790,7 +910,7 @@ BEGIN
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
     DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
     DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application', 'c', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], r.[state] AS [state], r.[current_version] AS [current_version], r.[revision] AS [revision], r.[draft] AS [draft], LOWER(CONVERT(char(36), r.[created_by])) AS [created_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[created_at]), 121), ' ', 'T') AS [created_at], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[submitted_at]), 121), ' ', 'T') AS [submitted_at], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[decided_at]), 121), ' ', 'T') AS [decided_at] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '1dc663abcf578b6a', @actor, @traceparent, @captured_at FROM inserted AS r;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application', 'c', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], r.[state] AS [state], r.[current_version] AS [current_version], r.[revision] AS [revision], r.[draft] AS [draft], LOWER(CONVERT(char(36), r.[created_by])) AS [created_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[created_at]), 121), ' ', 'T') AS [created_at], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[submitted_at]), 121), ' ', 'T') AS [submitted_at], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[decided_at]), 121), ' ', 'T') AS [decided_at], r.[external_ref] AS [external_ref], r.[migrated] AS [migrated] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), 'cce1bc43ec0a36f5', @actor, @traceparent, @captured_at FROM inserted AS r;
 END;
 
 GO
@@ -809,8 +929,8 @@ BEGIN
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
     DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
     DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, '1dc663abcf578b6a', @actor, @traceparent, @captured_at FROM deleted AS r WHERE NOT EXISTS (SELECT 1 FROM inserted AS n WHERE n.[id] = r.[id]);
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application', 'u', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], r.[state] AS [state], r.[current_version] AS [current_version], r.[revision] AS [revision], r.[draft] AS [draft], LOWER(CONVERT(char(36), r.[created_by])) AS [created_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[created_at]), 121), ' ', 'T') AS [created_at], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[submitted_at]), 121), ' ', 'T') AS [submitted_at], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[decided_at]), 121), ' ', 'T') AS [decided_at] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '1dc663abcf578b6a', @actor, @traceparent, @captured_at FROM inserted AS r;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, 'cce1bc43ec0a36f5', @actor, @traceparent, @captured_at FROM deleted AS r WHERE NOT EXISTS (SELECT 1 FROM inserted AS n WHERE n.[id] = r.[id]);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application', 'u', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], r.[state] AS [state], r.[current_version] AS [current_version], r.[revision] AS [revision], r.[draft] AS [draft], LOWER(CONVERT(char(36), r.[created_by])) AS [created_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[created_at]), 121), ' ', 'T') AS [created_at], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[submitted_at]), 121), ' ', 'T') AS [submitted_at], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[decided_at]), 121), ' ', 'T') AS [decided_at], r.[external_ref] AS [external_ref], r.[migrated] AS [migrated] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), 'cce1bc43ec0a36f5', @actor, @traceparent, @captured_at FROM inserted AS r;
 END;
 
 GO
@@ -829,7 +949,7 @@ BEGIN
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
     DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
     DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, '1dc663abcf578b6a', @actor, @traceparent, @captured_at FROM deleted AS r;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, 'cce1bc43ec0a36f5', @actor, @traceparent, @captured_at FROM deleted AS r;
 END;
 
 GO
@@ -855,7 +975,7 @@ BEGIN
     DECLARE @after_0 uniqueidentifier = CONVERT(uniqueidentifier, JSON_VALUE(@after, '$[0]')), @end_0 uniqueidentifier;
     DECLARE @page_end nvarchar(850);
     SELECT TOP (1) @page_end = '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', @end_0 = r.[id] FROM (SELECT TOP (@most_rows) r.[id] FROM credit.[application] AS r WHERE (@after IS NULL OR ((r.[id] > @after_0))) ORDER BY r.[id]) AS r ORDER BY r.[id] DESC OPTION (RECOMPILE);
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], r.[state] AS [state], r.[current_version] AS [current_version], r.[revision] AS [revision], r.[draft] AS [draft], LOWER(CONVERT(char(36), r.[created_by])) AS [created_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[created_at]), 121), ' ', 'T') AS [created_at], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[submitted_at]), 121), ' ', 'T') AS [submitted_at], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[decided_at]), 121), ' ', 'T') AS [decided_at] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '1dc663abcf578b6a', @actor, @traceparent, @captured_at FROM credit.[application] AS r WITH (UPDLOCK, HOLDLOCK) WHERE (@after IS NULL OR ((r.[id] > @after_0))) AND ((r.[id] <= @end_0)) OPTION (RECOMPILE);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], r.[state] AS [state], r.[current_version] AS [current_version], r.[revision] AS [revision], r.[draft] AS [draft], LOWER(CONVERT(char(36), r.[created_by])) AS [created_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[created_at]), 121), ' ', 'T') AS [created_at], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[submitted_at]), 121), ' ', 'T') AS [submitted_at], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[decided_at]), 121), ' ', 'T') AS [decided_at], r.[external_ref] AS [external_ref], r.[migrated] AS [migrated] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), 'cce1bc43ec0a36f5', @actor, @traceparent, @captured_at FROM credit.[application] AS r WITH (UPDLOCK, HOLDLOCK) WHERE (@after IS NULL OR ((r.[id] > @after_0))) AND ((r.[id] <= @end_0)) OPTION (RECOMPILE);
     SET @done = @@ROWCOUNT;
     SELECT @page_end AS last_key, @done AS rows_written;
 END;
@@ -878,9 +998,9 @@ BEGIN
     DECLARE @done bigint = 0;
     DECLARE @wanted TABLE ([id] uniqueidentifier NOT NULL);
     INSERT INTO @wanted ([id]) SELECT DISTINCT CONVERT(uniqueidentifier, JSON_VALUE(k.[value], '$[0]')) FROM OPENJSON(@keys) AS k;
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, '1dc663abcf578b6a', @actor, @traceparent, @captured_at FROM @wanted AS r WHERE NOT EXISTS (SELECT 1 FROM credit.[application] AS n WITH (UPDLOCK, HOLDLOCK) WHERE n.[id] = r.[id]);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, 'cce1bc43ec0a36f5', @actor, @traceparent, @captured_at FROM @wanted AS r WHERE NOT EXISTS (SELECT 1 FROM credit.[application] AS n WITH (UPDLOCK, HOLDLOCK) WHERE n.[id] = r.[id]);
     SET @done = @@ROWCOUNT;
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], r.[state] AS [state], r.[current_version] AS [current_version], r.[revision] AS [revision], r.[draft] AS [draft], LOWER(CONVERT(char(36), r.[created_by])) AS [created_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[created_at]), 121), ' ', 'T') AS [created_at], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[submitted_at]), 121), ' ', 'T') AS [submitted_at], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[decided_at]), 121), ' ', 'T') AS [decided_at] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '1dc663abcf578b6a', @actor, @traceparent, @captured_at FROM credit.[application] AS r WITH (UPDLOCK, HOLDLOCK) WHERE EXISTS (SELECT 1 FROM @wanted AS n WHERE n.[id] = r.[id]);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], r.[state] AS [state], r.[current_version] AS [current_version], r.[revision] AS [revision], r.[draft] AS [draft], LOWER(CONVERT(char(36), r.[created_by])) AS [created_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[created_at]), 121), ' ', 'T') AS [created_at], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[submitted_at]), 121), ' ', 'T') AS [submitted_at], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[decided_at]), 121), ' ', 'T') AS [decided_at], r.[external_ref] AS [external_ref], r.[migrated] AS [migrated] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), 'cce1bc43ec0a36f5', @actor, @traceparent, @captured_at FROM credit.[application] AS r WITH (UPDLOCK, HOLDLOCK) WHERE EXISTS (SELECT 1 FROM @wanted AS n WHERE n.[id] = r.[id]);
     SET @done = @done + @@ROWCOUNT;
     SELECT CONVERT(nvarchar(850), NULL) AS last_key, @done AS rows_written;
 END;
@@ -1008,15 +1128,15 @@ END;
 
 GO
 
-INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.application_version', N'migration', SYSUTCDATETIME(), 0, 0 WHERE COALESCE((SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.application_version' ORDER BY installed_at DESC), CASE WHEN EXISTS (SELECT 1 FROM credit.application_version) THEN '' END) <> 'e18e1f9df2d63072';
+INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.application_version', N'migration', SYSUTCDATETIME(), 0, 0 WHERE COALESCE((SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.application_version' ORDER BY installed_at DESC), CASE WHEN EXISTS (SELECT 1 FROM credit.application_version) THEN '' END) <> '15e5d8f724acdb31';
 
 GO
 
-UPDATE journal.captured_table SET installed_at = SYSUTCDATETIME() WHERE fingerprint = 'e18e1f9df2d63072';
+UPDATE journal.captured_table SET installed_at = SYSUTCDATETIME() WHERE fingerprint = '15e5d8f724acdb31';
 
 GO
 
-INSERT INTO journal.captured_table (fingerprint, table_name, [definition], installed_at) SELECT 'e18e1f9df2d63072', 'credit.application_version', N'{"schema":"credit","name":"application_version","columns":[{"name":"application_id","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"version","type":"integer","nullable":false,"precision":null,"scale":null,"length":null},{"name":"product_code","type":"text","nullable":false,"precision":null,"scale":null,"length":32},{"name":"amount","type":"numeric","nullable":false,"precision":19,"scale":4,"length":null},{"name":"currency","type":"text","nullable":false,"precision":null,"scale":null,"length":3},{"name":"term_months","type":"integer","nullable":false,"precision":null,"scale":null,"length":null},{"name":"purpose","type":"text","nullable":false,"precision":null,"scale":null,"length":64},{"name":"channel","type":"text","nullable":false,"precision":null,"scale":null,"length":16},{"name":"maker","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"profile","type":"text","nullable":false,"precision":null,"scale":null,"length":null},{"name":"score","type":"integer","nullable":false,"precision":null,"scale":null,"length":null},{"name":"score_reasons","type":"text","nullable":false,"precision":null,"scale":null,"length":null},{"name":"submitted_at","type":"timestamp","nullable":false,"precision":null,"scale":null,"length":null}],"key":["application_id","version"]}', SYSUTCDATETIME() WHERE NOT EXISTS (SELECT 1 FROM journal.captured_table WHERE fingerprint = 'e18e1f9df2d63072');
+INSERT INTO journal.captured_table (fingerprint, table_name, [definition], installed_at) SELECT '15e5d8f724acdb31', 'credit.application_version', N'{"schema":"credit","name":"application_version","columns":[{"name":"application_id","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"version","type":"integer","nullable":false,"precision":null,"scale":null,"length":null},{"name":"product_code","type":"text","nullable":false,"precision":null,"scale":null,"length":32},{"name":"amount","type":"numeric","nullable":false,"precision":19,"scale":4,"length":null},{"name":"currency","type":"text","nullable":false,"precision":null,"scale":null,"length":3},{"name":"term_months","type":"integer","nullable":false,"precision":null,"scale":null,"length":null},{"name":"purpose","type":"text","nullable":false,"precision":null,"scale":null,"length":64},{"name":"channel","type":"text","nullable":false,"precision":null,"scale":null,"length":16},{"name":"maker","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"profile","type":"text","nullable":true,"precision":null,"scale":null,"length":null},{"name":"score","type":"integer","nullable":true,"precision":null,"scale":null,"length":null},{"name":"score_reasons","type":"text","nullable":true,"precision":null,"scale":null,"length":null},{"name":"submitted_at","type":"timestamp","nullable":false,"precision":null,"scale":null,"length":null},{"name":"migrated","type":"boolean","nullable":false,"precision":null,"scale":null,"length":null}],"key":["application_id","version"]}', SYSUTCDATETIME() WHERE NOT EXISTS (SELECT 1 FROM journal.captured_table WHERE fingerprint = '15e5d8f724acdb31');
 
 GO
 
@@ -1030,7 +1150,7 @@ BEGIN
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
     DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
     DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application_version', 'c', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[application_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[version]), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], r.[version] AS [version], r.[product_code] AS [product_code], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount])) AS [amount], r.[currency] AS [currency], r.[term_months] AS [term_months], r.[purpose] AS [purpose], r.[channel] AS [channel], LOWER(CONVERT(char(36), r.[maker])) AS [maker], r.[profile] AS [profile], r.[score] AS [score], r.[score_reasons] AS [score_reasons], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[submitted_at]), 121), ' ', 'T') AS [submitted_at] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), 'e18e1f9df2d63072', @actor, @traceparent, @captured_at FROM inserted AS r;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application_version', 'c', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[application_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[version]), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], r.[version] AS [version], r.[product_code] AS [product_code], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount])) AS [amount], r.[currency] AS [currency], r.[term_months] AS [term_months], r.[purpose] AS [purpose], r.[channel] AS [channel], LOWER(CONVERT(char(36), r.[maker])) AS [maker], r.[profile] AS [profile], r.[score] AS [score], r.[score_reasons] AS [score_reasons], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[submitted_at]), 121), ' ', 'T') AS [submitted_at], r.[migrated] AS [migrated] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '15e5d8f724acdb31', @actor, @traceparent, @captured_at FROM inserted AS r;
 END;
 
 GO
@@ -1049,8 +1169,8 @@ BEGIN
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
     DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
     DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application_version', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[application_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[version]), 'json'), '\/', '/') + '"' + ']', NULL, 'e18e1f9df2d63072', @actor, @traceparent, @captured_at FROM deleted AS r WHERE NOT EXISTS (SELECT 1 FROM inserted AS n WHERE n.[application_id] = r.[application_id] AND n.[version] = r.[version]);
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application_version', 'u', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[application_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[version]), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], r.[version] AS [version], r.[product_code] AS [product_code], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount])) AS [amount], r.[currency] AS [currency], r.[term_months] AS [term_months], r.[purpose] AS [purpose], r.[channel] AS [channel], LOWER(CONVERT(char(36), r.[maker])) AS [maker], r.[profile] AS [profile], r.[score] AS [score], r.[score_reasons] AS [score_reasons], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[submitted_at]), 121), ' ', 'T') AS [submitted_at] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), 'e18e1f9df2d63072', @actor, @traceparent, @captured_at FROM inserted AS r;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application_version', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[application_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[version]), 'json'), '\/', '/') + '"' + ']', NULL, '15e5d8f724acdb31', @actor, @traceparent, @captured_at FROM deleted AS r WHERE NOT EXISTS (SELECT 1 FROM inserted AS n WHERE n.[application_id] = r.[application_id] AND n.[version] = r.[version]);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application_version', 'u', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[application_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[version]), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], r.[version] AS [version], r.[product_code] AS [product_code], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount])) AS [amount], r.[currency] AS [currency], r.[term_months] AS [term_months], r.[purpose] AS [purpose], r.[channel] AS [channel], LOWER(CONVERT(char(36), r.[maker])) AS [maker], r.[profile] AS [profile], r.[score] AS [score], r.[score_reasons] AS [score_reasons], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[submitted_at]), 121), ' ', 'T') AS [submitted_at], r.[migrated] AS [migrated] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '15e5d8f724acdb31', @actor, @traceparent, @captured_at FROM inserted AS r;
 END;
 
 GO
@@ -1069,7 +1189,7 @@ BEGIN
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
     DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
     DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application_version', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[application_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[version]), 'json'), '\/', '/') + '"' + ']', NULL, 'e18e1f9df2d63072', @actor, @traceparent, @captured_at FROM deleted AS r;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application_version', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[application_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[version]), 'json'), '\/', '/') + '"' + ']', NULL, '15e5d8f724acdb31', @actor, @traceparent, @captured_at FROM deleted AS r;
 END;
 
 GO
@@ -1096,7 +1216,7 @@ BEGIN
     DECLARE @after_1 int = CONVERT(int, JSON_VALUE(@after, '$[1]')), @end_1 int;
     DECLARE @page_end nvarchar(850);
     SELECT TOP (1) @page_end = '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[application_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[version]), 'json'), '\/', '/') + '"' + ']', @end_0 = r.[application_id], @end_1 = r.[version] FROM (SELECT TOP (@most_rows) r.[application_id], r.[version] FROM credit.[application_version] AS r WHERE (@after IS NULL OR ((r.[application_id] > @after_0) OR (r.[application_id] = @after_0 AND r.[version] > @after_1))) ORDER BY r.[application_id], r.[version]) AS r ORDER BY r.[application_id] DESC, r.[version] DESC OPTION (RECOMPILE);
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application_version', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[application_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[version]), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], r.[version] AS [version], r.[product_code] AS [product_code], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount])) AS [amount], r.[currency] AS [currency], r.[term_months] AS [term_months], r.[purpose] AS [purpose], r.[channel] AS [channel], LOWER(CONVERT(char(36), r.[maker])) AS [maker], r.[profile] AS [profile], r.[score] AS [score], r.[score_reasons] AS [score_reasons], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[submitted_at]), 121), ' ', 'T') AS [submitted_at] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), 'e18e1f9df2d63072', @actor, @traceparent, @captured_at FROM credit.[application_version] AS r WITH (UPDLOCK, HOLDLOCK) WHERE (@after IS NULL OR ((r.[application_id] > @after_0) OR (r.[application_id] = @after_0 AND r.[version] > @after_1))) AND ((r.[application_id] < @end_0) OR (r.[application_id] = @end_0 AND r.[version] <= @end_1)) OPTION (RECOMPILE);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application_version', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[application_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[version]), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], r.[version] AS [version], r.[product_code] AS [product_code], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount])) AS [amount], r.[currency] AS [currency], r.[term_months] AS [term_months], r.[purpose] AS [purpose], r.[channel] AS [channel], LOWER(CONVERT(char(36), r.[maker])) AS [maker], r.[profile] AS [profile], r.[score] AS [score], r.[score_reasons] AS [score_reasons], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[submitted_at]), 121), ' ', 'T') AS [submitted_at], r.[migrated] AS [migrated] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '15e5d8f724acdb31', @actor, @traceparent, @captured_at FROM credit.[application_version] AS r WITH (UPDLOCK, HOLDLOCK) WHERE (@after IS NULL OR ((r.[application_id] > @after_0) OR (r.[application_id] = @after_0 AND r.[version] > @after_1))) AND ((r.[application_id] < @end_0) OR (r.[application_id] = @end_0 AND r.[version] <= @end_1)) OPTION (RECOMPILE);
     SET @done = @@ROWCOUNT;
     SELECT @page_end AS last_key, @done AS rows_written;
 END;
@@ -1119,9 +1239,9 @@ BEGIN
     DECLARE @done bigint = 0;
     DECLARE @wanted TABLE ([application_id] uniqueidentifier NOT NULL, [version] int NOT NULL);
     INSERT INTO @wanted ([application_id], [version]) SELECT DISTINCT CONVERT(uniqueidentifier, JSON_VALUE(k.[value], '$[0]')), CONVERT(int, JSON_VALUE(k.[value], '$[1]')) FROM OPENJSON(@keys) AS k;
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application_version', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[application_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[version]), 'json'), '\/', '/') + '"' + ']', NULL, 'e18e1f9df2d63072', @actor, @traceparent, @captured_at FROM @wanted AS r WHERE NOT EXISTS (SELECT 1 FROM credit.[application_version] AS n WITH (UPDLOCK, HOLDLOCK) WHERE n.[application_id] = r.[application_id] AND n.[version] = r.[version]);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application_version', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[application_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[version]), 'json'), '\/', '/') + '"' + ']', NULL, '15e5d8f724acdb31', @actor, @traceparent, @captured_at FROM @wanted AS r WHERE NOT EXISTS (SELECT 1 FROM credit.[application_version] AS n WITH (UPDLOCK, HOLDLOCK) WHERE n.[application_id] = r.[application_id] AND n.[version] = r.[version]);
     SET @done = @@ROWCOUNT;
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application_version', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[application_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[version]), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], r.[version] AS [version], r.[product_code] AS [product_code], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount])) AS [amount], r.[currency] AS [currency], r.[term_months] AS [term_months], r.[purpose] AS [purpose], r.[channel] AS [channel], LOWER(CONVERT(char(36), r.[maker])) AS [maker], r.[profile] AS [profile], r.[score] AS [score], r.[score_reasons] AS [score_reasons], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[submitted_at]), 121), ' ', 'T') AS [submitted_at] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), 'e18e1f9df2d63072', @actor, @traceparent, @captured_at FROM credit.[application_version] AS r WITH (UPDLOCK, HOLDLOCK) WHERE EXISTS (SELECT 1 FROM @wanted AS n WHERE n.[application_id] = r.[application_id] AND n.[version] = r.[version]);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application_version', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[application_id])), 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[version]), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], r.[version] AS [version], r.[product_code] AS [product_code], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount])) AS [amount], r.[currency] AS [currency], r.[term_months] AS [term_months], r.[purpose] AS [purpose], r.[channel] AS [channel], LOWER(CONVERT(char(36), r.[maker])) AS [maker], r.[profile] AS [profile], r.[score] AS [score], r.[score_reasons] AS [score_reasons], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[submitted_at]), 121), ' ', 'T') AS [submitted_at], r.[migrated] AS [migrated] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '15e5d8f724acdb31', @actor, @traceparent, @captured_at FROM credit.[application_version] AS r WITH (UPDLOCK, HOLDLOCK) WHERE EXISTS (SELECT 1 FROM @wanted AS n WHERE n.[application_id] = r.[application_id] AND n.[version] = r.[version]);
     SET @done = @done + @@ROWCOUNT;
     SELECT CONVERT(nvarchar(850), NULL) AS last_key, @done AS rows_written;
 END;
@@ -1250,15 +1370,15 @@ END;
 
 GO
 
-INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.application_event', N'migration', SYSUTCDATETIME(), 0, 0 WHERE COALESCE((SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.application_event' ORDER BY installed_at DESC), CASE WHEN EXISTS (SELECT 1 FROM credit.application_event) THEN '' END) <> 'd1700a23c908fa06';
+INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.application_event', N'migration', SYSUTCDATETIME(), 0, 0 WHERE COALESCE((SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.application_event' ORDER BY installed_at DESC), CASE WHEN EXISTS (SELECT 1 FROM credit.application_event) THEN '' END) <> 'd1e2f036895ab1df';
 
 GO
 
-UPDATE journal.captured_table SET installed_at = SYSUTCDATETIME() WHERE fingerprint = 'd1700a23c908fa06';
+UPDATE journal.captured_table SET installed_at = SYSUTCDATETIME() WHERE fingerprint = 'd1e2f036895ab1df';
 
 GO
 
-INSERT INTO journal.captured_table (fingerprint, table_name, [definition], installed_at) SELECT 'd1700a23c908fa06', 'credit.application_event', N'{"schema":"credit","name":"application_event","columns":[{"name":"id","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"application_id","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"version","type":"integer","nullable":true,"precision":null,"scale":null,"length":null},{"name":"from_state","type":"text","nullable":true,"precision":null,"scale":null,"length":16},{"name":"to_state","type":"text","nullable":false,"precision":null,"scale":null,"length":16},{"name":"actor","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"role","type":"text","nullable":false,"precision":null,"scale":null,"length":32},{"name":"reason_code","type":"text","nullable":true,"precision":null,"scale":null,"length":32},{"name":"comment","type":"text","nullable":true,"precision":null,"scale":null,"length":1000},{"name":"occurred_at","type":"timestamp","nullable":false,"precision":null,"scale":null,"length":null}],"key":["id"]}', SYSUTCDATETIME() WHERE NOT EXISTS (SELECT 1 FROM journal.captured_table WHERE fingerprint = 'd1700a23c908fa06');
+INSERT INTO journal.captured_table (fingerprint, table_name, [definition], installed_at) SELECT 'd1e2f036895ab1df', 'credit.application_event', N'{"schema":"credit","name":"application_event","columns":[{"name":"id","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"application_id","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"version","type":"integer","nullable":true,"precision":null,"scale":null,"length":null},{"name":"from_state","type":"text","nullable":true,"precision":null,"scale":null,"length":16},{"name":"to_state","type":"text","nullable":false,"precision":null,"scale":null,"length":16},{"name":"actor","type":"uuid","nullable":true,"precision":null,"scale":null,"length":null},{"name":"role","type":"text","nullable":false,"precision":null,"scale":null,"length":32},{"name":"reason_code","type":"text","nullable":true,"precision":null,"scale":null,"length":32},{"name":"comment","type":"text","nullable":true,"precision":null,"scale":null,"length":1000},{"name":"occurred_at","type":"timestamp","nullable":false,"precision":null,"scale":null,"length":null},{"name":"migrated","type":"boolean","nullable":false,"precision":null,"scale":null,"length":null}],"key":["id"]}', SYSUTCDATETIME() WHERE NOT EXISTS (SELECT 1 FROM journal.captured_table WHERE fingerprint = 'd1e2f036895ab1df');
 
 GO
 
@@ -1272,7 +1392,7 @@ BEGIN
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
     DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
     DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application_event', 'c', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], r.[version] AS [version], r.[from_state] AS [from_state], r.[to_state] AS [to_state], LOWER(CONVERT(char(36), r.[actor])) AS [actor], r.[role] AS [role], r.[reason_code] AS [reason_code], r.[comment] AS [comment], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[occurred_at]), 121), ' ', 'T') AS [occurred_at] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), 'd1700a23c908fa06', @actor, @traceparent, @captured_at FROM inserted AS r;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application_event', 'c', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], r.[version] AS [version], r.[from_state] AS [from_state], r.[to_state] AS [to_state], LOWER(CONVERT(char(36), r.[actor])) AS [actor], r.[role] AS [role], r.[reason_code] AS [reason_code], r.[comment] AS [comment], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[occurred_at]), 121), ' ', 'T') AS [occurred_at], r.[migrated] AS [migrated] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), 'd1e2f036895ab1df', @actor, @traceparent, @captured_at FROM inserted AS r;
 END;
 
 GO
@@ -1291,8 +1411,8 @@ BEGIN
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
     DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
     DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application_event', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, 'd1700a23c908fa06', @actor, @traceparent, @captured_at FROM deleted AS r WHERE NOT EXISTS (SELECT 1 FROM inserted AS n WHERE n.[id] = r.[id]);
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application_event', 'u', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], r.[version] AS [version], r.[from_state] AS [from_state], r.[to_state] AS [to_state], LOWER(CONVERT(char(36), r.[actor])) AS [actor], r.[role] AS [role], r.[reason_code] AS [reason_code], r.[comment] AS [comment], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[occurred_at]), 121), ' ', 'T') AS [occurred_at] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), 'd1700a23c908fa06', @actor, @traceparent, @captured_at FROM inserted AS r;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application_event', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, 'd1e2f036895ab1df', @actor, @traceparent, @captured_at FROM deleted AS r WHERE NOT EXISTS (SELECT 1 FROM inserted AS n WHERE n.[id] = r.[id]);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application_event', 'u', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], r.[version] AS [version], r.[from_state] AS [from_state], r.[to_state] AS [to_state], LOWER(CONVERT(char(36), r.[actor])) AS [actor], r.[role] AS [role], r.[reason_code] AS [reason_code], r.[comment] AS [comment], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[occurred_at]), 121), ' ', 'T') AS [occurred_at], r.[migrated] AS [migrated] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), 'd1e2f036895ab1df', @actor, @traceparent, @captured_at FROM inserted AS r;
 END;
 
 GO
@@ -1311,7 +1431,7 @@ BEGIN
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
     DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
     DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application_event', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, 'd1700a23c908fa06', @actor, @traceparent, @captured_at FROM deleted AS r;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application_event', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, 'd1e2f036895ab1df', @actor, @traceparent, @captured_at FROM deleted AS r;
 END;
 
 GO
@@ -1337,7 +1457,7 @@ BEGIN
     DECLARE @after_0 uniqueidentifier = CONVERT(uniqueidentifier, JSON_VALUE(@after, '$[0]')), @end_0 uniqueidentifier;
     DECLARE @page_end nvarchar(850);
     SELECT TOP (1) @page_end = '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', @end_0 = r.[id] FROM (SELECT TOP (@most_rows) r.[id] FROM credit.[application_event] AS r WHERE (@after IS NULL OR ((r.[id] > @after_0))) ORDER BY r.[id]) AS r ORDER BY r.[id] DESC OPTION (RECOMPILE);
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application_event', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], r.[version] AS [version], r.[from_state] AS [from_state], r.[to_state] AS [to_state], LOWER(CONVERT(char(36), r.[actor])) AS [actor], r.[role] AS [role], r.[reason_code] AS [reason_code], r.[comment] AS [comment], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[occurred_at]), 121), ' ', 'T') AS [occurred_at] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), 'd1700a23c908fa06', @actor, @traceparent, @captured_at FROM credit.[application_event] AS r WITH (UPDLOCK, HOLDLOCK) WHERE (@after IS NULL OR ((r.[id] > @after_0))) AND ((r.[id] <= @end_0)) OPTION (RECOMPILE);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application_event', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], r.[version] AS [version], r.[from_state] AS [from_state], r.[to_state] AS [to_state], LOWER(CONVERT(char(36), r.[actor])) AS [actor], r.[role] AS [role], r.[reason_code] AS [reason_code], r.[comment] AS [comment], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[occurred_at]), 121), ' ', 'T') AS [occurred_at], r.[migrated] AS [migrated] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), 'd1e2f036895ab1df', @actor, @traceparent, @captured_at FROM credit.[application_event] AS r WITH (UPDLOCK, HOLDLOCK) WHERE (@after IS NULL OR ((r.[id] > @after_0))) AND ((r.[id] <= @end_0)) OPTION (RECOMPILE);
     SET @done = @@ROWCOUNT;
     SELECT @page_end AS last_key, @done AS rows_written;
 END;
@@ -1360,9 +1480,9 @@ BEGIN
     DECLARE @done bigint = 0;
     DECLARE @wanted TABLE ([id] uniqueidentifier NOT NULL);
     INSERT INTO @wanted ([id]) SELECT DISTINCT CONVERT(uniqueidentifier, JSON_VALUE(k.[value], '$[0]')) FROM OPENJSON(@keys) AS k;
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application_event', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, 'd1700a23c908fa06', @actor, @traceparent, @captured_at FROM @wanted AS r WHERE NOT EXISTS (SELECT 1 FROM credit.[application_event] AS n WITH (UPDLOCK, HOLDLOCK) WHERE n.[id] = r.[id]);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application_event', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, 'd1e2f036895ab1df', @actor, @traceparent, @captured_at FROM @wanted AS r WHERE NOT EXISTS (SELECT 1 FROM credit.[application_event] AS n WITH (UPDLOCK, HOLDLOCK) WHERE n.[id] = r.[id]);
     SET @done = @@ROWCOUNT;
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application_event', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], r.[version] AS [version], r.[from_state] AS [from_state], r.[to_state] AS [to_state], LOWER(CONVERT(char(36), r.[actor])) AS [actor], r.[role] AS [role], r.[reason_code] AS [reason_code], r.[comment] AS [comment], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[occurred_at]), 121), ' ', 'T') AS [occurred_at] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), 'd1700a23c908fa06', @actor, @traceparent, @captured_at FROM credit.[application_event] AS r WITH (UPDLOCK, HOLDLOCK) WHERE EXISTS (SELECT 1 FROM @wanted AS n WHERE n.[id] = r.[id]);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.application_event', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], r.[version] AS [version], r.[from_state] AS [from_state], r.[to_state] AS [to_state], LOWER(CONVERT(char(36), r.[actor])) AS [actor], r.[role] AS [role], r.[reason_code] AS [reason_code], r.[comment] AS [comment], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[occurred_at]), 121), ' ', 'T') AS [occurred_at], r.[migrated] AS [migrated] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), 'd1e2f036895ab1df', @actor, @traceparent, @captured_at FROM credit.[application_event] AS r WITH (UPDLOCK, HOLDLOCK) WHERE EXISTS (SELECT 1 FROM @wanted AS n WHERE n.[id] = r.[id]);
     SET @done = @done + @@ROWCOUNT;
     SELECT CONVERT(nvarchar(850), NULL) AS last_key, @done AS rows_written;
 END;
@@ -1489,15 +1609,15 @@ END;
 
 GO
 
-INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.decision', N'migration', SYSUTCDATETIME(), 0, 0 WHERE COALESCE((SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.decision' ORDER BY installed_at DESC), CASE WHEN EXISTS (SELECT 1 FROM credit.decision) THEN '' END) <> '74b0fd77d22f4f77';
+INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.decision', N'migration', SYSUTCDATETIME(), 0, 0 WHERE COALESCE((SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.decision' ORDER BY installed_at DESC), CASE WHEN EXISTS (SELECT 1 FROM credit.decision) THEN '' END) <> 'ebbc88b0625df960';
 
 GO
 
-UPDATE journal.captured_table SET installed_at = SYSUTCDATETIME() WHERE fingerprint = '74b0fd77d22f4f77';
+UPDATE journal.captured_table SET installed_at = SYSUTCDATETIME() WHERE fingerprint = 'ebbc88b0625df960';
 
 GO
 
-INSERT INTO journal.captured_table (fingerprint, table_name, [definition], installed_at) SELECT '74b0fd77d22f4f77', 'credit.decision', N'{"schema":"credit","name":"decision","columns":[{"name":"id","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"application_id","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"version","type":"integer","nullable":false,"precision":null,"scale":null,"length":null},{"name":"stage","type":"text","nullable":false,"precision":null,"scale":null,"length":32},{"name":"outcome","type":"text","nullable":false,"precision":null,"scale":null,"length":16},{"name":"maker","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"decided_by","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"reason_code","type":"text","nullable":true,"precision":null,"scale":null,"length":32},{"name":"comment","type":"text","nullable":true,"precision":null,"scale":null,"length":1000},{"name":"decided_at","type":"timestamp","nullable":false,"precision":null,"scale":null,"length":null}],"key":["id"]}', SYSUTCDATETIME() WHERE NOT EXISTS (SELECT 1 FROM journal.captured_table WHERE fingerprint = '74b0fd77d22f4f77');
+INSERT INTO journal.captured_table (fingerprint, table_name, [definition], installed_at) SELECT 'ebbc88b0625df960', 'credit.decision', N'{"schema":"credit","name":"decision","columns":[{"name":"id","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"application_id","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"version","type":"integer","nullable":false,"precision":null,"scale":null,"length":null},{"name":"stage","type":"text","nullable":false,"precision":null,"scale":null,"length":32},{"name":"outcome","type":"text","nullable":false,"precision":null,"scale":null,"length":16},{"name":"maker","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"decided_by","type":"uuid","nullable":true,"precision":null,"scale":null,"length":null},{"name":"reason_code","type":"text","nullable":true,"precision":null,"scale":null,"length":32},{"name":"comment","type":"text","nullable":true,"precision":null,"scale":null,"length":1000},{"name":"decided_at","type":"timestamp","nullable":false,"precision":null,"scale":null,"length":null},{"name":"migrated","type":"boolean","nullable":false,"precision":null,"scale":null,"length":null}],"key":["id"]}', SYSUTCDATETIME() WHERE NOT EXISTS (SELECT 1 FROM journal.captured_table WHERE fingerprint = 'ebbc88b0625df960');
 
 GO
 
@@ -1511,7 +1631,7 @@ BEGIN
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
     DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
     DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.decision', 'c', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], r.[version] AS [version], r.[stage] AS [stage], r.[outcome] AS [outcome], LOWER(CONVERT(char(36), r.[maker])) AS [maker], LOWER(CONVERT(char(36), r.[decided_by])) AS [decided_by], r.[reason_code] AS [reason_code], r.[comment] AS [comment], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[decided_at]), 121), ' ', 'T') AS [decided_at] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '74b0fd77d22f4f77', @actor, @traceparent, @captured_at FROM inserted AS r;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.decision', 'c', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], r.[version] AS [version], r.[stage] AS [stage], r.[outcome] AS [outcome], LOWER(CONVERT(char(36), r.[maker])) AS [maker], LOWER(CONVERT(char(36), r.[decided_by])) AS [decided_by], r.[reason_code] AS [reason_code], r.[comment] AS [comment], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[decided_at]), 121), ' ', 'T') AS [decided_at], r.[migrated] AS [migrated] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), 'ebbc88b0625df960', @actor, @traceparent, @captured_at FROM inserted AS r;
 END;
 
 GO
@@ -1530,8 +1650,8 @@ BEGIN
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
     DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
     DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.decision', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, '74b0fd77d22f4f77', @actor, @traceparent, @captured_at FROM deleted AS r WHERE NOT EXISTS (SELECT 1 FROM inserted AS n WHERE n.[id] = r.[id]);
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.decision', 'u', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], r.[version] AS [version], r.[stage] AS [stage], r.[outcome] AS [outcome], LOWER(CONVERT(char(36), r.[maker])) AS [maker], LOWER(CONVERT(char(36), r.[decided_by])) AS [decided_by], r.[reason_code] AS [reason_code], r.[comment] AS [comment], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[decided_at]), 121), ' ', 'T') AS [decided_at] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '74b0fd77d22f4f77', @actor, @traceparent, @captured_at FROM inserted AS r;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.decision', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, 'ebbc88b0625df960', @actor, @traceparent, @captured_at FROM deleted AS r WHERE NOT EXISTS (SELECT 1 FROM inserted AS n WHERE n.[id] = r.[id]);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.decision', 'u', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], r.[version] AS [version], r.[stage] AS [stage], r.[outcome] AS [outcome], LOWER(CONVERT(char(36), r.[maker])) AS [maker], LOWER(CONVERT(char(36), r.[decided_by])) AS [decided_by], r.[reason_code] AS [reason_code], r.[comment] AS [comment], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[decided_at]), 121), ' ', 'T') AS [decided_at], r.[migrated] AS [migrated] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), 'ebbc88b0625df960', @actor, @traceparent, @captured_at FROM inserted AS r;
 END;
 
 GO
@@ -1550,7 +1670,7 @@ BEGIN
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
     DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
     DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.decision', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, '74b0fd77d22f4f77', @actor, @traceparent, @captured_at FROM deleted AS r;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.decision', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, 'ebbc88b0625df960', @actor, @traceparent, @captured_at FROM deleted AS r;
 END;
 
 GO
@@ -1576,7 +1696,7 @@ BEGIN
     DECLARE @after_0 uniqueidentifier = CONVERT(uniqueidentifier, JSON_VALUE(@after, '$[0]')), @end_0 uniqueidentifier;
     DECLARE @page_end nvarchar(850);
     SELECT TOP (1) @page_end = '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', @end_0 = r.[id] FROM (SELECT TOP (@most_rows) r.[id] FROM credit.[decision] AS r WHERE (@after IS NULL OR ((r.[id] > @after_0))) ORDER BY r.[id]) AS r ORDER BY r.[id] DESC OPTION (RECOMPILE);
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.decision', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], r.[version] AS [version], r.[stage] AS [stage], r.[outcome] AS [outcome], LOWER(CONVERT(char(36), r.[maker])) AS [maker], LOWER(CONVERT(char(36), r.[decided_by])) AS [decided_by], r.[reason_code] AS [reason_code], r.[comment] AS [comment], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[decided_at]), 121), ' ', 'T') AS [decided_at] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '74b0fd77d22f4f77', @actor, @traceparent, @captured_at FROM credit.[decision] AS r WITH (UPDLOCK, HOLDLOCK) WHERE (@after IS NULL OR ((r.[id] > @after_0))) AND ((r.[id] <= @end_0)) OPTION (RECOMPILE);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.decision', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], r.[version] AS [version], r.[stage] AS [stage], r.[outcome] AS [outcome], LOWER(CONVERT(char(36), r.[maker])) AS [maker], LOWER(CONVERT(char(36), r.[decided_by])) AS [decided_by], r.[reason_code] AS [reason_code], r.[comment] AS [comment], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[decided_at]), 121), ' ', 'T') AS [decided_at], r.[migrated] AS [migrated] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), 'ebbc88b0625df960', @actor, @traceparent, @captured_at FROM credit.[decision] AS r WITH (UPDLOCK, HOLDLOCK) WHERE (@after IS NULL OR ((r.[id] > @after_0))) AND ((r.[id] <= @end_0)) OPTION (RECOMPILE);
     SET @done = @@ROWCOUNT;
     SELECT @page_end AS last_key, @done AS rows_written;
 END;
@@ -1599,9 +1719,9 @@ BEGIN
     DECLARE @done bigint = 0;
     DECLARE @wanted TABLE ([id] uniqueidentifier NOT NULL);
     INSERT INTO @wanted ([id]) SELECT DISTINCT CONVERT(uniqueidentifier, JSON_VALUE(k.[value], '$[0]')) FROM OPENJSON(@keys) AS k;
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.decision', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, '74b0fd77d22f4f77', @actor, @traceparent, @captured_at FROM @wanted AS r WHERE NOT EXISTS (SELECT 1 FROM credit.[decision] AS n WITH (UPDLOCK, HOLDLOCK) WHERE n.[id] = r.[id]);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.decision', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, 'ebbc88b0625df960', @actor, @traceparent, @captured_at FROM @wanted AS r WHERE NOT EXISTS (SELECT 1 FROM credit.[decision] AS n WITH (UPDLOCK, HOLDLOCK) WHERE n.[id] = r.[id]);
     SET @done = @@ROWCOUNT;
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.decision', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], r.[version] AS [version], r.[stage] AS [stage], r.[outcome] AS [outcome], LOWER(CONVERT(char(36), r.[maker])) AS [maker], LOWER(CONVERT(char(36), r.[decided_by])) AS [decided_by], r.[reason_code] AS [reason_code], r.[comment] AS [comment], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[decided_at]), 121), ' ', 'T') AS [decided_at] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '74b0fd77d22f4f77', @actor, @traceparent, @captured_at FROM credit.[decision] AS r WITH (UPDLOCK, HOLDLOCK) WHERE EXISTS (SELECT 1 FROM @wanted AS n WHERE n.[id] = r.[id]);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.decision', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], r.[version] AS [version], r.[stage] AS [stage], r.[outcome] AS [outcome], LOWER(CONVERT(char(36), r.[maker])) AS [maker], LOWER(CONVERT(char(36), r.[decided_by])) AS [decided_by], r.[reason_code] AS [reason_code], r.[comment] AS [comment], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[decided_at]), 121), ' ', 'T') AS [decided_at], r.[migrated] AS [migrated] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), 'ebbc88b0625df960', @actor, @traceparent, @captured_at FROM credit.[decision] AS r WITH (UPDLOCK, HOLDLOCK) WHERE EXISTS (SELECT 1 FROM @wanted AS n WHERE n.[id] = r.[id]);
     SET @done = @done + @@ROWCOUNT;
     SELECT CONVERT(nvarchar(850), NULL) AS last_key, @done AS rows_written;
 END;
@@ -1846,15 +1966,15 @@ END;
 
 GO
 
-INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.loan', N'migration', SYSUTCDATETIME(), 0, 0 WHERE COALESCE((SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.loan' ORDER BY installed_at DESC), CASE WHEN EXISTS (SELECT 1 FROM credit.loan) THEN '' END) <> '89fa55a851a7ad41';
+INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.loan', N'migration', SYSUTCDATETIME(), 0, 0 WHERE COALESCE((SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.loan' ORDER BY installed_at DESC), CASE WHEN EXISTS (SELECT 1 FROM credit.loan) THEN '' END) <> '9614cd0f3a9e444e';
 
 GO
 
-UPDATE journal.captured_table SET installed_at = SYSUTCDATETIME() WHERE fingerprint = '89fa55a851a7ad41';
+UPDATE journal.captured_table SET installed_at = SYSUTCDATETIME() WHERE fingerprint = '9614cd0f3a9e444e';
 
 GO
 
-INSERT INTO journal.captured_table (fingerprint, table_name, [definition], installed_at) SELECT '89fa55a851a7ad41', 'credit.loan', N'{"schema":"credit","name":"loan","columns":[{"name":"id","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"application_id","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"version","type":"integer","nullable":false,"precision":null,"scale":null,"length":null},{"name":"product_code","type":"text","nullable":false,"precision":null,"scale":null,"length":32},{"name":"borrower_id","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"principal","type":"numeric","nullable":false,"precision":19,"scale":4,"length":null},{"name":"currency","type":"text","nullable":false,"precision":null,"scale":null,"length":3},{"name":"interest_rate","type":"numeric","nullable":false,"precision":9,"scale":6,"length":null},{"name":"term_months","type":"integer","nullable":false,"precision":null,"scale":null,"length":null},{"name":"booked_by","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"booked_at","type":"timestamp","nullable":false,"precision":null,"scale":null,"length":null},{"name":"restructured","type":"boolean","nullable":false,"precision":null,"scale":null,"length":null},{"name":"defaulted","type":"boolean","nullable":false,"precision":null,"scale":null,"length":null}],"key":["id"]}', SYSUTCDATETIME() WHERE NOT EXISTS (SELECT 1 FROM journal.captured_table WHERE fingerprint = '89fa55a851a7ad41');
+INSERT INTO journal.captured_table (fingerprint, table_name, [definition], installed_at) SELECT '9614cd0f3a9e444e', 'credit.loan', N'{"schema":"credit","name":"loan","columns":[{"name":"id","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"application_id","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"version","type":"integer","nullable":false,"precision":null,"scale":null,"length":null},{"name":"product_code","type":"text","nullable":false,"precision":null,"scale":null,"length":32},{"name":"borrower_id","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"principal","type":"numeric","nullable":false,"precision":19,"scale":4,"length":null},{"name":"currency","type":"text","nullable":false,"precision":null,"scale":null,"length":3},{"name":"interest_rate","type":"numeric","nullable":false,"precision":9,"scale":6,"length":null},{"name":"term_months","type":"integer","nullable":false,"precision":null,"scale":null,"length":null},{"name":"booked_by","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"booked_at","type":"timestamp","nullable":false,"precision":null,"scale":null,"length":null},{"name":"restructured","type":"boolean","nullable":false,"precision":null,"scale":null,"length":null},{"name":"defaulted","type":"boolean","nullable":false,"precision":null,"scale":null,"length":null},{"name":"external_ref","type":"text","nullable":true,"precision":null,"scale":null,"length":64},{"name":"migrated","type":"boolean","nullable":false,"precision":null,"scale":null,"length":null}],"key":["id"]}', SYSUTCDATETIME() WHERE NOT EXISTS (SELECT 1 FROM journal.captured_table WHERE fingerprint = '9614cd0f3a9e444e');
 
 GO
 
@@ -1868,7 +1988,7 @@ BEGIN
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
     DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
     DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan', 'c', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], r.[version] AS [version], r.[product_code] AS [product_code], LOWER(CONVERT(char(36), r.[borrower_id])) AS [borrower_id], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[principal])) AS [principal], r.[currency] AS [currency], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[interest_rate])) AS [interest_rate], r.[term_months] AS [term_months], LOWER(CONVERT(char(36), r.[booked_by])) AS [booked_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[booked_at]), 121), ' ', 'T') AS [booked_at], r.[restructured] AS [restructured], r.[defaulted] AS [defaulted] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '89fa55a851a7ad41', @actor, @traceparent, @captured_at FROM inserted AS r;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan', 'c', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], r.[version] AS [version], r.[product_code] AS [product_code], LOWER(CONVERT(char(36), r.[borrower_id])) AS [borrower_id], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[principal])) AS [principal], r.[currency] AS [currency], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[interest_rate])) AS [interest_rate], r.[term_months] AS [term_months], LOWER(CONVERT(char(36), r.[booked_by])) AS [booked_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[booked_at]), 121), ' ', 'T') AS [booked_at], r.[restructured] AS [restructured], r.[defaulted] AS [defaulted], r.[external_ref] AS [external_ref], r.[migrated] AS [migrated] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '9614cd0f3a9e444e', @actor, @traceparent, @captured_at FROM inserted AS r;
 END;
 
 GO
@@ -1887,8 +2007,8 @@ BEGIN
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
     DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
     DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, '89fa55a851a7ad41', @actor, @traceparent, @captured_at FROM deleted AS r WHERE NOT EXISTS (SELECT 1 FROM inserted AS n WHERE n.[id] = r.[id]);
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan', 'u', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], r.[version] AS [version], r.[product_code] AS [product_code], LOWER(CONVERT(char(36), r.[borrower_id])) AS [borrower_id], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[principal])) AS [principal], r.[currency] AS [currency], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[interest_rate])) AS [interest_rate], r.[term_months] AS [term_months], LOWER(CONVERT(char(36), r.[booked_by])) AS [booked_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[booked_at]), 121), ' ', 'T') AS [booked_at], r.[restructured] AS [restructured], r.[defaulted] AS [defaulted] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '89fa55a851a7ad41', @actor, @traceparent, @captured_at FROM inserted AS r;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, '9614cd0f3a9e444e', @actor, @traceparent, @captured_at FROM deleted AS r WHERE NOT EXISTS (SELECT 1 FROM inserted AS n WHERE n.[id] = r.[id]);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan', 'u', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], r.[version] AS [version], r.[product_code] AS [product_code], LOWER(CONVERT(char(36), r.[borrower_id])) AS [borrower_id], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[principal])) AS [principal], r.[currency] AS [currency], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[interest_rate])) AS [interest_rate], r.[term_months] AS [term_months], LOWER(CONVERT(char(36), r.[booked_by])) AS [booked_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[booked_at]), 121), ' ', 'T') AS [booked_at], r.[restructured] AS [restructured], r.[defaulted] AS [defaulted], r.[external_ref] AS [external_ref], r.[migrated] AS [migrated] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '9614cd0f3a9e444e', @actor, @traceparent, @captured_at FROM inserted AS r;
 END;
 
 GO
@@ -1907,7 +2027,7 @@ BEGIN
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
     DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
     DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, '89fa55a851a7ad41', @actor, @traceparent, @captured_at FROM deleted AS r;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, '9614cd0f3a9e444e', @actor, @traceparent, @captured_at FROM deleted AS r;
 END;
 
 GO
@@ -1933,7 +2053,7 @@ BEGIN
     DECLARE @after_0 uniqueidentifier = CONVERT(uniqueidentifier, JSON_VALUE(@after, '$[0]')), @end_0 uniqueidentifier;
     DECLARE @page_end nvarchar(850);
     SELECT TOP (1) @page_end = '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', @end_0 = r.[id] FROM (SELECT TOP (@most_rows) r.[id] FROM credit.[loan] AS r WHERE (@after IS NULL OR ((r.[id] > @after_0))) ORDER BY r.[id]) AS r ORDER BY r.[id] DESC OPTION (RECOMPILE);
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], r.[version] AS [version], r.[product_code] AS [product_code], LOWER(CONVERT(char(36), r.[borrower_id])) AS [borrower_id], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[principal])) AS [principal], r.[currency] AS [currency], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[interest_rate])) AS [interest_rate], r.[term_months] AS [term_months], LOWER(CONVERT(char(36), r.[booked_by])) AS [booked_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[booked_at]), 121), ' ', 'T') AS [booked_at], r.[restructured] AS [restructured], r.[defaulted] AS [defaulted] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '89fa55a851a7ad41', @actor, @traceparent, @captured_at FROM credit.[loan] AS r WITH (UPDLOCK, HOLDLOCK) WHERE (@after IS NULL OR ((r.[id] > @after_0))) AND ((r.[id] <= @end_0)) OPTION (RECOMPILE);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], r.[version] AS [version], r.[product_code] AS [product_code], LOWER(CONVERT(char(36), r.[borrower_id])) AS [borrower_id], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[principal])) AS [principal], r.[currency] AS [currency], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[interest_rate])) AS [interest_rate], r.[term_months] AS [term_months], LOWER(CONVERT(char(36), r.[booked_by])) AS [booked_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[booked_at]), 121), ' ', 'T') AS [booked_at], r.[restructured] AS [restructured], r.[defaulted] AS [defaulted], r.[external_ref] AS [external_ref], r.[migrated] AS [migrated] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '9614cd0f3a9e444e', @actor, @traceparent, @captured_at FROM credit.[loan] AS r WITH (UPDLOCK, HOLDLOCK) WHERE (@after IS NULL OR ((r.[id] > @after_0))) AND ((r.[id] <= @end_0)) OPTION (RECOMPILE);
     SET @done = @@ROWCOUNT;
     SELECT @page_end AS last_key, @done AS rows_written;
 END;
@@ -1956,9 +2076,9 @@ BEGIN
     DECLARE @done bigint = 0;
     DECLARE @wanted TABLE ([id] uniqueidentifier NOT NULL);
     INSERT INTO @wanted ([id]) SELECT DISTINCT CONVERT(uniqueidentifier, JSON_VALUE(k.[value], '$[0]')) FROM OPENJSON(@keys) AS k;
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, '89fa55a851a7ad41', @actor, @traceparent, @captured_at FROM @wanted AS r WHERE NOT EXISTS (SELECT 1 FROM credit.[loan] AS n WITH (UPDLOCK, HOLDLOCK) WHERE n.[id] = r.[id]);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, '9614cd0f3a9e444e', @actor, @traceparent, @captured_at FROM @wanted AS r WHERE NOT EXISTS (SELECT 1 FROM credit.[loan] AS n WITH (UPDLOCK, HOLDLOCK) WHERE n.[id] = r.[id]);
     SET @done = @@ROWCOUNT;
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], r.[version] AS [version], r.[product_code] AS [product_code], LOWER(CONVERT(char(36), r.[borrower_id])) AS [borrower_id], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[principal])) AS [principal], r.[currency] AS [currency], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[interest_rate])) AS [interest_rate], r.[term_months] AS [term_months], LOWER(CONVERT(char(36), r.[booked_by])) AS [booked_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[booked_at]), 121), ' ', 'T') AS [booked_at], r.[restructured] AS [restructured], r.[defaulted] AS [defaulted] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '89fa55a851a7ad41', @actor, @traceparent, @captured_at FROM credit.[loan] AS r WITH (UPDLOCK, HOLDLOCK) WHERE EXISTS (SELECT 1 FROM @wanted AS n WHERE n.[id] = r.[id]);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[application_id])) AS [application_id], r.[version] AS [version], r.[product_code] AS [product_code], LOWER(CONVERT(char(36), r.[borrower_id])) AS [borrower_id], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[principal])) AS [principal], r.[currency] AS [currency], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[interest_rate])) AS [interest_rate], r.[term_months] AS [term_months], LOWER(CONVERT(char(36), r.[booked_by])) AS [booked_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[booked_at]), 121), ' ', 'T') AS [booked_at], r.[restructured] AS [restructured], r.[defaulted] AS [defaulted], r.[external_ref] AS [external_ref], r.[migrated] AS [migrated] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '9614cd0f3a9e444e', @actor, @traceparent, @captured_at FROM credit.[loan] AS r WITH (UPDLOCK, HOLDLOCK) WHERE EXISTS (SELECT 1 FROM @wanted AS n WHERE n.[id] = r.[id]);
     SET @done = @done + @@ROWCOUNT;
     SELECT CONVERT(nvarchar(850), NULL) AS last_key, @done AS rows_written;
 END;
@@ -2085,15 +2205,15 @@ END;
 
 GO
 
-INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.loan_transaction', N'migration', SYSUTCDATETIME(), 0, 0 WHERE COALESCE((SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.loan_transaction' ORDER BY installed_at DESC), CASE WHEN EXISTS (SELECT 1 FROM credit.loan_transaction) THEN '' END) <> 'd4c98add6fea730a';
+INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.loan_transaction', N'migration', SYSUTCDATETIME(), 0, 0 WHERE COALESCE((SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.loan_transaction' ORDER BY installed_at DESC), CASE WHEN EXISTS (SELECT 1 FROM credit.loan_transaction) THEN '' END) <> '5c63932d794398a8';
 
 GO
 
-UPDATE journal.captured_table SET installed_at = SYSUTCDATETIME() WHERE fingerprint = 'd4c98add6fea730a';
+UPDATE journal.captured_table SET installed_at = SYSUTCDATETIME() WHERE fingerprint = '5c63932d794398a8';
 
 GO
 
-INSERT INTO journal.captured_table (fingerprint, table_name, [definition], installed_at) SELECT 'd4c98add6fea730a', 'credit.loan_transaction', N'{"schema":"credit","name":"loan_transaction","columns":[{"name":"id","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"loan_id","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"kind","type":"text","nullable":false,"precision":null,"scale":null,"length":16},{"name":"amount","type":"numeric","nullable":false,"precision":19,"scale":4,"length":null},{"name":"currency","type":"text","nullable":false,"precision":null,"scale":null,"length":3},{"name":"effective_on","type":"date","nullable":false,"precision":null,"scale":null,"length":null},{"name":"reverses","type":"uuid","nullable":true,"precision":null,"scale":null,"length":null},{"name":"recorded_by","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"recorded_at","type":"timestamp","nullable":false,"precision":null,"scale":null,"length":null}],"key":["id"]}', SYSUTCDATETIME() WHERE NOT EXISTS (SELECT 1 FROM journal.captured_table WHERE fingerprint = 'd4c98add6fea730a');
+INSERT INTO journal.captured_table (fingerprint, table_name, [definition], installed_at) SELECT '5c63932d794398a8', 'credit.loan_transaction', N'{"schema":"credit","name":"loan_transaction","columns":[{"name":"id","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"loan_id","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"kind","type":"text","nullable":false,"precision":null,"scale":null,"length":16},{"name":"amount","type":"numeric","nullable":false,"precision":19,"scale":4,"length":null},{"name":"currency","type":"text","nullable":false,"precision":null,"scale":null,"length":3},{"name":"effective_on","type":"date","nullable":true,"precision":null,"scale":null,"length":null},{"name":"reverses","type":"uuid","nullable":true,"precision":null,"scale":null,"length":null},{"name":"recorded_by","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"recorded_at","type":"timestamp","nullable":false,"precision":null,"scale":null,"length":null},{"name":"migrated","type":"boolean","nullable":false,"precision":null,"scale":null,"length":null}],"key":["id"]}', SYSUTCDATETIME() WHERE NOT EXISTS (SELECT 1 FROM journal.captured_table WHERE fingerprint = '5c63932d794398a8');
 
 GO
 
@@ -2107,7 +2227,7 @@ BEGIN
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
     DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
     DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan_transaction', 'c', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[loan_id])) AS [loan_id], r.[kind] AS [kind], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount])) AS [amount], r.[currency] AS [currency], CONVERT(char(10), r.[effective_on], 23) AS [effective_on], LOWER(CONVERT(char(36), r.[reverses])) AS [reverses], LOWER(CONVERT(char(36), r.[recorded_by])) AS [recorded_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[recorded_at]), 121), ' ', 'T') AS [recorded_at] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), 'd4c98add6fea730a', @actor, @traceparent, @captured_at FROM inserted AS r;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan_transaction', 'c', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[loan_id])) AS [loan_id], r.[kind] AS [kind], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount])) AS [amount], r.[currency] AS [currency], CONVERT(char(10), r.[effective_on], 23) AS [effective_on], LOWER(CONVERT(char(36), r.[reverses])) AS [reverses], LOWER(CONVERT(char(36), r.[recorded_by])) AS [recorded_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[recorded_at]), 121), ' ', 'T') AS [recorded_at], r.[migrated] AS [migrated] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '5c63932d794398a8', @actor, @traceparent, @captured_at FROM inserted AS r;
 END;
 
 GO
@@ -2126,8 +2246,8 @@ BEGIN
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
     DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
     DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan_transaction', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, 'd4c98add6fea730a', @actor, @traceparent, @captured_at FROM deleted AS r WHERE NOT EXISTS (SELECT 1 FROM inserted AS n WHERE n.[id] = r.[id]);
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan_transaction', 'u', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[loan_id])) AS [loan_id], r.[kind] AS [kind], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount])) AS [amount], r.[currency] AS [currency], CONVERT(char(10), r.[effective_on], 23) AS [effective_on], LOWER(CONVERT(char(36), r.[reverses])) AS [reverses], LOWER(CONVERT(char(36), r.[recorded_by])) AS [recorded_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[recorded_at]), 121), ' ', 'T') AS [recorded_at] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), 'd4c98add6fea730a', @actor, @traceparent, @captured_at FROM inserted AS r;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan_transaction', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, '5c63932d794398a8', @actor, @traceparent, @captured_at FROM deleted AS r WHERE NOT EXISTS (SELECT 1 FROM inserted AS n WHERE n.[id] = r.[id]);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan_transaction', 'u', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[loan_id])) AS [loan_id], r.[kind] AS [kind], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount])) AS [amount], r.[currency] AS [currency], CONVERT(char(10), r.[effective_on], 23) AS [effective_on], LOWER(CONVERT(char(36), r.[reverses])) AS [reverses], LOWER(CONVERT(char(36), r.[recorded_by])) AS [recorded_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[recorded_at]), 121), ' ', 'T') AS [recorded_at], r.[migrated] AS [migrated] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '5c63932d794398a8', @actor, @traceparent, @captured_at FROM inserted AS r;
 END;
 
 GO
@@ -2146,7 +2266,7 @@ BEGIN
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
     DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
     DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan_transaction', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, 'd4c98add6fea730a', @actor, @traceparent, @captured_at FROM deleted AS r;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan_transaction', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, '5c63932d794398a8', @actor, @traceparent, @captured_at FROM deleted AS r;
 END;
 
 GO
@@ -2172,7 +2292,7 @@ BEGIN
     DECLARE @after_0 uniqueidentifier = CONVERT(uniqueidentifier, JSON_VALUE(@after, '$[0]')), @end_0 uniqueidentifier;
     DECLARE @page_end nvarchar(850);
     SELECT TOP (1) @page_end = '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', @end_0 = r.[id] FROM (SELECT TOP (@most_rows) r.[id] FROM credit.[loan_transaction] AS r WHERE (@after IS NULL OR ((r.[id] > @after_0))) ORDER BY r.[id]) AS r ORDER BY r.[id] DESC OPTION (RECOMPILE);
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan_transaction', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[loan_id])) AS [loan_id], r.[kind] AS [kind], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount])) AS [amount], r.[currency] AS [currency], CONVERT(char(10), r.[effective_on], 23) AS [effective_on], LOWER(CONVERT(char(36), r.[reverses])) AS [reverses], LOWER(CONVERT(char(36), r.[recorded_by])) AS [recorded_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[recorded_at]), 121), ' ', 'T') AS [recorded_at] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), 'd4c98add6fea730a', @actor, @traceparent, @captured_at FROM credit.[loan_transaction] AS r WITH (UPDLOCK, HOLDLOCK) WHERE (@after IS NULL OR ((r.[id] > @after_0))) AND ((r.[id] <= @end_0)) OPTION (RECOMPILE);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan_transaction', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[loan_id])) AS [loan_id], r.[kind] AS [kind], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount])) AS [amount], r.[currency] AS [currency], CONVERT(char(10), r.[effective_on], 23) AS [effective_on], LOWER(CONVERT(char(36), r.[reverses])) AS [reverses], LOWER(CONVERT(char(36), r.[recorded_by])) AS [recorded_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[recorded_at]), 121), ' ', 'T') AS [recorded_at], r.[migrated] AS [migrated] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '5c63932d794398a8', @actor, @traceparent, @captured_at FROM credit.[loan_transaction] AS r WITH (UPDLOCK, HOLDLOCK) WHERE (@after IS NULL OR ((r.[id] > @after_0))) AND ((r.[id] <= @end_0)) OPTION (RECOMPILE);
     SET @done = @@ROWCOUNT;
     SELECT @page_end AS last_key, @done AS rows_written;
 END;
@@ -2195,9 +2315,9 @@ BEGIN
     DECLARE @done bigint = 0;
     DECLARE @wanted TABLE ([id] uniqueidentifier NOT NULL);
     INSERT INTO @wanted ([id]) SELECT DISTINCT CONVERT(uniqueidentifier, JSON_VALUE(k.[value], '$[0]')) FROM OPENJSON(@keys) AS k;
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan_transaction', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, 'd4c98add6fea730a', @actor, @traceparent, @captured_at FROM @wanted AS r WHERE NOT EXISTS (SELECT 1 FROM credit.[loan_transaction] AS n WITH (UPDLOCK, HOLDLOCK) WHERE n.[id] = r.[id]);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan_transaction', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, '5c63932d794398a8', @actor, @traceparent, @captured_at FROM @wanted AS r WHERE NOT EXISTS (SELECT 1 FROM credit.[loan_transaction] AS n WITH (UPDLOCK, HOLDLOCK) WHERE n.[id] = r.[id]);
     SET @done = @@ROWCOUNT;
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan_transaction', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[loan_id])) AS [loan_id], r.[kind] AS [kind], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount])) AS [amount], r.[currency] AS [currency], CONVERT(char(10), r.[effective_on], 23) AS [effective_on], LOWER(CONVERT(char(36), r.[reverses])) AS [reverses], LOWER(CONVERT(char(36), r.[recorded_by])) AS [recorded_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[recorded_at]), 121), ' ', 'T') AS [recorded_at] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), 'd4c98add6fea730a', @actor, @traceparent, @captured_at FROM credit.[loan_transaction] AS r WITH (UPDLOCK, HOLDLOCK) WHERE EXISTS (SELECT 1 FROM @wanted AS n WHERE n.[id] = r.[id]);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan_transaction', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[loan_id])) AS [loan_id], r.[kind] AS [kind], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount])) AS [amount], r.[currency] AS [currency], CONVERT(char(10), r.[effective_on], 23) AS [effective_on], LOWER(CONVERT(char(36), r.[reverses])) AS [reverses], LOWER(CONVERT(char(36), r.[recorded_by])) AS [recorded_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[recorded_at]), 121), ' ', 'T') AS [recorded_at], r.[migrated] AS [migrated] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '5c63932d794398a8', @actor, @traceparent, @captured_at FROM credit.[loan_transaction] AS r WITH (UPDLOCK, HOLDLOCK) WHERE EXISTS (SELECT 1 FROM @wanted AS n WHERE n.[id] = r.[id]);
     SET @done = @done + @@ROWCOUNT;
     SELECT CONVERT(nvarchar(850), NULL) AS last_key, @done AS rows_written;
 END;
@@ -2228,6 +2348,10 @@ GRANT SELECT ON credit.party TO verifier;
 
 GO
 
+GRANT SELECT ON credit.party TO importer;
+
+GO
+
 GRANT SELECT ON credit.product TO intake;
 
 GO
@@ -2245,6 +2369,10 @@ GRANT SELECT ON credit.product TO loader;
 GO
 
 GRANT SELECT ON credit.product TO verifier;
+
+GO
+
+GRANT SELECT ON credit.product TO importer;
 
 GO
 
@@ -2268,6 +2396,10 @@ GRANT SELECT ON credit.application TO verifier;
 
 GO
 
+GRANT SELECT ON credit.application TO importer;
+
+GO
+
 GRANT SELECT ON credit.application_party TO intake;
 
 GO
@@ -2285,6 +2417,10 @@ GRANT SELECT ON credit.application_party TO loader;
 GO
 
 GRANT SELECT ON credit.application_party TO verifier;
+
+GO
+
+GRANT SELECT ON credit.application_party TO importer;
 
 GO
 
@@ -2308,6 +2444,10 @@ GRANT SELECT ON credit.application_version TO verifier;
 
 GO
 
+GRANT SELECT ON credit.application_version TO importer;
+
+GO
+
 GRANT SELECT ON credit.application_version_party TO intake;
 
 GO
@@ -2325,6 +2465,10 @@ GRANT SELECT ON credit.application_version_party TO loader;
 GO
 
 GRANT SELECT ON credit.application_version_party TO verifier;
+
+GO
+
+GRANT SELECT ON credit.application_version_party TO importer;
 
 GO
 
@@ -2348,6 +2492,10 @@ GRANT SELECT ON credit.application_event TO verifier;
 
 GO
 
+GRANT SELECT ON credit.application_event TO importer;
+
+GO
+
 GRANT SELECT ON credit.approval_band TO intake;
 
 GO
@@ -2365,6 +2513,10 @@ GRANT SELECT ON credit.approval_band TO loader;
 GO
 
 GRANT SELECT ON credit.approval_band TO verifier;
+
+GO
+
+GRANT SELECT ON credit.approval_band TO importer;
 
 GO
 
@@ -2388,6 +2540,10 @@ GRANT SELECT ON credit.decision TO verifier;
 
 GO
 
+GRANT SELECT ON credit.decision TO importer;
+
+GO
+
 GRANT SELECT ON credit.document TO intake;
 
 GO
@@ -2405,6 +2561,10 @@ GRANT SELECT ON credit.document TO loader;
 GO
 
 GRANT SELECT ON credit.document TO verifier;
+
+GO
+
+GRANT SELECT ON credit.document TO importer;
 
 GO
 
@@ -2428,6 +2588,10 @@ GRANT SELECT ON credit.bureau_report TO verifier;
 
 GO
 
+GRANT SELECT ON credit.bureau_report TO importer;
+
+GO
+
 GRANT SELECT ON credit.loan TO intake;
 
 GO
@@ -2445,6 +2609,10 @@ GRANT SELECT ON credit.loan TO loader;
 GO
 
 GRANT SELECT ON credit.loan TO verifier;
+
+GO
+
+GRANT SELECT ON credit.loan TO importer;
 
 GO
 
@@ -2468,6 +2636,10 @@ GRANT SELECT ON credit.instalment TO verifier;
 
 GO
 
+GRANT SELECT ON credit.instalment TO importer;
+
+GO
+
 GRANT SELECT ON credit.loan_transaction TO intake;
 
 GO
@@ -2485,6 +2657,10 @@ GRANT SELECT ON credit.loan_transaction TO loader;
 GO
 
 GRANT SELECT ON credit.loan_transaction TO verifier;
+
+GO
+
+GRANT SELECT ON credit.loan_transaction TO importer;
 
 GO
 
@@ -2689,6 +2865,50 @@ GRANT UPDATE (restructured, defaulted) ON credit.loan TO approval;
 GO
 
 GRANT INSERT ON credit.instalment TO approval;
+
+GO
+
+GRANT INSERT ON credit.party TO importer;
+
+GO
+
+GRANT INSERT ON credit.product TO importer;
+
+GO
+
+GRANT INSERT ON credit.application TO importer;
+
+GO
+
+GRANT INSERT ON credit.application_party TO importer;
+
+GO
+
+GRANT INSERT ON credit.application_version TO importer;
+
+GO
+
+GRANT INSERT ON credit.application_version_party TO importer;
+
+GO
+
+GRANT INSERT ON credit.application_event TO importer;
+
+GO
+
+GRANT INSERT ON credit.decision TO importer;
+
+GO
+
+GRANT INSERT ON credit.loan TO importer;
+
+GO
+
+GRANT INSERT ON credit.instalment TO importer;
+
+GO
+
+GRANT INSERT ON credit.loan_transaction TO importer;
 
 GO
 

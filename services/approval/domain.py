@@ -86,7 +86,7 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One submitted version of an application; `profile` as it was entered."""
+    """One submitted version of an application; `profile` as it was entered. An imported one may lack both."""
 
     version: int
     product_code: str
@@ -97,7 +97,7 @@ class Version:
     channel: str
     maker: UUID
     profile: Mapping[str, Any]
-    score: int
+    score: int | None
     score_reasons: tuple[Mapping[str, Any], ...]
     submitted_at: datetime
 
@@ -112,7 +112,7 @@ class Decision:
     stage: str
     outcome: Outcome
     maker: UUID
-    decided_by: UUID
+    decided_by: UUID | None
     reason_code: ReasonCode | None
     comment: str | None
     decided_at: datetime
@@ -127,7 +127,7 @@ class Event:
     version: int | None
     from_state: State | None
     to_state: State
-    actor: UUID
+    actor: UUID | None
     role: str
     reason_code: str | None
     comment: str | None
@@ -288,4 +288,5 @@ def _attributes(version: Version) -> Iterator[tuple[str, str]]:
     yield "channel", version.channel
     for name, value in version.profile.items():
         yield name, ("yes" if value else "no") if isinstance(value, bool) else str(value).replace("_", " ")
-    yield "score", str(version.score)
+    if version.score is not None:
+        yield "score", str(version.score)

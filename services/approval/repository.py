@@ -69,7 +69,7 @@ def select_versions(application_ids: Sequence[UUID]) -> sa.Select[Any]:
 def select_decisions(application_ids: Sequence[UUID]) -> sa.Select[Any]:
     """Read every decision on some applications, oldest first."""
     return (
-        sa.select(decision)
+        sa.select(*(decision.c[name] for name in Decision.__dataclass_fields__))
         .where(decision.c.application_id.in_(application_ids))
         .order_by(decision.c.decided_at, decision.c.id)
     )
@@ -78,7 +78,7 @@ def select_decisions(application_ids: Sequence[UUID]) -> sa.Select[Any]:
 def select_events(application_id: UUID) -> sa.Select[Any]:
     """Read an application's events, oldest first."""
     return (
-        sa.select(application_event)
+        sa.select(*(application_event.c[name] for name in Event.__dataclass_fields__))
         .where(application_event.c.application_id == application_id)
         .order_by(application_event.c.occurred_at, application_event.c.id)
     )
@@ -258,8 +258,8 @@ class ApprovalRepository:
         found: dict[UUID, list[Version]] = {one: [] for one in ids}
         for row in (await reader.execute(select_versions(ids))).mappings():
             values = {name: row[name] for name in Version.__dataclass_fields__}
-            values["profile"] = orjson.loads(row["profile"])
-            values["score_reasons"] = tuple(orjson.loads(row["score_reasons"]))
+            values["profile"] = orjson.loads(row["profile"] or "{}")
+            values["score_reasons"] = tuple(orjson.loads(row["score_reasons"] or "[]"))
             found[row["application_id"]].append(Version(**values))
         return found
 

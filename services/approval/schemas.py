@@ -118,7 +118,7 @@ class DecisionView(View):
     version: int
     stage: str
     outcome: Outcome
-    decided_by: UUID
+    decided_by: UUID | None
     reason_code: ReasonCode | None
     comment: str | None
     decided_at: datetime
@@ -139,7 +139,7 @@ class EventView(View):
     version: int | None
     from_state: State | None
     to_state: State
-    actor: UUID
+    actor: UUID | None
     role: str
     reason_code: str | None
     comment: str | None
@@ -166,7 +166,7 @@ class VersionView(View):
     channel: str
     maker: UUID
     profile: dict[str, Any]
-    score: int
+    score: int | None
     score_reasons: list[dict[str, Any]]
     submitted_at: datetime
     changes: list[DifferenceView] = []
@@ -184,7 +184,7 @@ class QueueItem(BaseModel):
     currency: str
     term_months: int
     purpose: str
-    score: int
+    score: int | None
     borrower: str | None
     submitted_at: datetime
     band: str

@@ -189,6 +189,10 @@ class Application:
         return replace(self, state=after(self.state, Action.WITHDRAW), revision=self.revision + 1)
 
 
+class ProfileUnknown(Exception):
+    """An imported version lacks the profile, without which there is no content to show or to submit again."""
+
+
 @dataclass(frozen=True, slots=True)
 class PartyDetails:
     """Who a party is."""

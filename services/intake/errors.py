@@ -62,3 +62,13 @@ class IdempotencyKeyReused(Unprocessable):
             "Use a new key for a new request.",
             errors=[{"pointer": "/header/Idempotency-Key", "detail": "already used with another body"}],
         )
+
+
+class ImportedWithoutProfile(Conflict):
+    """The application was imported without its profile."""
+
+    def __init__(self, application_id: UUID) -> None:
+        """`application_id`: the one that was asked for."""
+        super().__init__(
+            f"Application {application_id} has no profile to submit again; search shows what is known."
+        )

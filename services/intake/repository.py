@@ -21,6 +21,7 @@ from services.intake.domain import (
     PartyRole,
     Product,
     Profile,
+    ProfileUnknown,
     Reason,
     Score,
 )
@@ -166,7 +167,11 @@ class IntakeRepository:
         return None if row is None else Product(**row)
 
     async def application(self, reader: LakeReader, application_id: UUID) -> Application | None:
-        """The application as its maker sees it, or None."""
+        """The application as its maker sees it, or None.
+
+        Raises:
+            ProfileUnknown: it was imported without a profile, and has no draft.
+        """
         row = (await reader.execute(select_application(application_id))).mappings().first()
         if row is None:
             return None
@@ -308,6 +313,8 @@ def _draft(of: Application) -> str | None:
 
 
 def _content(row: sa.RowMapping, participants: tuple[Participant, ...]) -> Content:
+    if row["version_profile"] is None:
+        raise ProfileUnknown
     return Content(
         product_code=row["version_product_code"],
         amount=row["version_amount"],

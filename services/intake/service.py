@@ -20,6 +20,7 @@ from services.intake.domain import (
     Party,
     PartyDetails,
     Product,
+    ProfileUnknown,
     details_faults,
     limit_faults,
     party_faults,
@@ -198,7 +199,10 @@ class Intake:
         return party
 
     async def _application(self, reader: LakeReader, application_id: UUID) -> Application:
-        application = await self._repository.application(reader, application_id)
+        try:
+            application = await self._repository.application(reader, application_id)
+        except ProfileUnknown:
+            raise errors.ImportedWithoutProfile(application_id) from None
         if application is None:
             raise NoSuchApplication(application_id)
         return application

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from services.lake.tables import CAPTURED
 
-READERS = ("intake", "approval", "search", "loader", "verifier")
+READERS = ("intake", "approval", "search", "loader", "verifier", "importer")
 """Logins that read every table of schema `credit`."""
 
 JOURNAL_READERS = ("relay", "loader", "verifier", "search")
@@ -90,6 +90,21 @@ _WRITES = (
     Grant("approval", "INSERT", "credit.loan"),
     Grant("approval", "UPDATE", "credit.loan", ("restructured", "defaulted")),
     Grant("approval", "INSERT", "credit.instalment"),
+    *(
+        # A history is added, and what is there stays as it is.
+        Grant("importer", "INSERT", f"credit.{table}")
+        for table in (
+            *("party", "product", "application", "application_party", "application_version"),
+            *(
+                "application_version_party",
+                "application_event",
+                "decision",
+                "loan",
+                "instalment",
+                "loan_transaction",
+            ),
+        )
+    ),
     Grant("intake", "SELECT", "intake.idempotency_key"),
     Grant("intake", "INSERT", "intake.idempotency_key"),
     Grant("intake", "DELETE", "intake.idempotency_key"),

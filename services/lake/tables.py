@@ -23,6 +23,9 @@ metadata = sa.MetaData(
 )
 
 
+MIGRATED = "CAST(migrated AS integer) = 1"
+"""In a condition that both engines take: one has booleans, the other has bits."""
+
 MONEY_CHECKS: dict[str, dict[str, str]] = {
     "product": {
         "currency": currency_condition(),
@@ -80,6 +83,28 @@ def _required(name: str, type_: Any, *constraints: sa.schema.SchemaItem) -> sa.C
     return sa.Column(name, type_, *constraints, nullable=False, autoincrement=False)
 
 
+def _external_ref() -> sa.Column[Any]:
+    """The bank's own number of something that was imported."""
+    return sa.Column("external_ref", code(64))
+
+
+def _one_external_ref(table: str) -> sa.Index:
+    # Filtered, as a unique constraint of SQL Server takes one NULL only.
+    given = sa.text("external_ref IS NOT NULL")
+    return sa.Index(
+        f"uq_{table}_external_ref", "external_ref", unique=True, postgresql_where=given, mssql_where=given
+    )
+
+
+def _migrated() -> sa.Column[Any]:
+    """Whether the row was imported with a history that began elsewhere."""
+    return sa.Column("migrated", sa.Boolean, nullable=False, server_default=sa.false())
+
+
+def _unless_migrated(column: str) -> sa.CheckConstraint:
+    return sa.CheckConstraint(f"{MIGRATED} OR {column} IS NOT NULL", name=f"{column}_known")
+
+
 party = _captured(
     "party",
     _id(),
@@ -92,7 +117,9 @@ party = _captured(
     _required("created_by", sa.Uuid),
     _required("created_at", UtcDateTime),
     _required("revision", sa.Integer),
+    _external_ref(),
     _one_of("kind", ("person", "organisation")),
+    _one_external_ref("party"),
 )
 
 product = _captured(
@@ -123,7 +150,10 @@ application = _captured(
     _required("created_at", UtcDateTime),
     sa.Column("submitted_at", UtcDateTime),
     sa.Column("decided_at", UtcDateTime),
+    _external_ref(),
+    _migrated(),
     _one_of("state", State),
+    _one_external_ref("application"),
     sa.Index("ix_application_state_submitted_at", "state", "submitted_at"),
 )
 
@@ -147,12 +177,16 @@ application_version = _captured(
     _required("purpose", text(64)),
     _required("channel", code(16)),
     _required("maker", sa.Uuid),
-    _required("profile", long_text()),
-    _required("score", sa.Integer),
-    _required("score_reasons", long_text()),
+    sa.Column("profile", long_text()),
+    sa.Column("score", sa.Integer),
+    sa.Column("score_reasons", long_text()),
     _required("submitted_at", UtcDateTime),
+    _migrated(),
     sa.CheckConstraint("amount > 0", name="amount"),
     sa.CheckConstraint("term_months > 0", name="term"),
+    _unless_migrated("profile"),
+    _unless_migrated("score"),
+    _unless_migrated("score_reasons"),
     # The target of decision's foreign key, maker included: a decision cannot name another maker.
     sa.UniqueConstraint("application_id", "version", "maker"),
 )
@@ -188,11 +222,13 @@ application_event = _captured(
     sa.Column("version", sa.Integer),
     sa.Column("from_state", code(16)),
     _required("to_state", code(16)),
-    _required("actor", sa.Uuid),
+    sa.Column("actor", sa.Uuid),
     _required("role", code(32)),
     sa.Column("reason_code", code(32)),
     sa.Column("comment", text(1000)),
     _required("occurred_at", UtcDateTime),
+    _migrated(),
+    _unless_migrated("actor"),
     sa.Index("ix_application_event_application_id", "application_id"),
 )
 
@@ -215,10 +251,11 @@ decision = _captured(
     _required("stage", code(32)),
     _required("outcome", code(16)),
     _required("maker", sa.Uuid),
-    _required("decided_by", sa.Uuid),
+    sa.Column("decided_by", sa.Uuid),
     sa.Column("reason_code", code(32)),
     sa.Column("comment", text(1000)),
     _required("decided_at", UtcDateTime),
+    _migrated(),
     sa.ForeignKeyConstraint(
         ["application_id", "version", "maker"],
         [
@@ -228,10 +265,19 @@ decision = _captured(
         ],
     ),
     _one_of("outcome", ("approve", "reject", "return")),
-    # Four eyes, whatever a service believes: see docs/guides/credit-domain.md.
+    # Four eyes, whatever a service believes: see docs/guides/credit-domain.md. Of an imported decision the decider may
+    # be unknown; one who is known is never the maker.
     sa.CheckConstraint("maker <> decided_by", name="four_eyes"),
+    _unless_migrated("decided_by"),
     sa.CheckConstraint("outcome = 'approve' OR reason_code IS NOT NULL", name="reason"),
-    sa.UniqueConstraint("application_id", "version", "decided_by"),
+    # Filtered, as two stages of an imported version may both lack their decider.
+    sa.Index(
+        "uq_decision_application_id_version_decided_by",
+        *("application_id", "version", "decided_by"),
+        unique=True,
+        postgresql_where=sa.text("decided_by IS NOT NULL"),
+        mssql_where=sa.text("decided_by IS NOT NULL"),
+    ),
     sa.UniqueConstraint("application_id", "version", "stage"),
 )
 
@@ -276,12 +322,15 @@ loan = _captured(
     _required("booked_at", UtcDateTime),
     _required("restructured", sa.Boolean),
     _required("defaulted", sa.Boolean),
+    _external_ref(),
+    _migrated(),
     sa.ForeignKeyConstraint(
         ["application_id", "version"],
         [application_version.c.application_id, application_version.c.version],
         name="fk_loan_version",
     ),
     sa.UniqueConstraint("application_id"),
+    _one_external_ref("loan"),
 )
 
 instalment = _captured(
@@ -300,10 +349,14 @@ loan_transaction = _captured(
     _required("kind", code(16)),
     _required("amount", money()),
     _required("currency", code(3)),
-    _required("effective_on", day()),
+    sa.Column("effective_on", day()),
     sa.Column("reverses", sa.Uuid, sa.ForeignKey("credit.loan_transaction.id")),
     _required("recorded_by", sa.Uuid),
     _required("recorded_at", UtcDateTime),
+    _migrated(),
+    sa.CheckConstraint(
+        f"effective_on IS NOT NULL OR ({MIGRATED} AND kind = 'disbursement')", name="effective_on_known"
+    ),
     _one_of("kind", ("disbursement", "payment", "write-off", "recovery", "reversal")),
     sa.CheckConstraint("amount > 0", name="amount"),
     sa.CheckConstraint(

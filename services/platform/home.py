@@ -25,6 +25,7 @@ LOGINS = (
     "sink",
     "loader",
     "verifier",
+    "importer",
     "transformer",
     "analyst",
     "airflow",

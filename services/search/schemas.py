@@ -82,7 +82,7 @@ class FoundApplication(BaseModel):
     currency: str
     term_months: int
     purpose: str
-    score: int
+    score: int | None
     maker: UUID
     borrower_id: UUID | None
     borrower_name: str | None
@@ -129,15 +129,15 @@ class VersionRow(BaseModel):
     purpose: str
     channel: str
     maker: UUID
-    profile: dict[str, Any]
-    score: int
-    score_reasons: list[dict[str, Any]]
+    profile: dict[str, Any] | None
+    score: int | None
+    score_reasons: list[dict[str, Any]] | None
     submitted_at: datetime
 
     @field_validator("profile", "score_reasons", mode="before")
     @classmethod
-    def _parsed(cls, text: str) -> Any:
-        return orjson.loads(text)
+    def _parsed(cls, text: str | None) -> Any:
+        return None if text is None else orjson.loads(text)
 
 
 class PartyRow(BaseModel):
@@ -160,7 +160,7 @@ class DecisionRow(BaseModel):
     version: int
     stage: str
     outcome: str
-    decided_by: UUID
+    decided_by: UUID | None
     reason_code: str | None
     comment: str | None
     decided_at: datetime
@@ -173,7 +173,7 @@ class EventRow(BaseModel):
     version: int | None
     from_state: State | None
     to_state: State
-    actor: UUID
+    actor: UUID | None
     role: str
     reason_code: str | None
     comment: str | None
@@ -196,7 +196,7 @@ class TransactionRow(BaseModel):
     kind: str
     amount: Decimal
     currency: str
-    effective_on: date
+    effective_on: date | None
     reverses: UUID | None
     recorded_at: datetime
 

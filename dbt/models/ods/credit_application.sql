@@ -13,4 +13,6 @@
     'created_at': 'timestamp',
     'submitted_at': 'timestamp',
     'decided_at': 'timestamp',
+    'external_ref': 'code(64)',
+    'migrated': 'flag',
 }, keys=['id']) }}

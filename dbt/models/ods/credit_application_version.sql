@@ -17,4 +17,5 @@
     'score': 'integer',
     'score_reasons': 'text',
     'submitted_at': 'timestamp',
+    'migrated': 'flag',
 }, keys=['application_id', 'version']) }}

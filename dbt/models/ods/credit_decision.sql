@@ -14,4 +14,5 @@
     'reason_code': 'code(32)',
     'comment': 'text(1000)',
     'decided_at': 'timestamp',
+    'migrated': 'flag',
 }, keys=['id']) }}

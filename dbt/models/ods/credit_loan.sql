@@ -17,4 +17,6 @@
     'booked_at': 'timestamp',
     'restructured': 'flag',
     'defaulted': 'flag',
+    'external_ref': 'code(64)',
+    'migrated': 'flag',
 }, keys=['id']) }}

@@ -13,4 +13,5 @@
     'reverses': 'uuid',
     'recorded_by': 'uuid',
     'recorded_at': 'timestamp',
+    'migrated': 'flag',
 }, keys=['id']) }}

@@ -14,4 +14,5 @@
     'created_by': 'uuid',
     'created_at': 'timestamp',
     'revision': 'integer',
+    'external_ref': 'code(64)',
 }, keys=['id']) }}

@@ -76,7 +76,8 @@ class Transaction:
     kind: Kind
     amount: Decimal
     currency: str
-    effective_on: date
+    effective_on: date | None
+    """None of an imported disbursement whose day nobody knows any more."""
     reverses: UUID | None
     recorded_by: UUID
     recorded_at: datetime
@@ -107,7 +108,7 @@ class LoanSummary:
     currency: str
     interest_rate: Decimal
     term_months: int
-    value_date: date
+    value_date: date | None
     booked_at: datetime
     restructured: bool
     defaulted: bool
@@ -153,8 +154,12 @@ class Loan:
 
     @property
     def value_date(self) -> date:
-        """The day from which the loan counts: that of its first disbursement, which booking records."""
-        return min(one.effective_on for one in self.transactions if one.kind is Kind.DISBURSEMENT)
+        """The day from which the loan counts: that of its first disbursement, which booking records.
+
+        Of an imported loan that day may be unknown: then it is the day on which it was booked.
+        """
+        known = (one.effective_on for one in self.transactions if one.kind is Kind.DISBURSEMENT)
+        return min((day for day in known if day is not None), default=self.booked_at.date())
 
     def total(self, kind: Kind) -> Decimal:
         """The sum of the standing transactions of `kind`."""
@@ -292,9 +297,10 @@ class Loan:
             yield Fault("/effective_on", f"is in the future; today is {today}")
         elif entry.effective_on < self.value_date:
             yield Fault("/effective_on", f"is before the loan's value date {self.value_date}")
-        elif ground is not None and entry.effective_on < ground.effective_on:
+        elif ground is not None and entry.effective_on < (ground.effective_on or self.value_date):
             yield Fault(
-                "/effective_on", f"is before the {ground.kind} of {ground.effective_on} that it follows"
+                "/effective_on",
+                f"is before the {ground.kind} of {ground.effective_on or self.value_date} that it follows",
             )
 
     def _ground(self, kind: Kind, reversed_: Transaction | None) -> Transaction | None:
@@ -332,4 +338,5 @@ class Loan:
 
 
 def _day(transaction: Transaction) -> date:
-    return transaction.effective_on
+    # An unknown day of disbursement is before all that followed it.
+    return transaction.effective_on or date.min

@@ -49,7 +49,7 @@ class TransactionView(View):
     kind: Kind
     amount: Decimal
     currency: str
-    effective_on: date
+    effective_on: date | None
     reverses: UUID | None
     recorded_by: UUID
     recorded_at: datetime
@@ -78,7 +78,7 @@ class LoanSummaryView(View):
     currency: str
     interest_rate: Decimal
     term_months: int
-    value_date: date
+    value_date: date | None
     booked_at: datetime
     restructured: bool
     defaulted: bool

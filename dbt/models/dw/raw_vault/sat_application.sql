@@ -12,4 +12,6 @@
     'created_at',
     'submitted_at',
     'decided_at',
+    'external_ref',
+    'migrated',
 ]) }}

@@ -12,4 +12,5 @@
     'reason_code',
     'comment',
     'occurred_at',
+    'migrated',
 ], link_parts=['id', 'application_id']) }}

@@ -14,4 +14,5 @@
     'score',
     'score_reasons',
     'submitted_at',
+    'migrated',
 ], link_parts=['application_id', 'version', 'product_code']) }}

@@ -11,4 +11,5 @@
     'reason_code',
     'comment',
     'decided_at',
+    'migrated',
 ], link_parts=['id', 'application_id']) }}

@@ -12,4 +12,6 @@
     'booked_at',
     'restructured',
     'defaulted',
+    'external_ref',
+    'migrated',
 ], link_parts=['id', 'application_id', 'product_code', 'borrower_id']) }}

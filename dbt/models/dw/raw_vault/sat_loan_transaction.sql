@@ -11,4 +11,5 @@
     'reverses',
     'recorded_by',
     'recorded_at',
+    'migrated',
 ], link_parts=['id', 'loan_id']) }}

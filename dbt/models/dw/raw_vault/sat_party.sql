@@ -13,4 +13,5 @@
     'created_by',
     'created_at',
     'revision',
+    'external_ref',
 ]) }}
