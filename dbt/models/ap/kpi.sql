@@ -16,6 +16,20 @@ stability as (
     group by s.as_of_date, s.currency, s.period_start
 ),
 
+-- What a history does not tell: how many are left out of the KPIs that need it.
+left_out as (
+    select m.snapshot_date as as_of_date, m.currency, 'loans_without_disbursement_date' as kpi, count(*) as cases
+    from {{ ref('fact_loan_month') }} as m
+    where m.snapshot_kind = 'as_of' and m.status <> 'cancelled' and m.disbursed_on is null
+    group by m.snapshot_date, m.currency
+    union all
+    select r.as_of_date, d.currency, 'applications_without_score', count(*)
+    from {{ ref('fact_decision') }} as d
+    inner join {{ ref('reporting_date') }} as r on r.as_of_date >= d.first_submitted_on
+    where d.score is null and d.currency is not null
+    group by r.as_of_date, d.currency
+),
+
 gathered as (
     select as_of_date, grain, period_start, kpi, currency, dimension, member, numerator, denominator, value from {{ ref('kpi_decision') }}
     union all
@@ -30,6 +44,8 @@ gathered as (
     select as_of_date, grain, as_of_date, kpi, currency, dimension, 'all', numerator, denominator, value from {{ ref('concentration') }}
     union all
     select as_of_date, 'as_of', as_of_date, kpi, currency, 'all', 'all', numerator, denominator, value from {{ ref('score_separation') }}
+    union all
+    select as_of_date, 'as_of', as_of_date, kpi, currency, 'all', 'all', null, cases, cast(cases as numeric(28, 10)) from left_out
     union all
     select as_of_date, 'month_of_submission', period_start, 'psi', currency, 'all', 'all', null, applications, value from stability
 )

@@ -5,7 +5,7 @@ with disbursed as (
         sum(t.amount) as volume
     from {{ ref('fact_loan_transaction') }} as t
     inner join {{ ref('reporting_date') }} as r on r.as_of_date >= t.effective_on
-    where t.effect = 'disbursement' and t.is_reversal = 0 and (t.reversed_on is null or t.reversed_on > r.as_of_date)
+    where t.effect = 'disbursement' and coalesce(t.is_dated, 1) = 1 and t.is_reversal = 0 and (t.reversed_on is null or t.reversed_on > r.as_of_date)
     group by r.as_of_date, {{ month_start('t.effective_on') }}, t.currency, t.product_code, t.loan_hk
 ),
 

@@ -8,7 +8,7 @@ loans as (
         m.loan_hk, m.application_hk, m.currency,
         {{ month_end(add_months('m.disbursed_on', var('outcome_months'))) }} as window_ends_on
     from {{ ref('fact_loan_month') }} as m
-    where m.snapshot_kind = 'as_of' and m.status <> 'cancelled'
+    where m.snapshot_kind = 'as_of' and m.status <> 'cancelled' and m.disbursed_on is not null
 ),
 
 -- A window that is not over tells nothing of its loan, bad or good.

@@ -4,7 +4,7 @@ reported as (
     select r.as_of_date, r.last_month_end from {{ ref('reporting_date') }} as r
 ),
 
--- A disbursement that was taken back makes no loan of a cohort.
+-- A disbursement that was taken back makes no loan of a cohort; one whose day is unknown is of none that could be named.
 loans as (
     select
         m.loan_hk,
@@ -13,7 +13,7 @@ loans as (
         {{ month_start('m.disbursed_on') }} as cohort_month,
         m.originated_amount
     from {{ ref('fact_loan_month') }} as m
-    where m.snapshot_kind = 'as_of' and m.status <> 'cancelled'
+    where m.snapshot_kind = 'as_of' and m.status <> 'cancelled' and m.disbursed_on is not null
 ),
 
 cohorts as (

@@ -46,7 +46,11 @@ case when t.status = 'open' then {{ larger('l.principal - t.disbursed_amount', '
 moved as (
     select
         {% for column in known %}s.{{ column }}, {% endfor %}
-        min(case when m.effect = 'disbursement' then m.effective_on end) as disbursed_on,
+        -- Unknown as long as one of them is: the first may be that one.
+        case
+            when min(case when m.effect = 'disbursement' then coalesce(m.is_dated, 1) end) = 1
+                then min(case when m.effect = 'disbursement' then m.effective_on end)
+        end as disbursed_on,
         sum(case when m.effect = 'disbursement' then m.amount else 0 end) as disbursed_amount,
         sum(case when m.effect = 'payment' then m.amount else 0 end) as paid_amount,
         sum(case when m.effect = 'write-off' then m.amount else 0 end) as written_off_amount,

@@ -25,6 +25,7 @@ select
     case when m.reverses is null then 0 else 1 end as is_reversal,
     m.reverses,
     m.effective_on,
+    m.is_dated,
     m.recorded_at,
     m.amount,
     m.reversed_on

@@ -15,7 +15,7 @@
 first_disbursements as (
     select m.loan_hk, min(m.effective_on) as disbursed_on
     from {{ ref('loan_movement') }} as m
-    where m.effect = 'disbursement'
+    where m.effect = 'disbursement' and coalesce(m.is_dated, 1) = 1
     {%- if is_incremental() %} and m.loan_hk in (select a.loan_hk from affected as a){% endif %}
     group by m.loan_hk
 ),

@@ -6,10 +6,22 @@
     indexes=[{'columns': ['loan_transaction_hk'], 'unique': true}, {'columns': ['loan_hk']}],
 ) }}
 
-{{ with_affected('loan_hk') }} transactions as (
-    select l.loan_hk, s.loan_transaction_hk, l.id as transaction_id, s.kind, s.amount, s.currency, s.effective_on, s.reverses, s.recorded_at
+{{ with_affected('loan_hk') }} booked as (
+    select s.loan_hk, {{ business_date('s.booked_at') }} as booked_on
+    from ({{ current_of(ref('sat_loan'), 'loan', 's.loan_hk in (select a.loan_hk from affected as a)' if is_incremental() else '1 = 1') }}) as s
+),
+
+-- Of an imported disbursement the day may be unknown. The loan then counts from the day of its booking; is_dated says that
+-- this is not the day of the disbursement.
+transactions as (
+    select
+        l.loan_hk, s.loan_transaction_hk, l.id as transaction_id, s.kind, s.amount, s.currency,
+        coalesce(s.effective_on, b.booked_on) as effective_on,
+        case when s.effective_on is null then 0 else 1 end as is_dated,
+        s.reverses, s.recorded_at
     from ({{ current_of(ref('sat_loan_transaction'), 'loan_transaction', only_affected('loan_transaction', ref('link_loan_transaction'), 'loan_hk')) }}) as s
     inner join {{ ref('link_loan_transaction') }} as l on l.link_hk = s.link_hk
+    left join booked as b on b.loan_hk = l.loan_hk
 ),
 
 -- A transaction is undone once; who reverses it again changes nothing.
@@ -31,7 +43,8 @@ undone as (
         o.kind,
         o.amount,
         o.currency,
-        {{ larger('r.effective_on', 'o.effective_on') }} as effective_on
+        {{ larger('r.effective_on', 'o.effective_on') }} as effective_on,
+        o.is_dated
     from reversals as r
     inner join transactions as o on o.loan_hk = r.loan_hk and o.transaction_id = r.reverses and o.kind <> 'reversal'
     where r.attempt = 1
@@ -46,6 +59,7 @@ select
     t.amount,
     t.currency,
     t.effective_on,
+    t.is_dated,
     t.recorded_at,
     u.effective_on as reversed_on
 from transactions as t
@@ -61,6 +75,7 @@ select
     -u.amount,
     u.currency,
     u.effective_on,
+    u.is_dated,
     u.recorded_at,
     null
 from undone as u
