@@ -6,12 +6,14 @@ import asyncio
 import os
 import sys
 from collections.abc import Coroutine
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
 
 from services.platform.airflow_api import FIRST
+from services.platform.build import build_warehouse
 from services.platform.demo.payments import record_payments
 from services.platform.demo.run import run_demo
 from services.platform.demo.warehouse import load_with_progress
@@ -99,7 +101,12 @@ def seed() -> None:
     platform = opened()
     platform.home.forget_steps()
     with progress() as on_change:
-        done(platform.up(["samples", "users", "intake", "approval"], on_change))
+        done(
+            platform.up(
+                [*(["samples"] if platform.settings.samples else []), "users", "intake", "approval"],
+                on_change,
+            )
+        )
     done(record_payments(platform, console))
 
 
@@ -121,6 +128,17 @@ def load_flow(
 ) -> None:
     """Run a flow of the warehouse by Airflow, and all that follows from it; wait for the end."""
     done(load_with_progress(opened(), console, flow=flow))
+
+
+@cli.command(name="build")
+def build_without_airflow(
+    as_of: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="reporting date; today by default")
+    ] = None,
+) -> None:
+    """Load the lake into the warehouse and build the KPIs, here and without Airflow; as of a past day if asked for."""
+    day = as_of.date() if as_of else None
+    done(build_warehouse(opened(), lambda line: console.print(line, markup=False), as_of=day))
 
 
 @cli.command()

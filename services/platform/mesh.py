@@ -307,7 +307,11 @@ def mesh(settings: PlatformSettings, home: Home) -> list[Component]:
         ),
         *(ServiceProcess(settings, home, service) for service in SERVICES),
         users,
-        step("samples", "services.lake.main", "seed-samples", "lake", need="lake-schema"),
+        *(
+            [step("samples", "services.lake.main", "seed-samples", "lake", need="lake-schema")]
+            if settings.samples
+            else []
+        ),
     ]
 
 

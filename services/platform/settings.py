@@ -36,6 +36,7 @@ class PlatformSettings(BaseSettings):
     alert_after: float = Field(
         default=60.0, gt=0, description="seconds that something may be wrong before it is an alert"
     )
+    samples: bool = Field(default=True, description="whether the lake gets the fifty sample applications")
     airflow: bool = Field(default=True, description="whether Airflow is part of the platform")
     flows: Path = Field(default=ROOT / "airflow" / "flows", description="folder of the flow files")
     flows_interval: int = Field(

@@ -1,0 +1,79 @@
+"""Load and build the warehouse on this machine without Airflow, as of today or of a past day."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from datetime import date
+
+import yaml
+
+from services.platform.airflow import BINARIES, dbt_environment, loader_environment
+from services.platform.errors import PlatformError
+from services.platform.mesh import inherited, python
+from services.platform.platform import Platform
+from services.platform.settings import ROOT
+
+FIRST = "lake"
+Tell = Callable[[str], None]
+
+
+async def build_warehouse(platform: Platform, tell: Tell, *, as_of: date | None = None) -> None:
+    """Load the lake's journal, then build what follows from it, one flow after the other.
+
+    Args:
+        platform: a platform whose databases run.
+        tell: gets one line a step.
+        as_of: the reporting date; by default today in the business time zone. Everything that the lake knows is
+            loaded whatever it is; the KPIs are those of this day.
+
+    Raises:
+        PlatformError: a step failed; the message holds the end of its output.
+    """
+    loader = loader_environment(platform.settings, platform.home)
+    dbt = dbt_environment(platform.settings, platform.home)
+    for name, select in _flows(platform).items():
+        tell(f"{name}: {'load' if select is None else 'build'}")
+        if select is None:
+            command = (*python("services.loader.main", "run", name, "--flows", str(platform.settings.flows)),)
+            await _run(name, command, loader)
+            continue
+        variables = json.dumps({"as_of_date": as_of.isoformat()}) if as_of else "{}"
+        command = (str(BINARIES / "python"), "dbt/build.py", "--select", select, "--vars", variables)
+        await _run(name, command, dbt)
+
+
+def _flows(platform: Platform) -> dict[str, str | None]:
+    """The lake's flow and those that follow from it, in their order: name to what dbt selects, None for a load."""
+    flows = {
+        path.stem: yaml.safe_load(path.read_text(encoding="utf-8"))
+        for path in sorted(platform.settings.flows.glob("*.yaml"))
+    }
+    ordered: dict[str, str | None] = {}
+    waiting = [FIRST]
+    while waiting:
+        name = waiting.pop(0)
+        if name in ordered or name not in flows:
+            continue
+        ordered[name] = flows[name].get("select")
+        waiting += [
+            other for other, flow in flows.items() if name in flow.get("schedule", {}).get("after", ())
+        ]
+    return ordered
+
+
+async def _run(name: str, command: tuple[str, ...], environment: Mapping[str, str]) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        cwd=ROOT,
+        env=inherited() | dict(environment),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    if process.returncode != 0:
+        raise PlatformError(
+            f"flow {name} failed with status {process.returncode}:\n{output.decode()[-4000:]}"
+        )
