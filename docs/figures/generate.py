@@ -2,7 +2,8 @@
 """Write the generated figures beside this file, or with --check say which is out of date.
 
 The entity diagram comes from the lake's tables, the state diagram from the table of transitions; both are Mermaid in
-Markdown, which code hosts draw. The table of roles and scopes comes from the chassis. Never edit them by hand.
+Markdown, which code hosts draw. The table of roles and scopes comes from the chassis, the columns of a history from the
+command line. Never edit them by hand.
 """
 
 import sys
@@ -15,6 +16,7 @@ FOLDER = Path(__file__).parent
 sys.path.insert(0, str(FOLDER.parents[1]))
 
 from services.chassis.access import POWERFUL, SCOPES  # noqa: E402
+from services.cli.history.entities import ENTITIES  # noqa: E402
 from services.lake.journal import captured_table  # noqa: E402
 from services.lake.states import TRANSITIONS, Action, State  # noqa: E402
 from services.lake.tables import CAPTURED  # noqa: E402
@@ -103,12 +105,30 @@ def access() -> str:
     )
 
 
+def history() -> str:
+    """The columns of the files of a history."""
+    lines = [
+        "# The files of a history",
+        "",
+        f"Columns of `creditmesh import history`; those marked * are required. {NOTE}",
+    ]
+    for entity in ENTITIES:
+        key = ", ".join(f"`{name}`" for name in entity.key)
+        lines += ["", f"## {entity.name}", "", f"{entity.meaning} A row is told by {key}.", ""]
+        lines += ["| column | takes | meaning |", "| --- | --- | --- |"]
+        lines += (
+            f"| {column.name}{' *' if column.required else ''} | {column.takes} | {column.meaning} |"
+            for column in entity.columns
+        )
+    return "\n".join([*lines, ""])
+
+
 def _page(title: str, text: str, mermaid: list[str]) -> str:
     drawing = "\n".join(mermaid)
     return f"# {title}\n\n{text} {NOTE}\n\n```mermaid\n{drawing}\n```\n"
 
 
-FIGURES = {"access.md": access, "entities.md": entities, "states.md": states}
+FIGURES = {"access.md": access, "entities.md": entities, "history.md": history, "states.md": states}
 
 
 def main() -> None:
