@@ -101,11 +101,12 @@ test-long: $(INSTALLED) ## run the acceptance cases that take half a minute or m
 test-faults: $(INSTALLED) ## kill and cut everything 200 times under load, then the long cases; SEED=… repeats a run
 	@$(PY) tests/faults/soak.py
 
-test-sqlserver: $(INSTALLED) ## run the acceptance cases with a real SQL Server for a lake, named by LAKE_URL
+test-sqlserver: $(INSTALLED) ## run cases, services and warehouse on a real SQL Server, named by LAKE_URL
 	@case "$${LAKE_URL:-}" in \
 	mssql+aioodbc://*) ;; \
 	*) echo "set LAKE_URL to a SQL Server 2019 or later, with a login that may create databases and logins:" >&2; \
 	  echo "  LAKE_URL='mssql+aioodbc://sa:…@host:1433/master?driver=ODBC+Driver+18+for+SQL+Server' make test-sqlserver" >&2; \
+	  echo "WAREHOUSE_URL names another server for the warehouse." >&2; \
 	  exit 2;; \
 	esac
 	@.venv/bin/pytest tests/sqlserver

@@ -1,6 +1,7 @@
-"""The lake is a real SQL Server, given by LAKE_URL; Kafka and the application database are the embedded ones.
+"""Lake and warehouse are on a real SQL Server, given by LAKE_URL and WAREHOUSE_URL (the same server by default).
 
-The cases are those of tests/faults, which take their lake from the fixture `fresh_lake`.
+Kafka and the application database are the embedded ones. The cases are those of tests/faults and of the services, which
+take their lake from the fixtures `fresh_lake` and `lake`.
 """
 
 from __future__ import annotations
@@ -19,9 +20,18 @@ from tests.faults.conftest import (
     servers,
     validator,
 )
-from tests.sqlserver.database import SQLServerDatabase, create_logins, new_lake
+from tests.integration.conftest import lending
+from tests.sqlserver.database import SQLServerDatabase, create_logins, new_lake, new_warehouse
 
-__all__ = ["application_template", "fresh_application", "pipeline", "proxy", "servers", "validator"]
+__all__ = [
+    "application_template",
+    "fresh_application",
+    "lending",
+    "pipeline",
+    "proxy",
+    "servers",
+    "validator",
+]
 
 WANTED = (
     "LAKE_URL must name a SQL Server 2019 or later and a login that may create databases and logins: "
@@ -54,4 +64,34 @@ async def passwords(address: sa.URL) -> dict[str, str]:
 async def fresh_lake(address: sa.URL, passwords: dict[str, str]) -> AsyncIterator[SQLServerDatabase]:
     """A migrated lake for one test alone."""
     async with new_lake(address, passwords) as database:
+        yield database
+
+
+@pytest.fixture(scope="module")
+async def lake(address: sa.URL, passwords: dict[str, str]) -> AsyncIterator[SQLServerDatabase]:
+    """A migrated lake for the tests of a module."""
+    async with new_lake(address, passwords) as database:
+        yield database
+
+
+@pytest.fixture(scope="session")
+def warehouse_address(address: sa.URL) -> sa.URL:
+    """Where the server of the warehouse is."""
+    return sa.make_url(os.environ.get("WAREHOUSE_URL") or address.render_as_string(hide_password=False))
+
+
+@pytest.fixture(scope="session")
+async def warehouse_passwords(
+    address: sa.URL, warehouse_address: sa.URL, passwords: dict[str, str]
+) -> dict[str, str]:
+    """The warehouse's logins: those of the lake where both are on one server."""
+    return passwords if warehouse_address == address else await create_logins(warehouse_address)
+
+
+@pytest.fixture
+async def fresh_warehouse(
+    warehouse_address: sa.URL, warehouse_passwords: dict[str, str]
+) -> AsyncIterator[SQLServerDatabase]:
+    """A migrated warehouse for one test alone."""
+    async with new_warehouse(warehouse_address, warehouse_passwords) as database:
         yield database

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -52,6 +53,9 @@ _CONFLICTS: dict[str, type[asyncpg.PostgresError]] = {
 """One number for all of them; the message names the kind: `conflicted with the CHECK constraint "…"`."""
 
 
+_UUID = re.compile(r"[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}")
+
+
 class Record(tuple[Any, ...]):
     """A row by number and by name, as asyncpg's."""
 
@@ -60,7 +64,8 @@ class Record(tuple[Any, ...]):
     @classmethod
     def of(cls, row: sa.Row[Any]) -> Record:
         """Make one of SQLAlchemy's."""
-        made = cls(row)
+        # The driver gives a uniqueidentifier as text in capitals, as nothing else writes one.
+        made = cls(uuid.UUID(v) if isinstance(v, str) and _UUID.fullmatch(v) else v for v in row)
         made.names = tuple(row._fields)
         return made
 
@@ -227,6 +232,21 @@ async def create_logins(address: sa.URL) -> dict[str, str]:
 @asynccontextmanager
 async def new_lake(address: sa.URL, passwords: dict[str, str]) -> AsyncIterator[SQLServerDatabase]:
     """A migrated lake for the length of a block."""
+    async with _new(address, passwords) as database:
+        await run_once("services.lake.main", "migrate", environment={"LAKE_URL": database.url()})
+        yield database
+
+
+@asynccontextmanager
+async def new_warehouse(address: sa.URL, passwords: dict[str, str]) -> AsyncIterator[SQLServerDatabase]:
+    """A migrated warehouse for the length of a block."""
+    async with _new(address, passwords) as database:
+        await run_once("services.loader.main", "migrate", environment={"WAREHOUSE_URL": database.url()})
+        yield database
+
+
+@asynccontextmanager
+async def _new(address: sa.URL, passwords: dict[str, str]) -> AsyncIterator[SQLServerDatabase]:
     database = SQLServerDatabase(address, f"{PREFIX}{uuid.uuid4().hex[:12]}", passwords)
     async with _connected(address.render_as_string(hide_password=False)) as server:
         await server.raw(f"CREATE DATABASE {database.name}")
@@ -234,7 +254,6 @@ async def new_lake(address: sa.URL, passwords: dict[str, str]) -> AsyncIterator[
             async with database.connect() as connection:
                 for login in passwords:
                     await connection.raw(f"CREATE USER {login} FOR LOGIN {PREFIX}{login}")
-            await run_once("services.lake.main", "migrate", environment={"LAKE_URL": database.url()})
             yield database
         finally:
             await server.raw(f"ALTER DATABASE {database.name} SET SINGLE_USER WITH ROLLBACK IMMEDIATE")

@@ -67,6 +67,9 @@ def _put_right(node: exp.Expression) -> exp.Expression:
             return _numbers(node)
         case exp.Literal() if node.is_string and not node.this.isascii():
             return exp.National(this=node.this)
+        case exp.Column() if node.name == "key":
+            # A reserved word.
+            return exp.column(exp.to_identifier("key", quoted=True), node.args.get("table"))
         case exp.Column() if node.name == "position":
             return exp.maybe_parse(POSITION, dialect="tsql")
         case exp.Cast() if node.to.is_type("uuid"):

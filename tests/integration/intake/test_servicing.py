@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from services.chassis.database import Lake
 from services.chassis.testing import span_recorder
 from tests.integration.lending import Lending, User, assert_problem
 
@@ -213,13 +214,13 @@ async def test_who_waits_too_long_for_a_loan_is_told_to_come_again(
     lending: Lending, loan: dict[str, Any]
 ) -> None:
     clerk = lending.user("servicing")
-    async with lending.lake.connect() as other, other.transaction():
-        await other.execute(
-            "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"loan:{loan['loan_id']}"
-        )
+    lake = Lake.open(lending.lake.url("intake"), service="test-lock", pool_size=1)
+    async with lake.transaction(actor="test") as other:
+        assert await other.try_lock(f"loan:{loan['loan_id']}")
         busy = await record(lending, clerk, loan, "payment", "10", key="later")
         assert_problem(busy, 503)
         assert busy.headers["Retry-After"]
+    await lake.dispose()
     assert (await record(lending, clerk, loan, "payment", "10", key="later")).status_code == 201
 
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import re
+import uuid
 from datetime import UTC, date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from types import ModuleType
 
 import asyncpg
 import pytest
@@ -12,8 +17,11 @@ from sqlalchemy.exc import DBAPIError
 
 from services.chassis.dialects.sqlserver_errors import TRANSIENT
 from services.platform.settings import ROOT
-from tests.sqlserver.database import as_expected, together
+from tests.sqlserver import test_services
+from tests.sqlserver.comparison import comparable
+from tests.sqlserver.database import Record, as_expected, together
 from tests.sqlserver.test_lake import COLUMNS
+from tests.sqlserver.translation import translate
 
 DAY, CLOCK, OFFSET = r"(\d{4}-\d\d-\d\d)", r"(\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)", r"([+-])(\d\d):(\d\d)"
 LITERALS = {
@@ -110,3 +118,88 @@ def test_a_transient_error_of_sql_server_is_never_taken_for_a_violation(number: 
     assert not isinstance(
         found, asyncpg.IntegrityConstraintViolationError | asyncpg.SyntaxOrAccessError | asyncpg.DataError
     )
+
+
+CALLS = {"execute", "fetch", "fetchrow", "fetchval"}
+
+
+def statements(module: ModuleType) -> dict[str, list[str]]:
+    """The constant statements that each function of a module gives a connection to the lake."""
+    found: dict[str, list[str]] = {}
+    for function in ast.walk(ast.parse(inspect.getsource(module))):
+        if not isinstance(function, ast.AsyncFunctionDef):
+            continue
+        for call in ast.walk(function):
+            if (
+                isinstance(call, ast.Call)
+                and isinstance(call.func, ast.Attribute)
+                and call.func.attr in CALLS
+                and call.args
+                and isinstance(call.args[0], ast.Constant)
+                and isinstance(call.args[0].value, str)
+            ):
+                found.setdefault(function.name, []).append(call.args[0].value)
+    return found
+
+
+SAID = [
+    pytest.param(statement, id=f"{prefix} {function} {number}")
+    for prefix, module in test_services.MODULES.items()
+    for function, said in statements(module).items()
+    if f"{prefix}_{function.removeprefix('test_')}" not in test_services.LEFT_OUT
+    for number, statement in enumerate(said)
+]
+
+
+@pytest.mark.parametrize("statement", SAID)
+def test_what_the_services_tests_ask_the_lake_has_a_counterpart_that_parses(statement: str) -> None:
+    written, order = translate(statement)
+    assert written.count("?") == len(order)
+    for parsed in sqlglot.parse(written.replace("?", "@p"), read="tsql"):
+        assert parsed is not None
+
+
+def test_every_test_of_the_services_runs_on_sql_server_or_is_left_out_with_a_reason() -> None:
+    assert len(SAID) > 15
+    chosen = test_services.chosen()
+    assert chosen.keys() <= vars(test_services).keys()
+    all_of_them = {
+        f"{prefix}_{name.removeprefix('test_')}"
+        for prefix, module in test_services.MODULES.items()
+        for name in vars(module)
+        if name.startswith("test_")
+    }
+    assert {name.removeprefix("test_") for name in chosen} | test_services.LEFT_OUT.keys() == all_of_them
+    assert all(test_services.LEFT_OUT.values())
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (True, 1),
+        (Decimal("1.5000"), Decimal("1.50")),
+        (Decimal(100), 100),
+        (Decimal("0E-10"), 0),
+        (0.1 + 0.2, 0.3),
+        (uuid.UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+    ],
+)
+def test_values_of_two_drivers_compare_equal(one: object, other: object) -> None:
+    assert comparable(one) == comparable(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [(Decimal("0.1"), Decimal("0.01")), ("a", "a "), ("", None), (1, 2)]
+)
+def test_values_that_differ_do_not_compare_equal(one: object, other: object) -> None:
+    assert comparable(one) != comparable(other)
+
+
+def test_an_identifier_comes_as_one_and_a_text_that_looks_like_one_stays_a_text() -> None:
+    capitals, small = "0197A2A0-0000-7000-8000-00000000000A", "0197a2a0-0000-7000-8000-00000000000a"
+
+    class Row(tuple[object, ...]):
+        _fields = ("a", "b")
+
+    made = Record.of(Row((capitals, small)))  # type: ignore[arg-type]
+    assert (made["a"], made["b"]) == (uuid.UUID(capitals), small)
