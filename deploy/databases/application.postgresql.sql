@@ -1668,6 +1668,12 @@ GRANT USAGE ON SCHEMA search TO search;
 
 INSERT INTO search.alembic_version (version_num) VALUES ('0001') RETURNING search.alembic_version.version_num;
 
+-- Running upgrade 0001 -> 0002
+
+INSERT INTO search.replica_index (name, table_name, definition) VALUES ('search_application_created_by', 'credit.application', '(created_by, submitted_at DESC, id DESC)');
+
+UPDATE search.alembic_version SET version_num='0002' WHERE search.alembic_version.version_num = '0001';
+
 COMMIT;
 
 -- Indexes of search on the replica.

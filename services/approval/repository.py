@@ -23,7 +23,9 @@ from services.approval.domain import (
     changed_party,
 )
 from services.chassis.database import LakeReader, LakeTransaction
+from services.chassis.identity import Caller
 from services.chassis.paging import Cursor
+from services.lake import access
 from services.lake.schedule import Instalment
 from services.lake.states import State
 from services.lake.tables import (
@@ -52,9 +54,12 @@ INSERT_LOAN_TRANSACTION = sa.insert(loan_transaction)
 _OPEN = (State.SUBMITTED, State.IN_REVIEW)
 
 
-def select_application(application_id: UUID) -> sa.Select[Any]:
-    """Read an application's own row."""
-    return sa.select(application).where(application.c.id == application_id)
+def select_application(application_id: UUID, caller: Caller) -> sa.Select[Any]:
+    """Read an application's own row and how much of personal data is shown, if `caller` may see it."""
+    shown = access.personal(caller).label("personal")
+    return sa.select(application, shown).where(
+        application.c.id == application_id, access.applications(caller)
+    )
 
 
 def select_versions(application_ids: Sequence[UUID]) -> sa.Select[Any]:
@@ -138,11 +143,12 @@ def select_bands() -> sa.Select[Any]:
     )
 
 
-def select_queue(roles: Sequence[str], person: UUID, after: Cursor | None, limit: int) -> sa.Select[Any]:
-    """Read which applications wait for a stage that is one of `roles`, oldest first.
+def select_queue(roles: Sequence[str], caller: Caller, after: Cursor | None, limit: int) -> sa.Select[Any]:
+    """Read which applications that `caller` may see wait for a stage that is one of `roles`, oldest first.
 
-    Never one whose current version `person` made or has decided on.
+    Never one whose current version they made or have decided on.
     """
+    person = caller.id
     version, band, earlier = application_version, approval_band, approval_band.alias("earlier")
 
     def decided(*conditions: sa.ColumnElement[bool]) -> sa.Exists:
@@ -191,6 +197,7 @@ def select_queue(roles: Sequence[str], person: UUID, after: Cursor | None, limit
             ),
         )
         .where(
+            access.applications(caller),
             application.c.state.in_(_OPEN),
             band.c.stage.in_(roles),
             version.c.maker != person,
@@ -228,9 +235,9 @@ def select_borrower(application_id: UUID) -> sa.Select[Any]:
     )
 
 
-def select_loan(loan_id: UUID) -> sa.Select[Any]:
-    """Read a loan's own row."""
-    return sa.select(loan).where(loan.c.id == loan_id)
+def select_loan(loan_id: UUID, caller: Caller) -> sa.Select[Any]:
+    """Read a loan's own row, if `caller` may see it."""
+    return sa.select(loan).where(loan.c.id == loan_id, access.loans(caller))
 
 
 def update_loan(loan_id: UUID, **flags: bool) -> sa.Update:
@@ -248,9 +255,11 @@ def insert_instalments(loan_id: UUID, instalments: Sequence[Instalment]) -> Iter
 class ApprovalRepository:
     """Reads what approval decides on and writes its part of the lake, always in the caller's transaction."""
 
-    async def application(self, reader: LakeReader, application_id: UUID) -> Mapping[str, Any] | None:
-        """The application's own row, or None."""
-        row = (await reader.execute(select_application(application_id))).mappings().first()
+    async def application(
+        self, reader: LakeReader, application_id: UUID, caller: Caller
+    ) -> Mapping[str, Any] | None:
+        """The application's own row, with `personal` (a value of `Personal`), or None."""
+        row = (await reader.execute(select_application(application_id, caller))).mappings().first()
         return None if row is None else {str(name): value for name, value in row.items()}
 
     async def versions(self, reader: LakeReader, ids: Sequence[UUID]) -> dict[UUID, list[Version]]:
@@ -325,10 +334,10 @@ class ApprovalRepository:
         )
 
     async def queue(
-        self, reader: LakeReader, roles: Sequence[str], person: UUID, after: Cursor | None, limit: int
+        self, reader: LakeReader, roles: Sequence[str], caller: Caller, after: Cursor | None, limit: int
     ) -> list[Mapping[str, Any]]:
-        """Rows of id, state, revision, submitted_at, version, band and stage that wait for `person` in `roles`."""
-        rows = (await reader.execute(select_queue(roles, person, after, limit))).mappings()
+        """Rows of id, state, revision, submitted_at, version, band and stage that wait for `caller` in `roles`."""
+        rows = (await reader.execute(select_queue(roles, caller, after, limit))).mappings()
         return [{str(name): value for name, value in row.items()} for row in rows]
 
     async def move(
@@ -377,9 +386,9 @@ class ApprovalRepository:
             await tx.execute(statement)
         await tx.execute(INSERT_LOAN_TRANSACTION, disbursement)
 
-    async def loan(self, reader: LakeReader, loan_id: UUID) -> Mapping[str, Any] | None:
+    async def loan(self, reader: LakeReader, loan_id: UUID, caller: Caller) -> Mapping[str, Any] | None:
         """The loan's own row, or None."""
-        row = (await reader.execute(select_loan(loan_id))).mappings().first()
+        row = (await reader.execute(select_loan(loan_id, caller))).mappings().first()
         return None if row is None else {str(name): value for name, value in row.items()}
 
     async def set_flags(self, tx: LakeTransaction, loan_id: UUID, flags: Mapping[str, bool]) -> None:
@@ -392,7 +401,6 @@ def statements() -> Iterator[sa.Executable]:
     some = UUID(int=1)
     at = datetime.fromisoformat("2000-01-01T00:00:00Z")
     yield from (INSERT_DECISION, INSERT_EVENT, INSERT_LOAN, INSERT_LOAN_TRANSACTION)
-    yield select_application(some)
     yield select_versions([some])
     yield select_decisions([some])
     yield select_events(some)
@@ -400,11 +408,13 @@ def statements() -> Iterator[sa.Executable]:
     yield select_party_ids(some)
     yield select_frozen_parties(some, 1)
     yield select_bands()
-    yield select_queue(["officer"], some, None, 1)
-    yield select_queue(["officer"], some, Cursor(at, some), 1)
+    for caller in access.examples():
+        yield select_application(some, caller)
+        yield select_queue(["officer"], caller, None, 1)
+        yield select_queue(["officer"], caller, Cursor(at, some), 1)
+        yield select_loan(some, caller)
     yield update_application(some, 1, state=State.APPROVED, decided_at=at)
     yield select_interest_rate("CODE")
     yield select_borrower(some)
-    yield select_loan(some)
     yield update_loan(some, restructured=True, defaulted=True)
     yield from insert_instalments(some, [Instalment(1, at.date(), Decimal(1), Decimal(0))])

@@ -72,10 +72,10 @@ async def read_queue(
 
 @router.get("/applications/{application_id}", tags=["applications"], responses=documented(*_ALWAYS, NotFound))
 async def read(
-    application_id: UUID, _: CanRead, approval: ApprovalDep, response: Response
+    application_id: UUID, caller: CanRead, approval: ApprovalDep, response: Response
 ) -> ApplicationRecord:
     """Read everything that a decision is made by; the ETag is what a decision must send as If-Match."""
-    return await _record(approval, application_id, response)
+    return await _record(approval, application_id, caller, response)
 
 
 @router.post(
@@ -95,7 +95,7 @@ async def decide(  # noqa: PLR0917 - FastAPI passes by name
     parties and fields that are not as they were submitted: return the application, and its maker submits it again.
     """
     await approval.decide(application_id, body.to_domain(), expected=expected, by=caller)
-    return await _record(approval, application_id, response)
+    return await _record(approval, application_id, caller, response)
 
 
 @router.post(
@@ -129,7 +129,9 @@ async def classify(
     return ClassificationView.of(await approval.classify(loan_id, body.said(), by=caller))
 
 
-async def _record(approval: Approval, application_id: UUID, response: Response) -> ApplicationRecord:
-    record = await approval.record(application_id)
+async def _record(
+    approval: Approval, application_id: UUID, caller: Caller, response: Response
+) -> ApplicationRecord:
+    record = await approval.record(application_id, by=caller)
     response.headers["ETag"] = etag(record.row["revision"])
     return ApplicationRecord.of(record)

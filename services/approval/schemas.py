@@ -129,7 +129,7 @@ class ParticipantView(BaseModel):
 
     party_id: UUID
     role: str
-    full_name: str
+    full_name: str | None
     changed: list[str]
 
 

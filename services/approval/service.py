@@ -36,6 +36,7 @@ from services.chassis.database import Lake, LakeReader, LakeTransaction
 from services.chassis.identity import Caller
 from services.chassis.paging import Cursor
 from services.chassis.problems import Problem
+from services.lake import access
 from services.lake.errors import ActionNotAllowed, NoSuchApplication, StaleRevision
 from services.lake.locks import lock_parties
 from services.lake.metrics import APPLICATIONS
@@ -77,7 +78,7 @@ class Approval:
             raise StageNotYours(f"You do not have the role {stage}.")
         roles = [stage] if stage is not None else sorted(by.roles)
         async with self._lake.reading() as reader:
-            rows = await self._repository.queue(reader, roles, by.id, after_, limit + 1)
+            rows = await self._repository.queue(reader, roles, by, after_, limit + 1)
             page = rows[:limit]
             ids = [row["id"] for row in page]
             versions = await self._repository.versions(reader, ids) if ids else {}
@@ -99,19 +100,20 @@ class Approval:
         more = Cursor(page[-1]["submitted_at"], page[-1]["id"]) if len(rows) > limit else None
         return entries, more
 
-    async def record(self, application_id: UUID) -> Record:
-        """Everything about one application; raises NoSuchApplication."""
+    async def record(self, application_id: UUID, *, by: Caller) -> Record:
+        """Everything about one application that the caller may see; raises NoSuchApplication."""
         async with self._lake.reading() as reader:
-            row = await self._row(reader, application_id)
+            row = await self._row(reader, application_id, by)
             versions = (await self._repository.versions(reader, [application_id]))[application_id]
             decisions = (await self._repository.decisions(reader, [application_id]))[application_id]
             case = None
             if versions:
                 case = _case(row, versions, decisions, await self._repository.bands(reader))
+            parties = (await self._repository.parties(reader, [application_id]))[application_id]
             return Record(
                 row=row,
                 versions=versions,
-                parties=(await self._repository.parties(reader, [application_id]))[application_id],
+                parties=[access.shown(one, row["personal"]) for one in parties],
                 changed_parties=await self._repository.changed_parties(
                     reader, application_id, row["current_version"]
                 )
@@ -138,7 +140,7 @@ class Approval:
             except (DecisionRefused, TransitionNotAllowed) as reason:
                 # The case was read in several statements: if somebody decided between two of them, the refusal
                 # may be of a mixture, and the truth is that the revision is gone.
-                row = await self._row(tx, application_id)
+                row = await self._row(tx, application_id, by)
                 if row["revision"] != expected:
                     raise StaleRevision(expected) from None
                 raise _problem(reason) from None
@@ -206,7 +208,7 @@ class Approval:
         Raises NoSuchLoan, BookerCannotClassify.
         """
         async with self._lake.transaction(actor=str(by.id)) as tx:
-            row = await self._repository.loan(tx, loan_id)
+            row = await self._repository.loan(tx, loan_id, by)
             if row is None:
                 raise NoSuchLoan(loan_id)
             if row["booked_by"] == by.id:
@@ -268,7 +270,7 @@ class Approval:
     async def _case_for(
         self, tx: LakeTransaction, application_id: UUID, action: Action, *, expected: int, by: Caller
     ) -> Case:
-        row = await self._row(tx, application_id)
+        row = await self._row(tx, application_id, by)
         versions = (await self._repository.versions(tx, [application_id]))[application_id]
         if not versions:
             raise _problem(TransitionNotAllowed(State(row["state"]), action))
@@ -288,7 +290,7 @@ class Approval:
         version = case.current.version
         if changed := await self._repository.changed_parties(tx, case.application_id, version):
             # The parties may be those of a version that was submitted since the case was read.
-            if (await self._row(tx, case.application_id))["revision"] != expected:
+            if (await self._row(tx, case.application_id, by))["revision"] != expected:
                 raise StaleRevision(expected)
             raise PartiesChanged(version, changed, values="parties:read" in by.scopes)
 
@@ -305,8 +307,8 @@ class Approval:
         if not await self._repository.move(tx, case.application_id, expected, state, decided_at):
             raise StaleRevision(expected)
 
-    async def _row(self, reader: LakeReader, application_id: UUID) -> Mapping[str, Any]:
-        row = await self._repository.application(reader, application_id)
+    async def _row(self, reader: LakeReader, application_id: UUID, by: Caller) -> Mapping[str, Any]:
+        row = await self._repository.application(reader, application_id, by)
         if row is None:
             raise NoSuchApplication(application_id)
         return row

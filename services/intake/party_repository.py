@@ -7,23 +7,28 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from services.chassis.access import Personal
 from services.chassis.database import LakeReader, LakeTransaction
+from services.chassis.identity import Caller
 from services.intake.domain import Party, PartyDetails, PartyKind
 from services.intake.parties import PartyUse
+from services.lake import access
 from services.lake.states import State
 from services.lake.tables import application, application_party, party
 
 INSERT_PARTY = sa.insert(party)
 
 
-def select_party(party_id: UUID) -> sa.Select[Any]:
-    """Read one party."""
-    return sa.select(party).where(party.c.id == party_id)
+def select_party(party_id: UUID, caller: Caller) -> sa.Select[Any]:
+    """Read one party, if `caller` may see it; the column `clear` says with 1 that they see it unmasked."""
+    clear = sa.case((access.clear_parties(caller), sa.literal(1)), else_=sa.literal(0)).label("clear")
+    return sa.select(party, clear).where(party.c.id == party_id, access.parties(caller))
 
 
-def select_present_parties(party_ids: Sequence[UUID]) -> sa.Select[Any]:
-    """Read which of `party_ids` exist."""
-    return sa.select(party.c.id).where(party.c.id.in_(party_ids))
+def select_present_parties(party_ids: Sequence[UUID], caller: Caller) -> sa.Select[Any]:
+    """Read which of `party_ids` exist for `caller`."""
+    # Unmasked: whoever sees a party masked only would see all of it once it is on an application of theirs.
+    return sa.select(party.c.id).where(party.c.id.in_(party_ids), access.clear_parties(caller))
 
 
 def select_party_uses(party_id: UUID) -> sa.Select[Any]:
@@ -47,11 +52,22 @@ def update_party(party_id: UUID, expected_revision: int, details: PartyDetails) 
 class PartyRepository:
     """Reads and writes parties, always in the caller's transaction; keeps nothing."""
 
-    async def party(self, reader: LakeReader, party_id: UUID) -> Party | None:
-        """The party, or None."""
-        row = (await reader.execute(select_party(party_id))).mappings().first()
-        if row is None:
+    async def party(
+        self, reader: LakeReader, party_id: UUID, caller: Caller, *, whole: bool = False
+    ) -> Party | None:
+        """The party as `caller` sees it, or None.
+
+        Args:
+            reader: where to read.
+            party_id: which.
+            caller: who wants to see it.
+            whole: only if they see it unmasked: a change of what is masked would store the mask.
+        """
+        found = (await reader.execute(select_party(party_id, caller))).mappings().first()
+        if found is None or (whole and not found["clear"]):
             return None
+        level = Personal.CLEAR if found["clear"] else Personal.MASKED
+        row = access.shown({str(name): value for name, value in found.items()}, level)
         details = PartyDetails(
             PartyKind(row["kind"]),
             row["full_name"],
@@ -87,9 +103,11 @@ class PartyRepository:
         rows = (await reader.execute(select_party_uses(party_id))).mappings()
         return [PartyUse(row["created_by"], State(row["state"])) for row in rows]
 
-    async def missing_parties(self, reader: LakeReader, party_ids: Sequence[UUID]) -> set[UUID]:
-        """Which of `party_ids` are on no record."""
-        rows = await reader.execute(select_present_parties(party_ids))
+    async def missing_parties(
+        self, reader: LakeReader, party_ids: Sequence[UUID], caller: Caller
+    ) -> set[UUID]:
+        """Which of `party_ids` are on no record that `caller` sees."""
+        rows = await reader.execute(select_present_parties(party_ids, caller))
         return set(party_ids).difference(rows.scalars())
 
 
@@ -97,7 +115,8 @@ def statements() -> Iterator[sa.Executable]:
     """Yield an example of every statement on parties that intake can run."""
     some = UUID(int=1)
     yield INSERT_PARTY
-    yield select_party(some)
     yield select_party_uses(some)
-    yield select_present_parties([some])
+    for caller in access.examples():
+        yield select_party(some, caller)
+        yield select_present_parties([some], caller)
     yield update_party(some, 1, PartyDetails(PartyKind.PERSON, "name"))

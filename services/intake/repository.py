@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from uuid_utils.compat import uuid7
 
 from services.chassis.database import LakeReader, LakeTransaction
+from services.chassis.identity import Caller
 from services.intake.domain import (
     MAKER_ROLE,
     Answer,
@@ -25,6 +26,7 @@ from services.intake.domain import (
     Reason,
     Score,
 )
+from services.lake import access
 from services.lake.states import State
 from services.lake.tables import (
     application,
@@ -87,8 +89,8 @@ def select_product(code: str) -> sa.Select[Any]:
     return sa.select(*_PRODUCT_COLUMNS).where(product.c.code == code)
 
 
-def select_application(application_id: UUID) -> sa.Select[Any]:
-    """Read one application with its current version, if it has one."""
+def select_application(application_id: UUID, caller: Caller) -> sa.Select[Any]:
+    """Read one application with its current version, if it has one and `caller` may see it."""
     version = application_version
     return (
         sa.select(
@@ -108,7 +110,7 @@ def select_application(application_id: UUID) -> sa.Select[Any]:
                 ),
             )
         )
-        .where(application.c.id == application_id)
+        .where(application.c.id == application_id, access.applications(caller))
     )
 
 
@@ -166,16 +168,19 @@ class IntakeRepository:
         row = (await reader.execute(select_product(code))).mappings().first()
         return None if row is None else Product(**row)
 
-    async def application(self, reader: LakeReader, application_id: UUID) -> Application | None:
-        """The application as its maker sees it, or None.
+    async def application(
+        self, reader: LakeReader, application_id: UUID, caller: Caller
+    ) -> Application | None:
+        """The application as `caller` sees it, or None: what is saved and not submitted is the maker's.
 
         Raises:
             ProfileUnknown: it was imported without a profile, and has no draft.
         """
-        row = (await reader.execute(select_application(application_id))).mappings().first()
+        row = (await reader.execute(select_application(application_id, caller))).mappings().first()
         if row is None:
             return None
-        if row["draft"] is not None:
+        reads_draft = row["draft"] is not None and access.may_read_draft(caller, row["created_by"])
+        if reads_draft:
             content = _CONTENT.validate_json(row["draft"])
         else:
             content = _content(row, await self._participants(reader, application_id))
@@ -188,7 +193,7 @@ class IntakeRepository:
             current_version=row["current_version"],
             revision=row["revision"],
             content=content,
-            has_draft=row["draft"] is not None,
+            has_draft=reads_draft,
             score=score,
             created_by=row["created_by"],
             created_at=row["created_at"],
@@ -333,9 +338,10 @@ def statements() -> Iterator[sa.Executable]:
     one = Participant(some, PartyRole.BORROWER)
     yield from (INSERT_APPLICATION, INSERT_VERSION, INSERT_EVENT, INSERT_ANSWER)
     yield insert_version_parties(some, 1)
+    for caller in access.examples():
+        yield select_application(some, caller)
     yield select_products()
     yield select_product("CODE")
-    yield select_application(some)
     yield select_participants(some)
     yield delete_participant(some, one)
     yield insert_participants(some, [one])

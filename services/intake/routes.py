@@ -78,15 +78,17 @@ async def add_party(
     body: NewParty, caller: CanWriteParties, intake: IntakeDep, response: Response
 ) -> PartyView:
     """Put a party on record."""
-    party = await intake.add_party(body.to_domain(), by=caller.id)
+    party = await intake.add_party(body.to_domain(), by=caller)
     response.headers["Location"] = f"/parties/{party.id}"
     return _party(party, response)
 
 
 @router.get("/parties/{party_id}", tags=["parties"], responses=documented(*_ALWAYS, NotFound))
-async def read_party(party_id: UUID, _: CanReadParties, intake: IntakeDep, response: Response) -> PartyView:
+async def read_party(
+    party_id: UUID, caller: CanReadParties, intake: IntakeDep, response: Response
+) -> PartyView:
     """Read a party; its ETag is what a change of it must send as If-Match."""
-    return _party(await intake.party(party_id), response)
+    return _party(await intake.party(party_id, by=caller), response)
 
 
 @router.patch("/parties/{party_id}", tags=["parties"], responses=documented(*_CHANGING, Unavailable))
@@ -129,16 +131,18 @@ async def create(body: NewApplication, caller: CanSubmit, intake: IntakeDep, key
     """
     request = IdempotentRequest(key, hashlib.sha256(body.model_dump_json().encode()).digest())
     given = await intake.create(
-        body.to_domain(), submit=body.submit, by=caller.id, request=request, answer=_created
+        body.to_domain(), submit=body.submit, by=caller, request=request, answer=_created, made=_id_of
     )
     view = ApplicationView.model_validate_json(given.answer.body)
     return answered(given, {"Location": f"/applications/{view.id}", "ETag": etag(view.revision)})
 
 
 @router.get("/applications/{application_id}", tags=["applications"], responses=documented(*_ALWAYS, NotFound))
-async def read(application_id: UUID, _: CanRead, intake: IntakeDep, response: Response) -> ApplicationView:
-    """Read an application as its maker sees it: the saved draft where there is one, else the current version."""
-    return _application(await intake.application(application_id), response)
+async def read(
+    application_id: UUID, caller: CanRead, intake: IntakeDep, response: Response
+) -> ApplicationView:
+    """Read an application: its maker and auditors the saved draft where there is one, else the current version."""
+    return _application(await intake.application(application_id, by=caller), response)
 
 
 @router.put(
@@ -153,7 +157,7 @@ async def save_draft(  # noqa: PLR0917 - FastAPI passes by name
     response: Response,
 ) -> ApplicationView:
     """Replace the content of an application that is a draft or was returned."""
-    changed = await intake.save_draft(application_id, body.to_domain(), expected=expected, by=caller.id)
+    changed = await intake.save_draft(application_id, body.to_domain(), expected=expected, by=caller)
     return _application(changed, response)
 
 
@@ -170,7 +174,7 @@ async def submit(
     response: Response,
 ) -> ApplicationView:
     """Submit a draft, or resubmit what was returned: a new version with its own score."""
-    return _application(await intake.submit(application_id, expected=expected, by=caller.id), response)
+    return _application(await intake.submit(application_id, expected=expected, by=caller), response)
 
 
 @router.post(
@@ -186,7 +190,7 @@ async def withdraw(
     response: Response,
 ) -> ApplicationView:
     """Give an application up."""
-    return _application(await intake.withdraw(application_id, expected=expected, by=caller.id), response)
+    return _application(await intake.withdraw(application_id, expected=expected, by=caller), response)
 
 
 def answered(given: GivenAnswer, headers: Mapping[str, str]) -> Response:
@@ -197,6 +201,10 @@ def answered(given: GivenAnswer, headers: Mapping[str, str]) -> Response:
 
 def _created(application: Application) -> Answer:
     return Answer(201, ApplicationView.of(application).model_dump_json())
+
+
+def _id_of(answer: Answer) -> UUID:
+    return ApplicationView.model_validate_json(answer.body).id
 
 
 def _application(application: Application, response: Response) -> ApplicationView:

@@ -45,18 +45,18 @@ class Intake:
         self._repository = repository
         self._answers = Answers(repository)
 
-    async def add_party(self, details: PartyDetails, *, by: UUID) -> Party:
+    async def add_party(self, details: PartyDetails, *, by: Caller) -> Party:
         """Put a party on record; raises ContentRefused."""
         _refuse(details_faults(details))
-        party = Party(uuid7(), details, by, datetime.now(UTC), 1)
-        async with self._lake.transaction(actor=str(by)) as tx:
+        party = Party(uuid7(), details, by.id, datetime.now(UTC), 1)
+        async with self._lake.transaction(actor=str(by.id)) as tx:
             await self._parties.add_party(tx, party)
         return party
 
-    async def party(self, party_id: UUID) -> Party:
-        """The party; raises NoSuchParty."""
+    async def party(self, party_id: UUID, *, by: Caller) -> Party:
+        """The party as the caller sees it; raises NoSuchParty."""
         async with self._lake.reading() as reader:
-            return await self._party(reader, party_id)
+            return await self._party(reader, party_id, by)
 
     async def change_party(
         self, party_id: UUID, changes: dict[str, Any], *, expected: int, by: Caller
@@ -68,7 +68,7 @@ class Intake:
         async with self._lake.transaction(actor=str(by.id)) as tx:
             # Against a decision or a booking that is comparing this party with what was submitted: one waits.
             await lock_parties(tx, [party_id])
-            party = await self._party(tx, party_id)
+            party = await self._party(tx, party_id, by, whole=True)
             check_change(party, await self._parties.party_uses(tx, party_id), by=by)
             if party.revision != expected:
                 raise StaleRevision(expected)
@@ -83,55 +83,58 @@ class Intake:
         async with self._lake.reading() as reader:
             return await self._repository.products(reader)
 
-    async def application(self, application_id: UUID) -> Application:
-        """The application; raises NoSuchApplication."""
+    async def application(self, application_id: UUID, *, by: Caller) -> Application:
+        """The application as the caller sees it; raises NoSuchApplication."""
         async with self._lake.reading() as reader:
-            return await self._application(reader, application_id)
+            return await self._application(reader, application_id, by)
 
     async def create(
         self,
         content: Content,
         *,
         submit: bool,
-        by: UUID,
+        by: Caller,
         request: IdempotentRequest,
         answer: Callable[[Application], Answer],
+        made: Callable[[Answer], UUID],
     ) -> GivenAnswer:
         """Create an application, submitted or as a draft, unless this request was answered before.
 
         `answer` makes the answer; it is kept in the same transaction as the application, so that a client who
-        never saw it gets it again and no second application.
+        never saw it gets it again and no second application. `made` reads from it which application it is about.
 
-        Raises RequestInFlight, IdempotencyKeyReused, ContentRefused.
+        Raises RequestInFlight, IdempotencyKeyReused, NoSuchApplication, ContentRefused.
         """
-        async with self._lake.transaction(actor=str(by)) as tx:
-            if given := await self._answers.earlier(tx, by, request):
+        async with self._lake.transaction(actor=str(by.id)) as tx:
+            if given := await self._answers.earlier(tx, by.id, request):
+                # An answer of before shows no more than what its caller may see now.
+                await self._application(tx, made(given.answer), by)
                 return given
             at = datetime.now(UTC)
-            await self._check(tx, content)
-            application = Application.drafted(uuid7(), content, by=by, at=at)
+            await self._check(tx, content, by)
+            application = Application.drafted(uuid7(), content, by=by.id, at=at)
             if submit:
                 application = replace(_submitted(application, at), revision=1)
             await self._repository.add(tx, application)
             if submit:
                 await self._repository.add_version(tx, application, at)
-            await self._repository.add_event(tx, application, None, by, at)
-            given = await self._answers.keep(tx, by, request, answer(application), at)
+            await self._repository.add_event(tx, application, None, by.id, at)
+            given = await self._answers.keep(tx, by.id, request, answer(application), at)
         if submit:
             APPLICATIONS.labels(State.SUBMITTED).inc()
         return given
 
     async def save_draft(
-        self, application_id: UUID, content: Content, *, expected: int, by: UUID
+        self, application_id: UUID, content: Content, *, expected: int, by: Caller
     ) -> Application:
         """Replace the draft; raises as `submit` does, and ContentRefused."""
         async with self._changing(application_id, expected=expected, by=by) as (tx, application):
             changed = application.edited(content)
-            await self._check(tx, content)
+            await self._check(tx, content, by)
             await self._write(tx, changed, expected)
         return changed
 
-    async def submit(self, application_id: UUID, *, expected: int, by: UUID) -> Application:
+    async def submit(self, application_id: UUID, *, expected: int, by: Caller) -> Application:
         """Submit what was saved, else the returned version once more, as a new version with its own score.
 
         Raises NoSuchApplication, NotTheMaker, StaleRevision, ActionNotAllowed, ContentRefused.
@@ -140,29 +143,29 @@ class Intake:
             at = datetime.now(UTC)
             changed = _submitted(application, at)
             # Limits may have changed since the draft was saved.
-            await self._check(tx, changed.content)
+            await self._check(tx, changed.content, by)
             await self._write(tx, changed, expected)
             await self._repository.add_version(tx, changed, at)
-            await self._repository.add_event(tx, changed, application.state, by, at)
+            await self._repository.add_event(tx, changed, application.state, by.id, at)
         APPLICATIONS.labels(State.SUBMITTED).inc()
         return changed
 
-    async def withdraw(self, application_id: UUID, *, expected: int, by: UUID) -> Application:
+    async def withdraw(self, application_id: UUID, *, expected: int, by: Caller) -> Application:
         """Give the application up; raises NoSuchApplication, NotTheMaker, StaleRevision, ActionNotAllowed."""
         async with self._changing(application_id, expected=expected, by=by) as (tx, application):
             changed = application.withdrawn()
             await self._write(tx, changed, expected)
-            await self._repository.add_event(tx, changed, application.state, by, datetime.now(UTC))
+            await self._repository.add_event(tx, changed, application.state, by.id, datetime.now(UTC))
         APPLICATIONS.labels(State.WITHDRAWN).inc()
         return changed
 
     @asynccontextmanager
     async def _changing(
-        self, application_id: UUID, *, expected: int, by: UUID
+        self, application_id: UUID, *, expected: int, by: Caller
     ) -> AsyncIterator[tuple[LakeTransaction, Application]]:
-        async with self._lake.transaction(actor=str(by)) as tx:
-            application = await self._application(tx, application_id)
-            if application.created_by != by:
+        async with self._lake.transaction(actor=str(by.id)) as tx:
+            application = await self._application(tx, application_id, by)
+            if application.created_by != by.id:
                 raise errors.NotTheMaker
             if application.revision != expected:
                 raise StaleRevision(expected)
@@ -177,14 +180,15 @@ class Intake:
         if not await self._repository.change(tx, changed, expected):
             raise StaleRevision(expected)
 
-    async def _check(self, reader: LakeReader, content: Content) -> None:
+    async def _check(self, reader: LakeReader, content: Content, by: Caller) -> None:
         faults = list(party_faults(content.parties))
         product = await self._repository.product(reader, content.product_code)
         if product is None:
             faults.append(Fault("/product_code", "there is no such product; GET /products lists them"))
         else:
             faults.extend(limit_faults(content, product))
-        missing = await self._parties.missing_parties(reader, [one.party_id for one in content.parties])
+        named = [one.party_id for one in content.parties]
+        missing = await self._parties.missing_parties(reader, named, by)
         faults.extend(
             Fault(f"/parties/{index}/party_id", "there is no such party; put it on record first")
             for index, one in enumerate(content.parties)
@@ -192,15 +196,15 @@ class Intake:
         )
         _refuse(faults)
 
-    async def _party(self, reader: LakeReader, party_id: UUID) -> Party:
-        party = await self._parties.party(reader, party_id)
+    async def _party(self, reader: LakeReader, party_id: UUID, by: Caller, *, whole: bool = False) -> Party:
+        party = await self._parties.party(reader, party_id, by, whole=whole)
         if party is None:
             raise errors.NoSuchParty(party_id)
         return party
 
-    async def _application(self, reader: LakeReader, application_id: UUID) -> Application:
+    async def _application(self, reader: LakeReader, application_id: UUID, by: Caller) -> Application:
         try:
-            application = await self._repository.application(reader, application_id)
+            application = await self._repository.application(reader, application_id, by)
         except ProfileUnknown:
             raise errors.ImportedWithoutProfile(application_id) from None
         if application is None:

@@ -6,6 +6,7 @@ them: 404, and never 403, which would tell that it is there. Rights add up over 
 
 from collections.abc import Iterable, Mapping
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 
@@ -15,6 +16,8 @@ from services.lake.tables import application, application_party, loan, party
 
 _EVERYTHING = frozenset({Role.AUDITOR})
 _SUBMITTED = CHECKERS | {Role.ANALYST}
+SEE_LESS = frozenset({Role.AUDITOR, Role.ANALYST})
+"""Roles that see applications without all of their parties' personal data."""
 _SEE_CLEARLY = CHECKERS | {Role.MAKER, Role.SERVICING}
 
 
@@ -49,11 +52,17 @@ def clear_parties(caller: Caller, of: sa.FromClause = party) -> sa.ColumnElement
     return on_something if caller.roles & _SEE_CLEARLY else sa.false()
 
 
+def clear_applications(caller: Caller, of: sa.FromClause = application) -> sa.ColumnElement[bool]:
+    """The condition on `of` that `caller` sees the personal data of the application's parties unmasked."""
+    return _applications(caller, caller.roles & _SEE_CLEARLY, of)
+
+
 def personal(caller: Caller, of: sa.FromClause = application) -> sa.ColumnElement[int]:
     """The expression on `of` that says how much of its parties `caller` sees: a value of `Personal`."""
     otherwise = Personal.MASKED if Role.AUDITOR in caller.roles else Personal.HIDDEN
-    clearly = _applications(caller, caller.roles & _SEE_CLEARLY, of)
-    return sa.case((clearly, sa.literal(int(Personal.CLEAR))), else_=sa.literal(int(otherwise)))
+    return sa.case(
+        (clear_applications(caller, of), sa.literal(int(Personal.CLEAR))), else_=sa.literal(int(otherwise))
+    )
 
 
 def shown(details: Mapping[str, Any], level: int) -> dict[str, Any]:
@@ -62,6 +71,16 @@ def shown(details: Mapping[str, Any], level: int) -> dict[str, Any]:
         return dict(details)
     change = _MASKS if level == Personal.MASKED else dict.fromkeys([*_MASKS, "full_name"], _nothing)
     return {name: change[name](value) if name in change else value for name, value in details.items()}
+
+
+def may_read_draft(caller: Caller, created_by: UUID) -> bool:
+    """Whether `caller` may read what the maker of an application has saved and not submitted."""
+    return created_by == caller.id or Role.AUDITOR in caller.roles
+
+
+def examples() -> tuple[Caller, ...]:
+    """A caller of each role: what a service's examples of its statements are made for."""
+    return tuple(Caller(UUID(int=1), role, frozenset({role}), frozenset()) for role in Role)
 
 
 def _applications(caller: Caller, roles: Iterable[str], of: sa.FromClause) -> sa.ColumnElement[bool]:

@@ -6,11 +6,15 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import orjson
 import sqlalchemy as sa
 
+from services.chassis.access import Personal, Role
 from services.chassis.database import ApplicationReader, ApplicationTransaction, LakeReader
 from services.chassis.dialects import Position
+from services.chassis.identity import Caller
 from services.chassis.paging import Cursor
+from services.lake import access
 from services.lake.tables import (
     application,
     application_event,
@@ -49,16 +53,39 @@ class Change:
     captured_at: datetime
 
 
-def _matching(word: str) -> sa.ColumnElement[bool]:
+def _named(word: str, caller: Caller) -> Iterator[sa.Select[Any]]:
+    """The applications of parties that have `word` in their name or e-mail, as far as `caller` sees those.
+
+    What somebody does not see they must not find either: by trying beginnings they would read it letter by letter.
+    """
+    query = sa.func.search.prefix_query(word)
+    of_party = (
+        sa.select(application_party.c.application_id)
+        .join_from(application_party, party, party.c.id == application_party.c.party_id)
+        .where(sa.func.search.party_document(party.c.full_name, party.c.email).op("@@")(query))
+    )
+    if not caller.roles & access.SEE_LESS:
+        # Whatever they see, they see unmasked: the condition on the application is enough.
+        yield of_party
+        return
+    if Role.AUDITOR in caller.roles:
+        # The first condition uses the index, the second leaves out what only the e-mail has.
+        nothing = sa.cast(sa.null(), sa.Text)
+        yield of_party.where(sa.func.search.party_document(party.c.full_name, nothing).op("@@")(query))
+    seen = application.alias("seen")
+    yield of_party.join(seen, seen.c.id == application_party.c.application_id).where(
+        access.clear_applications(caller, seen)
+    )
+
+
+def _matching(word: str, caller: Caller) -> sa.ColumnElement[bool]:
     """The application has `word`: in a party's name or e-mail, in a version's purpose, or as its id's beginning.
 
-    A union of three, so that each can use its own index of the replica.
+    A union, so that each part can use its own index of the replica.
     """
     query = sa.func.search.prefix_query(word)
     found = [
-        sa.select(application_party.c.application_id)
-        .join_from(application_party, party, party.c.id == application_party.c.party_id)
-        .where(sa.func.search.party_document(party.c.full_name, party.c.email).op("@@")(query)),
+        *_named(word, caller),
         # Whichever version: to ask for the current one costs a join of everything for every common word.
         sa.select(application_version.c.application_id).where(
             sa.func.search.purpose_document(application_version.c.purpose).op("@@")(query)
@@ -70,8 +97,11 @@ def _matching(word: str) -> sa.ColumnElement[bool]:
     return application.c.id.in_(sa.union_all(*found))
 
 
-def select_found(filters: Filters, after: Cursor | None, limit: int) -> sa.Select[Any]:
-    """Read the submitted applications that meet `filters`, newest first. For the replica alone."""
+def select_found(filters: Filters, caller: Caller, after: Cursor | None, limit: int) -> sa.Select[Any]:
+    """Read the submitted applications that `caller` may see and that meet `filters`, newest first.
+
+    For the replica alone.
+    """
     version = application_version
     query = (
         sa.select(
@@ -88,6 +118,7 @@ def select_found(filters: Filters, after: Cursor | None, limit: int) -> sa.Selec
             version.c.purpose,
             version.c.maker,
             version.c.score,
+            access.personal(caller).label("personal"),
         )
         .join_from(
             application,
@@ -97,7 +128,11 @@ def select_found(filters: Filters, after: Cursor | None, limit: int) -> sa.Selec
                 version.c.version == application.c.current_version,
             ),
         )
-        .where(application.c.submitted_at.is_not(None), *(_matching(word) for word in filters.words))
+        .where(
+            application.c.submitted_at.is_not(None),
+            access.applications(caller),
+            *(_matching(word, caller) for word in filters.words),
+        )
         .order_by(application.c.submitted_at.desc(), application.c.id.desc())
         .limit(limit)
     )
@@ -130,10 +165,12 @@ def select_borrowers(application_ids: Sequence[UUID]) -> sa.Select[Any]:
     )
 
 
-def select_application(application_id: UUID) -> sa.Select[Any]:
-    """Read an application's own row."""
+def select_application(application_id: UUID, caller: Caller) -> sa.Select[Any]:
+    """Read an application's own row and how much of personal data is shown, if `caller` may see it."""
     columns = [column for column in application.columns if column.name != "draft"]
-    return sa.select(*columns).where(application.c.id == application_id)
+    return sa.select(*columns, access.personal(caller).label("personal")).where(
+        application.c.id == application_id, access.applications(caller)
+    )
 
 
 def select_versions(application_id: UUID) -> sa.Select[Any]:
@@ -214,30 +251,34 @@ class SearchRepository:
         return list(await tx.scalar(PREPARE_REPLICA))
 
     async def find(
-        self, reader: ApplicationReader, filters: Filters, after: Cursor | None, limit: int
+        self, reader: ApplicationReader, filters: Filters, caller: Caller, after: Cursor | None, limit: int
     ) -> list[dict[str, Any]]:
-        """At most `limit` applications that meet `filters`, newest first, each with its borrower."""
+        """At most `limit` applications that meet `filters`, newest first, each with the borrower that `caller` sees."""
         if filters.words:
             await reader.execute(PLAN_FOR_THE_WORDS)
-        found = await self._rows(reader, select_found(filters, after, limit))
+        found = await self._rows(reader, select_found(filters, caller, after, limit))
         rows = await self._rows(reader, select_borrowers([row["id"] for row in found])) if found else []
         borrowers = {row["application_id"]: row for row in rows}
         for row in found:
             # The replica is not transaction-consistent across tables: a borrower may come a moment later.
             borrower = borrowers.get(row["id"])
             row["borrower_id"] = borrower["id"] if borrower else None
-            row["borrower_name"] = borrower["full_name"] if borrower else None
+            visible = access.shown(borrower or {}, row.pop("personal"))
+            row["borrower_name"] = visible.get("full_name")
         return found
 
-    async def record(self, reader: Reader, application_id: UUID) -> dict[str, Any] | None:
-        """The whole application by the names of `ApplicationRecord`, or None."""
-        own = await self._rows(reader, select_application(application_id))
+    async def record(self, reader: Reader, application_id: UUID, caller: Caller) -> dict[str, Any] | None:
+        """The whole application by the names of `ApplicationRecord` as `caller` sees it, or None."""
+        own = await self._rows(reader, select_application(application_id, caller))
         if not own:
             return None
+        level = own[0].pop("personal")
         record: dict[str, Any] = {
             "application": own[0],
             "versions": await self._rows(reader, select_versions(application_id)),
-            "parties": await self._rows(reader, select_parties(application_id)),
+            "parties": [
+                access.shown(row, level) for row in await self._rows(reader, select_parties(application_id))
+            ],
             "decisions": await self._rows(reader, select_decisions(application_id)),
             "events": await self._rows(reader, select_events(application_id)),
             "loan": None,
@@ -248,8 +289,12 @@ class SearchRepository:
             record["loan"] = row
         return record
 
-    async def history(self, reader: LakeReader, application_id: UUID) -> list[Change]:
-        """Every journalled change of the application and of what belongs to it, in order."""
+    async def history(self, reader: LakeReader, application_id: UUID, caller: Caller) -> list[Change]:
+        """Every journalled change of the application and of what belongs to it, in order; none if it is hidden."""
+        own = await self._rows(reader, select_application(application_id, caller))
+        if not own:
+            return []
+        level = own[0]["personal"]
         places = [
             (table.fullname, application_id)
             for table in (application, application_version, application_version_party, application_party)
@@ -277,7 +322,7 @@ class SearchRepository:
                     table=row["table_name"],
                     operation=row["operation"],
                     key=row["key"],
-                    image=row["image"],
+                    image=_shown_image(row["image"], level),
                     actor=row["actor"],
                     traceparent=row["traceparent"],
                     captured_at=row["captured_at"],
@@ -291,10 +336,18 @@ class SearchRepository:
         return [{str(name): value for name, value in row.items()} for row in rows]
 
 
+def _shown_image(image: str | None, level: int) -> str | None:
+    # What a version froze of its parties is personal data as their own rows are.
+    if image is None or level >= Personal.CLEAR:
+        return image
+    return orjson.dumps(access.shown(orjson.loads(image), level)).decode()
+
+
 def statements() -> Iterator[sa.Executable]:
     """Yield an example of every statement that search can run on the lake; journal reads are its dialect's."""
     some = UUID(int=1)
-    yield select_application(some)
+    for caller in access.examples():
+        yield select_application(some, caller)
     yield select_versions(some)
     yield select_parties(some)
     yield select_decisions(some)

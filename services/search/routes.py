@@ -38,27 +38,27 @@ CanAudit = Annotated[Caller, Depends(require("audit:read"))]
 
 
 @router.get("", responses=documented(*_ALWAYS, BadRequest))
-async def find(_: CanRead, search: SearchDep, parameters: Parameters) -> FoundPage:
-    """Find submitted applications in the replica, newest first."""
+async def find(caller: CanRead, search: SearchDep, parameters: Parameters) -> FoundPage:
+    """Find submitted applications that you may see in the replica, newest first."""
     after = start_of_page(parameters.after)
-    return FoundPage.of(await search.find(parameters.to_domain(), after, parameters.limit))
+    return FoundPage.of(await search.find(parameters.to_domain(), after, parameters.limit, by=caller))
 
 
 @router.get("/{application_id}", responses=documented(*_ALWAYS, NotFound))
 async def read(
     application_id: UUID,
-    _: CanRead,
+    caller: CanRead,
     search: SearchDep,
     response: Response,
     source: Source = Source.REPLICA,
 ) -> ApplicationRecord:
     """Read an application whole: from the replica, or straight from the lake."""
-    record = ApplicationRecord.of(await search.record(application_id, source))
+    record = ApplicationRecord.of(await search.record(application_id, source, by=caller))
     response.headers["ETag"] = etag(record.application.revision)
     return record
 
 
 @router.get("/{application_id}/audit", responses=documented(*_ALWAYS, NotFound))
-async def audit(application_id: UUID, _: CanAudit, search: SearchDep) -> list[ChangeView]:
+async def audit(application_id: UUID, caller: CanAudit, search: SearchDep) -> list[ChangeView]:
     """Read who changed what of an application, when and in which trace: its rows of the journal, in order."""
-    return [ChangeView.of(change) for change in await search.history(application_id)]
+    return [ChangeView.of(change) for change in await search.history(application_id, by=caller)]

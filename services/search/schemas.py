@@ -146,7 +146,7 @@ class PartyRow(BaseModel):
     party_id: UUID
     role: str
     kind: str
-    full_name: str
+    full_name: str | None
     birth_date: date | None
     national_id: str | None
     email: str | None

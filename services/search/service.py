@@ -12,6 +12,7 @@ from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 
 from services.chassis.database import ApplicationDatabase, ApplicationReader, Lake
 from services.chassis.error_names import error_name
+from services.chassis.identity import Caller
 from services.chassis.logging import get_logger
 from services.chassis.paging import Cursor
 from services.lake.errors import NoSuchApplication
@@ -54,8 +55,8 @@ class Search:
         self._repository = repository
         self._missing: list[str] | None = None
 
-    async def find(self, filters: Filters, after: Cursor | None, limit: int) -> Found:
-        """A page of the submitted applications that meet `filters`, newest first.
+    async def find(self, filters: Filters, after: Cursor | None, limit: int, *, by: Caller) -> Found:
+        """A page of the submitted applications that the caller may see and that meet `filters`, newest first.
 
         Raises FiltersContradict, ReplicaNotReady.
         """
@@ -65,30 +66,30 @@ class Search:
                 errors=[{"pointer": f"/query/{name}", "detail": detail} for name, detail in faults],
             )
         async with self._reading_replica() as reader:
-            rows = await self._repository.find(reader, filters, after, limit + 1)
+            rows = await self._repository.find(reader, filters, by, after, limit + 1)
         page = rows[:limit]
         more = Cursor(page[-1]["submitted_at"], page[-1]["id"]) if len(rows) > limit else None
         return Found(page, more)
 
-    async def record(self, application_id: UUID, source: Source) -> dict[str, Any]:
-        """The whole application from the replica or straight from the lake.
+    async def record(self, application_id: UUID, source: Source, *, by: Caller) -> dict[str, Any]:
+        """The whole application as the caller sees it, from the replica or straight from the lake.
 
         Raises NoSuchApplication, ReplicaNotReady.
         """
         if source is Source.LAKE:
             async with self._lake.reading() as lake_reader:
-                record = await self._repository.record(lake_reader, application_id)
+                record = await self._repository.record(lake_reader, application_id, by)
         else:
             async with self._reading_replica() as reader:
-                record = await self._repository.record(reader, application_id)
+                record = await self._repository.record(reader, application_id, by)
         if record is None:
             raise NoSuchApplication(application_id)
         return record
 
-    async def history(self, application_id: UUID) -> list[Change]:
+    async def history(self, application_id: UUID, *, by: Caller) -> list[Change]:
         """Every change of the application and what belongs to it, in order; raises NoSuchApplication."""
         async with self._lake.reading() as reader:
-            changes = await self._repository.history(reader, application_id)
+            changes = await self._repository.history(reader, application_id, by)
         if not changes:
             raise NoSuchApplication(application_id)
         return changes

@@ -58,7 +58,8 @@ async def test_an_own_application_with_the_borrower_opens_no_way_to_change_it(
     _, party = await approved(lending, lending.user("maker"))
     thief = lending.user("maker")
     content = await lending.content(thief, parties=[{"party_id": party, "role": "borrower"}])
-    assert (await lending.post(thief, {**content, "submit": submit})).status_code == 201
+    # For the thief there is no such party.
+    assert_problem(await lending.post(thief, {**content, "submit": submit}), 422, "/body/parties/0/party_id")
     headers = {**thief.headers, "If-Match": '"1"'}
     assert_refused(await lending.intake.patch(f"/parties/{party}", json=FRAUD[0], headers=headers))
 

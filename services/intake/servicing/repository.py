@@ -8,7 +8,9 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from services.chassis.database import LakeReader, LakeTransaction
+from services.chassis.identity import Caller
 from services.intake.servicing.domain import Kind, Loan, LoanSummary, Transaction
+from services.lake import access
 from services.lake.schedule import Instalment
 from services.lake.tables import instalment, loan, loan_transaction
 
@@ -19,13 +21,13 @@ _LOAN_COLUMNS = [loan.c[name] for name in Loan.__dataclass_fields__ if name in l
 INSERT_TRANSACTION = sa.insert(loan_transaction)
 
 
-def select_loan(loan_id: UUID) -> sa.Select[Any]:
-    """Read a loan's own row."""
-    return sa.select(*_LOAN_COLUMNS).where(loan.c.id == loan_id)
+def select_loan(loan_id: UUID, caller: Caller) -> sa.Select[Any]:
+    """Read a loan's own row, if `caller` may see it."""
+    return sa.select(*_LOAN_COLUMNS).where(loan.c.id == loan_id, access.loans(caller))
 
 
-def select_loans(after: UUID | None, limit: int) -> sa.Select[Any]:
-    """Read a page of loans in the order that the database gives their ids, behind `after`."""
+def select_loans(caller: Caller, after: UUID | None, limit: int) -> sa.Select[Any]:
+    """Read a page of the loans that `caller` may see, in the order that the database gives ids, behind `after`."""
     recorded = loan_transaction.c
     disbursed_on = sa.select(sa.func.min(recorded.effective_on)).where(
         recorded.loan_id == loan.c.id, recorded.kind == Kind.DISBURSEMENT
@@ -37,6 +39,7 @@ def select_loans(after: UUID | None, limit: int) -> sa.Select[Any]:
             disbursed_on.scalar_subquery().label("value_date"),
             transactions.scalar_subquery().label("transactions"),
         )
+        .where(access.loans(caller))
         .order_by(loan.c.id)
         .limit(limit)
     )
@@ -62,9 +65,9 @@ def select_transactions(loan_id: UUID) -> sa.Select[Any]:
 class ServicingRepository:
     """Reads loans and adds transactions, always in the caller's transaction; keeps nothing."""
 
-    async def loan(self, reader: LakeReader, loan_id: UUID, *, schedule: bool) -> Loan | None:
+    async def loan(self, reader: LakeReader, loan_id: UUID, caller: Caller, *, schedule: bool) -> Loan | None:
         """The loan with its transactions, and with its schedule where it is asked for; or None."""
-        row = (await reader.execute(select_loan(loan_id))).mappings().first()
+        row = (await reader.execute(select_loan(loan_id, caller))).mappings().first()
         if row is None:
             return None
         instalments = None
@@ -78,9 +81,12 @@ class ServicingRepository:
             transactions=tuple(Transaction(**{**one, "kind": Kind(one["kind"])}) for one in transactions),
         )
 
-    async def loans(self, reader: LakeReader, after: UUID | None, limit: int) -> list[LoanSummary]:
-        """A page of loans behind `after`, in the database's order of ids."""
-        return [LoanSummary(**row) for row in (await reader.execute(select_loans(after, limit))).mappings()]
+    async def loans(
+        self, reader: LakeReader, caller: Caller, after: UUID | None, limit: int
+    ) -> list[LoanSummary]:
+        """A page of the loans that `caller` may see, behind `after`, in the database's order of ids."""
+        rows = (await reader.execute(select_loans(caller, after, limit))).mappings()
+        return [LoanSummary(**row) for row in rows]
 
     async def add(self, tx: LakeTransaction, new: Transaction) -> None:
         """Record a transaction."""
@@ -91,8 +97,9 @@ def statements() -> Iterator[sa.Executable]:
     """Yield an example of every statement that servicing can run."""
     some = UUID(int=1)
     yield INSERT_TRANSACTION
-    yield select_loan(some)
-    yield select_loans(None, 1)
-    yield select_loans(some, 1)
+    for caller in access.examples():
+        yield select_loan(some, caller)
+        yield select_loans(caller, None, 1)
+        yield select_loans(caller, some, 1)
     yield select_instalments(some)
     yield select_transactions(some)

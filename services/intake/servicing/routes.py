@@ -44,16 +44,16 @@ CanService = Annotated[Caller, Depends(require("loans:service"))]
 
 @router.get("", responses=documented(Unauthenticated, Forbidden, Unprocessable))
 async def read_page(
-    _: CanRead, servicing: ServicingDep, after: After | None = None, limit: Limit = 50
+    caller: CanRead, servicing: ServicingDep, after: After | None = None, limit: Limit = 50
 ) -> LoanPage:
     """List the loans, in an order that stays the same but means nothing."""
-    return LoanPage.of(*await servicing.loans(after, limit))
+    return LoanPage.of(*await servicing.loans(after, limit, by=caller))
 
 
 @router.get("/{loan_id}", responses=documented(*_ALWAYS))
-async def read(loan_id: UUID, _: CanRead, servicing: ServicingDep) -> LoanView:
+async def read(loan_id: UUID, caller: CanRead, servicing: ServicingDep) -> LoanView:
     """Read a loan with its schedule and all that was recorded under it, in the order of recording."""
-    return LoanView.of(await servicing.loan(loan_id))
+    return LoanView.of(await servicing.loan(loan_id, by=caller))
 
 
 @router.post(
@@ -71,7 +71,7 @@ async def record(
     409 says in `reason` why the loan does not take it, or that the first request is still being worked on.
     """
     request = IdempotentRequest(key, hashlib.sha256(f"{loan_id} {body.model_dump_json()}".encode()).digest())
-    given = await servicing.record(loan_id, body.to_domain(), by=caller.id, request=request, answer=_recorded)
+    given = await servicing.record(loan_id, body.to_domain(), by=caller, request=request, answer=_recorded)
     return answered(given, {"Location": f"/loans/{loan_id}"})
 
 

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from uuid_utils.compat import uuid7
 
 from services.chassis.database import Lake, LakeReader
+from services.chassis.identity import Caller
 from services.intake.domain import Answer
 from services.intake.errors import ContentRefused
 from services.intake.idempotency import Answers, GivenAnswer, IdempotentRequest
@@ -69,15 +70,17 @@ class Servicing:
         self._lock_wait_seconds = lock_wait_seconds
         self._overpayment_tolerance = overpayment_tolerance
 
-    async def loan(self, loan_id: UUID) -> Loan:
+    async def loan(self, loan_id: UUID, *, by: Caller) -> Loan:
         """The loan; raises NoSuchLoan."""
         async with self._lake.reading() as reader:
-            return await self._loan(reader, loan_id, schedule=True)
+            return await self._loan(reader, loan_id, by, schedule=True)
 
-    async def loans(self, after: UUID | None, limit: int) -> tuple[list[LoanSummary], UUID | None]:
-        """A page of loans, and behind which the next one starts; None on the last page."""
+    async def loans(
+        self, after: UUID | None, limit: int, *, by: Caller
+    ) -> tuple[list[LoanSummary], UUID | None]:
+        """A page of the caller's loans, and behind which the next one starts; None on the last page."""
         async with self._lake.reading() as reader:
-            found = await self._repository.loans(reader, after, limit + 1)
+            found = await self._repository.loans(reader, by, after, limit + 1)
         return found[:limit], found[limit - 1].id if len(found) > limit else None
 
     async def record(
@@ -85,7 +88,7 @@ class Servicing:
         loan_id: UUID,
         recording: Recording,
         *,
-        by: UUID,
+        by: Caller,
         request: IdempotentRequest,
         answer: Callable[[Transaction], Answer],
     ) -> GivenAnswer:
@@ -93,14 +96,16 @@ class Servicing:
 
         Raises RequestInFlight, IdempotencyKeyReused, LoanBusy, NoSuchLoan, ContentRefused, TransactionNotAllowed.
         """
-        async with self._lake.transaction(actor=str(by)) as tx:
-            if given := await self._answers.earlier(tx, by, request):
+        async with self._lake.transaction(actor=str(by.id)) as tx:
+            if given := await self._answers.earlier(tx, by.id, request):
+                # An answer of before shows no more than what its caller may see now.
+                await self._loan(tx, loan_id, by, schedule=False)
                 return given
             # The rules are about all that the loan has: what is read below must hold until the commit.
             if not await tx.try_lock(f"loan:{loan_id}", self._lock_wait_seconds):
                 raise LoanBusy
             by_what_is_outstanding = recording.kind in {Kind.PAYMENT, Kind.WRITE_OFF}
-            loan = await self._loan(tx, loan_id, schedule=by_what_is_outstanding)
+            loan = await self._loan(tx, loan_id, by, schedule=by_what_is_outstanding)
             day = today(self._zone)
             entry = Entry(
                 recording.kind,
@@ -116,14 +121,14 @@ class Servicing:
             except TransactionRefused as refused:
                 raise TransactionNotAllowed(refused) from None
             at = datetime.now(UTC)
-            recorded = Transaction.of(entry, id=uuid7(), loan_id=loan_id, by=by, at=at)
+            recorded = Transaction.of(entry, id=uuid7(), loan_id=loan_id, by=by.id, at=at)
             await self._repository.add(tx, recorded)
-            given = await self._answers.keep(tx, by, request, answer(recorded), at)
+            given = await self._answers.keep(tx, by.id, request, answer(recorded), at)
         LOAN_TRANSACTIONS.labels(recorded.kind).inc()
         return given
 
-    async def _loan(self, reader: LakeReader, loan_id: UUID, *, schedule: bool) -> Loan:
-        loan = await self._repository.loan(reader, loan_id, schedule=schedule)
+    async def _loan(self, reader: LakeReader, loan_id: UUID, by: Caller, *, schedule: bool) -> Loan:
+        loan = await self._repository.loan(reader, loan_id, by, schedule=schedule)
         if loan is None:
             raise NoSuchLoan(loan_id)
         return loan

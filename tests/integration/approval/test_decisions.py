@@ -272,9 +272,11 @@ async def test_decisions_need_the_revision_that_was_seen(lending: Lending) -> No
 async def test_a_draft_is_not_up_for_decision(lending: Lending) -> None:
     maker, officer = lending.user("maker"), lending.user("officer")
     draft = (await lending.post(maker, {**await lending.content(maker), "submit": False})).json()
-    refused = await lending.decide(officer, draft["id"], 1)
+    assert_problem(await lending.decide(officer, draft["id"], 1), 404)
+    both = lending.user("auditor", "officer")
+    refused = await lending.decide(both, draft["id"], 1)
     assert assert_problem(refused, 409)["allowed"] == ["expire", "submit", "withdraw"]
-    record = (await lending.approval.get(f"/applications/{draft['id']}", headers=officer.headers)).json()
+    record = (await lending.approval.get(f"/applications/{draft['id']}", headers=maker.headers)).json()
     assert (record["versions"], record["due_stage"], record["stages"]) == ([], None, [])
 
 

@@ -43,7 +43,7 @@ async def prepared(lending: Lending) -> None:
 
 
 async def find(lending: Lending, user: User | None = None, **parameters: Any) -> httpx.Response:
-    headers = (user or lending.user("auditor")).headers
+    headers = (user or lending.user("officer")).headers
     return await lending.search.get("/applications", params=parameters, headers=headers)
 
 

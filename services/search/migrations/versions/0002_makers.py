@@ -1,0 +1,22 @@
+"""An index for those who see only what they have created."""
+
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Add it to the list; it is made when the replica is looked at next."""
+    op.execute(
+        "INSERT INTO search.replica_index (name, table_name, definition) VALUES"
+        " ('search_application_created_by', 'credit.application', '(created_by, submitted_at DESC, id DESC)')"
+    )
+
+
+def downgrade() -> None:
+    """Take it off the list, and drop it where it was made."""
+    op.execute("DELETE FROM search.replica_index WHERE name = 'search_application_created_by'")
+    op.execute("DROP INDEX IF EXISTS credit.search_application_created_by")

@@ -1,0 +1,160 @@
+"""Own and foreign things in every stage, and what each role may see of them: the table of access as a test knows it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from services.chassis.access import Role
+from tests.integration.lending import Lending, User
+
+M, S, U, N = Role.MAKER, Role.SERVICING, Role.AUDITOR, Role.ANALYST
+CHECK = frozenset({Role.OFFICER, Role.SENIOR_OFFICER, Role.COMMITTEE})
+READ = CHECK | {M, S, U, N}
+EVERYBODY = frozenset(Role)
+
+# By stage and whose it is: the roles that see it. The maker among the callers is the one whose "own" things are.
+SEES: Mapping[tuple[str, str], frozenset[Role]] = {
+    ("draft", "own"): frozenset({M, U}),
+    ("draft", "foreign"): frozenset({U}),
+    ("submitted", "own"): CHECK | {M, U, N},
+    ("submitted", "foreign"): CHECK | {U, N},
+    ("loan", "own"): CHECK | {M, S, U, N},
+    ("loan", "foreign"): CHECK | {S, U, N},
+}
+PERSONAL = {"national_id": "012345678901", "email": "nguyen.van.dat@example.com", "phone": "+84912345678"}
+CONTENT = {
+    "kind": "payment",
+    # Another currency than any loan's: read, checked and refused without a trace.
+    "amount": "1.00",
+    "currency": "USD",
+}
+
+
+@dataclass(frozen=True)
+class Route:
+    """A route as callers meet it."""
+
+    roles: frozenset[Role]
+    """Who has its scope."""
+    thing: str | None = None
+    """What the id in its path is of."""
+    body: Mapping[str, Any] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+# A revision that nothing has: who gets as far as its comparison sees the thing, and nothing is changed.
+_CHANGE = {"If-Match": '"99"'}
+_CREATE = {"Idempotency-Key": "k"}
+
+ROUTES: Mapping[tuple[str, str, str], Route] = {
+    ("intake", "POST", "/parties"): Route(frozenset({M}), body={}),
+    ("intake", "GET", "/parties/{party_id}"): Route(READ - {N}, "party"),
+    ("intake", "PATCH", "/parties/{party_id}"): Route(
+        CHECK | {M}, "party", {"phone": "+84900000000"}, _CHANGE
+    ),
+    ("intake", "GET", "/products"): Route(READ),
+    ("intake", "POST", "/applications"): Route(frozenset({M}), body={}, headers=_CREATE),
+    ("intake", "GET", "/applications/{application_id}"): Route(READ, "application"),
+    ("intake", "PUT", "/applications/{application_id}/draft"): Route(
+        frozenset({M}), "application", {"content": True}, _CHANGE
+    ),
+    ("intake", "POST", "/applications/{application_id}/submission"): Route(
+        frozenset({M}), "application", None, _CHANGE
+    ),
+    ("intake", "POST", "/applications/{application_id}/withdrawal"): Route(
+        frozenset({M}), "application", None, _CHANGE
+    ),
+    ("intake", "GET", "/loans"): Route(READ),
+    ("intake", "GET", "/loans/{loan_id}"): Route(READ, "loan"),
+    ("intake", "POST", "/loans/{loan_id}/transactions"): Route(frozenset({S}), "loan", CONTENT, _CREATE),
+    ("approval", "GET", "/bands"): Route(READ),
+    ("approval", "GET", "/queue"): Route(CHECK),
+    ("approval", "GET", "/applications/{application_id}"): Route(READ, "application"),
+    ("approval", "POST", "/applications/{application_id}/decisions"): Route(
+        CHECK, "application", {"outcome": "approve"}, _CHANGE
+    ),
+    ("approval", "POST", "/applications/{application_id}/booking"): Route(
+        CHECK, "application", None, _CHANGE
+    ),
+    ("approval", "PATCH", "/loans/{loan_id}"): Route(
+        frozenset({Role.SENIOR_OFFICER, Role.COMMITTEE}), "loan", {"restructured": False}
+    ),
+    ("search", "GET", "/applications"): Route(READ),
+    ("search", "GET", "/applications/{application_id}"): Route(READ, "application"),
+    ("search", "GET", "/applications/{application_id}/audit"): Route(
+        frozenset({U, Role.ADMINISTRATOR}), "application"
+    ),
+}
+
+
+@dataclass
+class World:
+    """Things of the maker `callers[maker]` and of another one, by stage and whose they are."""
+
+    lending: Lending
+    callers: Mapping[Role, User]
+    things: Mapping[str, Mapping[tuple[str, str], str]]
+    content: Mapping[str, Any]
+
+    @classmethod
+    async def over(cls, lending: Lending) -> World:
+        """Make all of it, and let the replica have it."""
+        callers = {role: lending.user(role) for role in Role}
+        applications: dict[tuple[str, str], str] = {}
+        parties: dict[tuple[str, str], str] = {}
+        loans: dict[tuple[str, str], str] = {}
+        content: Mapping[str, Any] = {}
+        for whose, maker in (("own", callers[M]), ("foreign", lending.user("maker"))):
+            for number, stage in enumerate(("draft", "submitted", "loan")):
+                details = {**PERSONAL, "national_id": f"{'12'[whose == 'own']}{number}2345678901"}
+                party = await lending.party(maker, birth_date="1990-01-02", **details)
+                body = await lending.content(maker, parties=[{"party_id": party, "role": "borrower"}])
+                content = body if whose == "own" else content
+                response = await lending.post(maker, {**body, "submit": stage != "draft"})
+                assert response.status_code == 201, response.text
+                application = str(response.json()["id"])
+                if stage == "loan":
+                    officer = lending.user("officer")
+                    assert (await lending.decide(officer, application, 1)).status_code == 200
+                    booked = await lending.book(officer, application, 2, {})
+                    assert booked.status_code == 200, booked.text
+                    loans[stage, whose] = str(booked.json()["loan_id"])
+                applications[stage, whose] = application
+                parties[stage, whose] = party
+        await lending.make_replica()
+        await lending.replicate()
+        things = {"application": applications, "party": parties, "loan": loans}
+        return cls(lending, callers, things, content)
+
+    def client(self, service: str) -> httpx.AsyncClient:
+        """The client of a service."""
+        found: httpx.AsyncClient = getattr(self.lending, service)
+        return found
+
+    async def call(
+        self, key: tuple[str, str, str], headers: Mapping[str, str], thing: str | None = None
+    ) -> httpx.Response:
+        """One call of a route, about `thing`."""
+        service, method, path = key
+        route = ROUTES[key]
+        body = self.content if route.body == {"content": True} else route.body
+        own = {name: str(uuid.uuid4()) if value == "k" else value for name, value in route.headers.items()}
+        place = path if thing is None else path[: path.index("{")] + thing + path[path.index("}") + 1 :]
+        return await self.client(service).request(method, place, json=body, headers={**headers, **own})
+
+
+def outcome(response: httpx.Response) -> str:
+    """What a caller learns: `no token`, `no scope`, `hidden`, or that the thing is there for them: `seen`."""
+    assert response.status_code < 500, response.text
+    if response.status_code == 401:
+        return "no token"
+    if response.status_code == 404:
+        return "hidden"
+    if "insufficient_scope" in response.headers.get("www-authenticate", ""):
+        return "no scope"
+    return "seen"
