@@ -21,6 +21,7 @@ from services.chassis.identity import TokenVerifier
 from services.chassis.logging import get_logger, set_level
 from services.chassis.problems import add_problem_handlers, default_responses
 from services.chassis.revocations import Revocations
+from services.chassis.security_headers import SecurityHeaders
 from services.chassis.settings import ServiceSettings
 from services.chassis.telemetry import Telemetry
 from services.chassis.tracing import RequestTelemetry
@@ -89,8 +90,9 @@ def create_app(
     app.add_api_route("/metrics", _metrics, include_in_schema=False)
     app.add_middleware(BodyLimit, max_body_bytes=max_body_bytes)
     add_problem_handlers(app)
-    # Added last, so outermost: the span covers everything else.
+    # Added last, so outermost: the span covers what answers, and the headers are on whatever it is.
     app.add_middleware(RequestTelemetry, tracer=telemetry.tracer, readiness=readiness)
+    app.add_middleware(SecurityHeaders)
     return app
 
 
@@ -155,6 +157,9 @@ class _Server(uvicorn.Server):
                 access_log=False,
                 log_config=None,
                 server_header=False,
+                # A header can be written by anybody; whom it names counts only behind a proxy that sets it.
+                proxy_headers=bool(settings.http_trusted_proxies),
+                forwarded_allow_ips=settings.http_trusted_proxies or None,
                 timeout_graceful_shutdown=FINISH_SECONDS,
             )
         )

@@ -11,6 +11,8 @@ from typing import Any
 import orjson
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from services.chassis.security_headers import HEADER_LINES
+
 MAX_URL_BYTES = 8 << 10
 MAX_HEADERS = 64
 MAX_HEADER_BYTES = 16 << 10
@@ -133,6 +135,7 @@ class BoundedProtocol(HttpToolsProtocol):
             )
             self.transport.write(
                 STATUS_LINE[status]
+                + HEADER_LINES
                 + b"content-type: application/problem+json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%s"
                 % (len(body), body)
             )

@@ -42,6 +42,11 @@ class ServiceSettings(BaseSettings):
     http_drain_seconds: float = Field(
         1.0, ge=0, le=60, description="seconds of being unready before the server stops taking requests"
     )
+    http_trusted_proxies: str = Field(
+        "",
+        pattern=r"^([0-9a-fA-F.:/]+(,[0-9a-fA-F.:/]+)*)?$",
+        description="addresses or networks of proxies whose X-Forwarded-For counts, separated by commas",
+    )
     auth_issuer: str = Field("creditmesh", min_length=1, description="issuer that access tokens must name")
     auth_jwks_url: str | None = Field(
         None, pattern="^https?://", description="URL of the JSON Web Key Set that verifies access tokens"
