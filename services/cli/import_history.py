@@ -79,10 +79,16 @@ def history(
 async def _run(settings: ImportSettings, files: dict[str, Path], report: Report, *, dry_run: bool) -> float:
     lake = Lake.open(settings.lake_url.get_secret_value(), service="history-import", pool_size=2)
     try:
-        known = await read_known(lake)
+        known = await read_known(lake, settings.overpayment_tolerance)
         with _progress() as bars:
             reading = bars.add_task("reading", total=None)
-            checked = History(files, known, report, lambda _: bars.advance(reading))
+            checked = History(
+                files,
+                known,
+                report,
+                lambda _: bars.advance(reading),
+                tolerance=settings.overpayment_tolerance,
+            )
             checked.check()
             if dry_run:
                 for _ in (*checked.instalments(), *checked.transactions()):

@@ -1,16 +1,17 @@
 """Reads a whole history: every row checked by itself and with its parents; what is sound is kept for the writer."""
 
 from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from services.cli.history.entities import BY_NAME
 from services.cli.history.files import read, values_of
+from services.cli.history.loans import OVERPAYMENT_TOLERANCE, Loan
 from services.cli.history.report import Report
 from services.cli.history.rules import (
     Application,
     Line,
-    Loan,
     Values,
     application_faults,
     loan_faults,
@@ -43,8 +44,17 @@ class Known:
 class History:
     """The files of a folder, checked: down to the loans in memory, what is below them read as it is needed."""
 
-    def __init__(self, files: Mapping[str, Path], known: Known, report: Report, progress: Progress) -> None:
-        """`progress` is called for each row that is read."""
+    def __init__(
+        self,
+        files: Mapping[str, Path],
+        known: Known,
+        report: Report,
+        progress: Progress,
+        *,
+        tolerance: Decimal = OVERPAYMENT_TOLERANCE,
+    ) -> None:
+        """`progress` is called for each row that is read; `tolerance` as of `Loan`."""
+        self._tolerance = tolerance
         self._files = files
         self._known = known
         self._report = report
@@ -267,7 +277,7 @@ class History:
             self._refuse("loans", line, *faults)
         elif self._keep("loans", line, self.loans, ref):
             one.loan = line
-            self._states[ref] = Loan(line.values["currency"], line.values["principal"])
+            self._states[ref] = Loan.of(line.values, self._tolerance)
 
     def _under_loans(
         self, entity: str, check: Callable[[Loan, Any], Iterator[tuple[str, str]]]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from itertools import islice
 from typing import Any, TypeVar
 from uuid import UUID
@@ -10,6 +11,7 @@ import sqlalchemy as sa
 
 from services.chassis.database import Lake
 from services.cli.history.history import History, Known
+from services.cli.history.loans import OVERPAYMENT_TOLERANCE, Loan
 from services.cli.history.report import Report
 from services.cli.history.rows import (
     Row,
@@ -20,7 +22,7 @@ from services.cli.history.rows import (
     product_row,
     transaction_row,
 )
-from services.cli.history.rules import Application, Loan
+from services.cli.history.rules import Application
 from services.lake import tables
 from services.lake.bulk import add_missing
 from services.lake.tables import CAPTURED
@@ -29,6 +31,7 @@ ACTOR = "history-import"
 CHUNK_ROWS = 5_000
 CHUNK_APPLICATIONS = 1_000
 LOCK = "history-import"
+KNOWN_OF_LOANS = ("external_ref", "currency", "principal", "interest_rate", "term_months")
 BORROWERS = "application_party"
 _TABLES = {table.name: table for table in CAPTURED}
 ENTITY_OF = {
@@ -51,8 +54,8 @@ class ImportUnderWay(Exception):
     """Another import is writing into this lake."""
 
 
-async def read_known(lake: Lake) -> Known:
-    """Read what the lake has already, by the bank's own numbers."""
+async def read_known(lake: Lake, tolerance: Decimal = OVERPAYMENT_TOLERANCE) -> Known:
+    """Read what the lake has already, by the bank's own numbers; `tolerance` as of `Loan`."""
     party, application, loan = tables.party, tables.application, tables.loan
     async with lake.reading() as reader:
         parties = await reader.execute(
@@ -63,14 +66,12 @@ async def read_known(lake: Lake) -> Known:
         )
         products = await reader.execute(sa.select(tables.product.c.code, tables.product.c.currency))
         loans = await reader.execute(
-            sa.select(loan.c.external_ref, loan.c.currency, loan.c.principal).where(
-                loan.c.external_ref.is_not(None)
-            )
+            sa.select(*(loan.c[name] for name in KNOWN_OF_LOANS)).where(loan.c.external_ref.is_not(None))
         )
         return Known(
             {row.external_ref for row in parties},
             {row.external_ref for row in applications},
-            {row.external_ref: Loan(row.currency, row.principal) for row in loans},
+            {row["external_ref"]: Loan.of(dict(row), tolerance, in_lake=True) for row in loans.mappings()},
             {row.code: row.currency for row in products},
         )
 

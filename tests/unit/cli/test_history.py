@@ -116,6 +116,16 @@ def changed(entity: str, line: int, **values: Any) -> Rows:
         ("transactions", 3, "reverses_ref", "T2", "is named by a reversal, and by nothing else"),
         ("transactions", 4, "reverses_ref", "T9", "names no transaction of this loan before it"),
         ("transactions", 4, "amount", "9", "is not that of what it reverses"),
+        (
+            "transactions",
+            2,
+            "amount",
+            "999999999999999.99",
+            "more is paid than principal, interest and the tolerance",
+        ),
+        ("transactions", 2, "amount", "1387.51", "more is paid than principal, interest and the tolerance"),
+        ("transactions", 2, "effective_on", "2024-01-14", "is before the loan's first disbursement"),
+        ("transactions", 1, "kind", "payment", "comes before anything of the loan is disbursed"),
     ],
 )
 def test_a_row_at_fault_is_refused_by_line_column_and_reason_without_its_value(  # noqa: PLR0917 - a case
@@ -139,6 +149,41 @@ def test_a_row_at_fault_is_refused_by_line_column_and_reason_without_its_value( 
 
 SECOND = version("A1", version="2", submitted_at="2024-01-11T00:00Z")
 ORPHAN = transaction("T9", kind="disbursement", amount="1", loan_ref="L9", effective_on="2024-01-15")
+
+
+@pytest.mark.parametrize(
+    ("amounts", "reason"),
+    [
+        ((("write-off", "1200.01"),), "more is written off than was disbursed"),
+        ((("write-off", "300"), ("recovery", "300.01")), "more is recovered than was written off"),
+        (
+            (("write-off", "300"), ("recovery", "200"), ("recovery", "101")),
+            "more is recovered than was written off",
+        ),
+        ((("recovery", "1"),), "more is recovered than was written off"),
+        (
+            (("payment", "1300"), ("payment", "87.51")),
+            "more is paid than principal, interest and the tolerance",
+        ),
+        ((("write-off", "1200"), ("recovery", "1200"), ("payment", "1387.50")), None),
+    ],
+)
+def test_what_is_paid_written_off_and_recovered_is_bounded(
+    tmp_path: Path, amounts: tuple[tuple[str, str], ...], reason: str | None
+) -> None:
+    rows = small()
+    rows["transactions"] = rows["transactions"][:1] + [
+        transaction(f"M{number}", kind=kind, amount=amount, effective_on="2024-03-01")
+        for number, (kind, amount) in enumerate(amounts)
+    ]
+    _, report = checked(rows, tmp_path / "files")
+    found = [(each.line, each.column, each.reason) for each in report.refusals]
+    if reason is None:
+        assert found == []
+    else:
+        ((line, column, said),) = found
+        assert (line, column) == (2 + len(amounts), "amount")
+        assert said.startswith(reason)
 
 
 def test_children_of_a_refused_row_are_refused_and_all_others_go_on(tmp_path: Path) -> None:
