@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 
+from services.platform.command_environments import command_environments, lineage_transport
 from services.platform.component import Component, Program, Tell
 from services.platform.errors import NotReadyYet, PlatformError
 from services.platform.home import Home, write_private
@@ -79,11 +80,11 @@ def environment(settings: PlatformSettings, home: Home) -> dict[str, str]:
         "TRACES": {"OTEL_ON": True},
         "OPENLINEAGE": {
             "NAMESPACE": "creditmesh",
-            "TRANSPORT": json.dumps(_lineage_transport(settings, home, "airflow")),
+            "TRANSPORT": json.dumps(lineage_transport(settings, home, "airflow")),
         },
         "USAGE_DATA_COLLECTION": {"ENABLED": False},
     }
-    loader, dbt = _command_environments(home)
+    loader, dbt = command_environments(home)
     return (
         inherited()
         | telemetry_environment(settings)
@@ -109,65 +110,16 @@ def environment(settings: PlatformSettings, home: Home) -> dict[str, str]:
     )
 
 
-def _command_environments(home: Home) -> tuple[Path, Path]:
-    return home.secrets / "loader.env", home.secrets / "dbt.env"
-
-
-def loader_environment(settings: PlatformSettings, home: Home) -> dict[str, str]:
-    """What the loader's commands are given."""
-    return {
-        **telemetry_environment(settings),
-        **_lineage_environment(settings, home, "loader"),
-        "LOG_LEVEL": settings.log_level,
-        "KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
-        "LAKE_URL": _url(settings, home, "lake", "loader"),
-        "WAREHOUSE_URL": _url(settings, home, "warehouse", "loader"),
-    }
-
-
-def dbt_environment(settings: PlatformSettings, home: Home) -> dict[str, str]:
-    """What dbt's commands are given."""
-    return {
-        **telemetry_environment(settings),
-        **_lineage_environment(settings, home, "dbt"),
-        "WAREHOUSE_URL": _url(settings, home, "warehouse", "transformer"),
-        "DBT_TARGET_PATH": str(home.root / "dbt"),
-    }
-
-
-def _url(settings: PlatformSettings, home: Home, database: str, login: str) -> str:
-    return database_url(settings.postgres_port, database, login, home.database_password(login))
-
-
-def _lineage_transport(settings: PlatformSettings, home: Home, producer: str) -> dict[str, Any]:
-    if settings.lineage_url:
-        return {"type": "http", "url": settings.lineage_url}
-    return {"type": "file", "log_file_path": str(home.lineage / f"{producer}.ndjson"), "append": True}
-
-
-def _lineage_environment(settings: PlatformSettings, home: Home, producer: str) -> dict[str, str]:
-    return {
-        f"OPENLINEAGE__TRANSPORT__{name.upper()}": json.dumps(value) if isinstance(value, bool) else value
-        for name, value in _lineage_transport(settings, home, producer).items()
-    }
-
-
 class AirflowSchema(Component):
-    """Airflow's metadata database with its tables and pools, and the files that its processes read."""
+    """Airflow's metadata database with its tables and pools, and the file of its login."""
 
     name = "airflow-schema"
-    needs = ("databases",)
+    needs = ("databases", "command-environments")
     is_step = True
 
     async def prepare(self, tell: Tell) -> None:
-        """Migrate, unless this Airflow has already done so on these data; write what its tasks' commands are given."""
+        """Migrate, unless this Airflow has already done so on these data."""
         password(self.home)
-        for file, values in zip(
-            _command_environments(self.home),
-            (loader_environment(self.settings, self.home), dbt_environment(self.settings, self.home)),
-            strict=True,
-        ):
-            write_private(file, "".join(f"{name}={value}\n" for name, value in values.items()))
         stamp = self.home.steps / self.name
         done = hashlib.sha256(
             (ROOT / "uv.lock").read_bytes() + (FOLDER / "pools.json").read_bytes()
@@ -213,16 +165,16 @@ class AirflowProcess(Component):
 
     needs = ("airflow-schema",)
     command: tuple[str, ...]
+    stop_seconds = 10
 
     def program(self) -> Program:
         """The process; what it forks is stopped with it."""
-        # The scheduler waits for its tasks, which end their commands first.
         return Program(
             self.name,
             (str(binary()), *self.command),
             ROOT,
             environment(self.settings, self.home),
-            stop_seconds=40,
+            stop_seconds=self.stop_seconds,
         )
 
 
@@ -248,10 +200,16 @@ class AirflowScheduler(AirflowProcess):
     # Its tasks report to the API server.
     beside = ("airflow-api", "receiver", "lake-schema", "warehouse-schema", "kafka")
     command = ("scheduler", "--skip-serve-logs")
+    # It waits for its tasks, which end their commands first. What is cut off after that is rolled back and done again.
+    stop_seconds = 20
 
     async def ready(self) -> None:
         """It has said that it works."""
-        await _beats(self.settings, "scheduler")
+        await self.ready_since(0)
+
+    async def ready_since(self, started: float) -> None:
+        """It has said that it works since it was started: Airflow keeps what the one before it said."""
+        await beats(self.settings, "scheduler", since=started)
 
 
 class AirflowDagProcessor(AirflowProcess):
@@ -263,7 +221,11 @@ class AirflowDagProcessor(AirflowProcess):
 
     async def ready(self) -> None:
         """It has said that it works."""
-        await _beats(self.settings, "dag_processor")
+        await self.ready_since(0)
+
+    async def ready_since(self, started: float) -> None:
+        """It has said that it works since it was started: Airflow keeps what the one before it said."""
+        await beats(self.settings, "dag_processor", since=started)
 
 
 def binary() -> Path:
@@ -280,16 +242,27 @@ def binary() -> Path:
     return path
 
 
-async def _beats(settings: PlatformSettings, process: str) -> None:
+async def beats(settings: PlatformSettings, process: str, *, since: float) -> None:
+    """Return when `process` has said lately, and after `since` (seconds since 1970), that it works.
+
+    Raises:
+        NotReadyYet: it has not.
+    """
     try:
         async with httpx.AsyncClient(timeout=PROBE_SECONDS, trust_env=False) as client:
             answer = await client.get(f"{settings.http('airflow')}/api/v2/monitor/health")
     except httpx.HTTPError as error:
-        raise NotReadyYet(str(error) or type(error).__name__) from error
+        raise NotReadyYet(f"Airflow's API does not answer: {str(error) or type(error).__name__}") from error
     said = answer.json().get(process) or {} if answer.status_code == 200 else {}
     last = said.get(f"latest_{process}_heartbeat")
-    if last is None or (datetime.now(UTC) - datetime.fromisoformat(last)).total_seconds() > HEARTBEAT_SECONDS:
-        raise NotReadyYet(f"no heartbeat of the {process} for {HEARTBEAT_SECONDS} s")
+    if last is None:
+        raise NotReadyYet(f"no heartbeat of the {process} yet")
+    beat = datetime.fromisoformat(last)
+    if beat.timestamp() < since:
+        raise NotReadyYet(f"no heartbeat of the {process} since it was started")
+    age = (datetime.now(UTC) - beat).total_seconds()
+    if age > HEARTBEAT_SECONDS:
+        raise NotReadyYet(f"no heartbeat of the {process} for {age:.0f} s")
 
 
 def airflow(settings: PlatformSettings, home: Home) -> list[Component]:

@@ -11,6 +11,7 @@ from typing import Any, Self
 import httpx
 
 from services.platform.airflow import USER, logins_file, password
+from services.platform.command_environments import by_hand
 from services.platform.errors import PlatformError
 from services.platform.platform import Platform
 
@@ -129,8 +130,15 @@ async def load(
         told: hears of every change.
 
     Raises:
-        PlatformError: a run failed, or it took longer than half an hour; the message says where to look.
+        PlatformError: a run failed, or it took longer than half an hour; the message says where to look. Or Airflow is
+            left out of the platform; the message has the commands that do the same.
     """
+    if not platform.settings.airflow:
+        raise PlatformError(
+            "Airflow is left out of this platform (CREDITMESH_AIRFLOW=false). Start with it, or run instead\n"
+            "  .venv/bin/python -m services.platform.main build\n"
+            f"or for the flow {flow} alone, and all of the warehouse:\n{by_hand(platform.home, flow)}"
+        )
     deadline = time.monotonic() + PATIENCE_SECONDS
     async with AirflowApi(platform) as api:
         while flow not in await api.flows():

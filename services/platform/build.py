@@ -9,7 +9,8 @@ from datetime import date
 
 import yaml
 
-from services.platform.airflow import BINARIES, dbt_environment, loader_environment
+from services.platform.airflow import BINARIES
+from services.platform.command_environments import dbt_environment, loader_environment
 from services.platform.errors import PlatformError
 from services.platform.mesh import inherited, python
 from services.platform.platform import Platform

@@ -112,3 +112,11 @@ class Component(ABC):
         Raises:
             NotReadyYet, OSError: it does not yet.
         """
+
+    async def ready_since(self, started: float) -> None:
+        """As `ready`, of the process that was started then (seconds since 1970).
+
+        What is not asked of the process itself may have been said by one before it.
+        """
+        del started
+        await self.ready()

@@ -19,7 +19,8 @@ from services.platform.demo.run import run_demo
 from services.platform.demo.warehouse import load_with_progress
 from services.platform.display import addresses, console, progress, standing
 from services.platform.errors import PlatformError
-from services.platform.platform import Platform
+from services.platform.findings import findings
+from services.platform.platform import Platform, Status
 from services.platform.settings import PlatformSettings
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
@@ -66,16 +67,24 @@ def down() -> None:
 
 @cli.command()
 def status() -> None:
-    """Show every process; exit status 1 when one is not ready."""
+    """Show every process and what needs a person; exit status 1 when one is not ready or something does."""
     platform = opened()
-    statuses = asyncio.run(platform.status())
+    statuses, found = asyncio.run(_look(platform))
     console.print(standing(statuses))
+    for finding in found:
+        console.print(finding, style="red", markup=False, soft_wrap=True)
     orphans = platform.supervisor.orphans()
     if orphans:
         pids = ", ".join(str(process.pid) for process in orphans)
         console.print(f"the supervisor was killed; its processes run on: {pids}. `make up` replaces them.")
-    if orphans or not all(status.ready for status in statuses if status.required):
+    if orphans or found or not all(status.ready for status in statuses if status.required):
         raise typer.Exit(1)
+
+
+async def _look(platform: Platform) -> tuple[list[Status], list[str]]:
+    statuses = await platform.status()
+    running = any(status.state == "RUNNING" for status in statuses)
+    return statuses, await findings(platform.settings) if running else []
 
 
 @cli.command()

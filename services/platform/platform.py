@@ -13,20 +13,25 @@ from dataclasses import dataclass, replace
 import psutil
 
 from services.platform.airflow import airflow
+from services.platform.command_environments import CommandEnvironments
 from services.platform.component import Component
 from services.platform.errors import NotAvailableError, NotReadyYet, PlatformError
 from services.platform.home import Home
 from services.platform.kafka import Kafka
 from services.platform.mesh import mesh
+from services.platform.movement import Movement
 from services.platform.postgres import Databases, Postgres, database_url
 from services.platform.prometheus import Prometheus
 from services.platform.settings import HOST, PlatformSettings
-from services.platform.supervision import ALIVE, ProcessInfo, Supervisor, tail
+from services.platform.supervision import ALIVE, ProcessInfo, Supervisor, last_words, tail
 from services.platform.zipkin import Receiver, Zipkin
 
 PROBE_INTERVAL = 0.2
 SUPERVISOR_INTERVAL = 0.5
 FAILED_STARTS = 4
+LOOP_SECONDS = 60.0
+LOOP_ENDS = 2
+"""A process that has ended so often by itself in that time is not ready between two of its ends."""
 
 OnChange = Callable[[str, str], None]
 """Told of every change while the platform starts: component, what it is doing (the last one is `ready`)."""
@@ -49,7 +54,12 @@ class Status:
 def everything(settings: PlatformSettings, home: Home) -> list[Component]:
     """The stores, then the mesh, then Airflow."""
     stores = (Postgres, Kafka, Zipkin, Receiver, Prometheus, Databases)
-    return [*(store(settings, home) for store in stores), *mesh(settings, home), *airflow(settings, home)]
+    return [
+        *(store(settings, home) for store in stores),
+        *mesh(settings, home),
+        CommandEnvironments(settings, home),
+        *airflow(settings, home),
+    ]
 
 
 class Platform:
@@ -65,6 +75,8 @@ class Platform:
         self.components: Mapping[str, Component] = {
             component.name: component for component in compose(self.settings, self.home)
         }
+        # Of what is being started: whether it gets on.
+        self._movements: dict[str, Movement] = {}
 
     def database_url(self, database: str, login: str) -> str:
         """SQLAlchemy URL of a login of the embedded PostgreSQL, password included."""
@@ -76,10 +88,11 @@ class Platform:
         """Bring components, and what they need, up and wait until each is ready; all of them by default.
 
         Raises:
-            PlatformError: one could not be prepared, started or did not become ready; the others run on.
+            PlatformError: one could not be prepared or started, or does nothing and is not ready; the others run on.
         """
         wanted = self.closure(self.components if names is None else names)
         with self.home.locked():
+            self._movements.clear()
             await asyncio.to_thread(self.supervisor.start)
             done = {name: asyncio.Event() for name in wanted}
             try:
@@ -93,16 +106,22 @@ class Platform:
                 raise PlatformError("\n".join(str(failure) for failure in failures.exceptions)) from failures
 
     async def down(self) -> None:
-        """Stop everything: first what needs others, then what is needed, then the supervisor."""
+        """Stop everything, each as soon as all that need it have ended, then the supervisor."""
         with self.home.locked():
             running = {name for name, info in self.supervisor.all().items() if info.state in ALIVE}
-            while running:
-                needed = {need for name in running for need in self.closure([name]) if need != name}
-                last = (running - needed) or running
-                async with asyncio.TaskGroup() as tasks:
-                    for name in last:
-                        tasks.create_task(asyncio.to_thread(self.supervisor.stop, name))
-                running -= last
+            needs = {name: set(self.closure([name])) - {name} for name in running}
+            stopped = {name: asyncio.Event() for name in running}
+
+            async def stop(name: str) -> None:
+                for other in running - {name}:
+                    if name in needs[other] and other not in needs[name]:
+                        await stopped[other].wait()
+                await asyncio.to_thread(self.supervisor.stop, name)
+                stopped[name].set()
+
+            async with asyncio.TaskGroup() as tasks:
+                for name in running:
+                    tasks.create_task(stop(name), name=name)
             await asyncio.to_thread(self.supervisor.shutdown)
 
     async def reset(self) -> None:
@@ -126,13 +145,18 @@ class Platform:
             return status
         status = replace(status, state=info.state)
         if info.state not in ALIVE:
-            return status
+            return replace(status, detail=last_words(self.home.logs / f"{component.name}.log"))
         if info.pid:
             status = replace(
                 status, pid=info.pid, uptime=time.time() - info.started, memory=_memory(info.pid)
             )
+        ends = await asyncio.to_thread(self.supervisor.unexpected_ends, component.name, LOOP_SECONDS)
+        if ends >= LOOP_ENDS:
+            log = self.home.logs / f"{component.name}.log"
+            again = f"it ended {ends} times in the last {LOOP_SECONDS:.0f} s and is started again and again"
+            return replace(status, detail=f"{again}: {last_words(log)}")
         try:
-            await component.ready()
+            await component.ready_since(info.started)
         except (NotReadyYet, OSError, PlatformError) as error:
             return replace(status, detail=str(error) or type(error).__name__)
         return replace(status, ready=True)
@@ -172,37 +196,54 @@ class Platform:
                 self._claim_ports(component)
             on_change(component.name, "starting")
             await asyncio.to_thread(self.supervisor.run, program)
-            await self._until_ready(component)
+            await self._until_ready(component, done, on_change)
         on_change(component.name, "ready")
         done[component.name].set()
 
-    async def _until_ready(self, component: Component) -> None:
-        deadline = time.monotonic() + self.settings.start_timeout
+    async def _until_ready(
+        self, component: Component, done: Mapping[str, asyncio.Event], on_change: OnChange
+    ) -> None:
         log = self.home.logs / f"{component.name}.log"
+        movement = self._movements[component.name] = Movement(log)
         ends: set[int] = set()
-        look_again = time.monotonic() + SUPERVISOR_INTERVAL
+        told = ""
+        look_at = 0.0
+        info = (await asyncio.to_thread(self.supervisor.all))[component.name]
         while True:
             try:
-                await component.ready()
+                await component.ready_since(info.started)
             except (NotReadyYet, OSError) as error:
                 why = str(error) or type(error).__name__
             else:
                 return
-            if time.monotonic() > look_again:
-                look_again = time.monotonic() + SUPERVISOR_INTERVAL
+            if time.monotonic() > look_at:
+                look_at = time.monotonic() + SUPERVISOR_INTERVAL
                 info = (await asyncio.to_thread(self.supervisor.all))[component.name]
+                await asyncio.to_thread(movement.look, info.pid, info.state, why)
                 if info.stopped and info.state != "RUNNING":
                     ends.add(info.stopped)
                 if info.state == "FATAL" or len(ends) >= FAILED_STARTS:
                     raise PlatformError(
                         f"{component.name} ends as soon as it is started; the end of {log}:\n{tail(log)}"
                     )
-            if time.monotonic() > deadline:
-                raise PlatformError(
-                    f"{component.name} was not ready after {self.settings.start_timeout:g} s: {why}; "
-                    f"the end of {log}:\n{tail(log)}"
-                )
+                if why != told:
+                    told = why
+                    on_change(component.name, f"not ready yet: {why}")
+                quiet = self._quiet_seconds(component.name, done)
+                if quiet > self.settings.start_timeout:
+                    raise PlatformError(
+                        f"{component.name} is not ready ({why}) and has done nothing for {quiet:.0f} s; "
+                        f"the end of {log}:\n{tail(log)}"
+                    )
             await asyncio.sleep(PROBE_INTERVAL)
+
+    def _quiet_seconds(self, name: str, done: Mapping[str, asyncio.Event]) -> float:
+        """For how long neither a component has moved nor anything that it waits for."""
+        waits_for = [other for other in self.closure([name]) if other != name and not done[other].is_set()]
+        if any(other not in self._movements for other in waits_for):
+            # It is being prepared, or waits itself.
+            return 0.0
+        return min(self._movements[each].quiet_seconds for each in (name, *waits_for))
 
     def _claim_ports(self, component: Component) -> None:
         """Find out before the start whether its ports are free.

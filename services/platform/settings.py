@@ -31,7 +31,7 @@ class PlatformSettings(BaseSettings):
         default="parentbased_always_on", description="OTEL_TRACES_SAMPLER of the services"
     )
     start_timeout: float = Field(
-        default=120.0, gt=0, description="seconds a process may take to become ready"
+        default=120.0, gt=0, description="seconds that a process that is not ready yet may do nothing"
     )
     alert_after: float = Field(
         default=60.0, gt=0, description="seconds that something may be wrong before it is an alert"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,8 +25,12 @@ from services.platform.component import Program
 from services.platform.errors import PlatformError
 from services.platform.home import Home, write_private
 
+LINE_CHARACTERS = 300
 SOCKET_PATH_LIMIT = 90  # the kernel's is about 104, and the supervisor appends its process id while it binds
 GRACE_SECONDS = 10.0
+START_SECONDS = 60.0
+_ENDED = re.compile(r"^(?P<at>\S+ \S+),\d+ \w+ exited: (?P<name>\S+) \(", re.MULTILINE)
+_LOG_BYTES = 64 * 1024
 INHERITED = ("HOME", "JAVA_HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "LOGNAME", "PATH", "TMPDIR", "USER")
 ALIVE = frozenset({"STARTING", "RUNNING", "BACKOFF", "STOPPING"})
 
@@ -75,7 +81,7 @@ class Supervisor:
             raise PlatformError(
                 f"the supervisor did not start: {started.stderr.strip() or started.stdout.strip()}"
             )
-        deadline = time.monotonic() + GRACE_SECONDS
+        deadline = time.monotonic() + START_SECONDS
         while self.pid is None:
             if time.monotonic() > deadline:
                 log = self._home.logs / "supervisord.log"
@@ -152,6 +158,15 @@ class Supervisor:
             )
             for row in rows
         }
+
+    def unexpected_ends(self, name: str, seconds: float) -> int:
+        """How often a program has ended by itself in the last `seconds`; it is started again each time."""
+        log = self._home.logs / "supervisord.log"
+        if not log.exists():
+            return 0
+        since = time.time() - seconds
+        ends = _ENDED.finditer(_end_of(log, _LOG_BYTES))
+        return sum(found["name"] == name and _seconds(found["at"]) >= since for found in ends)
 
     def orphans(self) -> list[psutil.Process]:
         """Processes of this home that no supervisor answers for: one that was killed left them behind.
@@ -236,6 +251,33 @@ def tail(log: Path, lines: int = 15) -> str:
     """The last lines of a log file."""
     if not log.exists():
         return "(no log)"
+    return "\n".join(_end_of(log, 16384).splitlines()[-lines:])
+
+
+def last_words(log: Path) -> str:
+    """What a process has last said of an error, in one line; else its last line."""
+    lines = [line for line in tail(log, 100).splitlines() if line.strip()]
+    for line in reversed(lines):
+        if line.startswith("{"):
+            try:
+                said = json.loads(line)
+            except ValueError:
+                continue
+            if said.get("level") in {"error", "critical"}:
+                return _first_line(said)
+    return lines[-1].strip()[:LINE_CHARACTERS] if lines else "(no log)"
+
+
+def _first_line(said: dict[str, Any]) -> str:
+    raised = str(said.get("exception", "")).strip().splitlines()
+    return f"{said.get('event', '')}{': ' + raised[-1] if raised else ''}"[:LINE_CHARACTERS]
+
+
+def _end_of(log: Path, size: int) -> str:
     with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - 16384))
-        return "\n".join(file.read().decode(errors="replace").splitlines()[-lines:])
+        file.seek(max(0, log.stat().st_size - size))
+        return file.read().decode(errors="replace")
+
+
+def _seconds(at: str) -> float:
+    return time.mktime(time.strptime(at, "%Y-%m-%d %H:%M:%S"))

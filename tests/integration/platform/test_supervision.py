@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from services.platform.component import Component, Program, Tell
-from services.platform.errors import NotAvailableError, PlatformError
+from services.platform.errors import NotAvailableError, NotReadyYet, PlatformError
 from services.platform.home import LOGINS, Home
 from services.platform.platform import Platform
 from services.platform.postgres import Postgres
@@ -177,3 +177,92 @@ async def test_the_rest_runs_without_what_cannot_be_had(tmp_path: Path) -> None:
     await platform.up(on_change=told.__setitem__)
     await platform.reset()
     assert told == {"unobtainable": "not available: not for this machine", "postgres": "ready"}
+
+
+class Slow(Component):
+    """A program that takes long to start; what it does meanwhile is a test's choice."""
+
+    name = "slow"
+    script: str
+
+    def program(self) -> Program:
+        file = self.home.run / "slow.py"
+        file.write_text(f"import sys, time\n{self.script}\ntime.sleep(600)\n")
+        return Program(self.name, (sys.executable, "-u", str(file), str(self.home.run / "up")), Path("/"))
+
+    async def ready(self) -> None:
+        if not (self.home.run / "up").exists():
+            raise NotReadyYet("it has not said so")
+
+
+def started_by(tmp_path: Path, script: str) -> Platform:
+    """A platform of one slow program that gives up after three seconds without movement."""
+    settings = beside_others(tmp_path / "var").model_copy(update={"start_timeout": 3.0})
+
+    def compose(settings: PlatformSettings, home: Home) -> list[Component]:
+        slow = Slow(settings, home)
+        slow.script = script
+        return [slow]
+
+    return Platform(settings, compose)
+
+
+UP = "open(sys.argv[1], 'w')"
+TALKS = f"for n in range(16):\n    print('phase ' + chr(97 + n))\n    time.sleep(0.5)\n{UP}"
+COMPUTES = f"until = time.time() + 8\nwhile time.time() < until:\n    pass\n{UP}"
+SILENT = "print('waiting for the moon')"
+REPEATS = (
+    "for n in range(600):\n    print(f'no answer after {n} s: waiting for the moon')\n    time.sleep(0.5)"
+)
+
+
+@pytest.mark.parametrize("script", [TALKS, COMPUTES], ids=["says what it does", "computes"])
+async def test_what_gets_on_is_waited_for_longer_than_any_clock(
+    tmp_path: Path, script: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.platform.movement.WINDOW_SECONDS", 1.0)
+    told: list[str] = []
+    platform = started_by(tmp_path, script)
+    await platform.up(on_change=lambda _, what: told.append(what))
+    await platform.reset()
+    assert told[-1] == "ready"
+    assert "not ready yet: it has not said so" in told
+
+
+@pytest.mark.parametrize("script", [SILENT, REPEATS], ids=["silent", "says the same again and again"])
+async def test_what_does_not_get_on_fails_with_its_last_words(tmp_path: Path, script: str) -> None:
+    platform = started_by(tmp_path, script)
+    with pytest.raises(PlatformError, match="has done nothing for ") as failed:
+        await platform.up()
+    await platform.reset()
+    assert "it has not said so" in str(failed.value)
+    assert "waiting for the moon" in str(failed.value)
+
+
+class Dying(Component):
+    """A program that answers, and dies again and again."""
+
+    name = "dying"
+
+    def program(self) -> Program:
+        file = self.home.run / "dying.py"
+        file.write_text(
+            """import sys, time\nprint('{"level": "error", "event": "JournalReplaced"}')\n"""
+            "time.sleep(1.5)\nsys.exit(1)\n"
+        )
+        return Program(self.name, (sys.executable, "-u", str(file)), Path("/"))
+
+
+async def test_a_process_that_dies_again_and_again_is_never_ready(tmp_path: Path) -> None:
+    def compose(settings: PlatformSettings, home: Home) -> list[Component]:
+        return [Dying(settings, home)]
+
+    platform = Platform(beside_others(tmp_path / "var"), compose)
+    await platform.up()
+    await eventually(lambda: platform.supervisor.unexpected_ends("dying", 60) >= 2)
+    for _ in range(20):
+        [status] = await platform.status()
+        assert not status.ready
+        assert "JournalReplaced" in status.detail
+        await asyncio.sleep(0.2)
+    await platform.reset()
