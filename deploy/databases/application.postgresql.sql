@@ -372,6 +372,14 @@ GRANT EXECUTE ON FUNCTION replication.claim TO sink;
 
 UPDATE replication.alembic_version SET version_num='0003' WHERE replication.alembic_version.version_num = '0002';
 
+-- Running upgrade 0003 -> 0004
+
+ALTER TABLE replication.relay ADD COLUMN held jsonb NOT NULL DEFAULT '{}';
+
+ALTER TABLE replication.relay ADD COLUMN acknowledged_at timestamptz;
+
+UPDATE replication.alembic_version SET version_num='0004' WHERE replication.alembic_version.version_num = '0003';
+
 COMMIT;
 
 -- The replica belongs to the sink.

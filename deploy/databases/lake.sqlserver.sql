@@ -650,6 +650,28 @@ UPDATE journal.alembic_version SET version_num='0006' WHERE journal.alembic_vers
 
 GO
 
+-- Running upgrade 0006 -> 0007
+
+ALTER TABLE credit.application ADD CONSTRAINT ck_application_draft_size CHECK (DATALENGTH(draft) <= 1048576);
+
+GO
+
+ALTER TABLE credit.application_version ADD CONSTRAINT ck_application_version_profile_size CHECK (DATALENGTH(profile) <= 1048576);
+
+GO
+
+ALTER TABLE credit.application_version ADD CONSTRAINT ck_application_version_score_reasons_size CHECK (DATALENGTH(score_reasons) <= 1048576);
+
+GO
+
+ALTER TABLE credit.bureau_report ADD CONSTRAINT ck_bureau_report_raw_response_size CHECK (DATALENGTH(raw_response) <= 1048576);
+
+GO
+
+UPDATE journal.alembic_version SET version_num='0007' WHERE journal.alembic_version.version_num = '0006';
+
+GO
+
 INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.party', N'migration', SYSUTCDATETIME(), 0, 0 WHERE COALESCE((SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.party' ORDER BY installed_at DESC), CASE WHEN EXISTS (SELECT 1 FROM credit.party) THEN '' END) <> 'f52697de16ebf106';
 
 GO

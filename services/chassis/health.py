@@ -1,6 +1,7 @@
 """Liveness and readiness: /livez says the process runs, /readyz says that it can do its work now."""
 
 import asyncio
+import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
@@ -8,6 +9,7 @@ from typing import NamedTuple
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
+from services.chassis.error_names import error_name
 from services.chassis.logging import get_logger
 from services.chassis.redaction import scrub
 
@@ -15,6 +17,10 @@ CACHE_SECONDS = 1.0
 CHECK_TIMEOUT_SECONDS = 2.0
 
 _log = get_logger(__name__)
+
+
+class NotReady(Exception):
+    """Why a process cannot do its work now, in words that anyone may read: no names of people, no secrets."""
 
 
 class Check(NamedTuple):
@@ -36,7 +42,7 @@ class Readiness:
         self._lock = asyncio.Lock()
 
     async def report(self) -> tuple[bool, dict[str, str]]:
-        """Whether the process is ready, and for each check `ok` or what failed; at most a second old."""
+        """Whether the process is ready, and for each check `ok` or what is wrong; at most a second old."""
         async with self._lock:
             if time.monotonic() >= self._expires:
                 outcomes = await asyncio.gather(*(self._run(check) for check in self._checks))
@@ -51,11 +57,20 @@ class Readiness:
                 await check.probe()
         except TimeoutError:
             return f"no answer within {CHECK_TIMEOUT_SECONDS:g} s"
+        except NotReady as error:
+            return str(error)
         except Exception as error:  # noqa: BLE001 - a probe may fail in any way
-            # The reason belongs into the log, its kind into the answer.
+            # The text belongs into the log, its kind and code into the answer.
             _log.warning("readiness check failed", check=check.name, error=scrub(str(error)))
-            return type(error).__name__
+            return _kind(error)
         return "ok"
+
+
+def _kind(error: Exception) -> str:
+    cause = getattr(error, "orig", None) or error
+    if isinstance(cause, OSError) and cause.errno is not None:
+        return f"{type(cause).__name__}: {os.strerror(cause.errno)}"
+    return error_name(error)
 
 
 def health_router(readiness: Readiness) -> APIRouter:

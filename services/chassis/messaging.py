@@ -10,6 +10,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import CommitFailedError, TopicAlreadyExistsError, for_code
 from aiokafka.structs import RecordMetadata
 from opentelemetry import trace
@@ -32,6 +33,7 @@ BATCH_COUNT = "messaging.batch.message_count"
 LINGER_MILLIS = 5
 BATCH_BYTES = 256 * 1024
 FETCH_BYTES = 4 * 1024 * 1024
+_LARGEST = "max.message.bytes"
 # All partitions together: what a consumer holds in memory is a few times this.
 LARGEST_FETCH_BYTES = 16 * 1024 * 1024
 POLL_MILLIS = 500
@@ -110,11 +112,11 @@ async def open_consumer(
 
 async def ensure_topics(
     bootstrap: str, topics: Mapping[str, int], *, configs: Mapping[str, str] | None = None
-) -> None:
+) -> dict[str, int]:
     """Create those of `topics` (name → partitions) that do not exist, with the broker's replication.
 
-    `configs` are topic settings such as `retention.ms`. Raises TopicMismatch when one exists with another
-    number of partitions: the order of keys would break.
+    `configs` are topic settings such as `retention.ms`. Returns how many bytes a record batch of each topic may have.
+    Raises TopicMismatch when one exists with another number of partitions: the order of keys would break.
     """
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
@@ -139,8 +141,20 @@ async def ensure_topics(
                     f"Topic {name} has {partitions} partitions, {topics[name]} are expected. "
                     "Recreate it, or move its messages to a new topic."
                 )
+        return await _largest_batches(admin, topics)
     finally:
         await admin.close()
+
+
+async def _largest_batches(admin: AIOKafkaAdminClient, topics: Iterable[str]) -> dict[str, int]:
+    wanted = [ConfigResource(ConfigResourceType.TOPIC, name, {_LARGEST: None}) for name in topics]
+    largest: dict[str, int] = {}
+    for response in await admin.describe_configs(wanted):
+        for code, message, _, name, configs in response.resources:
+            if code:
+                raise for_code(code)(f"Topic {name} could not be described: {message}")
+            largest.update((name, int(value)) for config, value, *_ in configs if config == _LARGEST)
+    return largest
 
 
 async def send(

@@ -10,7 +10,17 @@ import sqlalchemy as sa
 
 from services.lake.money import currency_condition, minor_unit_condition
 from services.lake.states import State
-from services.lake.types import UtcDateTime, binary, code, day, long_text, money, rate, text
+from services.lake.types import (
+    UtcDateTime,
+    binary,
+    code,
+    day,
+    long_text,
+    money,
+    rate,
+    text,
+    within_long_text,
+)
 
 metadata = sa.MetaData(
     naming_convention={
@@ -67,7 +77,11 @@ def _captured(name: str, *items: sa.schema.SchemaItem) -> sa.Table:
     checks = (
         sa.CheckConstraint(condition, name=check) for check, condition in MONEY_CHECKS.get(name, {}).items()
     )
-    return sa.Table(name, metadata, *items, *checks, schema="credit", implicit_returning=False)
+    table = sa.Table(name, metadata, *items, *checks, schema="credit", implicit_returning=False)
+    for column in table.columns:
+        if isinstance(column.type, sa.UnicodeText):
+            table.append_constraint(sa.CheckConstraint(within_long_text(column), name=f"{column.name}_size"))
+    return table
 
 
 def _one_of(column: str, values: type[State] | tuple[str, ...]) -> sa.CheckConstraint:

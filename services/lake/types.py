@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import mssql
 from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 CODE_COLLATION = "Latin1_General_100_BIN2_UTF8"
@@ -63,8 +64,36 @@ def text(size: int) -> TypeEngine[str]:
 
 
 def long_text() -> TypeEngine[str]:
-    """Text without a limit; JSON documents are kept in it as they were written."""
+    """Text without a limit of its type; JSON documents are kept in it as they were written.
+
+    A captured column has the CHECK `within_long_text` beside it: what fits no record stops replication of its table.
+    """
     return sa.UnicodeText().with_variant(mssql.NVARCHAR(None, collation=TEXT_COLLATION), "mssql")
+
+
+LONG_TEXT_BYTES = 1024 * 1024
+"""What a column of `long_text` holds at most, in bytes of UTF-8 (of UTF-16 on SQL Server: half as many characters).
+
+JSON writes a control character as six bytes: a row with two such columns then has 12 MiB as an image, and a record of
+its topic takes 16.
+"""
+
+
+class within_long_text(sa.sql.functions.GenericFunction[bool]):  # noqa: N801 - the name of a function of SQL
+    """Whether a column of `long_text` holds at most LONG_TEXT_BYTES."""
+
+    type = sa.Boolean()
+    inherit_cache = True
+
+
+@compiles(within_long_text)
+def _within_on_postgresql(element: within_long_text, compiler: Any, **options: Any) -> str:
+    return f"octet_length({compiler.process(element.clauses, **options)}) <= {LONG_TEXT_BYTES}"
+
+
+@compiles(within_long_text, "mssql")
+def _within_on_sqlserver(element: within_long_text, compiler: Any, **options: Any) -> str:
+    return f"DATALENGTH({compiler.process(element.clauses, **options)}) <= {LONG_TEXT_BYTES}"
 
 
 def binary(size: int) -> TypeEngine[bytes]:

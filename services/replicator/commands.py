@@ -177,7 +177,10 @@ def _print_status(found: ReplicationStatus) -> None:
         )
     _console.print(table)
     _console.print(f"captured {found.captured}, relayed {found.relayed}, quarantined {found.quarantined}")
-    _console.print(f"relay {found.relay_owner}, epoch {found.relay_epoch}, alive {found.relay_alive}")
+    _console.print(
+        f"relay {found.relay_owner}, epoch {found.relay_epoch}, alive {found.relay_alive}"
+        + (f" ({found.relay_fault})" if found.relay_fault else "")
+    )
     for request in found.backfills:
         if not request.error:
             _console.print(f"backfill of {request.table}: {request.rows_done:,} rows so far", markup=False)

@@ -21,10 +21,6 @@ class CursorBehindRetention(ReplicationStopped):
     """The journal was purged beyond the cursor: changes that were never relayed are gone."""
 
 
-class ChangeNotRelayable(ReplicationStopped):
-    """The journal holds a change that no trigger wrote so, or whose image Kafka does not take."""
-
-
 class GapOnPartition(ReplicationStopped):
     """A record follows one that this partition never delivered: Kafka has lost records."""
 

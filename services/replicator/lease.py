@@ -13,6 +13,7 @@ import orjson
 
 from services.chassis.dialects import Position
 from services.replicator.errors import LeaseLost
+from services.replicator.held import COMMAND, Held
 
 
 @dataclass(slots=True)
@@ -20,13 +21,16 @@ class Cursor:
     """How far the relay is: everything up to `position` was acknowledged by Kafka.
 
     `captured_at` is that of the change at `position`; `sent` maps `topic/partition` to the last position sent there,
-    as text.
+    as text. `held` are the tables of which not everything was, `stopping` those of them that are to be stopped now,
+    and why.
     """
 
     incarnation: UUID | None
     position: Position
     captured_at: datetime | None
     sent: dict[str, str] = field(default_factory=dict)
+    held: dict[str, Held] = field(default_factory=dict)
+    stopping: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -61,7 +65,7 @@ class Lease:
                 SET owner = $1, epoch = epoch + 1, expires_at = clock_timestamp() + make_interval(secs => $2),
                     working_since = NULL
                 WHERE expires_at < clock_timestamp() OR (owner = $1 AND ($3::bigint IS NULL OR epoch = $3))
-                RETURNING epoch, incarnation, position_major, position_minor, captured_at, sent
+                RETURNING epoch, incarnation, position_major, position_minor, captured_at, sent, held
                 """,
                 self._owner.name,
                 self._seconds,
@@ -75,20 +79,23 @@ class Lease:
             Position(row["position_major"], row["position_minor"]),
             row["captured_at"],
             orjson.loads(row["sent"]),
+            {table: Held.from_json(kept) for table, kept in orjson.loads(row["held"]).items()},
         )
 
-    async def renew(self) -> None:
-        """Hold on for another while.
+    async def renew(self, silent_seconds: float) -> None:
+        """Hold on for another while; Kafka has acknowledged nothing for `silent_seconds`.
 
         Raises:
             LeaseLost: when another relay has it.
         """
         status = await self._connection.execute(
             "UPDATE replication.relay SET expires_at = clock_timestamp() + make_interval(secs => $3), "
+            "acknowledged_at = clock_timestamp() - make_interval(secs => $4), "
             "working_since = coalesce(working_since, clock_timestamp()) WHERE owner = $1 AND epoch = $2",
             self._owner.name,
             self.epoch,
             self._seconds,
+            silent_seconds,
         )
         self._check(status)
 
@@ -98,11 +105,31 @@ class Lease:
         Raises:
             LeaseLost: when another relay has it.
         """
+        if cursor.stopping:
+            # In one transaction: a cursor that has passed a table's changes says so where people look.
+            async with self._connection.transaction():
+                await self._save(cursor)
+                await self._connection.execute(
+                    """
+                    INSERT INTO replication.stopped_table (table_name, reason, command)
+                    SELECT table_name, reason, $3 || ' ' || table_name
+                    FROM unnest($1::text[], $2::text[]) AS h (table_name, reason)
+                    ON CONFLICT (table_name) DO UPDATE SET reason = EXCLUDED.reason, command = EXCLUDED.command
+                    """,
+                    list(cursor.stopping),
+                    list(cursor.stopping.values()),
+                    COMMAND,
+                )
+        else:
+            await self._save(cursor)
+
+    async def _save(self, cursor: Cursor) -> None:
         status = await self._connection.execute(
             """
             UPDATE replication.relay
-            SET incarnation = $3, position_major = $4, position_minor = $5, captured_at = $6, sent = $7,
-                saved_at = clock_timestamp(), working_since = coalesce(working_since, clock_timestamp()),
+            SET incarnation = $3, position_major = $4, position_minor = $5, captured_at = $6, sent = $7, held = $9,
+                saved_at = clock_timestamp(), acknowledged_at = clock_timestamp(),
+                working_since = coalesce(working_since, clock_timestamp()),
                 expires_at = clock_timestamp() + make_interval(secs => $8)
             WHERE owner = $1 AND epoch = $2
             """,
@@ -114,8 +141,14 @@ class Lease:
             cursor.captured_at,
             orjson.dumps(cursor.sent).decode(),
             self._seconds,
+            orjson.dumps({table: held.as_json() for table, held in cursor.held.items()}).decode(),
         )
         self._check(status)
+
+    async def stopped(self) -> set[str]:
+        """The tables that stand still, whoever stopped them."""
+        rows = await self._connection.fetch("SELECT table_name FROM replication.stopped_table")
+        return {row["table_name"] for row in rows}
 
     async def release(self) -> None:
         """Let the next relay begin at once."""

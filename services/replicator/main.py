@@ -19,9 +19,9 @@ from services.chassis import loop
 from services.chassis.body_limit import bounded_router
 from services.chassis.database import Lake
 from services.chassis.error_names import error_name
-from services.chassis.health import Check
+from services.chassis.health import Check, NotReady
 from services.chassis.logging import get_logger
-from services.chassis.messaging import close, ensure_topics, open_consumer, open_producer
+from services.chassis.messaging import close, open_consumer, open_producer
 from services.chassis.migrations import upgrade
 from services.chassis.settings import load_settings
 from services.chassis.telemetry import Telemetry
@@ -33,26 +33,26 @@ from services.replicator.backfill import Backfill
 from services.replicator.capture_watch import check_capture, watch_capture
 from services.replicator.errors import LeaseLost
 from services.replicator.lease import Lease, Owner
+from services.replicator.progress import SILENT_SECONDS, Backlog, Work
 from services.replicator.rebalances import Rebalances
-from services.replicator.relay import LARGEST_RECORD_BYTES, Relay
+from services.replicator.relay import Relay
 from services.replicator.replica import create_tables
 from services.replicator.retention import report_passed
-from services.replicator.schema_commands import accept_schema
+from services.replicator.schema_commands import accept_schema, resume_table
 from services.replicator.settings import (
     CommandSettings,
     MigrationSettings,
     RelaySettings,
-    ReplicatorSettings,
     SinkSettings,
     VerifierSettings,
 )
 from services.replicator.sink import Sink
 from services.replicator.status import ReplicationStatus
 from services.replicator.target import PASSING, connect
+from services.replicator.topics import ensure_lake_topics
 from services.replicator.watch import STATUS_SECONDS, current_status, export_status, verify_continuously
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-TOPIC_CONFIGS = {"max.message.bytes": str(LARGEST_RECORD_BYTES)}
 STAND_BY_SECONDS = 1.0
 SWITCH_SECONDS = 0.0005
 FETCH_WAIT_MILLIS = 50
@@ -64,6 +64,7 @@ BEGIN_AGAIN = (*PASSING, KafkaError, DBAPIError, PoolTimeout)
 cli = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 commands.register(cli)
 cli.command()(accept_schema)
+cli.command()(resume_table)
 cli.add_typer(quarantine_commands.cli, name="quarantine")
 _log = get_logger(__name__)
 
@@ -80,12 +81,14 @@ def relay() -> None:
         command_seconds=settings.relay_command_seconds,
     )
     owner = Owner(settings.instance)
+    work, backlog = Work("Kafka has acknowledged nothing"), Backlog()
+    metrics.RELAY_BACKLOG_AGE.set_function(lambda: backlog.seconds)
 
     async def main(stop: asyncio.Event) -> None:
         backoff = 0.1
         while not stop.is_set():
             try:
-                await _relay_once(settings, telemetry, lake, owner, stop)
+                await _relay_once(settings, telemetry, lake, owner, stop, work, backlog)
                 backoff = 0.1
             except LeaseLost as error:
                 _log.warning("lease lost", reason=str(error))
@@ -99,15 +102,21 @@ def relay() -> None:
         "replicator-relay",
         settings=settings,
         telemetry=telemetry,
-        checks=[Check("lake", lake.ping)],
+        checks=[Check("lake", lake.ping), Check("work", work.check)],
         routers=[_status_router(lake, settings)],
         own=metrics.RELAYS,
         main=main,
     )
 
 
-async def _relay_once(
-    settings: RelaySettings, telemetry: Telemetry, lake: Lake, owner: Owner, stop: asyncio.Event
+async def _relay_once(  # noqa: PLR0917 - one caller
+    settings: RelaySettings,
+    telemetry: Telemetry,
+    lake: Lake,
+    owner: Owner,
+    stop: asyncio.Event,
+    work: Work,
+    backlog: Backlog,
 ) -> None:
     """Take the lease, relay until it is lost, something fails, or `stop` is set."""
     connection = await connect(
@@ -123,12 +132,15 @@ async def _relay_once(
             metrics.RELAY_EPOCH.set(0)
             # Another relay measures it now; what this one saw last would raise an alert for ever.
             metrics.HORIZON_HELD.set(0)
+            # To stand by is all that it has to do, and the database has just said so.
+            work.acknowledged()
+            backlog.empty()
             await _pause(stop, STAND_BY_SECONDS)
             return
         reviewed = triggers(settings.reviewed_triggers)
         await check_capture(lake, connection, reviewed)
         journal = JournalReader(lake)
-        tables = await _ensure_topics(settings, journal)
+        tables = await ensure_lake_topics(settings, journal)
         # A new producer with each epoch: nothing buffered before a failure can be sent after it.
         compression = None if settings.relay_compression == "none" else settings.relay_compression
         producer = await open_producer(
@@ -145,8 +157,12 @@ async def _relay_once(
                 batch_changes=settings.relay_batch_changes,
                 idle_poll_seconds=settings.relay_idle_poll_seconds,
                 pace_seconds=settings.relay_pace_seconds,
+                work=work,
+                backlog=backlog,
             )
             await running.begin(cursor, tables)
+            # Kafka has answered the producer, and nothing is in the way of the first change.
+            work.acknowledged()
             backfill = Backfill(lake, lambda: running.position, page_rows=settings.backfill_page_rows)
             await _together(
                 running.run(stop),
@@ -160,13 +176,6 @@ async def _relay_once(
             await close(producer)
     finally:
         connection.terminate()
-
-
-async def _ensure_topics(settings: ReplicatorSettings, journal: JournalReader) -> list[str]:
-    tables = sorted({table.full_name for table in (await journal.definitions()).values()})
-    topics = {settings.topic_prefix + table: settings.topic_partitions for table in tables}
-    await ensure_topics(settings.kafka_bootstrap, topics, configs=TOPIC_CONFIGS)
-    return tables
 
 
 @cli.command()
@@ -183,13 +192,14 @@ def sink() -> None:
     journal = JournalReader(lake)
     running: list[Sink] = []
 
-    async def assigned() -> None:
-        if not (running and running[0].ready):
-            raise RuntimeError("not every assigned partition has been taken over")
+    async def works() -> None:
+        if not running:
+            raise NotReady("it has not begun: Kafka or a database does not answer")
+        running[0].check()
 
     async def no_table_stopped() -> None:
         if running and (stopped := running[0].stopped_tables):
-            raise RuntimeError("; ".join(f"{table} is stopped: {why}" for table, why in stopped.items()))
+            raise NotReady("; ".join(f"{table} is stopped: {why}" for table, why in stopped.items()))
 
     async def main(stop: asyncio.Event) -> None:
         while not stop.is_set():
@@ -204,7 +214,7 @@ def sink() -> None:
         "replicator-sink",
         settings=settings,
         telemetry=telemetry,
-        checks=[Check("partitions", assigned), Check("tables", no_table_stopped)],
+        checks=[Check("work", works), Check("tables", no_table_stopped)],
         own=metrics.SINKS,
         main=main,
     )
@@ -217,7 +227,7 @@ async def _sink_once(
     stop: asyncio.Event,
     running: list[Sink],
 ) -> None:
-    tables = await _ensure_topics(settings, journal)
+    tables = await ensure_lake_topics(settings, journal)
     rebalances = Rebalances()
     consumer = await open_consumer(
         settings.kafka_bootstrap,
@@ -264,9 +274,13 @@ def verifier() -> None:
         url, service="replicator-verify", pool_size=2, command_seconds=settings.verify_command_seconds
     )
     lake = Lake.open(url, service="replicator-verify", pool_size=3, command_seconds=STATUS_SECONDS)
+    work = Work("lake and replica have not both answered")
+
+    async def measured() -> None:
+        await work.check(STATUS_SECONDS + SILENT_SECONDS)
 
     async def main(stop: asyncio.Event) -> None:
-        await _together(verify_continuously(rows, settings, stop), export_status(lake, settings, stop))
+        await _together(verify_continuously(rows, settings, stop), export_status(lake, settings, stop, work))
         await rows.dispose()
         await lake.dispose()
 
@@ -274,7 +288,7 @@ def verifier() -> None:
         "replicator-verify",
         settings=settings,
         telemetry=telemetry,
-        checks=[Check("lake", lake.ping)],
+        checks=[Check("lake", lake.ping), Check("status", measured)],
         routers=[_status_router(lake, settings)],
         own=metrics.VERIFIERS,
         main=main,

@@ -8,7 +8,7 @@ DELAY_BUCKETS = (0.002, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.
 RELAYED = Counter("credit_replication_relayed_changes", "Changes that Kafka acknowledged.", ("table",))
 RELAY_BACKLOG_AGE = Gauge(
     "credit_replication_relay_backlog_seconds",
-    "Age of the oldest change that was read and not yet acknowledged.",
+    "Age of the oldest change that was read and not yet acknowledged; grows while Kafka is silent.",
 )
 RELAY_EPOCH = Gauge("credit_replication_relay_epoch", "Epoch of this relay's lease; 0 while it stands by.")
 HORIZON_HELD = Gauge(
@@ -30,8 +30,8 @@ APPLY_DELAY = Histogram(
 )
 LAG = Gauge(
     "credit_replication_lag_seconds",
-    "Age of the last change applied, when more is waiting, or of the last look into a database that does not answer; "
-    "0 when caught up.",
+    "Age of the last change applied, when more is waiting, or of the last answer of a database or of Kafka that is "
+    "silent; 0 when caught up.",
 )
 TABLE_STOPPED = Gauge(
     "credit_replication_table_stopped",
@@ -62,7 +62,8 @@ TABLE_LAG = Gauge(
 )
 RELAY_ALIVE = Gauge(
     "credit_replication_relay_alive",
-    "1 while a relay holds the lease and has worked under it; one that dies at each start does not.",
+    "1 while a relay holds the lease, has worked under it, and Kafka acknowledges what it sends; one that dies at each "
+    "start does not.",
 )
 
 RELAYS = (RELAYED, RELAY_BACKLOG_AGE, RELAY_EPOCH, HORIZON_HELD, BACKFILLED)

@@ -1,11 +1,11 @@
 """The partitions of the lake's topics as the relay writes them: one open record batch each."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaTimeoutError, UnknownTopicOrPartitionError
+from aiokafka.errors import KafkaError, KafkaTimeoutError, UnknownTopicOrPartitionError
 
 from services.chassis.dialects import START, Position
 from services.chassis.metrics import MESSAGES_SENT
@@ -15,19 +15,28 @@ from services.replicator.events import Headers, partition_of
 ACK_SECONDS = 60.0
 
 
+HELD = -1
+"""No image is so small: what is held costs a change nothing but the comparison that it undergoes anyway."""
+RECORD_MARGIN_BYTES = 16 * 1024
+"""What a record has beside its image: key, headers, the batch's own head."""
+
+
 class Partition:
     """One partition: what was last sent to it, and the record batch that is being filled for it.
+
+    `largest` is the size in bytes that an image may have, `HELD` while nothing may be sent.
 
     Records are encoded into the batch here and handed over whole: much less work a record than `send()`.
     """
 
-    __slots__ = ("builder", "count", "number", "producer", "sent", "topic")
+    __slots__ = ("builder", "count", "largest", "number", "producer", "sent", "topic")
 
-    def __init__(self, producer: AIOKafkaProducer, topic: str, number: int, sent: str) -> None:
+    def __init__(self, producer: AIOKafkaProducer, topic: str, number: int, sent: str, largest: int) -> None:
         self.producer = producer
         self.topic = topic
         self.number = number
         self.sent = sent
+        self.largest = largest
         self.builder: Any = None
         self.count = 0
 
@@ -50,16 +59,41 @@ class Partitions:
         self._topic_prefix = topic_prefix
         self._count = count
         self._of: dict[str, list[Partition]] = {}
+        self._largest: dict[str, int] = {}
         self._acks: list[asyncio.Future[object]] = []
 
-    def begin(self, tables: Iterable[str], sent: Mapping[str, str]) -> None:
-        """Know the partitions of `tables`, and what was last sent where: `topic/partition` to position."""
-        for table in tables:
+    def begin(self, tables: Mapping[str, int], sent: Mapping[str, str]) -> None:
+        """Know the partitions of `tables`, and what was last sent where: `topic/partition` to position.
+
+        `tables` says how many bytes a record batch of each table's topic may have.
+        """
+        for table, most in tables.items():
             topic = self._topic_prefix + table
+            self._largest[table] = most - RECORD_MARGIN_BYTES
             self._of[table] = [
-                Partition(self._producer, topic, number, sent.get(f"{topic}/{number}", str(START)))
+                Partition(
+                    self._producer,
+                    topic,
+                    number,
+                    sent.get(f"{topic}/{number}", str(START)),
+                    self._largest[table],
+                )
                 for number in range(self._count)
             ]
+
+    def hold(self, table: str) -> None:
+        """Take nothing more for a table, heartbeats included: what comes next on its partitions is its next change."""
+        for partition in self._of[table]:
+            partition.largest = HELD
+
+    def resume(self, table: str) -> None:
+        """Take changes for a table again."""
+        for partition in self._of[table]:
+            partition.largest = self._largest[table]
+
+    def largest(self, table: str) -> int:
+        """How many bytes an image of a table may have."""
+        return self._largest[table]
 
     def of(self, table: str, key: bytes) -> Partition:
         """The partition of a key.
@@ -79,10 +113,14 @@ class Partitions:
     def behind(self, position: Position, turn: int, turns: int) -> list[Partition]:
         """Those of every `turns`-th partition, from `turn` on, whose last record is below `position`.
 
-        Not those with an open batch: they are getting something just now.
+        Not those with an open batch, which are getting something just now, nor those that are held.
         """
         text = str(position)
-        return [each for each in self._all()[turn::turns] if each.sent != text and each.builder is None]
+        return [
+            each
+            for each in self._all()[turn::turns]
+            if each.sent != text and each.builder is None and each.largest != HELD
+        ]
 
     def _all(self) -> list[Partition]:
         return [partition for partitions in self._of.values() for partition in partitions]
@@ -100,6 +138,14 @@ class Partitions:
         for partition in self._all():
             if partition.builder is not None:
                 await self.hand_over(partition)
+
+    async def answers(self) -> bool:
+        """Whether Kafka answers a request of the producer's client; waits for that as long as any request may take."""
+        try:
+            # Not of all topics: those of this relay are in its metadata already.
+            return bool(await self._producer.client.force_metadata_update())
+        except KafkaError:
+            return False
 
     async def acknowledged(self) -> None:
         """Wait for every acknowledgement.

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
@@ -17,7 +17,7 @@ from services.chassis.logging import get_logger
 from services.chassis.telemetry import current_traceparent, link_from
 from services.lake.journal import Change, JournalReader, JournalStream
 from services.replicator import metrics
-from services.replicator.errors import ChangeNotRelayable, CursorAheadOfJournal, JournalReplaced
+from services.replicator.errors import CursorAheadOfJournal, JournalReplaced
 from services.replicator.events import (
     HEARTBEAT,
     OPERATIONS,
@@ -28,22 +28,25 @@ from services.replicator.events import (
     is_sampled,
 )
 from services.replicator.failpoints import failpoint
+from services.replicator.held import HeldTables
 from services.replicator.lease import Cursor, Lease
-from services.replicator.partitions import Partitions
+from services.replicator.partitions import HELD, Partitions
+from services.replicator.progress import Backlog, Work
 from services.replicator.retention import refuse_purged
 
 SAVE_EVERY_SECONDS = 0.1
 """A cursor saved later only means more repeats after a crash, which the sink drops."""
 HEARTBEAT_SECONDS = 1.0
+ASK_SECONDS = 2.0
+"""After so long without an acknowledgement an idle relay asks whether Kafka is there."""
 HEARTBEAT_TURNS = 10
 """A tenth of the partitions at a time, so that they never hold up a change together."""
 SHORTEST_PAUSE_SECONDS = 0.001
 MANY_CHANGES = 500
 """So many at once, and more will follow: they are read without a wait."""
 MAX_LINKS = 10_000
-LARGEST_RECORD_BYTES = 16 * 1024 * 1024
-"""What a topic takes, where Kafka's default is 1 MiB: the `max.message.bytes` of the topics."""
-LARGEST_IMAGE_BYTES = LARGEST_RECORD_BYTES - 64 * 1024
+RESEND_CHANGES = 5000
+"""How much of the journal is looked through at once for a table that is resumed, between what all tables send."""
 
 _log = get_logger(__name__)
 
@@ -63,6 +66,8 @@ class Relay:
         batch_changes: int,
         idle_poll_seconds: float,
         pace_seconds: float,
+        work: Work,
+        backlog: Backlog,
     ) -> None:
         self._journal = journal
         self._lease = lease
@@ -79,18 +84,22 @@ class Relay:
         self._measuring: asyncio.Task[None] | None = None
         self._turn = 0
         self._pace_seconds = pace_seconds
+        self._work = work
+        self._backlog = backlog
+        self._asking: asyncio.Task[None] | None = None
+        self._held = HeldTables(journal, self._partitions)
 
     @property
     def position(self) -> Position:
         """Up to where Kafka has acknowledged everything."""
         return self._cursor.position
 
-    async def begin(self, cursor: Cursor, tables: Sequence[str]) -> None:
+    async def begin(self, cursor: Cursor, tables: Mapping[str, int]) -> None:
         """Check that `cursor` belongs to this journal, and take it up.
 
         Args:
             cursor: what the lease remembered.
-            tables: every captured table, whose partitions get heartbeats.
+            tables: every captured table, and how many bytes a record batch of its topic may have.
 
         Raises:
             JournalReplaced: the journal has another incarnation, or another change where the cursor stands.
@@ -118,6 +127,7 @@ class Relay:
                 )
         self._cursor = Cursor(self._incarnation, cursor.position, cursor.captured_at)
         self._partitions.begin(tables, cursor.sent)
+        self._held.begin(cursor.held)
         metrics.RELAY_EPOCH.set(self._lease.epoch)
         _log.info("relay begins", epoch=self._lease.epoch, position=str(cursor.position))
 
@@ -159,14 +169,17 @@ class Relay:
                         # short wait makes few rounds of many, and all of it faster.
                         await asyncio.sleep(began + self._pace_seconds - time.monotonic())
                 else:
-                    metrics.RELAY_BACKLOG_AGE.set(0)
                     await asyncio.sleep(pause)
                     pause = min(pause * 2, self._idle_poll_seconds)
             await self._sent()
             await self._saved()
             await self._measured()
         finally:
-            under_way = [task for task in (self._sending, self._saving, self._measuring) if task is not None]
+            under_way = [
+                task
+                for task in (self._sending, self._saving, self._measuring, self._asking)
+                if task is not None
+            ]
             for task in under_way:
                 task.cancel()
             await asyncio.gather(*under_way, return_exceptions=True)
@@ -184,15 +197,20 @@ class Relay:
         elif await self._append_heartbeats(self._cursor.position):
             await self._partitions.flush()
             await self._partitions.acknowledged()
+            self._work.acknowledged()
             self._unsaved = True
+        for table in list(self._held.resuming):
+            await self._resend(table)
         await self._save_when_due()
+        if self._held and beat and self._turn == 0:
+            await self._saved()
+            self._held.find_resumed(await self._lease.stopped())
         if beat and self._turn == 0 and (self._measuring is None or self._measuring.done()):
             await self._measured()
             self._measuring = asyncio.create_task(self._measure())
 
     async def _send(self, changes: Sequence[Change], beat: bool) -> None:
-        oldest = changes[0].captured_at.replace(tzinfo=UTC).timestamp()
-        metrics.RELAY_BACKLOG_AGE.set(max(0.0, time.time() - oldest))
+        self._backlog.waits(changes[0].captured_at.replace(tzinfo=UTC))
         # One link a transaction: its changes share the context.
         contexts = {
             traceparent
@@ -218,12 +236,15 @@ class Relay:
             failpoint("relay.before_acks")
             await self._partitions.acknowledged()
         failpoint("relay.after_acks")
+        self._work.acknowledged()
+        self._backlog.empty()
         # Only now, after every ack: a crash before this repeats the batch, and the sink drops what it has.
         self._cursor.position = changes[-1].position
         self._cursor.captured_at = changes[-1].captured_at.replace(tzinfo=UTC)
         self._unsaved = True
         for table, count in Counter(change.table for change in changes).items():
-            metrics.RELAYED.labels(table).inc(count)
+            if table not in self._held:
+                metrics.RELAYED.labels(table).inc(count)
 
     async def _append_all(self, changes: Sequence[Change]) -> None:
         """Put every change into the batch of its partition."""
@@ -244,18 +265,33 @@ class Relay:
                 captured_ms = int(at.replace(tzinfo=UTC).timestamp() * 1000)
             position = f"{major}.{minor}"
             value = None if image is None else image.encode()
-            length = 0 if value is None else len(value)
-            if operation not in OPERATIONS or length > LARGEST_IMAGE_BYTES:
-                raise ChangeNotRelayable(
-                    f"the change at {position} of {table} {key} cannot be relayed: operation {operation!r}, image of "
-                    f"{length:,} bytes (at most {LARGEST_IMAGE_BYTES:,}). See docs/runbooks/relay-stopped.md"
-                )
             partition = self._partitions.of(table, encoded := key.encode())
+            # Of a table that is held no change is small enough.
+            if (0 if value is None else len(value)) > partition.largest or operation not in OPERATIONS:
+                if partition.largest != HELD:
+                    unknown = None if operation in OPERATIONS else operation
+                    await self._held.leave_out(Position(major, minor), table, unknown, key, len(value or b""))
+                continue
             headers = [change_header(operation, position, partition.sent, source), *context]
             if not partition.append(encoded, value, captured_ms, headers):
                 await self._partitions.hand_over(partition)
                 partition.append(encoded, value, captured_ms, headers)
             partition.sent = position
+
+    async def _resend(self, table: str) -> None:
+        """Send some of what a table has missed; when that is all, it goes on with the others.
+
+        All of the journal that is not above the cursor has been read, and nothing of this table was sent of it.
+        """
+        through = self._cursor.position
+        changes = await self._journal.read_between(self._held.after(table), through, RESEND_CHANGES)
+        self._partitions.resume(table)
+        await self._append_all([change for change in changes if change.table == table])
+        await self._partitions.flush()
+        await self._partitions.acknowledged()
+        self._unsaved = True
+        is_all = not changes or changes[-1].position >= through
+        self._held.sent(table, None if is_all else changes[-1].position)
 
     def _context(self, traceparent: str | None) -> Headers:
         if traceparent is None:
@@ -279,12 +315,23 @@ class Relay:
             if self._unsaved:
                 self._begin_saving()
             elif elapsed >= HEARTBEAT_SECONDS:
-                self._saving = asyncio.create_task(self._lease.renew())
+                self._saving = asyncio.create_task(self._renew())
                 self._saved_at = time.monotonic()
+
+    async def _renew(self) -> None:
+        """Hold the lease while nothing is to be sent, and find out meanwhile whether Kafka still answers."""
+        if self._work.silent_seconds > ASK_SECONDS and (self._asking is None or self._asking.done()):
+            self._asking = asyncio.create_task(self._ask())
+        await self._lease.renew(self._work.silent_seconds)
+
+    async def _ask(self) -> None:
+        if await self._partitions.answers():
+            self._work.acknowledged()
 
     def _begin_saving(self) -> None:
         # A copy: what is sent from now on is not acknowledged yet.
-        cursor = replace(self._cursor, sent=self._partitions.sent())
+        held, stopping = self._held.to_save()
+        cursor = replace(self._cursor, sent=self._partitions.sent(), held=held, stopping=stopping)
         self._saving = asyncio.create_task(self._save(cursor))
         self._saved_at = time.monotonic()
         self._unsaved = False

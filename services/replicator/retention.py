@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 
 import asyncpg
+import orjson
 from pydantic import SecretStr
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -14,6 +15,7 @@ from services.chassis.error_names import error_name
 from services.chassis.logging import get_logger
 from services.lake.journal.retention import Retention
 from services.replicator.errors import CursorBehindRetention
+from services.replicator.held import Held
 from services.replicator.target import PASSING, connect
 
 REPORT_SECONDS = 5.0
@@ -55,7 +57,9 @@ async def report_passed(lake: Lake, application: SecretStr, stop: asyncio.Event)
 async def _passed(application: SecretStr) -> dict[str, Position]:
     connection = await connect(application, name="replicator-relay", command_seconds=REPORT_SECONDS)
     try:
-        relay = await connection.fetchrow("SELECT position_major, position_minor FROM replication.relay")
+        relay = await connection.fetchrow(
+            "SELECT position_major, position_minor, held FROM replication.relay"
+        )
         # A partition that lost records on Kafka is sent them again from here.
         replica = await connection.fetchrow(
             """
@@ -67,9 +71,13 @@ async def _passed(application: SecretStr) -> dict[str, Position]:
         )
     finally:
         await connection.close()
-    rows = {"relay": relay, "replica": replica}
-    return {
+    passed = {
         name: Position(row["position_major"], row["position_minor"])
-        for name, row in rows.items()
+        for name, row in {"relay": relay, "replica": replica}.items()
         if row is not None
     }
+    if relay is not None:
+        # What a held table has missed is read again when it is resumed.
+        held = [Held.from_json(kept).after for kept in orjson.loads(relay["held"]).values()]
+        passed["relay"] = min([passed["relay"], *held])
+    return passed

@@ -15,6 +15,7 @@ from services.chassis.logging import get_logger
 from services.lake.journal import JournalReader
 from services.replicator import metrics
 from services.replicator.apply import TableWriter
+from services.replicator.held import REASON as RELAY_REASON
 from services.replicator.offsets import Progress
 from services.replicator.replica import Standing, Stop, follow
 
@@ -39,8 +40,9 @@ class Schema:
         self._topic_prefix = topic_prefix
         self._standing = Standing()
         self._reported: set[str] = set()
-        # Tables whose capture is not to be trusted, as the relay says.
+        # Tables whose capture is not to be trusted, and tables that the relay holds, as the relay says.
         self._closed: dict[str, str] = {}
+        self._unsent: dict[str, str] = {}
         # Fingerprint of the definition that a partition waits for; "" when its whole table is closed.
         self._held: dict[TopicPartition, str] = {}
         self._loaded: Mapping[str, CapturedTable] = {}
@@ -60,7 +62,7 @@ class Schema:
     @property
     def tables(self) -> Mapping[str, str]:
         """Every table that stands still, and why."""
-        return {stop.table: stop.reason for stop in self.stopped.values()} | self._closed
+        return {stop.table: stop.reason for stop in self.stopped.values()} | self._closed | self._unsent
 
     @property
     def held(self) -> Set[TopicPartition]:
@@ -130,6 +132,9 @@ class Schema:
         rows = await connection.fetch("SELECT table_name, reason FROM replication.stopped_table")
         self._closed = {
             row["table_name"]: row["reason"] for row in rows if row["reason"].startswith("capture: ")
+        }
+        self._unsent = {
+            row["table_name"]: row["reason"] for row in rows if row["reason"].startswith(RELAY_REASON)
         }
         tables = set(self.tables)
         for table in self._reported - tables:

@@ -1,9 +1,10 @@
-"""The command that lets a table go on after a change of its definition that loses something."""
+"""The commands that let a stopped table go on: after a change of its definition, or with a row that was too large."""
 
 import getpass
 from typing import Annotated
 
 import asyncpg
+import orjson
 import typer
 from rich.console import Console
 
@@ -14,6 +15,7 @@ from services.lake.journal import JournalReader
 from services.lake.journal.requests import Requests
 from services.replicator.commands import run, with_both
 from services.replicator.evolution import accept, evolve
+from services.replicator.held import REASON, Held
 from services.replicator.replica import accept_newest, standing_at
 from services.replicator.settings import CommandSettings
 
@@ -50,6 +52,42 @@ def accept_schema(
         await Requests(lake).add(table, None, by=getpass.getuser())
         await accept_newest(connection, history)
         _say(f"{table}: done; its partitions go on within seconds, its rows come again by the backfill")
+        return 0
+
+    raise typer.Exit(run(with_both(settings, work)))
+
+
+def resume_table(table: Annotated[str, typer.Argument(help="schema.name")]) -> None:
+    """Let a table go on that the relay has stopped, after the row that it could not relay was corrected in the lake.
+
+    APPLICATION_URL needs the sink's login or the owner's. Exit status 0 when it goes on or was not stopped by the
+    relay, 1 when the row was not corrected yet, 2 for a table that is not captured.
+    """
+    settings = load_settings(CommandSettings)
+
+    async def work(lake: Lake, connection: asyncpg.Connection) -> int:
+        journal = JournalReader(lake)
+        captured = {definition.full_name for definition in (await journal.definitions()).values()}
+        if table not in captured:
+            _say(f"{table} is not captured; captured are {', '.join(sorted(captured))}")
+            return 2
+        kept = await connection.fetchval("SELECT held -> $1 FROM replication.relay", table)
+        if kept is None:
+            _say(f"{table}: nothing to do; the relay does not hold it")
+            return 0
+        held = Held.from_json(orjson.loads(kept))
+        if not await journal.is_superseded(table, held.key, held.at):
+            _say(
+                f"{table}: the row {held.key} has not changed since its change at {held.at}. Correct or delete it in "
+                "the lake, then run this again"
+            )
+            return 1
+        await connection.execute(
+            "DELETE FROM replication.stopped_table WHERE table_name = $1 AND starts_with(reason, $2)",
+            table,
+            REASON,
+        )
+        _say(f"{table}: done; the relay sends what the table has missed, within seconds")
         return 0
 
     raise typer.Exit(run(with_both(settings, work)))

@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError, KafkaTimeoutError
 from opentelemetry.trace import Tracer
 
 from services.chassis.error_names import error_name
+from services.chassis.health import NotReady
 from services.chassis.logging import get_logger
 from services.lake.journal import JournalReader
 from services.replicator import metrics, offsets
@@ -21,6 +22,7 @@ from services.replicator.batch import Batch, Polled, pieces, select
 from services.replicator.errors import FenceRaised, GapOnPartition
 from services.replicator.events import Undecodable
 from services.replicator.offsets import Progress
+from services.replicator.progress import SILENT_SECONDS, Work
 from services.replicator.rebalances import Rebalances
 from services.replicator.schema import ALTERED, Schema
 from services.replicator.target import PASSING
@@ -80,14 +82,27 @@ class Sink:
         self._reporting: asyncio.Task[None] | None = None
         self._silent_since: float | None = None
         self._waiting_ms: int | None = None
-        self._turned_at = time.time()
+        self._looked_at = time.time()
+        self._turns = Work("the application database has not answered")
+
+    def check(self) -> None:
+        """Check that every assigned partition has been taken over, that the loop turns, and that Kafka answers.
+
+        Raises:
+            NotReady: saying what is missing.
+        """
+        if self._turns.silent_seconds > STUCK_SECONDS:
+            raise NotReady(
+                f"the application database has not answered for {self._turns.silent_seconds:.0f} s"
+            )
+        if (silent := self._silent_seconds) > SILENT_SECONDS:
+            raise NotReady(f"Kafka has not answered for {silent:.0f} s")
+        if self._connection is None or set(self._owned) != set(self._consumer.assignment()):
+            raise NotReady("not every assigned partition has been taken over")
 
     @property
-    def ready(self) -> bool:
-        """Whether every assigned partition has been taken over, and the loop turns."""
-        if time.time() - self._turned_at > STUCK_SECONDS:
-            return False
-        return self._connection is not None and set(self._owned) == set(self._consumer.assignment())
+    def _silent_seconds(self) -> float:
+        return 0.0 if self._silent_since is None else time.monotonic() - self._silent_since
 
     @property
     def stopped_tables(self) -> Mapping[str, str]:
@@ -113,7 +128,8 @@ class Sink:
             while not stop.is_set():
                 try:
                     await self._turn()
-                    backoff, self._turned_at = 0.1, time.time()
+                    backoff, self._looked_at = 0.1, time.time()
+                    self._turns.acknowledged()
                 except FenceRaised as fence:
                     _log.info("partitions were taken over", reason=str(fence))
                     self.forget()
@@ -125,7 +141,7 @@ class Sink:
                         seconds=backoff,
                     )
                     # Before anything was polled it is not known what waits: something may since the last turn.
-                    since = self._turned_at if self._waiting_ms is None else self._waiting_ms / 1000
+                    since = self._looked_at if self._waiting_ms is None else self._waiting_ms / 1000
                     metrics.LAG.set(max(0.0, time.time() - since))
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(stop.wait(), backoff)
@@ -220,7 +236,8 @@ class Sink:
             self._waiting_ms = batch.oldest_ms
             self._applying = asyncio.create_task(self._apply(applier, batch))
         else:
-            metrics.LAG.set(0)
+            # While Kafka says nothing, nobody knows what waits there: at least as long as it has been silent.
+            metrics.LAG.set(self._silent_seconds)
 
     async def _apply(self, applier: Applier, batch: Batch) -> None:
         await applier.apply(batch)

@@ -11,6 +11,7 @@ from services.lake.journal import JournalReader
 from services.lake.journal.requests import Requests
 from services.replicator import metrics
 from services.replicator.lag import read_lag, table_of
+from services.replicator.progress import SILENT_SECONDS
 
 
 class PartitionStatus(BaseModel):
@@ -64,7 +65,8 @@ class ReplicationStatus(BaseModel):
     """The whole of it.
 
     `equal` is False while anything is in the quarantine, a table is stopped, or the last verification differed;
-    `verified_through` is the highest position at which both sides were found equal.
+    `verified_through` is the highest position at which both sides were found equal; `relay_fault` says why no relay
+    is alive.
     """
 
     captured: str
@@ -72,6 +74,7 @@ class ReplicationStatus(BaseModel):
     relay_owner: str | None
     relay_epoch: int
     relay_alive: bool
+    relay_fault: str | None
     lag_partitions: int
     quarantined: int
     verified: VerificationStatus | None
@@ -86,7 +89,7 @@ class ReplicationStatus(BaseModel):
         """Say what needs a person, in sentences; nothing when all is well."""
         found = []
         if not self.relay_alive:
-            found.append("no relay works: none holds the lease, or it dies before it has done anything")
+            found.append(f"no relay works: {self.relay_fault}")
         if self.quarantined:
             found.append(f"{self.quarantined} records are in the quarantine")
         if self.verified and self.verified.mismatches:
@@ -134,9 +137,11 @@ async def read_status(lake: Lake, replica: asyncpg.Connection) -> ReplicationSta
     }
     lags = await read_lag(lake, replica, names, stopped.keys())
     relay = await replica.fetchrow(
-        "SELECT owner, epoch, expires_at > clock_timestamp() AND working_since IS NOT NULL AS alive, "
+        "SELECT owner, epoch, expires_at > clock_timestamp() AS held, working_since IS NOT NULL AS worked, "
+        "extract(epoch FROM clock_timestamp() - acknowledged_at)::float AS silent, "
         "position_major, position_minor FROM replication.relay"
     )
+    fault = relay_fault(relay["held"], relay["worked"], relay["silent"])
     partitions = await _partitions(replica)
     quarantined: dict[str, int] = {}
     for row in await replica.fetch(
@@ -159,7 +164,8 @@ async def read_status(lake: Lake, replica: asyncpg.Connection) -> ReplicationSta
         relayed=str(Position(relay["position_major"], relay["position_minor"])),
         relay_owner=relay["owner"],
         relay_epoch=relay["epoch"],
-        relay_alive=relay["alive"],
+        relay_alive=fault is None,
+        relay_fault=fault,
         lag_partitions=sum(Position.parse(p.applied) < Position.parse(p.relayed) for p in partitions),
         quarantined=sum(quarantined.values()),
         verified=None
@@ -196,6 +202,21 @@ async def read_status(lake: Lake, replica: asyncpg.Connection) -> ReplicationSta
             for request in await Requests(lake).outstanding()
         ],
     )
+
+
+def relay_fault(held: bool, worked: bool, silent: float | None) -> str | None:
+    """Why no relay works; None when one does.
+
+    Whether a relay holds the lease, whether it has worked under it, and for how many seconds Kafka has acknowledged
+    nothing of it.
+    """
+    if not held:
+        return "none holds the lease"
+    if not worked:
+        return "it dies before it has done anything"
+    if silent is None or silent > SILENT_SECONDS:
+        return "Kafka has acknowledged nothing" + ("" if silent is None else f" for {silent:.0f} s")
+    return None
 
 
 async def _partitions(replica: asyncpg.Connection) -> list[PartitionStatus]:

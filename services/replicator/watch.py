@@ -13,6 +13,7 @@ from services.chassis.database import Lake
 from services.chassis.error_names import error_name
 from services.chassis.logging import get_logger
 from services.replicator import metrics
+from services.replicator.progress import Work
 from services.replicator.settings import CommandSettings, VerifierSettings
 from services.replicator.status import ReplicationStatus, read_status
 from services.replicator.target import PASSING, connect
@@ -84,11 +85,12 @@ async def verify_continuously(lake: Lake, settings: VerifierSettings, stop: asyn
         await _pause(stop, settings.verify_every_seconds)
 
 
-async def export_status(lake: Lake, settings: VerifierSettings, stop: asyncio.Event) -> None:
-    """Set the metrics of the status every few seconds until `stop` is set."""
+async def export_status(lake: Lake, settings: VerifierSettings, stop: asyncio.Event, work: Work) -> None:
+    """Set the metrics of the status every few seconds until `stop` is set; `work` hears of each success."""
     while not stop.is_set():
         try:
             (await current_status(lake, settings)).export()
+            work.acknowledged()
         except _TRIED_AGAIN as error:
             _log.warning("the status cannot be read", error=error_name(error))
             # A relay needs both databases as well.

@@ -129,6 +129,8 @@ SELECT TOP (1) CONVERT(bigint, stamp) AS major, id AS minor FROM journal.change 
 GO
 SELECT CONVERT(bigint, stamp) AS major, id AS minor, table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at FROM journal.change WHERE table_name = CAST(:table_name AS varchar(130)) AND [key] LIKE '~["' + CAST(:first_of_key AS varchar(800)) + '"%' ESCAPE '~' ORDER BY stamp, id;
 GO
+SELECT TOP (1) 1 FROM journal.change WHERE table_name = CAST(:table_name AS varchar(130)) AND [key] = CAST(:key AS varchar(850)) AND stamp >= CONVERT(binary(8), CAST(:major AS bigint)) AND (stamp > CONVERT(binary(8), CAST(:major AS bigint)) OR id > :minor);
+GO
 GRANT EXECUTE ON journal.backfill_credit_every_type TO relay;
 GO
 GRANT EXECUTE ON journal.repair_credit_every_type TO relay;

@@ -310,6 +310,9 @@ class Dialect(Protocol):
         position is seen by the next look.
         """
 
+    def select_successor(self) -> sa.TextClause:
+        """Select a row when there is a change of the row `:key` of `:table_name` above (`:major`, `:minor`)."""
+
     async def read_catalogue(self, connection: AsyncConnection, tables: Sequence[str]) -> "Catalogue":
         """Read how `tables` (full names), their triggers and their foreign keys are now."""
 

@@ -406,6 +406,14 @@ class PostgreSQL(PostgreSQLOperations):
             f"WHERE {_FIRST_OF_KEY} = :first_of_key AND table_name = :table_name ORDER BY position"
         )
 
+    def select_successor(self) -> sa.TextClause:
+        """Seek by the index on the key's first text."""
+        first = _FIRST_OF_KEY.replace("key", "CAST(:key AS text)")
+        return sa.text(
+            f"SELECT 1 FROM journal.change WHERE {_FIRST_OF_KEY} = {first} AND table_name = :table_name "
+            "AND key = :key AND (position, 0::bigint) > (:major, :minor) LIMIT 1"
+        )
+
     async def read_catalogue(self, connection: AsyncConnection, tables: Sequence[str]) -> Catalogue:
         """Read the system's catalogue."""
         return await read_catalogue(connection, tables)

@@ -362,6 +362,14 @@ class SQLServer(SQLServerOperations):
             "AND [key] LIKE '~[\"' + CAST(:first_of_key AS varchar(800)) + '\"%' ESCAPE '~' ORDER BY stamp, id"
         )
 
+    def select_successor(self) -> sa.TextClause:
+        """Seek by the index on table and key."""
+        return sa.text(
+            "SELECT TOP (1) 1 FROM journal.change WHERE table_name = CAST(:table_name AS varchar(130)) "
+            "AND [key] = CAST(:key AS varchar(850)) AND stamp >= CONVERT(binary(8), CAST(:major AS bigint)) "
+            "AND (stamp > CONVERT(binary(8), CAST(:major AS bigint)) OR id > :minor)"
+        )
+
     async def read_catalogue(self, connection: AsyncConnection, tables: Sequence[str]) -> Catalogue:
         """Read the system's catalogue."""
         return await read_catalogue(connection, tables)

@@ -127,6 +127,24 @@ class JournalReader:
             return None
         return found.captured_at
 
+    async def read_between(self, after: Position, through: Position, limit: int) -> list[Change]:
+        """Read at most `limit` changes above `after` and not above `through`, and about READ_BYTES at most.
+
+        `through` must be the position of a change that was read: below it nothing can appear any more.
+        """
+        async with self._engine.connect() as connection:
+            rows = await self._dialect.fetch_changes(connection, after, through, limit, READ_BYTES)
+        return [change for row in rows if (change := Change._make(row)).position <= through]
+
+    async def is_superseded(self, table: str, key: str, position: Position) -> bool:
+        """Whether a change of a row above `position` is committed: the row's image there says nothing any more."""
+        async with self._engine.connect() as connection:
+            found = await connection.execute(
+                self._dialect.select_successor(),
+                {"table_name": table, "key": key, "major": position.major, "minor": position.minor},
+            )
+            return found.first() is not None
+
     async def definitions(self) -> dict[str, CapturedTable]:
         """Every definition that images were ever written by, by fingerprint."""
         async with self._engine.connect() as connection:

@@ -263,23 +263,6 @@ async def test_a_traceparent_that_is_none_is_carried_and_never_followed(pipeline
     assert pipeline.processes["sink"].returncode is None
 
 
-@pytest.mark.parametrize(
-    "change",
-    ["operation = 'x'", "image = repeat('x', 17 * 1024 * 1024)"],
-    ids=["unknown operation", "larger than a topic takes"],
-)
-async def test_a_change_that_kafka_cannot_carry_stops_the_relay_by_name(
-    pipeline: Pipeline, change: str
-) -> None:
-    await pipeline.lake(party_insert(1))
-    key = (await change_of_party(pipeline, change))[0]
-    await pipeline.start("relay")
-    assert await pipeline.died("relay") == 1
-    log = pipeline.log("relay")
-    assert "ChangeNotRelayable: the change at" in log
-    assert key in log.replace('\\\\"', '"').replace('\\"', '"')
-
-
 async def change_of_party(pipeline: Pipeline, change: str) -> list[str]:
     """Change the journal's rows of table party by hand; their keys."""
     async with pipeline.lake_database.connect() as connection:

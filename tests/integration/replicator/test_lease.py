@@ -56,7 +56,7 @@ async def test_while_one_holds_it_another_stands_by(relay: asyncpg.Connection[as
     first, second = lease(relay, "a"), lease(relay, "b")
     await first.acquire()
     assert await second.acquire() is None
-    await first.renew()
+    await first.renew(0.0)
     assert await second.acquire() is None
 
 
@@ -93,7 +93,7 @@ async def test_a_relay_whose_lease_ran_out_changes_nothing_any_more(
     with pytest.raises(LeaseLost):
         await zombie.save(CURSOR)
     with pytest.raises(LeaseLost):
-        await zombie.renew()
+        await zombie.renew(0.0)
     await zombie.release()
     assert await lease(relay, "c").acquire() is None, "the heir still holds it"
     await heir.save(CURSOR)

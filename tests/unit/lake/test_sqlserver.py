@@ -84,6 +84,7 @@ async def every_statement() -> list[str]:
         *dialect.grant_catalogue("relay"),
         str(dialect.select_last_position()),
         str(dialect.select_history()),
+        str(dialect.select_successor()),
         *dialect.grant_backfill(EVERY_TYPE, "relay"),
         str(dialect.call_backfill(EVERY_TYPE)),
         str(dialect.call_repair(EVERY_TYPE)),

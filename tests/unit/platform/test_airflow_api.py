@@ -54,7 +54,7 @@ def answer(request: httpx.Request) -> httpx.Response:
 async def test_a_load_is_followed_by_the_run_that_it_shares_with_a_scheduled_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    platform = Platform(PlatformSettings.on_free_ports(tmp_path))
+    platform = Platform(PlatformSettings.on_free_ports(tmp_path).model_copy(update={"airflow": True}))
 
     class Api(AirflowApi):
         def __init__(self, platform: Platform) -> None:

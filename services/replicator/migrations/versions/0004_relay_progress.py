@@ -1,0 +1,17 @@
+"""How far each table is that the relay holds, and when Kafka last acknowledged something of it."""
+
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+
+
+def upgrade() -> None:
+    """Add the columns; no table is held."""
+    op.execute("ALTER TABLE replication.relay ADD COLUMN held jsonb NOT NULL DEFAULT '{}'")
+    op.execute("ALTER TABLE replication.relay ADD COLUMN acknowledged_at timestamptz")
+
+
+def downgrade() -> None:
+    """Remove them."""
+    op.execute("ALTER TABLE replication.relay DROP COLUMN held, DROP COLUMN acknowledged_at")

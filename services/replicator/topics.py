@@ -1,0 +1,27 @@
+"""The topics of the captured tables."""
+
+from services.chassis.messaging import BATCH_BYTES, TopicMismatch, ensure_topics
+from services.lake.journal import JournalReader
+from services.replicator.partitions import RECORD_MARGIN_BYTES
+from services.replicator.settings import ReplicatorSettings
+
+LARGEST_RECORD_BYTES = 16 * 1024 * 1024
+"""What a topic takes, where Kafka's default is 1 MiB."""
+TOPIC_CONFIGS = {"max.message.bytes": str(LARGEST_RECORD_BYTES)}
+
+
+async def ensure_lake_topics(settings: ReplicatorSettings, journal: JournalReader) -> dict[str, int]:
+    """Create the topics that are missing; gives each captured table with the bytes that its topic takes at once.
+
+    Raises:
+        TopicMismatch: a topic has another number of partitions, or takes too little at once.
+    """
+    tables = sorted({table.full_name for table in (await journal.definitions()).values()})
+    topics = {settings.topic_prefix + table: settings.topic_partitions for table in tables}
+    largest = await ensure_topics(settings.kafka_bootstrap, topics, configs=TOPIC_CONFIGS)
+    if narrow := [topic for topic, most in largest.items() if most < BATCH_BYTES + RECORD_MARGIN_BYTES]:
+        raise TopicMismatch(
+            f"{', '.join(sorted(narrow))}: raise max.message.bytes to {LARGEST_RECORD_BYTES}, at least to "
+            f"{BATCH_BYTES + RECORD_MARGIN_BYTES}; the relay sends that much at once"
+        )
+    return {table: largest[settings.topic_prefix + table] for table in tables}
