@@ -52,11 +52,14 @@ class Mesh:
 class Person:
     """Somebody who is logged in, and logs in again when their token has expired."""
 
-    def __init__(self, clients: Mapping[str, HttpClient], username: str, password: str) -> None:
+    def __init__(
+        self, clients: Mapping[str, HttpClient], username: str, password: str, token: str | None = None
+    ) -> None:
+        """`token`: one that they have already; without it, `log_in` comes first."""
         self._clients = clients
         self.username = username
         self._password = password
-        self._headers: Mapping[str, str] = {}
+        self._headers: Mapping[str, str] = {"Authorization": f"Bearer {token}"} if token else {}
 
     async def log_in(self) -> None:
         """Get a token.
