@@ -79,7 +79,7 @@ def build_app(settings: AuthSettings, telemetry: Telemetry) -> FastAPI:
     app.state.use_cases = UseCases(
         users=Users(database, passwords, proposal_lifetime=timedelta(hours=settings.auth_proposal_hours)),
         sessions=Sessions(database, passwords, keys, issuer=settings.auth_issuer, token_lifetime=lifetime),
-        ended=EndedSessions(database, token_lifetime=lifetime),
+        ended=EndedSessions(database),
         keys=keys,
     )
     return app

@@ -187,9 +187,21 @@ async def lock_for_change(tx: ApplicationTransaction, user_id: UUID) -> Account 
     return None if row is None else _account(row)
 
 
-async def ended_sessions(db: ApplicationReader, since: datetime) -> list[UUID]:
-    """The sessions that were ended later than `since`, in the order of their ids."""
-    ended = sa.select(sessions.c.id).where(sessions.c.revoked_at > since).order_by(sessions.c.id)
+async def ended_sessions(
+    db: ApplicationReader, *, ended_after: datetime, expiring_after: datetime
+) -> list[UUID]:
+    """The sessions that were ended before they would have expired, in the order of their ids.
+
+    Args:
+        db: where to read.
+        ended_after: none that was ended earlier; for the index, which knows no expiry.
+        expiring_after: none whose tokens have expired by then.
+    """
+    ended = (
+        sa.select(sessions.c.id)
+        .where(sessions.c.revoked_at > ended_after, sessions.c.expires_at > expiring_after)
+        .order_by(sessions.c.id)
+    )
     return list((await db.execute(ended)).scalars())
 
 

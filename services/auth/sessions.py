@@ -24,6 +24,7 @@ from services.auth.keys import KeyRing
 from services.auth.metrics import LOGINS
 from services.auth.passwords import Passwords
 from services.auth.service import utc_now
+from services.auth.settings import LONGEST_TOKEN_MINUTES
 from services.chassis.access import Role, scopes_of
 from services.chassis.database import ApplicationDatabase
 from services.chassis.identity import AUDIENCE, LEEWAY_SECONDS, Caller
@@ -34,6 +35,7 @@ CLIENT_ID = "creditmesh"
 CHANGE_PASSWORD = "password:change"  # noqa: S105 - the name of a scope
 """The only scope of who must change their password first."""
 _NOBODY = UUID(int=0)
+LONGEST_LIFETIME = timedelta(minutes=LONGEST_TOKEN_MINUTES)
 LIST_SECONDS = 0.5
 """For so long the list of ended sessions is answered from memory: anybody may ask for it, however often."""
 
@@ -245,13 +247,10 @@ class EndedSessions:
         self,
         database: ApplicationDatabase,
         *,
-        token_lifetime: timedelta,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
-        """`token_lifetime`: for how long a token of an ended session would go on; `clock` tells the time."""
+        """`clock` tells the time."""
         self._database = database
-        # Verifiers allow for clocks that differ a little.
-        self._since = token_lifetime + timedelta(seconds=2 * LEEWAY_SECONDS)
         self._clock = clock
         self._list: Sequence[UUID] = ()
         self._read_at = float("-inf")
@@ -261,7 +260,11 @@ class EndedSessions:
         """The ids of the ended sessions, in order."""
         async with self._lock:
             if time.monotonic() - self._read_at >= LIST_SECONDS:
+                # Verifiers allow for clocks that differ a little.
+                expired = self._clock() - timedelta(seconds=2 * LEEWAY_SECONDS)
                 async with self._database.reading() as db:
-                    self._list = await repository.ended_sessions(db, self._clock() - self._since)
+                    self._list = await repository.ended_sessions(
+                        db, ended_after=expired - LONGEST_LIFETIME, expiring_after=expired
+                    )
                 self._read_at = time.monotonic()
             return self._list

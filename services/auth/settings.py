@@ -6,6 +6,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.chassis.settings import DatabaseUrl, ServiceSettings
 
+LONGEST_TOKEN_MINUTES = 60
+"""The longest lifetime of a token that can be set; for so long ended sessions are remembered."""
 _URL = "SQLAlchemy URL of the application database: postgresql+asyncpg://login:password@host:port/database"
 
 
@@ -17,7 +19,9 @@ class AuthSettings(ServiceSettings):
     auth_key_encryption_key: SecretStr = Field(
         description="32 random bytes in URL-safe base64; encrypts the private signing keys at rest"
     )
-    auth_token_minutes: int = Field(10, ge=1, le=60, description="lifetime of an access token, minutes")
+    auth_token_minutes: int = Field(
+        10, ge=1, le=LONGEST_TOKEN_MINUTES, description="lifetime of an access token, minutes"
+    )
     auth_proposal_hours: int = Field(
         72, ge=1, le=720, description="hours for which a proposal waits for a second administrator"
     )

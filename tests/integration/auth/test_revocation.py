@@ -197,3 +197,27 @@ async def test_the_claims_are_those_of_an_access_token(client: httpx.AsyncClient
     assert claims["exp"] - claims["iat"] == 600
     assert claims["sid"] != claims["jti"]
     assert (await client.get("/me", headers=bearer(token))).status_code == 200
+
+
+async def test_a_session_is_listed_until_its_tokens_expire_whatever_lifetime_new_ones_have(
+    client: httpx.AsyncClient, fresh_application: Database
+) -> None:
+    long, short = await headers(client, "ann"), await headers(client, "ann")
+    sids = [
+        jwt.decode(one["Authorization"].split()[1], options={"verify_signature": False})["sid"]
+        for one in (long, short)
+    ]
+    for one in (long, short):
+        await client.post("/logout", headers=one)
+    async with fresh_application.connect() as owner:
+        # Ended half an hour ago; one by a token of an hour, from before the setting was changed.
+        for sid, minutes in zip(sids, (30, -1), strict=True):
+            await owner.execute(
+                "UPDATE auth.sessions SET revoked_at = now() - interval '30 minutes', "
+                "expires_at = now() + $2 * interval '1 minute' WHERE id = $1",
+                sid,
+                minutes,
+            )
+    await asyncio.sleep(0.6)
+
+    assert (await client.get("/revocations")).json() == {"sids": [sids[0]]}
