@@ -131,7 +131,7 @@ async def create(body: NewApplication, caller: CanSubmit, intake: IntakeDep, key
     """
     request = IdempotentRequest(key, hashlib.sha256(body.model_dump_json().encode()).digest())
     given = await intake.create(
-        body.to_domain(), submit=body.submit, by=caller, request=request, answer=_created, made=_id_of
+        body.to_domain(), submit=body.submit, by=caller, request=request, answer=_created
     )
     view = ApplicationView.model_validate_json(given.answer.body)
     return answered(given, {"Location": f"/applications/{view.id}", "ETag": etag(view.revision)})
@@ -201,10 +201,6 @@ def answered(given: GivenAnswer, headers: Mapping[str, str]) -> Response:
 
 def _created(application: Application) -> Answer:
     return Answer(201, ApplicationView.of(application).model_dump_json())
-
-
-def _id_of(answer: Answer) -> UUID:
-    return ApplicationView.model_validate_json(answer.body).id
 
 
 def _application(application: Application, response: Response) -> ApplicationView:

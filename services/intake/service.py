@@ -96,19 +96,17 @@ class Intake:
         by: Caller,
         request: IdempotentRequest,
         answer: Callable[[Application], Answer],
-        made: Callable[[Answer], UUID],
     ) -> GivenAnswer:
         """Create an application, submitted or as a draft, unless this request was answered before.
 
         `answer` makes the answer; it is kept in the same transaction as the application, so that a client who
-        never saw it gets it again and no second application. `made` reads from it which application it is about.
+        never saw it gets it again and no second application.
 
-        Raises RequestInFlight, IdempotencyKeyReused, NoSuchApplication, ContentRefused.
+        Raises RequestInFlight, IdempotencyKeyReused, ContentRefused.
         """
         async with self._lake.transaction(actor=str(by.id)) as tx:
             if given := await self._answers.earlier(tx, by.id, request):
-                # An answer of before shows no more than what its caller may see now.
-                await self._application(tx, made(given.answer), by)
+                # The key is its caller's, and so is the application: who may still submit may still see it.
                 return given
             at = datetime.now(UTC)
             await self._check(tx, content, by)

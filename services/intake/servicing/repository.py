@@ -65,6 +65,10 @@ def select_transactions(loan_id: UUID) -> sa.Select[Any]:
 class ServicingRepository:
     """Reads loans and adds transactions, always in the caller's transaction; keeps nothing."""
 
+    async def sees(self, reader: LakeReader, loan_id: UUID, caller: Caller) -> bool:
+        """Whether there is such a loan for `caller`."""
+        return await reader.scalar(select_loan(loan_id, caller)) is not None
+
     async def loan(self, reader: LakeReader, loan_id: UUID, caller: Caller, *, schedule: bool) -> Loan | None:
         """The loan with its transactions, and with its schedule where it is asked for; or None."""
         row = (await reader.execute(select_loan(loan_id, caller))).mappings().first()

@@ -99,7 +99,8 @@ class Servicing:
         async with self._lake.transaction(actor=str(by.id)) as tx:
             if given := await self._answers.earlier(tx, by.id, request):
                 # An answer of before shows no more than what its caller may see now.
-                await self._loan(tx, loan_id, by, schedule=False)
+                if not await self._repository.sees(tx, loan_id, by):
+                    raise NoSuchLoan(loan_id)
                 return given
             # The rules are about all that the loan has: what is read below must hold until the commit.
             if not await tx.try_lock(f"loan:{loan_id}", self._lock_wait_seconds):
