@@ -34,7 +34,7 @@ async def build_warehouse(platform: Platform, tell: Tell, *, as_of: date | None 
     """
     loader = loader_environment(platform.settings, platform.home)
     dbt = dbt_environment(platform.settings, platform.home)
-    for name, select in _flows(platform).items():
+    for name, select in flows_of(platform).items():
         tell(f"{name}: {'load' if select is None else 'build'}")
         if select is None:
             command = (*python("services.loader.main", "run", name, "--flows", str(platform.settings.flows)),)
@@ -45,7 +45,7 @@ async def build_warehouse(platform: Platform, tell: Tell, *, as_of: date | None 
         await _run(name, command, dbt)
 
 
-def _flows(platform: Platform) -> dict[str, str | None]:
+def flows_of(platform: Platform) -> dict[str, str | None]:
     """The lake's flow and those that follow from it, in their order: name to what dbt selects, None for a load."""
     flows = {
         path.stem: yaml.safe_load(path.read_text(encoding="utf-8"))
