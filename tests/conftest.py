@@ -14,6 +14,7 @@ import asyncpg
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from services.chassis.kafka_access import KafkaAccess
 from services.platform.home import OWNER
 from services.platform.mesh import MIGRATIONS, URL_VARIABLE, run_once
 from services.platform.platform import Platform
@@ -107,10 +108,10 @@ async def postgres(platform: Platform) -> Platform:
 
 
 @pytest.fixture(scope="session")
-async def kafka(platform: Platform) -> str:
-    """Kafka; its bootstrap address. Topics are not created by themselves."""
-    await platform.up(["kafka"])
-    return platform.settings.kafka_bootstrap
+async def kafka(platform: Platform) -> KafkaAccess:
+    """Kafka, with a login that may do everything. Topics are not created by themselves."""
+    await platform.up(["kafka-logins"])
+    return platform.kafka_access()
 
 
 @pytest.fixture(scope="session")

@@ -151,6 +151,8 @@ class _Server(uvicorn.Server):
                 host=settings.http_host,
                 port=settings.http_port,
                 http=BoundedProtocol,
+                ssl_certfile=settings.http_tls_certificate_file,
+                ssl_keyfile=settings.http_tls_key_file,
                 limit_concurrency=MAX_CONNECTIONS,
                 ws="none",
                 lifespan="on",

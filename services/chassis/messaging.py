@@ -16,6 +16,7 @@ from aiokafka.structs import RecordMetadata
 from opentelemetry import trace
 from opentelemetry.trace import Link, SpanKind, Status, StatusCode, Tracer
 
+from services.chassis.kafka_access import KafkaAccess
 from services.chassis.logging import get_logger
 from services.chassis.metrics import MESSAGE_PROCESS_DURATION, MESSAGES_CONSUMED, MESSAGES_SENT
 from services.chassis.telemetry import current_traceparent, exemplar, parent_from
@@ -53,14 +54,14 @@ class TopicMismatch(Exception):
 
 
 async def open_producer(
-    bootstrap: str, client_id: str, *, compression: str | None = "lz4"
+    kafka: KafkaAccess, client_id: str, *, compression: str | None = "lz4"
 ) -> AIOKafkaProducer:
     """A started, idempotent producer whose sends are acknowledged by all replicas; the caller stops it.
 
-    Raises aiokafka's KafkaConnectionError when no broker of `bootstrap` answers.
+    Raises aiokafka's KafkaConnectionError when no broker of it answers.
     """
     producer = AIOKafkaProducer(
-        bootstrap_servers=bootstrap,
+        **kafka.client(),
         client_id=client_id,
         enable_idempotence=True,
         acks="all",
@@ -73,7 +74,7 @@ async def open_producer(
 
 
 async def open_consumer(
-    bootstrap: str,
+    kafka: KafkaAccess,
     group: str | None,
     client_id: str,
     topics: Sequence[str] = (),
@@ -88,10 +89,10 @@ async def open_consumer(
 
     Without a `group` it is for `assign`. A broker that has nothing new answers a fetch after `fetch_wait_millis`.
     Reads committed messages only. The caller stops it. Raises aiokafka's KafkaConnectionError when no broker of
-    `bootstrap` answers.
+    it answers.
     """
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
+        **kafka.client(),
         group_id=group,
         client_id=client_id,
         enable_auto_commit=False,
@@ -111,14 +112,14 @@ async def open_consumer(
 
 
 async def ensure_topics(
-    bootstrap: str, topics: Mapping[str, int], *, configs: Mapping[str, str] | None = None
+    kafka: KafkaAccess, topics: Mapping[str, int], *, configs: Mapping[str, str] | None = None
 ) -> dict[str, int]:
     """Create those of `topics` (name → partitions) that do not exist, with the broker's replication.
 
     `configs` are topic settings such as `retention.ms`. Returns how many bytes a record batch of each topic may have.
     Raises TopicMismatch when one exists with another number of partitions: the order of keys would break.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = AIOKafkaAdminClient(**kafka.client())
     await admin.start()
     try:
         wanted = [

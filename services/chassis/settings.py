@@ -1,10 +1,11 @@
 """Settings of a process, read from its environment and checked before anything starts."""
 
 import sys
-from typing import Annotated, TypeVar
+from pathlib import Path
+from typing import Annotated, Self, TypeVar
 from urllib.parse import urljoin
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
@@ -39,6 +40,11 @@ class ServiceSettings(BaseSettings):
 
     http_host: str = Field("127.0.0.1", description="address that the process listens on")
     http_port: int = Field(ge=0, le=65535, description="TCP port that the process listens on")
+    http_tls_certificate_file: Path | None = Field(
+        None,
+        description="PEM file of the server's certificate and its chain; with it the process serves HTTPS alone",
+    )
+    http_tls_key_file: Path | None = Field(None, description="PEM file of the certificate's private key")
     http_drain_seconds: float = Field(
         1.0, ge=0, le=60, description="seconds of being unready before the server stops taking requests"
     )
@@ -66,6 +72,12 @@ class ServiceSettings(BaseSettings):
         if self.auth_revocations_url is not None or self.auth_jwks_url is None:
             return self.auth_revocations_url
         return urljoin(self.auth_jwks_url, "/revocations")
+
+    @model_validator(mode="after")
+    def _has_whole_certificate(self) -> Self:
+        if (self.http_tls_certificate_file is None) != (self.http_tls_key_file is None):
+            raise ValueError("set both HTTP_TLS_CERTIFICATE_FILE and HTTP_TLS_KEY_FILE, or neither")
+        return self
 
 
 S = TypeVar("S", bound=BaseSettings)

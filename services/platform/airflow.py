@@ -17,7 +17,7 @@ import httpx
 from services.platform.command_environments import command_environments, lineage_transport
 from services.platform.component import Component, Program, Tell
 from services.platform.errors import NotReadyYet, PlatformError
-from services.platform.home import Home, write_private
+from services.platform.home import PRIVATE, Home, write_private
 from services.platform.mesh import inherited, telemetry_environment
 from services.platform.postgres import database_url
 from services.platform.readiness import PROBE_SECONDS, answers
@@ -146,6 +146,7 @@ class AirflowSchema(Component):
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
+            umask=PRIVATE,
         )
         try:
             output, _ = await process.communicate()
@@ -198,7 +199,7 @@ class AirflowScheduler(AirflowProcess):
 
     name = "airflow-scheduler"
     # Its tasks report to the API server.
-    beside = ("airflow-api", "receiver", "lake-schema", "warehouse-schema", "kafka")
+    beside = ("airflow-api", "receiver", "lake-schema", "warehouse-schema", "kafka-logins")
     command = ("scheduler", "--skip-serve-logs")
     # It waits for its tasks, which end their commands first. What is cut off after that is rolled back and done again.
     stop_seconds = 20

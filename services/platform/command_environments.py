@@ -9,6 +9,7 @@ from typing import Any
 
 from services.platform.component import Component, Tell
 from services.platform.home import Home, write_private
+from services.platform.kafka import access
 from services.platform.mesh import telemetry_environment
 from services.platform.postgres import database_url
 from services.platform.settings import ROOT, PlatformSettings
@@ -25,7 +26,7 @@ def loader_environment(settings: PlatformSettings, home: Home) -> dict[str, str]
         **telemetry_environment(settings),
         **_lineage_environment(settings, home, "loader"),
         "LOG_LEVEL": settings.log_level,
-        "KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
+        **access(settings, home, "loader").environment(),
         "LAKE_URL": _url(settings, home, "lake", "loader"),
         "WAREHOUSE_URL": _url(settings, home, "warehouse", "loader"),
     }

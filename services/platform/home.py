@@ -16,6 +16,8 @@ from pathlib import Path
 from services.platform.errors import PlatformError
 
 OWNER = "creditmesh"
+PRIVATE = 0o077
+"""The umask of whatever the platform starts."""
 LOGINS = (
     "auth",
     "intake",
@@ -30,6 +32,8 @@ LOGINS = (
     "analyst",
     "airflow",
 )
+
+KAFKA_LOGINS = ("relay", "sink", "loader")
 
 
 def write_private(path: Path, text: str) -> None:
@@ -77,17 +81,24 @@ class Home:
         return self.root / "secrets"
 
     def create(self) -> None:
-        """Make the folders that are missing."""
+        """Make the folders that are missing, and close those that are there."""
+        passage = 0o711 if os.geteuid() == 0 else 0o700
         for folder, mode in (
-            (self.data, 0o755),
-            (self.steps, 0o755),
-            (self.logs, 0o755),
-            (self.lineage, 0o755),
+            # Root's PostgreSQL is another account, which must get through to its own folder, and see nothing else.
+            (self.root, passage),
+            (self.data, passage),
+            (self.steps, 0o700),
+            (self.logs, 0o700),
+            (self.lineage, 0o700),
             (self.run, 0o700),
             (self.secrets, 0o700),
         ):
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(mode)
+        for store in self.data.iterdir():
+            # Made before they were private; PostgreSQL's is private by itself, and may be another account's.
+            if store.is_dir() and store.stat().st_uid == os.geteuid():
+                store.chmod(0o700)
 
     def forget_steps(self) -> None:
         """Have every step done again: the databases are new, or somebody asks for it."""
@@ -113,13 +124,20 @@ class Home:
 
     def database_password(self, login: str) -> str:
         """The password of a database login, generated on first use."""
-        path = self.secrets / "databases.json"
+        return self._password("databases.json", login, LOGINS)
+
+    def _password(self, file: str, login: str, logins: tuple[str, ...]) -> str:
+        path = self.secrets / file
         known: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
-        missing = {OWNER, *LOGINS} - known.keys()
+        missing = {OWNER, *logins} - known.keys()
         if missing:
             known.update({name: secrets.token_urlsafe(24) for name in sorted(missing)})
             write_private(path, json.dumps(known, indent=2))
         return known[login]
+
+    def kafka_password(self, login: str) -> str:
+        """The password of a login at Kafka, generated on first use."""
+        return self._password("kafka.json", login, KAFKA_LOGINS)
 
     def auth_key_encryption_key(self) -> str:
         """The key that encrypts auth's signing keys."""

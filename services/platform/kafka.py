@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import subprocess
 import uuid
 from pathlib import Path
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
+from pydantic import SecretStr
 
+from services.chassis.kafka_access import KafkaAccess, Mechanism
 from services.platform import java
 from services.platform.component import Component, Program, Tell
 from services.platform.errors import NotReadyYet, PlatformError
+from services.platform.home import KAFKA_LOGINS, OWNER, PRIVATE, Home, write_private
+from services.platform.kafka_admin import Operation, Pattern, Resource, Right, set_logins
 from services.platform.readiness import accepts
-from services.platform.settings import HOST
+from services.platform.settings import HOST, PlatformSettings
 
 JARS = "kafka-4.3.1"
 OPTIONS = (
@@ -37,6 +42,32 @@ appender.stdout.layout.pattern = %d{ISO8601} %p %c{1} %m%n
 """
 
 
+# What each login may do: relay and sink with the topics of the lake, whose missing ones both create. The loader reads
+# what a flow file names; it may read the lake as well.
+RIGHTS = (
+    *(
+        Right(login, operation, Resource.TOPIC, "lake.", Pattern.PREFIXED)
+        for login, own in (("relay", Operation.WRITE), ("sink", Operation.READ))
+        for operation in (own, Operation.CREATE, Operation.DESCRIBE, Operation.DESCRIBE_CONFIGS)
+    ),
+    Right("sink", Operation.READ, Resource.GROUP, "creditmesh-sink"),
+    *(Right("loader", operation, Resource.TOPIC, "*") for operation in (Operation.READ, Operation.DESCRIBE)),
+)
+
+
+def access(
+    settings: PlatformSettings, home: Home, login: str = OWNER, mechanism: Mechanism = "SCRAM-SHA-512"
+) -> KafkaAccess:
+    """How a login reaches the embedded broker; the owner may do everything."""
+    password = SecretStr(home.kafka_password(login))
+    return KafkaAccess(settings.kafka_bootstrap, "SASL_PLAINTEXT", login, password, mechanism=mechanism)
+
+
+def owner_access(settings: PlatformSettings, home: Home) -> KafkaAccess:
+    """How the platform itself enters: before there are logins of SCRAM, for it gives them."""
+    return access(settings, home, mechanism="PLAIN")
+
+
 class Kafka(Component):
     """The broker."""
 
@@ -47,8 +78,8 @@ class Kafka(Component):
         """Have the jars, the configuration and a formatted storage."""
         tell("fetching the jars")
         await asyncio.to_thread(java.jars, JARS, self.settings.tools)
-        self._configuration.write_text(self._properties())
-        (self.home.run / "log4j2.properties").write_text(LOGGING)
+        write_private(self._configuration, self._properties())
+        write_private(self.home.run / "log4j2.properties", LOGGING)
         if not (self._storage / "meta.properties").exists():
             tell("formatting the storage")
             await asyncio.to_thread(self._format)
@@ -61,7 +92,9 @@ class Kafka(Component):
     async def ready(self) -> None:
         """It answers a client's metadata request."""
         await accepts(self.settings.kafka_port)
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.settings.kafka_bootstrap, request_timeout_ms=3000)
+        admin = AIOKafkaAdminClient(
+            **owner_access(self.settings, self.home).client(), request_timeout_ms=3000
+        )
         try:
             await admin.start()
             cluster = await admin.describe_cluster()
@@ -89,7 +122,9 @@ class Kafka(Component):
         # One argument: an identity may begin with a dash.
         cluster = f"--cluster-id={identity}"
         arguments = ("kafka.tools.StorageTool", "format", cluster, "-c", str(self._configuration))
-        done = subprocess.run(self._java(*arguments), capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            self._java(*arguments), capture_output=True, text=True, check=False, umask=PRIVATE
+        )
         if done.returncode:
             raise PlatformError(
                 f"Kafka's storage {self._storage} could not be formatted: {done.stderr or done.stdout}"
@@ -100,13 +135,33 @@ class Kafka(Component):
             f"{HOST}:{self.settings.kafka_port}",
             f"{HOST}:{self.settings.kafka_controller_port}",
         )
+        owner = self.home.kafka_password(OWNER)
+        plain = (
+            "org.apache.kafka.common.security.plain.PlainLoginModule required "
+            f'username="{OWNER}" password="{owner}" user_{OWNER}="{owner}";'
+        )
         properties = {
             "process.roles": "broker,controller",
             "node.id": "1",
             "controller.quorum.voters": f"1@{controller}",
             "controller.listener.names": "CONTROLLER",
-            "listeners": f"PLAINTEXT://{broker},CONTROLLER://{controller}",
-            "advertised.listeners": f"PLAINTEXT://{broker}",
+            "listeners": f"CLIENTS://{broker},CONTROLLER://{controller}",
+            "advertised.listeners": f"CLIENTS://{broker}",
+            "listener.security.protocol.map": "CLIENTS:SASL_PLAINTEXT,CONTROLLER:SASL_PLAINTEXT",
+            "inter.broker.listener.name": "CLIENTS",
+            # Logins of SCRAM are kept by the controllers: a broker cannot enter at them, or itself, by one.
+            "sasl.mechanism.inter.broker.protocol": "PLAIN",
+            "sasl.mechanism.controller.protocol": "PLAIN",
+            "listener.name.controller.sasl.enabled.mechanisms": "PLAIN",
+            "listener.name.controller.plain.sasl.jaas.config": plain,
+            "listener.name.clients.sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-512",
+            "listener.name.clients.plain.sasl.jaas.config": plain,
+            "listener.name.clients.scram-sha-512.sasl.jaas.config": (
+                "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+            ),
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "allow.everyone.if.no.acl.found": "false",
+            "super.users": f"User:{OWNER}",
             "log.dirs": str(self._storage),
             "auto.create.topics.enable": "false",
             # One node: every internal topic has one replica.
@@ -129,3 +184,31 @@ class Kafka(Component):
             "num.io.threads": "2",
         }
         return "".join(f"{name}={value}\n" for name, value in properties.items())
+
+
+class KafkaLogins(Component):
+    """The logins of the processes at the broker, and what each may do."""
+
+    name = "kafka-logins"
+    needs = ("kafka",)
+    is_step = True
+
+    async def prepare(self, tell: Tell) -> None:
+        """Set them, unless this storage has them: also one that was made before there were any."""
+        passwords = {login: self.home.kafka_password(login) for login in (OWNER, *KAFKA_LOGINS)}
+        identity = (self.home.data / "kafka" / "meta.properties").read_text()
+        done = hashlib.sha256(repr((sorted(passwords.items()), RIGHTS, identity)).encode()).hexdigest()
+        stamp = self.home.steps / self.name
+        if stamp.exists() and stamp.read_text() == done:
+            tell("nothing to do")
+            return
+        tell("setting passwords and rights")
+        try:
+            await set_logins(owner_access(self.settings, self.home), passwords, RIGHTS)
+        except KafkaError as error:
+            raise PlatformError(f"Kafka's logins could not be set: {error}") from error
+        write_private(stamp, done)
+
+    def program(self) -> None:
+        """A step, not a process."""
+        return

@@ -20,6 +20,7 @@ from services.platform.demo.warehouse import load_with_progress
 from services.platform.display import addresses, console, progress, standing
 from services.platform.errors import PlatformError
 from services.platform.findings import findings
+from services.platform.home import PRIVATE
 from services.platform.platform import Platform, Status
 from services.platform.settings import PlatformSettings
 
@@ -28,6 +29,7 @@ cli = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pret
 
 def opened() -> Platform:
     """The platform that the environment's settings describe; ends the process when they are invalid."""
+    os.umask(PRIVATE)
     try:
         return Platform(PlatformSettings())
     except ValidationError as error:

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from services.platform.component import Component, Program, Tell
 from services.platform.errors import PlatformError
-from services.platform.home import OWNER, Home, write_private
+from services.platform.home import OWNER, PRIVATE, Home, write_private
+from services.platform.kafka import access
 from services.platform.postgres import database_url
 from services.platform.readiness import answers
 from services.platform.settings import HOST, ROOT, PlatformSettings
@@ -68,9 +69,7 @@ class Service:
 
 SERVICES = (
     Service("auth", ("services.auth.main",), {"application": "auth"}, ("auth-schema",), beside=()),
-    Service(
-        "intake", ("services.intake.main",), {"lake": "intake"}, ("lake-schema", "kafka"), uses_kafka=True
-    ),
+    Service("intake", ("services.intake.main",), {"lake": "intake"}, ("lake-schema",)),
     Service(
         "approval",
         ("services.approval.main",),
@@ -89,7 +88,7 @@ SERVICES = (
         "relay",
         ("services.replicator.main", "relay"),
         {"lake": "relay", "application": "relay"},
-        ("lake-schema", "replica-schema", "kafka"),
+        ("lake-schema", "replica-schema", "kafka-logins"),
         beside=(),
         uses_kafka=True,
     ),
@@ -97,7 +96,7 @@ SERVICES = (
         "sink",
         ("services.replicator.main", "sink"),
         {"lake": "sink", "application": "sink"},
-        ("lake-schema", "replica-schema", "kafka"),
+        ("lake-schema", "replica-schema", "kafka-logins"),
         beside=(),
         uses_kafka=True,
     ),
@@ -151,6 +150,7 @@ async def run_once(
         stdin=asyncio.subprocess.DEVNULL if stdin is None else asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
+        umask=PRIVATE,
     )
     try:
         output, _ = await process.communicate(None if stdin is None else stdin.encode())
@@ -266,7 +266,7 @@ class ServiceProcess(Component):
         for database, login in self._service.logins.items():
             environment[URL_VARIABLE[database]] = _url(settings, self.home, database, login)
         if self._service.uses_kafka:
-            environment["KAFKA_BOOTSTRAP"] = settings.kafka_bootstrap
+            environment |= access(settings, self.home, self.name).environment()
         if self.name == "auth":
             environment["AUTH_KEY_ENCRYPTION_KEY"] = self.home.auth_key_encryption_key()
         return Program(self.name, python(*self._service.command), ROOT, environment, stop_seconds=30)

@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 
 import psutil
 
+from services.chassis.kafka_access import KafkaAccess
 from services.platform.airflow import airflow
 from services.platform.command_environments import CommandEnvironments
 from services.platform.component import Component
 from services.platform.errors import NotAvailableError, NotReadyYet, PlatformError
-from services.platform.home import Home
-from services.platform.kafka import Kafka
+from services.platform.home import OWNER, Home
+from services.platform.kafka import Kafka, KafkaLogins, access
 from services.platform.mesh import mesh
 from services.platform.movement import Movement
 from services.platform.postgres import Databases, Postgres, database_url
@@ -53,7 +54,7 @@ class Status:
 
 def everything(settings: PlatformSettings, home: Home) -> list[Component]:
     """The stores, then the mesh, then Airflow."""
-    stores = (Postgres, Kafka, Zipkin, Receiver, Prometheus, Databases)
+    stores = (Postgres, Kafka, KafkaLogins, Zipkin, Receiver, Prometheus, Databases)
     return [
         *(store(settings, home) for store in stores),
         *mesh(settings, home),
@@ -81,6 +82,10 @@ class Platform:
     def database_url(self, database: str, login: str) -> str:
         """SQLAlchemy URL of a login of the embedded PostgreSQL, password included."""
         return database_url(self.settings.postgres_port, database, login, self.home.database_password(login))
+
+    def kafka_access(self, login: str = OWNER) -> KafkaAccess:
+        """How a login enters the embedded broker; the owner may do everything."""
+        return access(self.settings, self.home, login)
 
     async def up(
         self, names: Iterable[str] | None = None, on_change: OnChange = lambda _name, _what: None

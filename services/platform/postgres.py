@@ -15,7 +15,7 @@ import asyncpg
 from services.platform import account
 from services.platform.component import Component, Program, Tell
 from services.platform.errors import NotReadyYet, PlatformError
-from services.platform.home import LOGINS, OWNER, write_private
+from services.platform.home import LOGINS, OWNER, PRIVATE, write_private
 from services.platform.readiness import PROBE_SECONDS
 from services.platform.settings import HOST
 
@@ -92,7 +92,7 @@ class Postgres(Component):
                 "--data-checksums",
                 data=draft,
             )
-            done = subprocess.run(initdb, capture_output=True, text=True, check=False, cwd="/")
+            done = subprocess.run(initdb, capture_output=True, text=True, check=False, cwd="/", umask=PRIVATE)
         finally:
             password.unlink()
         if done.returncode:

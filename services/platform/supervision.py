@@ -23,7 +23,7 @@ from supervisor.xmlrpc import SupervisorTransport
 
 from services.platform.component import Program
 from services.platform.errors import PlatformError
-from services.platform.home import Home, write_private
+from services.platform.home import PRIVATE, Home, write_private
 
 LINE_CHARACTERS = 300
 SOCKET_PATH_LIMIT = 90  # the kernel's is about 104, and the supervisor appends its process id while it binds
@@ -76,7 +76,9 @@ class Supervisor:
         write_private(self._configuration_file, self._configuration())
         command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._configuration_file)]
         environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
-        started = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        started = subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=False, umask=PRIVATE
+        )
         if started.returncode:
             raise PlatformError(
                 f"the supervisor did not start: {started.stderr.strip() or started.stdout.strip()}"
@@ -224,6 +226,8 @@ class Supervisor:
             f"logfile={logs}/supervisord.log",
             f"directory={run}",
             "minfds=1024",
+            # Data, logs and sockets of whatever runs are the account's alone.
+            "umask=077",
             *(["user=root"] if os.geteuid() == 0 else []),
             "[rpcinterface:supervisor]",
             "supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface",

@@ -144,7 +144,7 @@ async def _relay_once(  # noqa: PLR0917 - one caller
         # A new producer with each epoch: nothing buffered before a failure can be sent after it.
         compression = None if settings.relay_compression == "none" else settings.relay_compression
         producer = await open_producer(
-            settings.kafka_bootstrap, f"relay-{settings.instance}", compression=compression
+            settings.kafka(), f"relay-{settings.instance}", compression=compression
         )
         try:
             running = Relay(
@@ -230,7 +230,7 @@ async def _sink_once(
     tables = await ensure_lake_topics(settings, journal)
     rebalances = Rebalances()
     consumer = await open_consumer(
-        settings.kafka_bootstrap,
+        settings.kafka(),
         settings.sink_group,
         f"sink-{settings.instance}",
         [settings.topic_prefix + table for table in tables],

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr
 
+from services.chassis.kafka_access import KafkaSettings
 from services.chassis.settings import ServiceSettings
 
 
@@ -33,13 +34,12 @@ class CommandSettings(MigrationSettings):
     )
 
 
-class ReplicatorSettings(CommandSettings):
+class ReplicatorSettings(KafkaSettings, CommandSettings):
     """What relay and sink both read."""
 
     http_port: int = Field(
         ge=0, le=65535, description="TCP port of /livez, /readyz, /metrics (the relay: /status)"
     )
-    kafka_bootstrap: str = Field(description="brokers to start from: host:port[,host:port…]")
     topic_prefix: str = Field(
         "lake.", min_length=1, description="before schema and table in a topic's name; one prefix a lake"
     )

@@ -18,7 +18,7 @@ async def ensure_lake_topics(settings: ReplicatorSettings, journal: JournalReade
     """
     tables = sorted({table.full_name for table in (await journal.definitions()).values()})
     topics = {settings.topic_prefix + table: settings.topic_partitions for table in tables}
-    largest = await ensure_topics(settings.kafka_bootstrap, topics, configs=TOPIC_CONFIGS)
+    largest = await ensure_topics(settings.kafka(), topics, configs=TOPIC_CONFIGS)
     if narrow := [topic for topic, most in largest.items() if most < BATCH_BYTES + RECORD_MARGIN_BYTES]:
         raise TopicMismatch(
             f"{', '.join(sorted(narrow))}: raise max.message.bytes to {LARGEST_RECORD_BYTES}, at least to "

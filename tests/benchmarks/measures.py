@@ -66,7 +66,7 @@ class Bench:
     async def pipeline(self) -> AsyncIterator[tuple[Pipeline, Native]]:
         """Fresh databases and topics; relay and sink are not started yet."""
         async with databases(self.platform) as (lake, application), databases(self.platform) as (_, target):
-            made = Pipeline(lake, application, self.platform.settings.kafka_bootstrap, self.logs)
+            made = Pipeline(lake, application, self.platform.kafka_access(), self.logs)
             made.environment |= {
                 "OTEL_EXPORTER_OTLP_ENDPOINT": self.otlp,
                 "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",

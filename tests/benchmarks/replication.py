@@ -61,7 +61,7 @@ async def main(options: argparse.Namespace) -> None:
     }
     try:
         await platform.up(
-            ["kafka", "databases", "lake-schema", "auth-schema", "search-schema", "replica-schema"]
+            ["kafka-logins", "databases", "lake-schema", "auth-schema", "search-schema", "replica-schema"]
         )
         await make_templates(platform)
         bench = Bench(platform, f"http://127.0.0.1:{collector.server_port}", home)

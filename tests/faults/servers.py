@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 
+from services.chassis.kafka_access import KafkaAccess
 from services.platform.platform import Platform
 
 
@@ -16,13 +17,13 @@ class Servers:
         self.platform = platform
 
     @property
-    def kafka(self) -> str:
-        """The broker's bootstrap address."""
-        return self.platform.settings.kafka_bootstrap
+    def kafka(self) -> KafkaAccess:
+        """A login at the broker that may do everything."""
+        return self.platform.kafka_access()
 
     async def up(self) -> None:
         """Wait until both are ready, starting what does not run."""
-        await self.platform.up(["databases", "kafka"])
+        await self.platform.up(["databases", "kafka-logins"])
 
     async def kill(self, name: str) -> None:
         """End `postgres` or `kafka` with SIGKILL, so that nothing is written any more; it is started again."""

@@ -7,6 +7,7 @@ import httpx
 from aiokafka import ConsumerRecord
 
 from services.chassis.http import HttpClient
+from services.chassis.kafka_access import KafkaAccess
 from services.chassis.messaging import consume, ensure_topics, open_consumer, open_producer, send
 from services.chassis.testing import span_recorder
 from tests.telemetry.emitted import emitted
@@ -29,7 +30,7 @@ async def test_calls_of_other_services(registry: Registry) -> None:
     assert registry.span_faults(spans) == []
 
 
-async def test_messages(registry: Registry, kafka: str) -> None:
+async def test_messages(registry: Registry, kafka: KafkaAccess) -> None:
     recorder = span_recorder()
     topic, stop = f"telemetry.{uuid.uuid4().hex}", Event()
     await ensure_topics(kafka, {topic: 1})

@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from services.chassis.kafka_access import KafkaAccess
 from services.loader.connectors.interface import Chunk, Dataset, Mark, Window
 from services.loader.errors import SourceChanged, SourceUnreachable
 from services.loader.flows import KafkaFlow, Target
@@ -34,7 +35,10 @@ class KafkaConnector:
     def __init__(self, flow: KafkaFlow) -> None:
         """Where the brokers are is read from the environment when first asked."""
         self._flow = flow
-        self._bootstrap = os.environ.get(flow.source.bootstrap_variable, "")
+        variable = flow.source.bootstrap_variable
+        self._bootstrap = os.environ.get(variable, "")
+        # Beside it: SECURITY_PROTOCOL, USERNAME, PASSWORD or PASSWORD_FILE, CA_FILE.
+        self._prefix = variable.removesuffix("BOOTSTRAP")
         self._targets = {target.source: target for target in flow.targets}
         self._lines = {target.source: Lines(flow, target, "kafka") for target in flow.targets}
 
@@ -148,8 +152,14 @@ class KafkaConnector:
                 raise self._lost(partition, begin[name], first[partition])
         return begin, end
 
+    def _access(self) -> KafkaAccess:
+        try:
+            return KafkaAccess.from_environment(os.environ, self._prefix)
+        except ValueError as error:
+            raise SourceUnreachable(f"flow {self._flow.name}: {error}") from None
+
     async def _partitions(self) -> list[TopicPartition]:
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap, client_id="loader")
+        admin = AIOKafkaAdminClient(**self._access().client(), client_id="loader")
         try:
             await admin.start()
             described = await admin.describe_topics(list(self._targets))
@@ -181,7 +191,7 @@ class KafkaConnector:
         with self._reaching():
             # Of no group: a window is nobody else's, and the watermark the only memory.
             consumer = AIOKafkaConsumer(
-                bootstrap_servers=self._bootstrap,
+                **self._access().client(),
                 enable_auto_commit=False,
                 isolation_level="read_committed",
                 client_id="loader",

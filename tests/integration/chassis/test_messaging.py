@@ -8,6 +8,7 @@ from aiokafka import AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from services.chassis.database import ApplicationDatabase
+from services.chassis.kafka_access import KafkaAccess
 from services.chassis.messaging import (
     TopicMismatch,
     consume,
@@ -29,21 +30,21 @@ def recorder() -> SpanRecorder:
 
 
 @pytest.fixture
-async def topic(kafka: str) -> str:
+async def topic(kafka: KafkaAccess) -> str:
     name = f"test.{uuid.uuid4().hex}"
     await ensure_topics(kafka, {name: 3})
     return name
 
 
 @pytest.fixture
-async def producer(kafka: str) -> AsyncIterator[AIOKafkaProducer]:
+async def producer(kafka: KafkaAccess) -> AsyncIterator[AIOKafkaProducer]:
     producer = await open_producer(kafka, "test")
     yield producer
     await producer.stop()
 
 
 async def _consumed(
-    kafka: str, topic: str, group: str, count: int, *, fail_at: int | None = None
+    kafka: KafkaAccess, topic: str, group: str, count: int, *, fail_at: int | None = None
 ) -> list[bytes]:
     """What a consumer of `group` is handed until it had `count` messages, or fails at one."""
     consumer = await open_consumer(kafka, group, "test", [topic])
@@ -64,7 +65,7 @@ async def _consumed(
     return values
 
 
-async def test_topics_are_made_once_and_their_partitions_are_checked(kafka: str, topic: str) -> None:
+async def test_topics_are_made_once_and_their_partitions_are_checked(kafka: KafkaAccess, topic: str) -> None:
     await ensure_topics(kafka, {topic: 3})
 
     with pytest.raises(TopicMismatch, match="has 3 partitions, 4 are expected"):
@@ -72,7 +73,7 @@ async def test_topics_are_made_once_and_their_partitions_are_checked(kafka: str,
 
 
 async def test_the_trace_goes_through_the_broker(
-    kafka: str, topic: str, producer: AIOKafkaProducer, recorder: SpanRecorder
+    kafka: KafkaAccess, topic: str, producer: AIOKafkaProducer, recorder: SpanRecorder
 ) -> None:
     with recorder.telemetry.tracer.start_as_current_span("request"):
         await send(producer, topic, b"k", b"v", [("kind", b"test")])
@@ -103,7 +104,7 @@ async def test_the_trace_goes_through_the_broker(
 
 
 async def test_what_was_handled_is_not_delivered_again(
-    kafka: str, topic: str, producer: AIOKafkaProducer
+    kafka: KafkaAccess, topic: str, producer: AIOKafkaProducer
 ) -> None:
     for n in range(30):
         await send(producer, topic, str(n % 7).encode(), str(n).encode())
@@ -115,7 +116,7 @@ async def test_what_was_handled_is_not_delivered_again(
 
 
 async def test_after_a_failure_everything_not_committed_is_delivered_again(
-    kafka: str, topic: str, producer: AIOKafkaProducer
+    kafka: KafkaAccess, topic: str, producer: AIOKafkaProducer
 ) -> None:
     for n in range(10):
         await send(producer, topic, b"one", str(n).encode())
@@ -130,7 +131,7 @@ async def test_after_a_failure_everything_not_committed_is_delivered_again(
 
 
 async def test_a_failed_send_is_an_error_on_its_span(
-    kafka: str, producer: AIOKafkaProducer, recorder: SpanRecorder
+    kafka: KafkaAccess, producer: AIOKafkaProducer, recorder: SpanRecorder
 ) -> None:
     name = f"test.{uuid.uuid4().hex}"
     await ensure_topics(kafka, {name: 1}, configs={"max.message.bytes": "1000"})
@@ -145,7 +146,7 @@ async def test_a_failed_send_is_an_error_on_its_span(
 
 
 async def test_an_assigned_consumer_seeks_where_it_is_told(
-    kafka: str, topic: str, producer: AIOKafkaProducer
+    kafka: KafkaAccess, topic: str, producer: AIOKafkaProducer
 ) -> None:
     sent = [await send(producer, topic, b"same", str(n).encode()) for n in range(5)]
     partition = TopicPartition(topic, sent[0].partition)
@@ -162,24 +163,24 @@ async def test_an_assigned_consumer_seeks_where_it_is_told(
 @pytest.mark.parametrize(
     "opening",
     [
-        lambda bootstrap: open_producer(bootstrap, "test"),
-        lambda bootstrap: open_consumer(bootstrap, "group", "test", ["topic"]),
+        lambda kafka: open_producer(kafka, "test"),
+        lambda kafka: open_consumer(kafka, "group", "test", ["topic"]),
     ],
     ids=["producer", "consumer"],
 )
 async def test_without_a_broker_opening_fails_and_leaves_nothing_behind(
-    unused_tcp_port: int, opening: Callable[[str], Awaitable[object]]
+    unused_tcp_port: int, opening: Callable[[KafkaAccess], Awaitable[object]]
 ) -> None:
     tasks = len(asyncio.all_tasks())
 
     with pytest.raises(KafkaConnectionError):
-        await opening(f"127.0.0.1:{unused_tcp_port}")
+        await opening(KafkaAccess(f"127.0.0.1:{unused_tcp_port}"))
 
     assert len(asyncio.all_tasks()) == tasks
 
 
 async def test_fifty_concurrent_handlers_write_under_their_own_message(
-    kafka: str, topic: str, producer: AIOKafkaProducer, recorder: SpanRecorder, application: Database
+    kafka: KafkaAccess, topic: str, producer: AIOKafkaProducer, recorder: SpanRecorder, application: Database
 ) -> None:
     async with application.connect() as owner:
         await owner.execute("CREATE TABLE public.handled (value text)")

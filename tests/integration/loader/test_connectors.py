@@ -19,6 +19,7 @@ from moto.server import ThreadedMotoServer
 from pyarrow import fs, parquet
 
 from services.chassis.dialects import landing_named
+from services.chassis.kafka_access import KafkaAccess
 from services.chassis.messaging import ensure_topics
 from services.loader.connectors.factory import connector_of
 from services.loader.derived import derived_statements
@@ -357,10 +358,11 @@ async def test_what_a_complete_file_no_longer_has_is_deleted(rates: Rates, tmp_p
 
 
 async def test_offsets_of_a_topic_land_once_with_headers_and_deletes(
-    rates: Rates, kafka: str, monkeypatch: pytest.MonkeyPatch
+    rates: Rates, kafka: KafkaAccess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     topic = f"partner-rates-{uuid4().hex[:8]}"
-    monkeypatch.setenv("KAFKA_BOOTSTRAP", kafka)
+    for name, value in kafka.environment().items():
+        monkeypatch.setenv(name, value)
     await rates.flow("kafka", "{}", topic)
     await rates.refuses(SourceChanged, f"there is no topic {topic}")
     await ensure_topics(kafka, {topic: 2})
@@ -376,7 +378,7 @@ async def test_offsets_of_a_topic_land_once_with_headers_and_deletes(
             headers=[("traceparent", traceparent.encode()), ("from", b"partner")],
         )
 
-    async with AIOKafkaProducer(bootstrap_servers=kafka, transactional_id=f"test-{topic}") as producer:
+    async with AIOKafkaProducer(**kafka.client(), transactional_id=f"test-{topic}") as producer:
         async with producer.transaction():
             await send("A", '{"code": "A", "rate": 0.10}')
             await send("B", '{"code": "B", "rate": 0.2}', partition=1)

@@ -8,6 +8,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.structs import TopicPartition
 
+from services.chassis.kafka_access import KafkaAccess
 from services.platform.platform import Platform
 
 
@@ -68,16 +69,16 @@ async def test_a_second_start_leaves_running_programs_alone(postgres: Platform) 
     assert postgres.supervisor.all()["postgres"].pid == before
 
 
-async def test_kafka_keeps_what_it_is_given(kafka: str) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+async def test_kafka_keeps_what_it_is_given(kafka: KafkaAccess) -> None:
+    admin = AIOKafkaAdminClient(**kafka.client())
     await admin.start()
     await admin.create_topics([NewTopic("platform.test", num_partitions=1, replication_factor=1)])
     await admin.close()
-    producer = AIOKafkaProducer(bootstrap_servers=kafka, enable_idempotence=True)
+    producer = AIOKafkaProducer(**kafka.client(), enable_idempotence=True)
     await producer.start()
     await producer.send_and_wait("platform.test", b"value", key=b"key")
     await producer.stop()
-    consumer = AIOKafkaConsumer(bootstrap_servers=kafka)
+    consumer = AIOKafkaConsumer(**kafka.client())
     await consumer.start()
     partition = TopicPartition("platform.test", 0)
     consumer.assign([partition])

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
+from services.chassis.kafka_access import KafkaAccess
 from tests.faults.validator import Validator
 from tests.integration.replicator.pipeline import Pipeline
 
 
 @pytest.fixture
 async def pipeline(
-    fresh_lake: Any, fresh_application: Any, kafka: str, tmp_path: Path
+    fresh_lake: Any, fresh_application: Any, kafka: KafkaAccess, tmp_path: Path
 ) -> AsyncIterator[Pipeline]:
     """A replication whose processes are not started yet."""
     made = Pipeline(fresh_lake, fresh_application, kafka, tmp_path)

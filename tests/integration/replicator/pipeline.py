@@ -21,6 +21,7 @@ from pydantic import SecretStr
 
 from services.chassis.database import Lake
 from services.chassis.dialects import START
+from services.chassis.kafka_access import KafkaAccess
 from services.lake.journal import Change, JournalReader
 from services.replicator.target import connect
 from services.replicator.verify import Verification, Verifier
@@ -41,7 +42,7 @@ class Pipeline:
 
     lake_database: Any
     application_database: Any
-    kafka: str
+    kafka: KafkaAccess
     logs: Path
     prefix: str = field(default_factory=lambda: f"t{uuid.uuid4().hex[:10]}.")
     environment: dict[str, str] = field(default_factory=dict)
@@ -59,7 +60,7 @@ class Pipeline:
             "INSTANCE": name,
             "LAKE_URL": self.lake_url(role),
             "APPLICATION_URL": self.application_database.url(role),
-            "KAFKA_BOOTSTRAP": self.kafka,
+            **self.kafka.environment(),
             "TOPIC_PREFIX": self.prefix,
             "SINK_GROUP": f"{self.prefix}sink",
             "TOPIC_PARTITIONS": "2",

@@ -78,7 +78,7 @@ async def send_undecodable(pipeline: Pipeline, partition: int) -> int:
     spoiled = bytes(builder.build()).replace(b"marker", b"\xff\xfeer\xfd\xfc")
     # Bytes 17 to 20 are the checksum of those behind it.
     spoiled = spoiled[:17] + calc_crc32c_py(spoiled[21:]).to_bytes(4, "big") + spoiled[21:]
-    producer = AIOKafkaProducer(bootstrap_servers=pipeline.kafka)
+    producer = AIOKafkaProducer(**pipeline.kafka.client())
     await producer.start()
     try:
         batch = producer.create_batch()
