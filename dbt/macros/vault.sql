@@ -20,7 +20,7 @@ with mentioned as (
         {%- endfor %}
         s.batch_id
     from {{ ref(input[0]) }} as s
-    where {{ new_rows(input[0], 's') }}
+    where {{ taken('s') }} and {{ new_rows(input[0], 's') }}
         {%- for column in input[1] %} and s.{{ column }} is not null{% endfor %}
     {%- if not loop.last %}
     union all
@@ -56,7 +56,7 @@ select {{ ghost_key() }}, -1{% for column in inputs[0][1] %}, s.{{ column }}{% e
 with stated as (
     select {{ parts | join(', ') }}{% for column in kept if column not in parts %}, {{ column }}{% endfor %}, min(s.batch_id) as batch_id
     from {{ ref(input) }} as s
-    where s.operation <> 'd' and {{ new_rows(input, 's') }}
+    where s.operation <> 'd' and {{ taken('s') }} and {{ new_rows(input, 's') }}
     group by {{ parts | join(', ') }}{% for column in kept if column not in parts %}, {{ column }}{% endfor %}
 ),
 
@@ -109,7 +109,7 @@ with changes as (
         s.{{ column }}
         {%- endfor %}
     from {{ ref(input) }} as s
-    where {{ new_rows(input, 's') }}
+    where {{ taken('s') }} and {{ new_rows(input, 's') }}
 )
 
 select c.*

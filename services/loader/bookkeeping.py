@@ -1,16 +1,18 @@
 """The SQL of batches and watermarks."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
 import sqlalchemy as sa
+from uuid_utils.compat import uuid7
 
 from services.chassis.database import WarehouseReader, WarehouseTransaction
+from services.loader.checks import Finding
 from services.loader.connectors.interface import Mark, Window
 from services.loader.errors import AlreadyLoading, NotReplayable
-from services.loader.tables import batch, batch_target, watermark
+from services.loader.tables import batch, batch_target, quality_result, watermark
 from services.loader.tally import Counted, checksum
 
 
@@ -129,6 +131,36 @@ async def keep(
             )
         )
     return kept
+
+
+async def keep_findings(
+    tx: WarehouseTransaction, flow: str, batch_id: int, findings: Sequence[Finding]
+) -> None:
+    """Keep what the checks of a load have found, as one run of the flow's checks."""
+    if not findings:
+        return
+    run_id, at = uuid7(), datetime.now(UTC)
+    await tx.execute(
+        sa.insert(quality_result),
+        [
+            {
+                "result_id": uuid7(),
+                "run_id": run_id,
+                "flow": flow,
+                "target": one.target,
+                "column_name": one.column,
+                "expectation": one.rule,
+                "severity": one.severity,
+                "success": one.failed == 0,
+                "checked_count": one.checked,
+                "failed_count": one.failed,
+                "details": None,
+                "through_batch_id": batch_id,
+                "checked_at": at,
+            }
+            for one in findings
+        ],
+    )
 
 
 async def nothing_new(tx: WarehouseTransaction, flow: str, position: str | None) -> None:

@@ -1,7 +1,8 @@
-"""What a target demands of its rows before they are loaded."""
+"""What a target demands of its rows, looked at while they load."""
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -10,44 +11,66 @@ from uuid import UUID
 import orjson
 
 from services.chassis.dialects.landing import unescaped
-from services.loader.errors import CheckFailed
 from services.loader.flows import Check, Target
 
-_KEY, _IMAGE = 3, 4
+_IMAGE = 4
 _ISO = {"date": date.fromisoformat, "timestamp": datetime.fromisoformat}
 
 
-class Checks:
-    """The checks of one target that refuse a batch."""
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What came of one check of one load: of how many rows how many do not fit; never a value."""
 
-    def __init__(self, flow: str, target: Target) -> None:
+    target: str
+    column: str
+    rule: str
+    severity: str
+    checked: int
+    failed: int
+
+
+class Checks:
+    """The checks of one target with `when: load`. A row that does not fit lands all the same, and is counted."""
+
+    def __init__(self, target: Target) -> None:
         """Take those with `when: load`."""
-        self._where = f"flow {flow}: dl.{target.table}"
+        self._table = target.table
         self._checks = tuple(check for check in target.checks if check.when == "load")
+        self._looked = 0
+        self._failed = [0] * len(self._checks)
 
     def look(self, lines: Sequence[bytes]) -> None:
-        """Check rows that are about to be written; those of deletes have no values.
-
-        Raises:
-            CheckFailed: a value does not fit; the message names row and column, and never the value.
-        """
+        """Check rows that are about to be written; those of deletes have no values."""
         if not self._checks:
             return
         for line in lines:
-            fields = line.split(b"\t", _IMAGE + 1)
-            image = unescaped(fields[_IMAGE])
+            image = unescaped(line.split(b"\t", _IMAGE + 1)[_IMAGE])
             if image is None:
                 continue
+            self._looked += 1
             row: dict[str, Any] = orjson.loads(image)
-            for check in self._checks:
-                if fault := _fault(check, row.get(check.column)):
-                    raise CheckFailed(
-                        f"{self._where}, row {unescaped(fields[_KEY])}: {check.column} {fault}. "
-                        "Nothing of this window was loaded: put the source right, or the checks of the flow file"
-                    )
+            for place, check in enumerate(self._checks):
+                self._failed[place] += broken(check, row.get(check.column)) is not None
+
+    def take(self) -> list[Finding]:
+        """Give what was found since the last time, each check once, and begin anew."""
+        found = [
+            Finding(self._table, check.column, _rule(check), check.severity, self._looked, failed)
+            for check, failed in zip(self._checks, self._failed, strict=True)
+        ]
+        self._looked, self._failed = 0, [0] * len(self._checks)
+        return found
 
 
-def _fault(check: Check, value: Any) -> str | None:
+def _rule(check: Check) -> str:
+    """The check as `dl.quality_result` names it."""
+    told = check.model_dump(include={"not_null", "type", "min", "max", "max_length"}, exclude_defaults=True)
+    parts = [f"{name} {value}" for name, value in told.items()]
+    return ", ".join(["load", *parts, *(["one_of"] if check.one_of is not None else [])])[:128]
+
+
+def broken(check: Check, value: Any) -> str | None:
+    """Say why a value of an image does not fit a check, without the value; None when it fits."""
     if value is None:
         return "is NULL" if check.not_null else None
     text = str(value).lower() if isinstance(value, bool) else str(value)

@@ -213,7 +213,16 @@ def status(
 
 def _print_status(found: list[FlowStatus]) -> None:
     table = Table(
-        "flow", "position", "batch", "loaded (UTC)", "rows", "batches", "seconds", "failed checks", "state"
+        "flow",
+        "position",
+        "batch",
+        "loaded (UTC)",
+        "rows",
+        "batches",
+        "seconds",
+        "failed checks",
+        "set aside",
+        "state",
     )
     for each in found:
         table.add_row(
@@ -225,9 +234,19 @@ def _print_status(found: list[FlowStatus]) -> None:
             f"{each.batches:,}",
             f"{each.last_seconds:.1f}",
             str(each.failed_checks),
+            f"{sum(each.set_aside.values()):,}",
             "stale" if each.stale else "",
         )
     _console.print(table)
+    for each in found:
+        for target, rows in each.set_aside.items():
+            if rows:
+                _console.print(
+                    f"{each.flow}: {rows:,} rows of {target} are set aside; ods.quarantine says which and why. "
+                    "Correct them at their source: docs/runbooks/rows-set-aside.md",
+                    markup=False,
+                    soft_wrap=True,
+                )
 
 
 def restart(

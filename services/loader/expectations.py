@@ -72,6 +72,8 @@ class Demand:
     expectation: Any
     column: str | None = None
     severity: str = ERROR
+    blocks: bool = True
+    """Whether a failure of the severity error ends the check, and what follows it."""
 
 
 @dataclass(slots=True)

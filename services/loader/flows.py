@@ -48,9 +48,12 @@ class Check(_Model):
     max: Number | None = Field(None, description="greatest number")
     max_length: int | None = Field(None, ge=1, description="most characters")
     when: Literal["load", "after"] = Field(
-        "load", description="load: a value that does not fit refuses the batch; after: `check` reports it"
+        "load",
+        description="when it is counted: as rows land, or by `check`; no row is refused",
     )
-    severity: Literal["error", "warning"] = Field("error", description="whether `check` fails")
+    severity: Literal["error", "warning"] = Field(
+        "error", description="error: the row is set aside when it is typed; warning: it is only reported"
+    )
 
     @model_validator(mode="after")
     def _checks_something(self) -> Check:

@@ -1,6 +1,6 @@
 """The load itself: a window, its rows, its batch and the moved watermark are one transaction of the warehouse."""
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ from services.loader.checks import Checks
 from services.loader.connectors.interface import Connector, Window
 from services.loader.contexts import Contexts
 from services.loader.errors import LoaderError, NotReplayable, SourceChanged, WarehouseFailed
-from services.loader.flows import LoadFlow
+from services.loader.flows import JournalFlow, LoadFlow
 from services.loader.tally import Counted, Tally, checksum
 
 Tell = Callable[[int], None]
@@ -72,7 +72,9 @@ class Loader:
         self._watcher = watcher
         self._batch_rows = batch_rows
         self._parent = parent
-        self._checks = {target.table: Checks(flow.name, target) for target in flow.targets}
+        # What the journal brings is looked at when it is typed, and set aside there.
+        journal = isinstance(flow, JournalFlow)
+        self._checks = {} if journal else {target.table: Checks(target) for target in flow.targets}
 
     async def run(self, tell: Tell) -> Loaded:
         """Load everything that is new, batch by batch.
@@ -134,10 +136,13 @@ class Loader:
                 await bookkeeping.nothing_new(tx, self._flow.name, mark.position)
                 return None
             batch_id = await bookkeeping.draw_batch_id(tx)
+            for checks in self._checks.values():
+                checks.take()  # of a window that was not committed
             counted = await self._write(tx, span, batch_id, window, tell)
             if self._connector.compares and not counted:
                 await bookkeeping.nothing_new(tx, self._flow.name, window.position_to)
                 return None
+            await self._keep_findings(tx, batch_id)
             return await bookkeeping.keep(
                 tx,
                 self._flow.name,
@@ -175,6 +180,14 @@ class Loader:
                 replaces=replayed,
             )
 
+    def _look(self, table: str, lines: Sequence[bytes]) -> None:
+        if checks := self._checks.get(table):
+            checks.look(lines)
+
+    async def _keep_findings(self, tx: WarehouseTransaction, batch_id: int) -> None:
+        found = [finding for checks in self._checks.values() for finding in checks.take()]
+        await bookkeeping.keep_findings(tx, self._flow.name, batch_id, found)
+
     async def _write(
         self, tx: WarehouseTransaction, span: Span, batch_id: int, window: Window, tell: Tell
     ) -> Mapping[str, Counted]:
@@ -185,7 +198,7 @@ class Loader:
         async for chunk in self._connector.read(window):
             contexts.look(chunk)
             for table, lines in chunk.items():
-                self._checks[table].look(lines)
+                self._look(table, lines)
                 tallies.setdefault(table, Tally()).add(lines)
                 written = await tx.landing.write(tx.connection, table, batch_id, lines)
                 if written != len(lines):
@@ -204,7 +217,7 @@ class Loader:
                 await tx.connection.exec_driver_sql(statement)
         async for chunk in self._connector.read(window):
             for table, lines in chunk.items():
-                self._checks[table].look(lines)
+                self._look(table, lines)
                 read[table] += await tx.landing.write(tx.connection, table, batch_id, lines, stage=True)
                 tell(len(lines))
         counted: dict[str, Counted] = {}

@@ -26,6 +26,11 @@ FAILED_CHECKS = Gauge(
     "Quality checks that failed in a flow's newest run of them.",
     ("flow",),
 )
+SET_ASIDE = Gauge(
+    "credit_warehouse_quarantined_rows",
+    "Rows of a landing table that break a rule and wait for a correction at their source.",
+    ("flow", "table"),
+)
 READ = Gauge(
     "credit_warehouse_status_timestamp_seconds",
     "Unix time at which the warehouse last answered the exporter.",
@@ -41,4 +46,6 @@ def export(found: Sequence[FlowStatus]) -> None:
         AGE.labels(each.flow).set(float("inf") if each.age_seconds is None else each.age_seconds)
         STALE.labels(each.flow).set(each.stale)
         FAILED_CHECKS.labels(each.flow).set(each.failed_checks)
+        for table, rows in each.set_aside.items():
+            SET_ASIDE.labels(each.flow, table).set(rows)
     READ.set_to_current_time()

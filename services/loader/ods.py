@@ -13,6 +13,8 @@ from services.loader.flows import Target
 
 PAGE = 20_000
 """Rows that are held in memory at once."""
+SET_ASIDE = "fault_rule"
+"""The column that says why a change was set aside; NULL: it was taken."""
 ORPHANS = "_orphans"
 """How the names of counts of rows without their parent end."""
 LAKE = {table.fullname: table for table in CAPTURED}
@@ -36,13 +38,23 @@ class Changes:
         self._table = self._named("changes")
 
     def _named(self, alias: str) -> Any:
-        names = ("position_major", "position_minor", "operation", "image_hash", *self._target.columns)
+        names = (
+            "position_major",
+            "position_minor",
+            "operation",
+            "image_hash",
+            SET_ASIDE,
+            *self._target.columns,
+        )
         # A set: a column of the lake may be called as one of ours.
         columns: list[sa.ColumnClause[Any]] = [sa.column(name) for name in dict.fromkeys(names)]
         return sa.table(self._target.table, *columns, schema="ods").alias(alias)
 
     def _within(self, after: Position, through: Position) -> sa.ColumnElement[bool]:
         return sa.and_(_behind(self._table, after), sa.not_(_behind(self._table, through)))
+
+    def _is_taken(self) -> sa.ColumnElement[bool]:
+        return self._table.c[SET_ASIDE].is_(None)  # type: ignore[no-any-return]
 
     def _is_newest(self, through: Position) -> sa.ColumnElement[bool]:
         later = self._named("later")
@@ -68,7 +80,9 @@ class Changes:
 
     def select_newest(self, after: Position, through: Position) -> sa.Select[Any]:
         """Read a page of the rows that changed behind `after`, as they are at `through`."""
-        query = sa.select(self._table).where(self._table.c.operation != "d", self._is_newest(through))
+        query = sa.select(self._table).where(
+            self._table.c.operation != "d", self._is_taken(), self._is_newest(through)
+        )
         return self._page(query, after, through)
 
     async def changes(self, reading: WarehouseReader, span: Span) -> AsyncIterator[tuple[int, int, str, str]]:
@@ -104,6 +118,8 @@ class Changes:
                 .where(
                     self._within(span.after, span.through),
                     self._table.c.operation != "d",
+                    # What is set aside has no more than its key; as a parent it has arrived all the same.
+                    self._is_taken(),
                     self._is_newest(span.through),
                     *(column.is_not(None) for column in own),
                     ~is_there,

@@ -6,7 +6,7 @@ so a fault stays known until it is put right, and a check costs what has changed
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -34,7 +34,7 @@ from services.loader.expectations import (
     unique,
 )
 from services.loader.flows import JournalFlow, Target
-from services.loader.ods import LAKE, ORPHANS, PAGE, Changes, Span
+from services.loader.ods import LAKE, ORPHANS, PAGE, SET_ASIDE, Changes, Span
 from services.loader.tables import batch, quality_result, watermark
 
 _ODS_WATERMARK = sa.table(
@@ -77,8 +77,8 @@ class Checked:
 
     @property
     def errors(self) -> int:
-        """How many failures are no mere warnings."""
-        return sum(one.demand.severity == ERROR for _, one in self.failed)
+        """How many failures end the command: those that would make all numbers wrong."""
+        return sum(one.demand.severity == ERROR and one.demand.blocks for _, one in self.failed)
 
 
 class QualityCheck:
@@ -216,7 +216,7 @@ class QualityCheck:
             return {column["name"] for column in inspector.get_columns(target.table, schema="ods")}
 
         there = await reading.connection.run_sync(names)
-        return [name for name in (*target.columns, "image_hash") if name not in there]
+        return [name for name in (*target.columns, "image_hash", SET_ASIDE) if name not in there]
 
     async def _sides(
         self, reading: WarehouseReader, table: Changes, span: Span, journal: Digest
@@ -294,12 +294,15 @@ def _of_table(outcome: Outcome, side: Mapping[str, Any]) -> Outcome:
 
 
 def _row_demands(target: Target) -> list[Demand]:
-    """What rows of a target must be: by the lake's own columns and the checks of the flow file, each demand once."""
+    """What rows of a target must be: by the lake's own columns and the checks of the flow file, each demand once.
+
+    A row that breaks one was set aside when it was typed, unless the rules were others then; so what one row does wrong
+    ends no check. Two newest rows of one key are no fault of a row.
+    """
     lake = LAKE.get(target.source)
     required = {column.name for column in lake.columns if not column.nullable} if lake is not None else set()
     required |= {check.column for check in target.checks if check.not_null}
-    return [
-        unique(target.keys),
+    of_rows = [
         *(filled(name) for name in target.columns if name in required),
         *(
             demand
@@ -308,6 +311,7 @@ def _row_demands(target: Target) -> list[Demand]:
             for demand in demands_of(check.model_copy(update={"not_null": False, "type": None}))
         ),
     ]
+    return [unique(target.keys), *(replace(demand, blocks=False) for demand in of_rows)]
 
 
 def _frame(rows: Sequence[Any], target: Target) -> pd.DataFrame:

@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.chassis.database import Warehouse
 from services.loader.flows import LoadFlow
-from services.loader.tables import batch, quality_result, watermark
+from services.loader.tables import batch, quality_result, quarantine, watermark
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,8 @@ class FlowStatus:
     last_rows: int
     last_seconds: float
     failed_checks: int
+    set_aside: Mapping[str, int]
+    """By landing table the rows, counted by key, that break a rule and wait for a correction."""
     freshness_seconds: float
     read_at: datetime
 
@@ -94,6 +97,7 @@ async def read_status(warehouse: Warehouse, flows: Mapping[str, LoadFlow]) -> li
                 .group_by(quality_result.c.flow)
             )
         }
+        set_aside = await _set_aside(reading)
     now = datetime.now(UTC)
     return [
         FlowStatus(
@@ -109,8 +113,30 @@ async def read_status(warehouse: Warehouse, flows: Mapping[str, LoadFlow]) -> li
             if last and last.loaded_at
             else 0.0,
             failed_checks=failed.get(name, 0),
+            set_aside={target.table: set_aside.get(target.table, 0) for target in flow.targets},
             freshness_seconds=flow.freshness_minutes * 60.0,
             read_at=now,
         )
         for name, flow in flows.items()
     ]
+
+
+async def _set_aside(reading: AsyncConnection) -> dict[str, int]:
+    """How many rows of each landing table are set aside now; none before dbt has made the list."""
+
+    def exists(connection: sa.Connection) -> bool:
+        return sa.inspect(connection).has_table(quarantine.name, schema=quarantine.schema)
+
+    if not await reading.run_sync(exists):
+        return {}
+    # A row is missing once, however many of its changes were set aside.
+    keys = (
+        sa.select(quarantine.c.table_name, quarantine.c.row_key)
+        .where(quarantine.c.resolved_at.is_(None))
+        .distinct()
+        .subquery()
+    )
+    rows = await reading.execute(
+        sa.select(keys.c.table_name, sa.func.count().label("rows")).group_by(keys.c.table_name)
+    )
+    return {row.table_name: int(row.rows) for row in rows}

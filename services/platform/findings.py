@@ -16,7 +16,7 @@ from services.platform.settings import PlatformSettings
 GAUGES = {
     "credit_warehouse_flow_failed": "the flow {flow} failed at its last run: see its log in Airflow",
     "credit_warehouse_quality_failed_checks": "{value} checks of the flow {flow} fail: docs/runbooks/load-failed.md",
-    "credit_warehouse_quarantined_rows": "{value} rows of {table} are set aside in the warehouse's quarantine",
+    "credit_warehouse_quarantined_rows": "{value} rows of {table} are set aside: docs/runbooks/rows-set-aside.md",
     "credit_warehouse_definition_errors": "{value} flow files cannot be read: see the DAG processor's log",
 }
 _SAMPLE = re.compile(r"^(?P<name>\w+)(?:\{(?P<labels>[^}]*)\})? (?P<value>\S+)")

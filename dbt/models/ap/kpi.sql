@@ -18,12 +18,12 @@ stability as (
 
 -- What a history does not tell: how many are left out of the KPIs that need it.
 left_out as (
-    select m.snapshot_date as as_of_date, m.currency, 'loans_without_disbursement_date' as kpi, count(*) as cases
+    select m.snapshot_date as as_of_date, m.currency, 'loans_without_disbursement_date' as kpi, count(*) as cases, 'kpi_portfolio' as model
     from {{ ref('fact_loan_month') }} as m
     where m.snapshot_kind = 'as_of' and m.status <> 'cancelled' and m.disbursed_on is null
     group by m.snapshot_date, m.currency
     union all
-    select r.as_of_date, d.currency, 'applications_without_score', count(*)
+    select r.as_of_date, d.currency, 'applications_without_score', count(*), 'kpi_decision'
     from {{ ref('fact_decision') }} as d
     inner join {{ ref('reporting_date') }} as r on r.as_of_date >= d.first_submitted_on
     where d.score is null and d.currency is not null
@@ -31,23 +31,29 @@ left_out as (
 ),
 
 gathered as (
-    select as_of_date, grain, period_start, kpi, currency, dimension, member, numerator, denominator, value from {{ ref('kpi_decision') }}
+    select as_of_date, grain, period_start, kpi, currency, dimension, member, numerator, denominator, value, 'kpi_decision' as model from {{ ref('kpi_decision') }}
     union all
-    select as_of_date, grain, period_start, kpi, currency, dimension, member, numerator, denominator, value from {{ ref('kpi_portfolio') }}
+    select as_of_date, grain, period_start, kpi, currency, dimension, member, numerator, denominator, value, 'kpi_portfolio' from {{ ref('kpi_portfolio') }}
     union all
-    select as_of_date, grain, period_start, kpi, currency, dimension, member, numerator, denominator, value from {{ ref('kpi_flow') }}
+    select as_of_date, grain, period_start, kpi, currency, dimension, member, numerator, denominator, value, 'kpi_flow' from {{ ref('kpi_flow') }}
     union all
-    select as_of_date, grain, as_of_date, 'expected_loss', currency, dimension, member, numerator, denominator, cast(numerator as numeric(38, 10)) from losses
+    select as_of_date, grain, as_of_date, 'expected_loss', currency, dimension, member, numerator, denominator, cast(numerator as numeric(38, 10)), 'expected_loss' from losses
     union all
-    select as_of_date, grain, as_of_date, 'expected_loss_rate', currency, dimension, member, numerator, denominator, {{ ratio('numerator', 'denominator') }} from losses
+    select as_of_date, grain, as_of_date, 'expected_loss_rate', currency, dimension, member, numerator, denominator, {{ ratio('numerator', 'denominator') }}, 'expected_loss' from losses
     union all
-    select as_of_date, grain, as_of_date, kpi, currency, dimension, 'all', numerator, denominator, value from {{ ref('concentration') }}
+    select as_of_date, grain, as_of_date, kpi, currency, dimension, 'all', numerator, denominator, value, 'concentration' from {{ ref('concentration') }}
     union all
-    select as_of_date, 'as_of', as_of_date, kpi, currency, 'all', 'all', numerator, denominator, value from {{ ref('score_separation') }}
+    select as_of_date, 'as_of', as_of_date, kpi, currency, 'all', 'all', numerator, denominator, value, 'score_separation' from {{ ref('score_separation') }}
     union all
-    select as_of_date, 'as_of', as_of_date, kpi, currency, 'all', 'all', null, cases, cast(cases as numeric(28, 10)) from left_out
+    select as_of_date, 'as_of', as_of_date, kpi, currency, 'all', 'all', null, cases, cast(cases as numeric(38, 10)), model from left_out
     union all
-    select as_of_date, 'month_of_submission', period_start, 'psi', currency, 'all', 'all', null, applications, value from stability
+    select as_of_date, 'month_of_submission', period_start, 'psi', currency, 'all', 'all', null, applications, value, 'score_stability' from stability
+),
+
+missing as (
+    select m.model, sum(m.missing_rows) as missing_rows
+    from {{ ref('missing_rows') }} as m
+    group by m.model
 )
 
 select
@@ -60,5 +66,8 @@ select
     cast(g.member as varchar(64)) as member,
     cast(g.numerator as numeric(38, 4)) as numerator,
     cast(g.denominator as numeric(38, 4)) as denominator,
-    cast(g.value as numeric(38, 10)) as value
+    cast(g.value as numeric(38, 10)) as value,
+    cast(g.model as varchar(64)) as model,
+    cast(coalesce(m.missing_rows, 0) as bigint) as missing_rows
 from gathered as g
+left join missing as m on m.model = g.model

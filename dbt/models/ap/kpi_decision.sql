@@ -7,12 +7,13 @@
     ],
 ) }}
 
+-- An application whose version is set aside has no currency, and is in no KPI until it has (ap.missing_rows).
 with decided_up_to as (
 {{- whole_and_products(
     ref('fact_decision'),
     ['currency', 'decision', 'first_submitted_on', 'decided_on', 'hours_to_decision', 'hours_to_decision_without_returned'],
     until='decided_on',
-    only="t.decision <> 'none'",
+    only="t.decision <> 'none' and t.currency is not null",
     months=('fact_decision', 'decided'),
 ) -}}
 ),
@@ -28,6 +29,7 @@ submitted as (
     ref('fact_decision'),
     ['currency', 'first_submitted_on', 'booked_on'],
     until='first_submitted_on',
+    only='t.currency is not null',
     months=('fact_decision', 'submitted'),
 ) -}}
 ),
@@ -68,7 +70,7 @@ undecided as (
     ref('fact_decision'),
     ['currency', 'first_submitted_on', 'withdrawn_at', 'expired_at'],
     until='first_submitted_on',
-    only='(t.decided_on is null or t.decided_on > r.as_of_date)',
+    only='(t.decided_on is null or t.decided_on > r.as_of_date) and t.currency is not null',
 ) -}}
 ),
 

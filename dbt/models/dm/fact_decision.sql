@@ -98,7 +98,7 @@ select
         when m.decided_at = m.approved_at then 'approved'
         else 'rejected'
     end as decision,
-    cast({{ version_key('product', 'v', 'product_') }} as varchar(64)) as product_key,
+    cast(case when v.product_position_major = 0 then {{ hash_of([ghost_key(), '0', '0']) }} else {{ version_key('product', 'v', 'product_') }} end as varchar(64)) as product_key,
     cast({{ version_key('party', 'v', 'party_') }} as varchar(64)) as borrower_key,
     coalesce(p.product_code, 'none') as product_code,
     coalesce(v.channel, 'none') as channel,

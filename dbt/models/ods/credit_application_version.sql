@@ -13,9 +13,9 @@
     'purpose': 'text(64)',
     'channel': 'code(16)',
     'maker': 'uuid',
-    'profile': 'text',
+    'profile': 'json',
     'score': 'integer',
-    'score_reasons': 'text',
+    'score_reasons': 'json',
     'submitted_at': 'timestamp',
     'migrated': 'flag',
 }, keys=['application_id', 'version']) }}

@@ -10,8 +10,9 @@ group by {% for column in columns %}t.{{ column }}{{ ", " if not loop.last }}{% 
 having count(*) > 1
 {% endtest %}
 
-{% test filled_in_new_rows(model, column_name) %}
-select n.{{ column_name }} from {{ model }} as n where n.{{ column_name }} is null and {{ untested_rows(model.identifier, 'n') }}
+{# only: a condition on `n`, which row must have a value. #}
+{% test filled_in_new_rows(model, column_name, only='1 = 1') %}
+select n.{{ column_name }} from {{ model }} as n where n.{{ column_name }} is null and {{ only }} and {{ untested_rows(model.identifier, 'n') }}
 {% endtest %}
 
 {% test refers_in_new_rows(model, column_name, to, field) %}
@@ -19,6 +20,18 @@ select n.{{ column_name }}
 from {{ model }} as n
 where {{ untested_rows(model.identifier, 'n') }}
 and not exists (select 1 from {{ to }} as t where t.{{ field }} = n.{{ column_name }})
+{% endtest %}
+
+{#
+    A row refers to one of `to`, if the vault knows what it refers to. What it knows no row of is set aside, or has not come yet:
+    the facts that only name it keep it, and ap.missing_rows counts it. What it knows must be there: a model has lost it otherwise.
+    known: the satellite, with a column of the same name as `field`.
+#}
+{% test refers_if_known(model, column_name, to, field, known) %}
+select m.{{ column_name }}
+from {{ model }} as m
+where not exists (select 1 from {{ to }} as t where t.{{ field }} = m.{{ column_name }})
+and exists (select 1 from {{ known }} as k where k.{{ field }} = m.{{ column_name }} and k.operation <> 'g')
 {% endtest %}
 
 {% test unique_together(model, columns) %}

@@ -58,6 +58,7 @@ def typed(target: Target) -> str:
     return (
         "SELECT DISTINCT ON (position_major, position_minor) batch_id, position_major, position_minor, operation, "
         "encode(sha256(convert_to(coalesce('=' || image, '~'), 'UTF8')), 'hex') AS image_hash, "
+        "NULL::text AS fault_rule, "
         f"{', '.join(casts)} FROM dl.{target.table}"
     )
 
@@ -208,6 +209,45 @@ async def test_what_is_spoilt_is_found_and_known_until_it_is_put_right(
         assert await failed_checks(applied) == 0
         async with applied.warehouse.connect() as owner:
             await owner.execute("DELETE FROM dl.quality_result")
+
+
+async def test_what_is_set_aside_ends_no_check_and_is_shown(quality: Any, applied: Loading) -> None:
+    async with applied.warehouse.connect("transformer") as dbt:
+        # As dbt leaves a change that it sets aside: there with its hash, of its members the key alone.
+        await dbt.execute(
+            "UPDATE ods.credit_party SET fault_rule = 'required', full_name = NULL, kind = NULL"
+        )
+        await dbt.execute(
+            "CREATE TABLE ods.quarantine AS SELECT 'credit_party' AS table_name, row_key, "
+            "NULL::timestamp AS resolved_at FROM dl.credit_party"
+        )
+    checked = await check(quality, applied)
+    # Nothing is lost, the parent has arrived, and what it is not said to be is not looked at.
+    assert found(checked) == set()
+    warehouse = Warehouse.open(applied.warehouse.url("loader"), service="test", pool_size=1)
+    try:
+        (status,) = await read_status(warehouse, {"lake": applied.flow})
+        # One row, of which two changes were set aside.
+        assert status.set_aside == {"credit_party": 1, "credit_application": 0, "credit_application_party": 0}
+        assert status.as_json()["set_aside"]["credit_party"] == 1
+        async with applied.warehouse.connect("transformer") as dbt:
+            await dbt.execute("UPDATE ods.quarantine SET resolved_at = now()")
+        (status,) = await read_status(warehouse, {"lake": applied.flow})
+        assert set(status.set_aside.values()) == {0}
+    finally:
+        await warehouse.dispose()
+        async with applied.warehouse.connect("transformer") as dbt:
+            await dbt.execute("DROP TABLE ods.quarantine")
+
+
+async def test_what_one_row_does_wrong_ends_no_check(quality: Any, applied: Loading) -> None:
+    """The rules may be others than when it was typed."""
+    await meddle(applied, "UPDATE ods.credit_party SET kind = 'robot' WHERE operation = 'u'")
+    checked = await check(quality, applied)
+    assert found(checked) == {("credit_party", "kind")}
+    assert checked.errors == 0
+    await meddle(applied, "DELETE FROM ods.credit_party WHERE operation = 'c'")
+    assert (await check(quality, applied)).errors == 2, "a change that is lost makes every number doubtful"
 
 
 async def test_what_dbt_has_not_built_yet_is_not_missed(quality: Any, applied: Loading) -> None:

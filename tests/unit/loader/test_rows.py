@@ -12,9 +12,9 @@ import orjson
 import pytest
 
 from services.chassis.dialects.landing import COLUMNS, unescaped
-from services.loader.checks import Checks
+from services.loader.checks import Checks, broken
 from services.loader.contexts import MOST_LINKS, Contexts
-from services.loader.errors import CheckFailed, SourceChanged
+from services.loader.errors import SourceChanged
 from services.loader.flows import Check, HttpFlow, NextLink, Schedule, Target
 from services.loader.flows import HttpSource as Source
 from services.loader.lines import Lines, parsed, plain
@@ -118,24 +118,33 @@ def test_a_row_without_what_the_flow_wants_is_refused(values: dict[str, Any], sa
         ({"min": 0, "max": 1}, ["0", "1.00"], ["-0.01", "1.01", "much"], "is"),
     ],
 )
-def test_checks_refuse_what_does_not_fit_and_never_show_it(
+def test_checks_count_what_does_not_fit_and_refuse_nothing(
     check: dict[str, Any], fits: list[Any], does_not: list[Any], said: str
 ) -> None:
-    target = TARGET.model_copy(update={"checks": (Check(column="rate", **check),)})
-    checks = Checks("rates", target)
+    demand = Check(column="rate", **check)
+    checks = Checks(TARGET.model_copy(update={"checks": (demand,)}))
     checks.look([line({"code": "A", "rate": value}) for value in fits])
+    assert [(one.checked, one.failed) for one in checks.take()] == [(len(fits), 0)]
     for value in does_not:
-        with pytest.raises(CheckFailed, match=rf'dl\.partner_rate, row \["A"\]: rate {said}') as caught:
-            checks.look([line({"code": "A", "rate": value})])
-        assert value in {None, "", "1", "A"} or str(value) not in str(caught.value).partition(": rate")[2]
+        checks.look([line({"code": "A", "rate": value}), line({"code": "B", "rate": fits[0]})])
+        (finding,) = checks.take()
+        assert (finding.target, finding.column, finding.severity) == ("partner_rate", "rate", "error")
+        assert (finding.checked, finding.failed) == (2, 1)
+        reason = broken(demand, value)
+        assert reason is not None
+        assert reason.startswith(said)
+        assert value in {None, "", "1", "A"} or str(value) not in reason + finding.rule
 
 
 def test_checks_for_later_and_deletes_are_let_through() -> None:
-    later = TARGET.model_copy(update={"checks": (Check(column="rate", type="integer", when="after"),)})
-    Checks("rates", later).look([line({"code": "A", "rate": "x"})])
-    now = TARGET.model_copy(update={"checks": (Check(column="rate", not_null=True),)})
-    gone = Lines(FLOW, TARGET, "http").delete({"code": "A"}, major=1, minor=1, place="item 1")
-    Checks("rates", now).look([gone])
+    later = Checks(
+        TARGET.model_copy(update={"checks": (Check(column="rate", type="integer", when="after"),)})
+    )
+    later.look([line({"code": "A", "rate": "x"})])
+    assert later.take() == []
+    now = Checks(TARGET.model_copy(update={"checks": (Check(column="rate", not_null=True),)}))
+    now.look([Lines(FLOW, TARGET, "http").delete({"code": "A"}, major=1, minor=1, place="item 1")])
+    assert [(one.checked, one.failed) for one in now.take()] == [(0, 0)]
 
 
 def test_a_checksum_is_of_lines_and_not_of_how_they_came() -> None:

@@ -1,19 +1,21 @@
 """What `status` says of stopped tables, failed flows and what was set aside."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from services.platform.airflow_api import load
 from services.platform.command_environments import by_hand, command_environments
 from services.platform.errors import PlatformError
-from services.platform.findings import of_gauges, of_replication
+from services.platform.findings import GAUGES, of_gauges, of_replication
 from services.platform.home import Home
 from services.platform.platform import Platform
-from services.platform.settings import PlatformSettings
+from services.platform.settings import ROOT, PlatformSettings
 from services.platform.supervision import last_words
 
 WELL: dict[str, Any] = {
@@ -67,11 +69,21 @@ credit_warehouse_flow_failed{flow="lake",layer="dl"} 0.0
 credit_warehouse_flow_failed{flow="ods",layer="ods"} 1.0
 credit_warehouse_quality_failed_checks{flow="lake"} 2.0
 credit_warehouse_definition_errors 0.0
+credit_warehouse_quarantined_rows{flow="lake",table="credit_loan"} 3.0
+credit_warehouse_quarantined_rows{flow="lake",table="credit_party"} 0.0
 """
     assert of_gauges(page) == [
         "the flow ods failed at its last run: see its log in Airflow",
         "2 checks of the flow lake fail: docs/runbooks/load-failed.md",
+        "3 rows of credit_loan are set aside: docs/runbooks/rows-set-aside.md",
     ]
+
+
+def test_every_gauge_that_status_reads_is_one_that_a_process_shows() -> None:
+    declared = yaml.safe_load((ROOT / "observability/schema/metrics.yaml").read_text())["metrics"]
+    labels = {metric["name"]: set(metric.get("labels", {})) for metric in declared}
+    for name, sentence in GAUGES.items():
+        assert set(re.findall(r"\{(\w+)\}", sentence)) - {"value"} <= labels[name], name
 
 
 def test_the_last_error_is_shown_and_not_the_last_line(tmp_path: Path) -> None:

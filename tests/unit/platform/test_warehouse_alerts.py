@@ -27,6 +27,9 @@ SERIES = {
     'up{job="airflow"}': "1x120 0x60",
     'up{job="exporter"}': "1x10 _x170",
     'credit_warehouse_quality_failed_checks{job="exporter",flow="lake"}': "0x20 2x159",
+    # Set aside at minute 41, corrected at minute 100; of the other table nothing ever.
+    'credit_warehouse_quarantined_rows{job="exporter",flow="lake",table="credit_loan"}': "0x40 3x58 0x80",
+    'credit_warehouse_quarantined_rows{job="exporter",flow="lake",table="credit_party"}': "0x180",
 }
 # At each minute the alerts that fire, by their labels.
 FIRING: dict[int, dict[str, list[dict[str, str]]]] = {
@@ -43,6 +46,9 @@ FIRING: dict[int, dict[str, list[dict[str, str]]]] = {
     },
     30: {"WarehouseStale": [], "WarehouseFlowFailed": [], "WarehouseDefinitionErrors": []},
     60: {"WarehouseStale": [], "WarehouseFlowFailed": []},
+    40: {"WarehouseRowsSetAside": []},
+    41: {"WarehouseRowsSetAside": [{"flow": "lake", "table": "credit_loan"}]},
+    100: {"WarehouseRowsSetAside": []},
     61: {
         "WarehouseStale": [{"flow": "lake", "layer": "dl"}],
         "WarehouseFlowFailed": [{"flow": "lake", "layer": "dl"}],
