@@ -4,7 +4,6 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, cast
-from uuid import UUID
 
 from fastapi import Depends, Form, Header, Query, Request, Response
 
@@ -47,6 +46,7 @@ from services.chassis.body_limit import bounded_router
 from services.chassis.identity import Caller, authenticated, require
 from services.chassis.paging import AfterText, Cursor, Limit, start_of_page
 from services.chassis.problems import BadRequest, Unavailable, documented
+from services.chassis.strict import Identifier
 
 JWKS_MAX_AGE_SECONDS = 60
 
@@ -151,7 +151,7 @@ async def list_users(
     auth: Auth,
     _: Reader,
     after: Annotated[str, Query(max_length=64, pattern=r"^[A-Za-z0-9._-]*$")] = "",
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    limit: Limit = 50,
 ) -> UserPage:
     """List users by name."""
     # One more than asked for tells whether there is a next page.
@@ -185,7 +185,7 @@ async def create_user(body: NewUserBody, auth: Auth, by: By) -> Any:
     responses={**documented(UserNotFound, LastAdministrator, OwnAccount, PasswordTooWeak), **_PROPOSED},
     tags=["users"],
 )
-async def change_user(user_id: UUID, body: UserChangeBody, auth: Auth, by: By) -> Any:
+async def change_user(user_id: Identifier, body: UserChangeBody, auth: Auth, by: By) -> Any:
     """Change another user's roles, status or password; ends their sessions.
 
     A password, and a role that decides, moves money or grants rights, become a proposal (202), which another
@@ -212,7 +212,7 @@ async def list_proposals(
 @router.get(
     "/proposals/{proposal_id}", responses=documented(SessionEnded, ProposalNotFound), tags=["proposals"]
 )
-async def read_proposal(proposal_id: UUID, auth: Auth, _: Reader) -> ProposalView:
+async def read_proposal(proposal_id: Identifier, auth: Auth, _: Reader) -> ProposalView:
     """Read a proposal."""
     return ProposalView.of(await auth.users.proposal(proposal_id), utc_now())
 
@@ -229,7 +229,7 @@ async def read_proposal(proposal_id: UUID, auth: Auth, _: Reader) -> ProposalVie
     ),
     tags=["proposals"],
 )
-async def confirm_proposal(proposal_id: UUID, auth: Auth, by: By) -> ProposalView:
+async def confirm_proposal(proposal_id: Identifier, auth: Auth, by: By) -> ProposalView:
     """Do what another administrator has proposed; never by its subject."""
     return ProposalView.of(await auth.users.confirm(proposal_id, by=by), utc_now())
 
@@ -239,7 +239,7 @@ async def confirm_proposal(proposal_id: UUID, auth: Auth, by: By) -> ProposalVie
     responses=documented(ProposalNotFound, ProposalSettled),
     tags=["proposals"],
 )
-async def refuse_proposal(proposal_id: UUID, auth: Auth, by: By) -> ProposalView:
+async def refuse_proposal(proposal_id: Identifier, auth: Auth, by: By) -> ProposalView:
     """Refuse a proposal, or take your own back."""
     return ProposalView.of(await auth.users.refuse(proposal_id, by=by), utc_now())
 
@@ -249,7 +249,7 @@ async def list_events(
     auth: Auth,
     _: Reviewer,
     kind: Annotated[list[EventKind], Query(description="Any of these kinds.")] = [],  # noqa: B006 - read only
-    user: Annotated[UUID | None, Query(description="Who did it, or to whom it was done.")] = None,
+    user: Annotated[Identifier | None, Query(description="Who did it, or to whom it was done.")] = None,
     after: AfterText | None = None,
     limit: Limit = 50,
 ) -> EventPage:

@@ -21,10 +21,10 @@ from services.auth.domain import (
 )
 from services.auth.sessions import IssuedToken
 from services.chassis.access import Role
+from services.chassis.strict import Flag, Name
 
 Username = Annotated[str, Field(pattern=USERNAME_PATTERN, examples=["ann.maker"])]
-# PostgreSQL cannot hold U+0000, and no name has control characters.
-DisplayName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+DisplayName = Annotated[str, Name(200)]
 NewPassword = Annotated[SecretStr, Field(min_length=PASSWORD_MIN_LENGTH, max_length=PASSWORD_MAX_LENGTH)]
 Roles = Annotated[frozenset[Role], Field(min_length=1)]
 
@@ -125,7 +125,7 @@ class NewUserBody(BaseModel):
 class SetUpUserBody(NewUserBody):
     """A user that the platform's set-up adds; who holds a password that a machine made need not change it."""
 
-    must_change_password: bool = True
+    must_change_password: Flag = True
 
     def to_domain(self) -> NewUser:
         """The use case's input."""
@@ -138,7 +138,7 @@ class UserChangeBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     roles: Roles | None = None
-    disabled: bool | None = None
+    disabled: Flag | None = None
     password: NewPassword | None = None
 
     def to_domain(self) -> UserChange:

@@ -19,6 +19,7 @@ from services.chassis.health import Check, Readiness, health_router
 from services.chassis.http_server import MAX_CONNECTIONS, BoundedProtocol
 from services.chassis.identity import TokenVerifier
 from services.chassis.logging import get_logger, set_level
+from services.chassis.openapi import complete
 from services.chassis.problems import add_problem_handlers, default_responses
 from services.chassis.revocations import Revocations
 from services.chassis.security_headers import SecurityHeaders
@@ -90,6 +91,7 @@ def create_app(
     app.add_api_route("/metrics", _metrics, include_in_schema=False)
     app.add_middleware(BodyLimit, max_body_bytes=max_body_bytes)
     add_problem_handlers(app)
+    complete(app)
     # Added last, so outermost: the span covers what answers, and the headers are on whatever it is.
     app.add_middleware(RequestTelemetry, tracer=telemetry.tracer, readiness=readiness)
     app.add_middleware(SecurityHeaders)

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.chassis.identity import check_caller, checks_caller
 from services.chassis.json_body import DuplicateMember, parse_json
+from services.chassis.parameters import Parameters
 from services.chassis.problems import BadRequest, ContentTooLarge, UnsupportedMediaType
 
 DEFAULT_BODY_BYTES = 16 << 10
@@ -52,6 +53,7 @@ class BoundedRoute(APIRoute):
         """FastAPI's own handler, behind the checks; it finds the body parsed."""
         handle = super().get_route_handler()
         guards = [call for call in _calls(self.dependant) if checks_caller(call)]
+        parameters = Parameters.of(self.dependant)
         field = self.body_field
         limit = getattr(self.endpoint, _LIMIT, DEFAULT_BODY_BYTES)
         is_form = field is not None and isinstance(field.field_info, params.Form)
@@ -59,6 +61,7 @@ class BoundedRoute(APIRoute):
         async def bounded(request: Request) -> Response:
             if guards:
                 await check_caller(request, guards)
+            parameters.check(request)
             if field is not None:
                 await _read(request, limit, is_form=is_form)
             return await handle(request)

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from services.chassis.problems import BadRequest
+from services.chassis.strict import exact_number
 
 MAX_DEPTH = 32
 
@@ -59,7 +60,7 @@ def parse_json(body: bytes) -> Any:
     try:
         # Stricter than the standard library, which reads the numbers more exactly and tells of repeated members.
         orjson.loads(body)
-        return json.loads(body.decode(), object_pairs_hook=_members)
+        return json.loads(body.decode(), object_pairs_hook=_members, parse_float=exact_number)
     except ValueError as error:
         # The position only: what stands there may be personal data.
         place = f" (character {error.pos})" if isinstance(error, json.JSONDecodeError) else ""

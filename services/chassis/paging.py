@@ -10,6 +10,7 @@ from uuid import UUID
 from pydantic import Field
 
 from services.chassis.problems import BadRequest
+from services.chassis.strict import WholeText
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ AfterText = Annotated[
     str,
     Field(max_length=200, description="`next` of the page before; leave out for the first page."),
 ]
-Limit = Annotated[int, Field(ge=1, le=200, description="Most items of one page.")]
+Limit = Annotated[WholeText, Field(ge=1, le=200, description="Most items of one page.")]
 
 
 def start_of_page(after: str | None) -> Cursor | None:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends, Header
 
+from services.chassis.openapi import required
 from services.chassis.problems import BadRequest, PreconditionRequired
 
 _ETAG = re.compile(r'"(0|[1-9][0-9]{0,8})"')
@@ -17,7 +18,11 @@ def etag(revision: int) -> str:
 
 async def expected_revision(
     if_match: Annotated[
-        str | None, Header(description='ETag of the record as it was read, such as `"3"`; required.')
+        str | None,
+        Header(
+            description='ETag of the record as it was read, such as `"3"`.',
+            json_schema_extra=required(r'^"(0|[1-9][0-9]{0,8})"$', '"3"'),
+        ),
     ] = None,
 ) -> int:
     """FastAPI dependency: the revision that the caller's change is based on, from `If-Match`.

@@ -1,7 +1,6 @@
 """HTTP in and out of search."""
 
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import Depends, Query, Request, Response
 
@@ -18,6 +17,7 @@ from services.chassis.problems import (
     Unprocessable,
     documented,
 )
+from services.chassis.strict import Identifier
 from services.search.schemas import ApplicationRecord, ChangeView, FoundPage, SearchParameters
 from services.search.service import Search, Source
 
@@ -46,7 +46,7 @@ async def find(caller: CanRead, search: SearchDep, parameters: Parameters) -> Fo
 
 @router.get("/{application_id}", responses=documented(*_ALWAYS, NotFound))
 async def read(
-    application_id: UUID,
+    application_id: Identifier,
     caller: CanRead,
     search: SearchDep,
     response: Response,
@@ -59,6 +59,6 @@ async def read(
 
 
 @router.get("/{application_id}/audit", responses=documented(*_ALWAYS, NotFound))
-async def audit(application_id: UUID, caller: CanAudit, search: SearchDep) -> list[ChangeView]:
+async def audit(application_id: Identifier, caller: CanAudit, search: SearchDep) -> list[ChangeView]:
     """Read who changed what of an application, when and in which trace: its rows of the journal, in order."""
     return [ChangeView.of(change) for change in await search.history(application_id, by=caller)]

@@ -8,19 +8,15 @@ from uuid import UUID
 
 import orjson
 from fastapi import Query
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from services.chassis.paging import AfterText, Limit
+from services.chassis.strict import AmountOrZero, Identifier, Instant, Words
+from services.lake.currency import Currency
 from services.lake.states import State
 from services.search.domain import MOST_WORDS, Filters, trace_id
 from services.search.repository import Change
 from services.search.service import Found
-
-_Amount = Annotated[Decimal, Field(ge=0, max_digits=19, decimal_places=4)]
-# Bounds within which every instant can be moved to UTC.
-_Instant = Annotated[
-    AwareDatetime, Field(ge=datetime(1900, 1, 1, tzinfo=UTC), le=datetime(2999, 12, 31, tzinfo=UTC))
-]
 
 
 class SearchParameters(BaseModel):
@@ -30,21 +26,20 @@ class SearchParameters(BaseModel):
 
     q: Annotated[
         str,
+        Words(100),
         Field(
-            max_length=100,
-            pattern=r"^[^\x00-\x1f\x7f]*$",
             description="Words, each of which must begin one of: a party's name, e-mail, a version's purpose, the id. "
             "Accents are optional.",
         ),
     ] = ""
     state: Annotated[list[State], Query(description="Any of these states.")] = []
     product: Annotated[str | None, Field(pattern=r"^[A-Z0-9_-]{1,32}$")] = None
-    currency: Annotated[str | None, Field(pattern=r"^[A-Z]{3}$")] = None
-    amount_min: _Amount | None = None
-    amount_max: _Amount | None = None
-    submitted_from: _Instant | None = None
-    submitted_to: _Instant | None = None
-    maker: UUID | None = None
+    currency: Currency | None = None
+    amount_min: AmountOrZero | None = None
+    amount_max: AmountOrZero | None = None
+    submitted_from: Instant | None = None
+    submitted_to: Instant | None = None
+    maker: Identifier | None = None
     after: AfterText | None = None
     limit: Limit = 50
 

@@ -1,0 +1,60 @@
+"""The OpenAPI document says what the service does: what FastAPI cannot know of by itself is added here.
+
+A header without which a request is refused by a problem of its own (428, 400) is declared optional to FastAPI, which
+would answer 422, and required in the document.
+"""
+
+from typing import Any
+
+from fastapi import FastAPI
+
+from services.chassis.problems import (
+    BadRequest,
+    ContentTooLarge,
+    Unprocessable,
+    UnsupportedMediaType,
+    documented,
+)
+
+_REQUIRED = "x-required"
+_METHODS = frozenset({"get", "put", "post", "patch", "delete", "head", "options"})
+
+
+def required(pattern: str, example: str) -> dict[str, Any]:
+    """What the document says of a header that a request must have: `Header(json_schema_extra=required(…))`.
+
+    Args:
+        pattern: the regular expression that its value meets.
+        example: a value that meets it.
+    """
+    return {_REQUIRED: True, "type": "string", "pattern": pattern, "examples": [example]}
+
+
+def complete(app: FastAPI) -> None:
+    """Have `app` serve a document that names required headers, and the answers that every route can give."""
+    describe = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = describe()
+            for path in document["paths"].values():
+                for method in _METHODS & path.keys():
+                    _complete(path[method])
+            app.openapi_schema = document
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign] # as FastAPI's documentation extends it
+
+
+def _complete(operation: dict[str, Any]) -> None:
+    for parameter in operation.get("parameters", ()):
+        schema = parameter["schema"]
+        if schema.pop(_REQUIRED, False):
+            # Of `str | None` only the text is left: without the header there is no request to answer.
+            schema.pop("anyOf", None)
+            parameter["required"] = True
+    answers = documented(Unprocessable)
+    if "requestBody" in operation:
+        answers |= documented(BadRequest, ContentTooLarge, UnsupportedMediaType)
+    for status, answer in answers.items():
+        operation["responses"].setdefault(str(status), answer)
