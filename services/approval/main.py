@@ -1,11 +1,13 @@
 """Approval's process: `serve` answers its HTTP API."""
 
 import argparse
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
 
+from services.approval.backlog import Backlog
 from services.approval.cases import BookingPolicy
 from services.approval.repository import ApprovalRepository
 from services.approval.routes import router
@@ -32,7 +34,12 @@ def build(settings: ApprovalSettings, telemetry: Telemetry, verifier: TokenVerif
             ApprovalRepository(),
             BookingPolicy(settings.business_time_zone, settings.value_date_days_back),
         )
+        app.state.backlog = backlog = Backlog(lake)
+        counting = asyncio.create_task(backlog.keep_counted(), name="backlog")
         yield
+        counting.cancel()
+        with suppress(asyncio.CancelledError):
+            await counting
         await lake.dispose()
 
     return create_app(

@@ -1,10 +1,10 @@
 """HTTP in and out of approval."""
 
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import Depends, Request, Response
 
+from services.approval.backlog import Backlog
 from services.approval.schemas import (
     ApplicationRecord,
     BandView,
@@ -15,6 +15,7 @@ from services.approval.schemas import (
     NewDecision,
     QueuePage,
     StageName,
+    UncoveredView,
 )
 from services.approval.service import Approval
 from services.chassis.body_limit import accepts_body, bounded_router
@@ -33,6 +34,7 @@ from services.chassis.problems import (
     Unprocessable,
     documented,
 )
+from services.chassis.strict import Identifier
 
 _ALWAYS = (Unauthenticated, Forbidden, Unprocessable)
 _CHANGING = (*_ALWAYS, BadRequest, NotFound, Conflict, PreconditionFailed, PreconditionRequired, Unavailable)
@@ -45,6 +47,12 @@ def _approval(request: Request) -> Approval:
     return approval
 
 
+def _backlog(request: Request) -> Backlog:
+    backlog: Backlog = request.app.state.backlog
+    return backlog
+
+
+BacklogDep = Annotated[Backlog, Depends(_backlog)]
 ApprovalDep = Annotated[Approval, Depends(_approval)]
 CanRead = Annotated[Caller, Depends(require("applications:read"))]
 CanDecide = Annotated[Caller, Depends(require("applications:decide"))]
@@ -70,9 +78,15 @@ async def read_queue(
     return QueuePage.of(*await approval.queue(caller, stage, start_of_page(after), limit))
 
 
+@router.get("/queue/without-band", tags=["applications"], responses=documented(*_ALWAYS))
+async def read_uncovered(_: CanDecide, backlog: BacklogDep, limit: Limit = 50) -> list[UncoveredView]:
+    """List what waits and is in nobody's queue, oldest first: no approval band covers its amount in its currency."""
+    return [UncoveredView.of(one) for one in await backlog.uncovered(limit)]
+
+
 @router.get("/applications/{application_id}", tags=["applications"], responses=documented(*_ALWAYS, NotFound))
 async def read(
-    application_id: UUID, caller: CanRead, approval: ApprovalDep, response: Response
+    application_id: Identifier, caller: CanRead, approval: ApprovalDep, response: Response
 ) -> ApplicationRecord:
     """Read everything that a decision is made by; the ETag is what a decision must send as If-Match."""
     return await _record(approval, application_id, caller, response)
@@ -82,7 +96,7 @@ async def read(
     "/applications/{application_id}/decisions", tags=["applications"], responses=documented(*_CHANGING)
 )
 async def decide(  # noqa: PLR0917 - FastAPI passes by name
-    application_id: UUID,
+    application_id: Identifier,
     body: NewDecision,
     caller: CanDecide,
     expected: ExpectedRevision,
@@ -103,7 +117,7 @@ async def decide(  # noqa: PLR0917 - FastAPI passes by name
 )
 @accepts_body(1024)
 async def book(  # noqa: PLR0917 - FastAPI passes by name
-    application_id: UUID,
+    application_id: Identifier,
     caller: CanBook,
     expected: ExpectedRevision,
     approval: ApprovalDep,
@@ -123,14 +137,14 @@ async def book(  # noqa: PLR0917 - FastAPI passes by name
 @router.patch("/loans/{loan_id}", tags=["loans"], responses=documented(*_ALWAYS, BadRequest, NotFound))
 @accepts_body(1024)
 async def classify(
-    loan_id: UUID, body: LoanFlags, caller: CanClassify, approval: ApprovalDep
+    loan_id: Identifier, body: LoanFlags, caller: CanClassify, approval: ApprovalDep
 ) -> ClassificationView:
     """Say whether a loan was restructured or is in default; never by who booked it."""
     return ClassificationView.of(await approval.classify(loan_id, body.said(), by=caller))
 
 
 async def _record(
-    approval: Approval, application_id: UUID, caller: Caller, response: Response
+    approval: Approval, application_id: Identifier, caller: Caller, response: Response
 ) -> ApplicationRecord:
     record = await approval.record(application_id, by=caller)
     response.headers["ETag"] = etag(record.row["revision"])

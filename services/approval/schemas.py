@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from services.approval.backlog import Uncovered
 from services.approval.cases import Booking, QueueEntry, Record, Verdict
 from services.approval.domain import (
     Band,
@@ -21,6 +22,7 @@ from services.approval.domain import (
 )
 from services.approval.service import Classification
 from services.chassis.paging import Cursor
+from services.chassis.strict import Day, Flag, Remark
 from services.lake.states import State
 
 StageName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
@@ -34,8 +36,7 @@ class NewDecision(BaseModel):
     outcome: Outcome
     stage: StageName | None = None
     reason_code: Annotated[ReasonCode | None, Field(description="Mandatory on reject and return.")] = None
-    # PostgreSQL cannot hold U+0000.
-    comment: Annotated[str, StringConstraints(max_length=1000, pattern=r"^[^\x00]*$")] | None = None
+    comment: Annotated[str, Remark(1000)] | None = None
 
     @model_validator(mode="after")
     def _says_why(self) -> Self:
@@ -54,7 +55,7 @@ class NewBooking(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     value_date: Annotated[
-        date | None,
+        Day | None,
         Field(
             description="The day of the disbursement, from which the schedule counts: today, which is the default, or "
             "a day before it, as far back as this installation allows."
@@ -67,8 +68,8 @@ class LoanFlags(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    restructured: bool = False
-    defaulted: bool = False
+    restructured: Flag = False
+    defaulted: Flag = False
 
     @model_validator(mode="after")
     def _something_is_said(self) -> Self:
@@ -220,6 +221,22 @@ class QueuePage(BaseModel):
     def of(cls, entries: Sequence[QueueEntry], more: Cursor | None) -> Self:
         """Show a page of `entries`."""
         return cls(items=[QueueItem.of(one) for one in entries], next=more.encode() if more else None)
+
+
+class UncoveredView(View):
+    """An application that waits for a decision that nobody can make."""
+
+    id: UUID
+    version: int
+    product_code: str
+    amount: Decimal
+    currency: str
+    submitted_at: datetime
+
+    @classmethod
+    def of(cls, uncovered: Uncovered) -> Self:
+        """Show `uncovered`."""
+        return cls.model_validate(uncovered)
 
 
 class ApplicationRecord(BaseModel):

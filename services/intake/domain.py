@@ -9,11 +9,15 @@ from typing import Annotated, Literal, NamedTuple, Self
 from uuid import UUID
 
 from annotated_types import Interval
+from pydantic import Strict
 
+from services.lake.dates import age_on
 from services.lake.money import amount_fault, shown
 from services.lake.states import Action, State, after
 
 MAKER_ROLE = "maker"
+YOUNGEST, OLDEST = 18, 120
+"""Ages in years, on the day of submission, of people who can borrow."""
 
 
 class PartyKind(StrEnum):
@@ -53,24 +57,26 @@ Job = Literal["unemployed_unskilled", "unskilled", "skilled", "management"]
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """The borrower's financial profile, in the attributes of the German Credit Data; amounts in its currency."""
+    """The borrower's financial profile, in the attributes of the German Credit Data; amounts in its currency.
+
+    The borrower's age is not among them: it follows from their birth date.
+    """
 
     checking_account: CheckingAccount
     credit_history: CreditHistory
     savings: Savings
     employment_since: EmploymentSince
-    installment_rate_percent_class: Annotated[int, Interval(ge=1, le=4)]
+    installment_rate_percent_class: Annotated[int, Strict(), Interval(ge=1, le=4)]
     other_debtors: OtherDebtors
-    residence_since: Annotated[int, Interval(ge=1, le=4)]
+    residence_since: Annotated[int, Strict(), Interval(ge=1, le=4)]
     property: Property
-    age_years: Annotated[int, Interval(ge=18, le=120)]
     other_installment_plans: OtherInstallmentPlans
     housing: Housing
-    existing_credits: Annotated[int, Interval(ge=1, le=99)]
+    existing_credits: Annotated[int, Strict(), Interval(ge=1, le=99)]
     job: Job
-    dependants: Annotated[int, Interval(ge=0, le=20)]
-    telephone: bool
-    foreign_worker: bool
+    dependants: Annotated[int, Strict(), Interval(ge=0, le=20)]
+    telephone: Annotated[bool, Strict()]
+    foreign_worker: Annotated[bool, Strict()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +116,18 @@ class Product:
 
 
 @dataclass(frozen=True, slots=True)
+class AmountBand:
+    """Amounts that stages are set for: from `amount_from` up to but not including `amount_below`, or without an end."""
+
+    amount_from: Decimal
+    amount_below: Decimal | None
+
+    def covers(self, amount: Decimal) -> bool:
+        """Whether `amount`, in the band's currency, falls into it."""
+        return amount >= self.amount_from and (self.amount_below is None or amount < self.amount_below)
+
+
+@dataclass(frozen=True, slots=True)
 class Reason:
     """What one attribute added to a score, or took from it."""
 
@@ -145,6 +163,7 @@ class Application:
     content: Content
     has_draft: bool
     score: Score | None
+    age_years: int | None
     created_by: UUID
     created_at: datetime
     submitted_at: datetime | None
@@ -153,7 +172,7 @@ class Application:
     @classmethod
     def drafted(cls, application_id: UUID, content: Content, *, by: UUID, at: datetime) -> Self:
         """A new application, not submitted yet."""
-        return cls(application_id, State.DRAFT, None, 1, content, True, None, by, at, None, None)
+        return cls(application_id, State.DRAFT, None, 1, content, True, None, None, by, at, None, None)
 
     def edited(self, content: Content) -> Self:
         """With another draft.
@@ -164,8 +183,8 @@ class Application:
         after(self.state, Action.SUBMIT)
         return replace(self, content=content, has_draft=True, revision=self.revision + 1)
 
-    def submitted(self, score: Score, at: datetime) -> Self:
-        """As its next version; `submitted_at` stays the time of the first submission.
+    def submitted(self, score: Score, age_years: int | None, at: datetime) -> Self:
+        """As its next version, with the borrower's age; `submitted_at` stays the time of the first submission.
 
         Raises:
             TransitionNotAllowed: when its state does not allow a submission.
@@ -177,6 +196,7 @@ class Application:
             revision=self.revision + 1,
             has_draft=False,
             score=score,
+            age_years=age_years,
             submitted_at=self.submitted_at or at,
         )
 
@@ -258,3 +278,40 @@ def limit_faults(content: Content, product: Product) -> Iterator[Fault]:
             "/term_months",
             f"{product.code} allows {product.min_term_months} to {product.max_term_months} months",
         )
+
+
+def borrower_faults(content: Content, borrower: PartyDetails, on: date) -> Iterator[Fault]:
+    """Say why `borrower` cannot borrow `on` a day: a person has a birth date, and is of age."""
+    if borrower.kind is not PartyKind.PERSON:
+        return
+    index = next(place for place, one in enumerate(content.parties) if one.role is PartyRole.BORROWER)
+    pointer = f"/parties/{index}/party_id"
+    if borrower.birth_date is None:
+        yield Fault(pointer, "the borrower has no birth date; add it to the party")
+    elif not YOUNGEST <= (age := age_on(borrower.birth_date, on)) <= OLDEST:
+        yield Fault(pointer, f"the borrower is {age} years old; {YOUNGEST} to {OLDEST} is possible")
+
+
+def age_of(borrower: PartyDetails, on: date) -> int | None:
+    """How old `borrower` is `on` a day, in full years; None of an organisation."""
+    return None if borrower.birth_date is None else age_on(borrower.birth_date, on)
+
+
+def band_faults(content: Content, bands: Sequence[AmountBand]) -> Iterator[Fault]:
+    """Say that nobody could approve the application: `bands`, those of its currency, do not cover its amount."""
+    currency = content.currency
+    if not bands:
+        yield Fault("/currency", f"no approval band is set for {currency}: nobody could approve it")
+    elif not any(band.covers(content.amount) for band in bands):
+        covered = "; ".join(_covered(band, currency) for band in bands)
+        yield Fault(
+            "/amount",
+            f"no approval band of {currency} covers {shown(content.amount, currency)}: nobody could approve it; "
+            f"covered are {covered}",
+        )
+
+
+def _covered(band: AmountBand, currency: str) -> str:
+    if band.amount_below is None:
+        return f"{shown(band.amount_from, currency)} and more"
+    return f"{shown(band.amount_from, currency)} to below {shown(band.amount_below, currency)}"

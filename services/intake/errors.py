@@ -30,6 +30,22 @@ class NotTheMaker(Forbidden):
     """Only the maker of an application may change, submit or withdraw it."""
 
 
+class DuplicateNationalId(Conflict):
+    """A party with this national id is on record."""
+
+    def __init__(self, own: Iterable[UUID]) -> None:
+        """`own`: those of them that the caller put on record; of others only that they are there is said."""
+        super().__init__(
+            "Use that party. If it is another person, an officer confirms it with a reason "
+            "(POST /national-id-confirmations); then send this again.",
+            own_parties=[str(party_id) for party_id in own],
+        )
+
+
+class NothingToConfirm(Conflict):
+    """There is no duplicate to confirm."""
+
+
 class PartyNotYours(Forbidden):
     """Only its own maker and officers change a party."""
 

@@ -1,8 +1,9 @@
 """Intake's process: `serve` answers its HTTP API."""
 
 import argparse
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
 
@@ -13,6 +14,7 @@ from services.chassis.identity import TokenVerifier
 from services.chassis.settings import load_settings
 from services.chassis.telemetry import Telemetry
 from services.intake.idempotency import Answers
+from services.intake.national_ids import NationalIds
 from services.intake.party_repository import PartyRepository
 from services.intake.repository import IntakeRepository
 from services.intake.routes import router
@@ -32,7 +34,10 @@ def build(settings: IntakeSettings, telemetry: Telemetry, verifier: TokenVerifie
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         repository = IntakeRepository()
-        app.state.intake = Intake(lake, repository, PartyRepository())
+        national_ids = NationalIds()
+        app.state.intake = Intake(
+            lake, repository, PartyRepository(), national_ids, zone=settings.business_time_zone
+        )
         app.state.servicing = Servicing(
             lake,
             ServicingRepository(),
@@ -41,7 +46,11 @@ def build(settings: IntakeSettings, telemetry: Telemetry, verifier: TokenVerifie
             lock_wait_seconds=settings.loan_lock_wait_seconds,
             overpayment_tolerance=settings.overpayment_tolerance,
         )
+        filling = asyncio.create_task(national_ids.keep_filled(lake), name="national-ids")
         yield
+        filling.cancel()
+        with suppress(asyncio.CancelledError):
+            await filling
         await lake.dispose()
 
     return create_app(

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import orjson
 import sqlalchemy as sa
 from pydantic import TypeAdapter
 from uuid_utils.compat import uuid7
@@ -14,6 +15,7 @@ from services.chassis.database import LakeReader, LakeTransaction
 from services.chassis.identity import Caller
 from services.intake.domain import (
     MAKER_ROLE,
+    AmountBand,
     Answer,
     Application,
     Channel,
@@ -34,6 +36,7 @@ from services.lake.tables import (
     application_party,
     application_version,
     application_version_party,
+    approval_band,
     idempotency_key,
     party,
     product,
@@ -87,6 +90,17 @@ def select_products() -> sa.Select[Any]:
 def select_product(code: str) -> sa.Select[Any]:
     """Read one product."""
     return sa.select(*_PRODUCT_COLUMNS).where(product.c.code == code)
+
+
+def select_bands(currency: str) -> sa.Select[Any]:
+    """Read the amounts of a currency that somebody can approve."""
+    band = approval_band.c
+    return (
+        sa.select(band.amount_from, band.amount_below)
+        .where(band.currency == currency)
+        .distinct()
+        .order_by(band.amount_from)
+    )
 
 
 def select_application(application_id: UUID, caller: Caller) -> sa.Select[Any]:
@@ -168,6 +182,10 @@ class IntakeRepository:
         row = (await reader.execute(select_product(code))).mappings().first()
         return None if row is None else Product(**row)
 
+    async def bands(self, reader: LakeReader, currency: str) -> list[AmountBand]:
+        """The bands of a currency, by amount."""
+        return [AmountBand(**row) for row in (await reader.execute(select_bands(currency))).mappings()]
+
     async def application(
         self, reader: LakeReader, application_id: UUID, caller: Caller
     ) -> Application | None:
@@ -195,6 +213,7 @@ class IntakeRepository:
             content=content,
             has_draft=reads_draft,
             score=score,
+            age_years=_age_years(row["version_profile"]),
             created_by=row["created_by"],
             created_at=row["created_at"],
             submitted_at=row["submitted_at"],
@@ -249,7 +268,7 @@ class IntakeRepository:
                 "purpose": content.purpose,
                 "channel": content.channel,
                 "maker": submitted.created_by,
-                "profile": _PROFILE.dump_json(content.profile).decode(),
+                "profile": _profile(content.profile, submitted.age_years),
                 "score": score.points,
                 "score_reasons": _REASONS.dump_json(score.reasons).decode(),
                 "submitted_at": at,
@@ -317,6 +336,17 @@ def _draft(of: Application) -> str | None:
     return _CONTENT.dump_json(of.content).decode() if of.has_draft else None
 
 
+def _profile(profile: Profile, age_years: int | None) -> str:
+    # With the age, by which the version was submitted, for those who decide on it.
+    return orjson.dumps({**_PROFILE.dump_python(profile), "age_years": age_years}).decode()
+
+
+def _age_years(profile: str | None) -> int | None:
+    # Of a version that others wrote it may be missing.
+    found = orjson.loads(profile).get("age_years") if profile is not None else None
+    return found if isinstance(found, int) else None
+
+
 def _content(row: sa.RowMapping, participants: tuple[Participant, ...]) -> Content:
     if row["version_profile"] is None:
         raise ProfileUnknown
@@ -342,6 +372,7 @@ def statements() -> Iterator[sa.Executable]:
         yield select_application(some, caller)
     yield select_products()
     yield select_product("CODE")
+    yield select_bands("EUR")
     yield select_participants(some)
     yield delete_participant(some, one)
     yield insert_participants(some, [one])

@@ -4,12 +4,12 @@ import hashlib
 import re
 from collections.abc import Mapping
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import Depends, Header, Request, Response
 
 from services.chassis.body_limit import bounded_router
 from services.chassis.identity import Caller, require
+from services.chassis.openapi import required
 from services.chassis.preconditions import ExpectedRevision, etag
 from services.chassis.problems import (
     BadRequest,
@@ -23,6 +23,7 @@ from services.chassis.problems import (
     Unprocessable,
     documented,
 )
+from services.chassis.strict import Identifier
 from services.intake.domain import Answer, Application, Party
 from services.intake.errors import IdempotencyKeyInvalid, IdempotencyKeyMissing
 from services.intake.idempotency import GivenAnswer, IdempotentRequest
@@ -30,7 +31,9 @@ from services.intake.parties import CORRECT_PARTIES
 from services.intake.schemas import (
     ApplicationContent,
     ApplicationView,
+    ConfirmationView,
     NewApplication,
+    NewConfirmation,
     NewParty,
     PartyChanges,
     PartyView,
@@ -52,7 +55,11 @@ def _intake(request: Request) -> Intake:
 
 async def _idempotency_key(
     idempotency_key: Annotated[
-        str | None, Header(description="Chosen by the client, one for each request it means; required.")
+        str | None,
+        Header(
+            description="Chosen by the client, one for each request that it means.",
+            json_schema_extra=required(r"^[\x21-\x7e]{1,128}$", "0f8e6a0e-52c7-4f6c-9d53-6c1a3a1f7f10"),
+        ),
     ] = None,
 ) -> str:
     if idempotency_key is None:
@@ -69,15 +76,22 @@ IdempotencyKey = Annotated[str, Depends(_idempotency_key)]
 CanReadParties = Annotated[Caller, Depends(require("parties:read"))]
 CanWriteParties = Annotated[Caller, Depends(require("parties:write"))]
 CanChangeParties = Annotated[Caller, Depends(require("parties:write", CORRECT_PARTIES))]
+CanCorrectParties = Annotated[Caller, Depends(require(CORRECT_PARTIES))]
 CanRead = Annotated[Caller, Depends(require("applications:read"))]
 CanSubmit = Annotated[Caller, Depends(require("applications:submit"))]
 
 
-@router.post("/parties", status_code=201, tags=["parties"], responses=documented(*_ALWAYS))
+@router.post(
+    "/parties", status_code=201, tags=["parties"], responses=documented(*_ALWAYS, Conflict, Unavailable)
+)
 async def add_party(
     body: NewParty, caller: CanWriteParties, intake: IntakeDep, response: Response
 ) -> PartyView:
-    """Put a party on record."""
+    """Put a party on record.
+
+    409 says that a party with the same national id, in whatever spelling, is there; `own_parties` names those of yours.
+    An officer can confirm that it is another person; then send the same again.
+    """
     party = await intake.add_party(body.to_domain(), by=caller)
     response.headers["Location"] = f"/parties/{party.id}"
     return _party(party, response)
@@ -85,15 +99,17 @@ async def add_party(
 
 @router.get("/parties/{party_id}", tags=["parties"], responses=documented(*_ALWAYS, NotFound))
 async def read_party(
-    party_id: UUID, caller: CanReadParties, intake: IntakeDep, response: Response
+    party_id: Identifier, caller: CanReadParties, intake: IntakeDep, response: Response
 ) -> PartyView:
     """Read a party; its ETag is what a change of it must send as If-Match."""
     return _party(await intake.party(party_id, by=caller), response)
 
 
-@router.patch("/parties/{party_id}", tags=["parties"], responses=documented(*_CHANGING, Unavailable))
+@router.patch(
+    "/parties/{party_id}", tags=["parties"], responses=documented(*_CHANGING, Conflict, Unavailable)
+)
 async def change_party(  # noqa: PLR0917 - FastAPI passes by name
-    party_id: UUID,
+    party_id: Identifier,
     body: PartyChanges,
     caller: CanChangeParties,
     expected: ExpectedRevision,
@@ -108,6 +124,22 @@ async def change_party(  # noqa: PLR0917 - FastAPI passes by name
     """
     party = await intake.change_party(party_id, body.changes(), expected=expected, by=caller)
     return _party(party, response)
+
+
+@router.post(
+    "/national-id-confirmations",
+    status_code=201,
+    tags=["parties"],
+    responses=documented(*_ALWAYS, Conflict, Unavailable),
+)
+async def confirm_national_id(
+    body: NewConfirmation, caller: CanCorrectParties, intake: IntakeDep
+) -> ConfirmationView:
+    """Confirm that one more party may have a national id that is on record; never for a party of one's own.
+
+    Sent again before somebody has used it, the same confirmation is given again.
+    """
+    return ConfirmationView.of(*await intake.confirm_national_id(body.national_id, body.reason, by=caller.id))
 
 
 @router.get("/products", tags=["products"], responses=documented(Unauthenticated, Forbidden))
@@ -139,7 +171,7 @@ async def create(body: NewApplication, caller: CanSubmit, intake: IntakeDep, key
 
 @router.get("/applications/{application_id}", tags=["applications"], responses=documented(*_ALWAYS, NotFound))
 async def read(
-    application_id: UUID, caller: CanRead, intake: IntakeDep, response: Response
+    application_id: Identifier, caller: CanRead, intake: IntakeDep, response: Response
 ) -> ApplicationView:
     """Read an application: its maker and auditors the saved draft where there is one, else the current version."""
     return _application(await intake.application(application_id, by=caller), response)
@@ -149,7 +181,7 @@ async def read(
     "/applications/{application_id}/draft", tags=["applications"], responses=documented(*_CHANGING, Conflict)
 )
 async def save_draft(  # noqa: PLR0917 - FastAPI passes by name
-    application_id: UUID,
+    application_id: Identifier,
     body: ApplicationContent,
     caller: CanSubmit,
     expected: ExpectedRevision,
@@ -167,7 +199,7 @@ async def save_draft(  # noqa: PLR0917 - FastAPI passes by name
     responses=documented(*_CHANGING, Conflict),
 )
 async def submit(
-    application_id: UUID,
+    application_id: Identifier,
     caller: CanSubmit,
     expected: ExpectedRevision,
     intake: IntakeDep,
@@ -183,7 +215,7 @@ async def submit(
     responses=documented(*_CHANGING, Conflict),
 )
 async def withdraw(
-    application_id: UUID,
+    application_id: Identifier,
     caller: CanSubmit,
     expected: ExpectedRevision,
     intake: IntakeDep,

@@ -1,6 +1,8 @@
 """Bodies of intake's HTTP API."""
 
-from datetime import date, datetime
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated, Self
 from uuid import UUID
@@ -10,11 +12,11 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    PastDate,
-    StringConstraints,
     model_validator,
 )
 
+from services.chassis.strict import Amount, Day, Flag, Identifier, Label, Name, Reference, Whole
+from services.intake.contacts import Email, Phone
 from services.intake.domain import (
     Application,
     Channel,
@@ -28,30 +30,22 @@ from services.intake.domain import (
     Profile,
     Reason,
 )
+from services.intake.national_ids import Confirmation
+from services.lake.currency import Currency
 from services.lake.states import State
 
-# No control characters: they mean nothing in a name, and PostgreSQL cannot hold U+0000.
-_PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
+EARLIEST_BIRTH = date(1880, 1, 1)
 
 
-def _text(longest: int, pattern: str = _PRINTABLE) -> StringConstraints:
-    return StringConstraints(strip_whitespace=True, min_length=1, max_length=longest, pattern=pattern)
+def _over(day: date) -> date:
+    if day >= datetime.now(UTC).date():
+        raise ValueError("is not in the past")
+    return day
 
 
-FullName = Annotated[str, _text(200)]
-BirthDate = Annotated[PastDate, Field(ge=date(1880, 1, 1), description="Of a person; in the past.")]
-NationalId = Annotated[str, _text(32)]
-Email = Annotated[str, _text(254, r"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+\.[^@\s\x00-\x1f\x7f]+$")]
-Phone = Annotated[str, _text(32, r"^[0-9+][0-9 ()/.-]*$")]
-Amount = Annotated[
-    Decimal,
-    Field(
-        gt=0, max_digits=19, decimal_places=4, description="Above 0, at most four decimals; text or number."
-    ),
-    # As the lake keeps it, so that 5 and "5.00" are the same request.
-    AfterValidator(lambda amount: amount.quantize(Decimal("0.0001"))),
-]
-Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217 code.")]
+FullName = Annotated[str, Name(200)]
+BirthDate = Annotated[Day, Field(ge=EARLIEST_BIRTH), AfterValidator(_over)]
+NationalId = Annotated[str, Reference(32)]
 
 
 class Body(BaseModel):
@@ -127,6 +121,28 @@ class PartyView(BaseModel):
         )
 
 
+class NewConfirmation(Body):
+    """A national id that one more party may have, and why."""
+
+    national_id: NationalId
+    reason: Annotated[str, Label(1000)]
+
+
+class ConfirmationView(BaseModel):
+    """Another party may be put on record with this national id, once, by somebody else; `parties` have it already."""
+
+    id: UUID
+    reason: str
+    confirmed_by: UUID
+    confirmed_at: datetime
+    parties: list[UUID]
+
+    @classmethod
+    def of(cls, confirmation: Confirmation, parties: Sequence[UUID]) -> Self:
+        """Show `confirmation`."""
+        return cls(**asdict(confirmation), parties=list(parties))
+
+
 class ProductView(BaseModel):
     """A product and its limits; `interest_rate` is a yearly fraction (0.085 is 8.5 %)."""
 
@@ -150,7 +166,7 @@ class ProductView(BaseModel):
 class ParticipantBody(Body):
     """A party's part in an application."""
 
-    party_id: UUID
+    party_id: Identifier
     role: PartyRole
 
 
@@ -160,8 +176,8 @@ class ApplicationContent(Body):
     product_code: Annotated[str, Field(pattern=r"^[A-Z0-9_-]{1,32}$")]
     amount: Amount
     currency: Currency
-    term_months: Annotated[int, Field(ge=1, le=600)]
-    purpose: Annotated[str, _text(64)]
+    term_months: Annotated[Whole, Field(ge=1, le=600)]
+    purpose: Annotated[str, Label(64)]
     channel: Channel
     parties: Annotated[list[ParticipantBody], Field(min_length=1, max_length=20)]
     profile: Profile
@@ -183,11 +199,14 @@ class ApplicationContent(Body):
 class NewApplication(ApplicationContent):
     """An application to submit, or with `submit: false` to keep as a draft."""
 
-    submit: bool = True
+    submit: Flag = True
 
 
 class ApplicationView(BaseModel):
-    """An application; `score_reasons` name the points of every attribute, the largest deduction first."""
+    """An application; `score_reasons` name the points of every attribute, the largest deduction first.
+
+    `age_years` is the borrower's age on the day of submission, by their birth date; null before, and for others.
+    """
 
     id: UUID
     state: State
@@ -201,6 +220,7 @@ class ApplicationView(BaseModel):
     channel: Channel
     parties: list[ParticipantBody]
     profile: Profile
+    age_years: int | None = None
     score: int | None
     score_reasons: list[Reason]
     created_by: UUID
@@ -225,6 +245,7 @@ class ApplicationView(BaseModel):
             channel=content.channel,
             parties=[ParticipantBody(party_id=one.party_id, role=one.role) for one in content.parties],
             profile=content.profile,
+            age_years=application.age_years,
             score=score.points if score else None,
             score_reasons=list(score.reasons) if score else [],
             created_by=application.created_by,

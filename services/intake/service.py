@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from uuid_utils.compat import uuid7
 
@@ -19,13 +20,18 @@ from services.intake.domain import (
     Fault,
     Party,
     PartyDetails,
+    PartyRole,
     Product,
     ProfileUnknown,
+    age_of,
+    band_faults,
+    borrower_faults,
     details_faults,
     limit_faults,
     party_faults,
 )
 from services.intake.idempotency import Answers, GivenAnswer, IdempotentRequest
+from services.intake.national_ids import Confirmation, NationalIds
 from services.intake.parties import check_change
 from services.intake.party_repository import PartyRepository
 from services.intake.repository import IntakeRepository
@@ -39,19 +45,41 @@ from services.lake.states import State, TransitionNotAllowed
 class Intake:
     """The use cases of intake over one lake."""
 
-    def __init__(self, lake: Lake, repository: IntakeRepository, parties: PartyRepository) -> None:
+    def __init__(
+        self,
+        lake: Lake,
+        repository: IntakeRepository,
+        parties: PartyRepository,
+        national_ids: NationalIds,
+        *,
+        zone: ZoneInfo,
+    ) -> None:
+        """`zone`: whose calendar says how old a borrower is on the day of submission."""
         self._lake = lake
+        self._zone = zone
         self._parties = parties
+        self._national_ids = national_ids
         self._repository = repository
         self._answers = Answers(repository)
 
     async def add_party(self, details: PartyDetails, *, by: Caller) -> Party:
-        """Put a party on record; raises ContentRefused."""
+        """Put a party on record; raises ContentRefused, DuplicateNationalId, PartiesBusy."""
         _refuse(details_faults(details))
         party = Party(uuid7(), details, by.id, datetime.now(UTC), 1)
         async with self._lake.transaction(actor=str(by.id)) as tx:
             await self._parties.add_party(tx, party)
+            await self._national_ids.record(tx, party.id, details.national_id, by.id)
         return party
+
+    async def confirm_national_id(
+        self, national_id: str, reason: str, *, by: UUID
+    ) -> tuple[Confirmation, list[UUID]]:
+        """Allow one more party with a national id; gives the confirmation, and who has the id already.
+
+        Raises NothingToConfirm, PartiesBusy.
+        """
+        async with self._lake.transaction(actor=str(by)) as tx:
+            return await self._national_ids.confirm(tx, national_id, reason, by)
 
     async def party(self, party_id: UUID, *, by: Caller) -> Party:
         """The party as the caller sees it; raises NoSuchParty."""
@@ -63,7 +91,8 @@ class Intake:
     ) -> Party:
         """Change the named details of a party.
 
-        Raises NoSuchParty, PartyNotYours, PartyNeedsOfficer, StaleRevision, ContentRefused, PartiesBusy.
+        Raises NoSuchParty, PartyNotYours, PartyNeedsOfficer, StaleRevision, ContentRefused, DuplicateNationalId,
+        PartiesBusy.
         """
         async with self._lake.transaction(actor=str(by.id)) as tx:
             # Against a decision or a booking that is comparing this party with what was submitted: one waits.
@@ -76,6 +105,8 @@ class Intake:
             _refuse(details_faults(changed.details))
             if not await self._parties.change_party(tx, party_id, expected, changed.details):
                 raise StaleRevision(expected)
+            if "national_id" in changes:
+                await self._national_ids.record(tx, party_id, changed.details.national_id, by.id)
         return changed
 
     async def products(self) -> list[Product]:
@@ -112,7 +143,7 @@ class Intake:
             await self._check(tx, content, by)
             application = Application.drafted(uuid7(), content, by=by.id, at=at)
             if submit:
-                application = replace(_submitted(application, at), revision=1)
+                application = replace(await self._submitted(tx, application, at, by), revision=1)
             await self._repository.add(tx, application)
             if submit:
                 await self._repository.add_version(tx, application, at)
@@ -139,9 +170,9 @@ class Intake:
         """
         async with self._changing(application_id, expected=expected, by=by) as (tx, application):
             at = datetime.now(UTC)
-            changed = _submitted(application, at)
             # Limits may have changed since the draft was saved.
-            await self._check(tx, changed.content, by)
+            await self._check(tx, application.content, by)
+            changed = await self._submitted(tx, application, at, by)
             await self._write(tx, changed, expected)
             await self._repository.add_version(tx, changed, at)
             await self._repository.add_event(tx, changed, application.state, by.id, at)
@@ -194,6 +225,21 @@ class Intake:
         )
         _refuse(faults)
 
+    async def _submitted(
+        self, reader: LakeReader, application: Application, at: datetime, by: Caller
+    ) -> Application:
+        """As the next version, whose content was checked; raises TransitionNotAllowed, ContentRefused."""
+        content = application.content
+        scored = score(content.profile, content.term_months)
+        # Whether it can be submitted at all comes first.
+        submitted = application.submitted(scored, None, at)
+        borrower = next(one.party_id for one in content.parties if one.role is PartyRole.BORROWER)
+        details = (await self._party(reader, borrower, by, whole=True)).details
+        day = at.astimezone(self._zone).date()
+        bands = await self._repository.bands(reader, content.currency)
+        _refuse([*borrower_faults(content, details, day), *band_faults(content, bands)])
+        return replace(submitted, age_years=age_of(details, day))
+
     async def _party(self, reader: LakeReader, party_id: UUID, by: Caller, *, whole: bool = False) -> Party:
         party = await self._parties.party(reader, party_id, by, whole=whole)
         if party is None:
@@ -208,11 +254,6 @@ class Intake:
         if application is None:
             raise NoSuchApplication(application_id)
         return application
-
-
-def _submitted(application: Application, at: datetime) -> Application:
-    content = application.content
-    return application.submitted(score(content.profile, content.term_months), at)
 
 
 def _refuse(faults: Iterable[Fault]) -> None:

@@ -10,3 +10,8 @@ ZONE_DESCRIPTION = "IANA name of the time zone whose calendar the business keeps
 def today(zone: ZoneInfo) -> date:
     """The day that it is in `zone`."""
     return datetime.now(zone).date()
+
+
+def age_on(birth_date: date, day: date) -> int:
+    """The age in full years on `day`; who was born on 29 February is a year older on 1 March of other years."""
+    return day.year - birth_date.year - ((day.month, day.day) < (birth_date.month, birth_date.day))

@@ -108,6 +108,13 @@ _WRITES = (
     Grant("intake", "SELECT", "intake.idempotency_key"),
     Grant("intake", "INSERT", "intake.idempotency_key"),
     Grant("intake", "DELETE", "intake.idempotency_key"),
+    Grant("intake", "SELECT", "intake.party_national_id"),
+    Grant("intake", "INSERT", "intake.party_national_id"),
+    Grant("intake", "DELETE", "intake.party_national_id"),
+    # Who confirmed what, and why, stays as it was said.
+    Grant("intake", "SELECT", "intake.national_id_confirmation"),
+    Grant("intake", "INSERT", "intake.national_id_confirmation"),
+    Grant("intake", "UPDATE", "intake.national_id_confirmation", ("party_id", "used_by", "used_at")),
 )
 
 

@@ -411,3 +411,36 @@ idempotency_key = sa.Table(
     schema="intake",
     implicit_returning=False,
 )
+
+# Not captured: what intake needs to find two parties with one national id, and who allowed it.
+party_national_id = sa.Table(
+    "party_national_id",
+    metadata,
+    sa.Column("party_id", sa.ForeignKey(party.c.id), primary_key=True),
+    _required("national_id_key", text(64)),
+    sa.Index("ix_party_national_id_key", "national_id_key"),
+    schema="intake",
+    implicit_returning=False,
+)
+
+national_id_confirmation = sa.Table(
+    "national_id_confirmation",
+    metadata,
+    _id(),
+    _required("national_id_key", text(64)),
+    _required("reason", text(1000)),
+    _required("confirmed_by", sa.Uuid),
+    _required("confirmed_at", UtcDateTime),
+    sa.Column("party_id", sa.Uuid, sa.ForeignKey(party.c.id)),
+    sa.Column("used_by", sa.Uuid),
+    sa.Column("used_at", UtcDateTime),
+    sa.CheckConstraint("used_by IS NULL OR used_by <> confirmed_by", name="four_eyes"),
+    sa.CheckConstraint(
+        "(party_id IS NULL AND used_by IS NULL AND used_at IS NULL) "
+        "OR (party_id IS NOT NULL AND used_by IS NOT NULL AND used_at IS NOT NULL)",
+        name="use",
+    ),
+    sa.Index("ix_national_id_confirmation_key", "national_id_key"),
+    schema="intake",
+    implicit_returning=False,
+)

@@ -16,7 +16,7 @@ FRAUD: list[dict[str, Any]] = [
     {"full_name": "Somebody Else"},
     {"national_id": "000000000000"},
     {"birth_date": "1970-01-01"},
-    {"full_name": "Somebody Else", "national_id": "000000000000", "birth_date": None},
+    {"full_name": "Somebody Else", "national_id": "000000000001", "birth_date": None},
 ]
 
 
@@ -33,7 +33,7 @@ def assert_refused(response: httpx.Response) -> None:
 
 
 async def approved(lending: Lending, maker: User) -> tuple[str, str]:
-    party = await lending.party(maker, national_id="079090001234", birth_date="1990-02-03")
+    party = await lending.party(maker, national_id=uuid.uuid4().hex, birth_date="1990-02-03")
     view = await lending.submitted(maker, parties=[{"party_id": party, "role": "borrower"}])
     assert (await lending.decide(lending.user("officer"), view["id"], 1)).status_code == 200
     return view["id"], party
@@ -91,8 +91,13 @@ async def test_after_booking_the_maker_asks_an_officer(lending: Lending) -> None
     application_id, party = await approved(lending, maker)
     assert (await lending.book(officer, application_id, 2, {})).status_code == 200
     headers = {**maker.headers, "If-Match": '"1"'}
-    assert_problem(await lending.intake.patch(f"/parties/{party}", json={"phone": "1"}, headers=headers), 403)
+    assert_problem(
+        await lending.intake.patch(f"/parties/{party}", json={"phone": "+84 24 3825 2916"}, headers=headers),
+        403,
+    )
     headers = {**officer.headers, "If-Match": '"1"'}
-    corrected = await lending.intake.patch(f"/parties/{party}", json={"phone": "1"}, headers=headers)
+    corrected = await lending.intake.patch(
+        f"/parties/{party}", json={"phone": "+84 24 3825 2916"}, headers=headers
+    )
     assert corrected.status_code == 200
     assert uuid.UUID(corrected.json()["id"]) == uuid.UUID(party)

@@ -33,7 +33,6 @@ PROFILE = {
     "other_debtors": "none",
     "residence_since": 4,
     "property": "real_estate",
-    "age_years": 40,
     "other_installment_plans": "none",
     "housing": "own",
     "existing_credits": 1,

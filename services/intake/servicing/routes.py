@@ -2,7 +2,6 @@
 
 import hashlib
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import Depends, Query, Request, Response
 
@@ -19,6 +18,7 @@ from services.chassis.problems import (
     Unprocessable,
     documented,
 )
+from services.chassis.strict import Identifier
 from services.intake.domain import Answer
 from services.intake.idempotency import IdempotentRequest
 from services.intake.routes import IdempotencyKey, answered
@@ -37,7 +37,7 @@ def _servicing(request: Request) -> Servicing:
 
 
 ServicingDep = Annotated[Servicing, Depends(_servicing)]
-After = Annotated[UUID, Query(description="`next` of the page before; leave out for the first page.")]
+After = Annotated[Identifier, Query(description="`next` of the page before; leave out for the first page.")]
 CanRead = Annotated[Caller, Depends(require("applications:read"))]
 CanService = Annotated[Caller, Depends(require("loans:service"))]
 
@@ -51,7 +51,7 @@ async def read_page(
 
 
 @router.get("/{loan_id}", responses=documented(*_ALWAYS))
-async def read(loan_id: UUID, caller: CanRead, servicing: ServicingDep) -> LoanView:
+async def read(loan_id: Identifier, caller: CanRead, servicing: ServicingDep) -> LoanView:
     """Read a loan with its schedule and all that was recorded under it, in the order of recording."""
     return LoanView.of(await servicing.loan(loan_id, by=caller))
 
@@ -63,7 +63,11 @@ async def read(loan_id: UUID, caller: CanRead, servicing: ServicingDep) -> LoanV
     responses=documented(*_ALWAYS, BadRequest, Conflict, Unavailable),
 )
 async def record(
-    loan_id: UUID, body: NewTransaction, caller: CanService, servicing: ServicingDep, key: IdempotencyKey
+    loan_id: Identifier,
+    body: NewTransaction,
+    caller: CanService,
+    servicing: ServicingDep,
+    key: IdempotencyKey,
 ) -> Response:
     """Record a disbursement, payment, write-off or recovery, or the reversal of one of them.
 

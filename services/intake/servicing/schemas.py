@@ -8,9 +8,11 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.intake.schemas import Amount, Body, Currency
+from services.chassis.strict import Amount, Day, Identifier
+from services.intake.schemas import Body
 from services.intake.servicing.domain import Kind, Loan, LoanSummary, Transaction
 from services.intake.servicing.service import Recording
+from services.lake.currency import Currency
 
 
 class NewTransaction(Body):
@@ -20,13 +22,13 @@ class NewTransaction(Body):
     amount: Amount
     currency: Currency
     effective_on: Annotated[
-        date | None,
+        Day | None,
         Field(
             description="The day from which it counts, not before the loan's value date; by default today."
         ),
     ] = None
     reverses: Annotated[
-        UUID | None,
+        Identifier | None,
         Field(description="Of a reversal, and only of it: the transaction that it undoes, in full."),
     ] = None
 

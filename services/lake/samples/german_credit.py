@@ -39,6 +39,8 @@ class SampleApplication:
     purpose: str
     profile: Mapping[str, Any]
     """The financial profile in the terms of the intake API."""
+    age_years: int
+    """Not a part of the profile: intake derives it from the birth date."""
     good: bool
     """True when the credit was repaid as agreed."""
 
@@ -125,7 +127,6 @@ _CODES: tuple[tuple[str, str, Mapping[str, str]], ...] = (
 _NUMBERS: tuple[tuple[str, str, int, int], ...] = (
     ("installment_rate_percent_class", "installment_rate_in_percentage_of_disposable_income", 1, 4),
     ("residence_since", "present_residence_since", 1, 4),
-    ("age_years", "age_in_years", 18, 120),
     ("existing_credits", "number_of_existing_credits_at_this_bank", 1, 99),
     ("dependants", "number_of_people_being_liable_to_provide_maintenance_for", 0, 20),
 )
@@ -187,6 +188,7 @@ class _Row:
             term_months=self.number("duration_in_month", 1, 600),
             purpose=self.text("purpose"),
             profile=profile,
+            age_years=self.number("age_in_years", 18, 120),
             good=bool(self.one_of("creditability", {"good": True, "bad": False})),
         )
 

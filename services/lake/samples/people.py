@@ -9,6 +9,8 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from services.lake.schedule import months_later
+
 _GIVEN = (
     "Anna", "Ben", "Clara", "David", "Elif", "Felix", "Greta", "Hannes", "Ida", "Jonas", "Karim", "Lena",
     "Marek", "Nora", "Oskar", "Paula", "Quang", "Rosa", "Stefan", "Thảo", "Ulla", "Viktor", "Wanda", "Ánh",
@@ -17,7 +19,8 @@ _FAMILY = (
     "Albrecht", "Bauer", "Çelik", "Dietrich", "Engel", "Fuchs", "Günther", "Hoffmann", "Ivanov", "Jäger",
     "Krüger", "Lê", "Müller", "Nguyễn", "Özdemir", "Pham", "Richter", "Schäfer", "Trần", "Vogel", "Weiß", "Żak",
 )  # fmt: skip
-_FIRST_DAY = date(1994, 1, 1)
+_DAYS_TO_BIRTHDAY = 300
+"""Nobody's birthday is within the last weeks of a year of life: an age holds for two months after the day it is for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +34,11 @@ class Person:
     phone: str
 
 
-def person(chance: random.Random, number: int, age_years: int) -> Person:
-    """Make up the applicant of application `number`, `age_years` old when the data set was published (1994)."""
+def person(chance: random.Random, number: int, age_years: int, on: date) -> Person:
+    """Make up the applicant of application `number`, `age_years` old `on` the day of application."""
     given, family = chance.choice(_GIVEN), chance.choice(_FAMILY)
-    birth_date = _FIRST_DAY - timedelta(days=age_years * 365 + age_years // 4 + chance.randrange(365))
+    birthday = months_later(on, -12 * age_years)
+    birth_date = birthday - timedelta(days=chance.randrange(365) * _DAYS_TO_BIRTHDAY // 365)
     return Person(
         full_name=f"{given} {family}",
         birth_date=birth_date,

@@ -86,7 +86,7 @@ class _Maker:
         at = _FIRST_SUBMISSION + timedelta(hours=7 * number, seconds=self.chance.randrange(3600))
         maker = self.user("maker")
         party_id, application_id = self.identifier(at), self.identifier(at)
-        who = person(self.chance, number, sample.profile["age_years"])
+        who = person(self.chance, number, sample.age_years, at.date())
         self.rows["party"].append(
             {
                 "id": party_id,
@@ -112,7 +112,7 @@ class _Maker:
                 "purpose": sample.purpose,
                 "channel": "branch",
                 "maker": maker,
-                "profile": json.dumps(sample.profile),
+                "profile": json.dumps({**sample.profile, "age_years": sample.age_years}),
                 "score": score["score"],
                 "score_reasons": json.dumps(score["reasons"]),
                 "submitted_at": at,

@@ -122,8 +122,8 @@ class Feed:
         with click(self.tracer, "submit") as span:
             party_id = self.ledger.parties.get(number)
             if party_id is None:
-                who = person(chance, number, sample.profile["age_years"])
-                _, party, _ = await maker.post(
+                who = person(chance, number, sample.age_years, clicked_at.date())
+                status, party, _ = await maker.post(
                     "intake",
                     "/parties",
                     {
@@ -134,8 +134,10 @@ class Feed:
                         "email": who.email,
                         "phone": who.phone,
                     },
+                    # On record already: this desk was interrupted before it had noted the id.
+                    accept=(201, 409),
                 )
-                party_id = str(party["id"])
+                party_id = str(party["id"] if status == 201 else party["own_parties"][0])
                 self.ledger.add(number, party_id=party_id)
             # One key an application: sent again after an interruption, it is answered and not repeated.
             _, application, _ = await maker.post(

@@ -18,6 +18,9 @@ CHANGES = {"full_name": "Lê Văn Khác", "birth_date": "1991-02-03", "national_
 
 async def submit(lending: Lending, maker: User) -> tuple[str, str]:
     """Submit an application of a borrower with all details; (application, borrower)."""
+    # Of each borrower another: a national id that is on record is refused.
+    for person in (PERSON, CHANGES):
+        person["national_id"] = f"{uuid.uuid4().int % 10**12:012d}"
     party = await lending.party(maker, **PERSON)
     view = await lending.submitted(maker, parties=[{"party_id": party, "role": "borrower"}])
     return view["id"], party
@@ -183,7 +186,8 @@ async def test_who_holds_a_party_for_too_long_makes_others_come_again(lending: L
     async with lending.lake.connect() as other, other.transaction():
         await other.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"party:{party}")
         decided, changed = await asyncio.gather(
-            lending.decide(officer, application_id, 1), change(lending, maker, party, {"phone": "1"})
+            lending.decide(officer, application_id, 1),
+            change(lending, maker, party, {"phone": "+84 24 3825 2916"}),
         )
         for busy in (decided, changed):
             assert_problem(busy, 503)

@@ -206,7 +206,7 @@ async def test_a_record_is_shown_whole(lending: Lending, made: Any, source: str)
     record = response.json()
     assert (response.status_code, response.headers["ETag"]) == (200, '"3"')
     assert record["application"]["state"] == "BOOKED"
-    assert record["versions"][0]["profile"] == view["profile"]
+    assert record["versions"][0]["profile"] == {**view["profile"], "age_years": view["age_years"]}
     assert record["versions"][0]["score_reasons"] == view["score_reasons"]
     assert [one["full_name"] for one in record["parties"]] == ["Nguyễn Văn Đạt"]
     assert [one["decided_by"] for one in record["decisions"]] == [str(officer.id)]

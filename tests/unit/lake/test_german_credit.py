@@ -23,7 +23,7 @@ def test_the_whole_file_is_read() -> None:
     assert (first.amount, first.term_months, first.purpose) == (Decimal(1169), 6, "radio/television")
     assert first.profile["checking_account"] == "below_0"
     assert first.profile["telephone"] is True
-    assert first.profile["age_years"] == 67
+    assert first.age_years == 67
 
 
 def test_every_row_has_the_same_attributes_and_none_of_sex_or_marital_status() -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import random
 from collections import defaultdict
-from datetime import UTC
+from datetime import UTC, date, timedelta
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
-from services.lake.samples.german_credit import sample_split
+from services.lake.dates import age_on
+from services.lake.samples.german_credit import read, sample_split
 from services.lake.samples.people import person
 from services.lake.samples.reference import BANDS, PRODUCTS, missing_rows
 from services.lake.samples.rows import (
@@ -120,10 +121,21 @@ def test_people_are_marked_as_made_up(rows: dict[str, list[dict[str, Any]]]) -> 
         assert row["national_id"].startswith("SAMPLE-")
 
 
-def test_a_person_is_as_old_as_the_data_set_says() -> None:
-    who = person(random.Random(1), 7, 40)
-    assert 40 <= (1994 - who.birth_date.year) <= 41
-    assert person(random.Random(1), 7, 40) == who
+@pytest.mark.parametrize("on", [date(2026, 1, 5), date(2024, 2, 29), date(2026, 12, 31)])
+def test_a_person_is_as_old_as_the_data_set_says_for_two_months(on: date) -> None:
+    for number, sample in enumerate(read()):
+        who = person(random.Random(number), number, sample.age_years, on)
+        for later in (0, 30, 60):
+            assert age_on(who.birth_date, on + timedelta(days=later)) == sample.age_years
+    assert person(random.Random(1), 7, 40, on) == person(random.Random(1), 7, 40, on)
+
+
+def test_the_samples_age_is_that_of_their_birth_dates(rows: dict[str, list[dict[str, Any]]]) -> None:
+    people = {row["id"]: row["birth_date"] for row in rows["party"]}
+    borrowers = {row["application_id"]: people[row["party_id"]] for row in rows["application_party"]}
+    for version in rows["application_version"]:
+        age = age_on(borrowers[version["application_id"]], version["submitted_at"].date())
+        assert json.loads(version["profile"])["age_years"] == age
 
 
 def test_products_and_bands_are_added_only_where_they_are_missing() -> None:
@@ -150,7 +162,7 @@ def test_every_purpose_has_a_product() -> None:
 def test_profiles_are_the_data_sets_own(rows: dict[str, list[dict[str, Any]]]) -> None:
     samples, _ = sample_split()
     for version, sample in zip(rows["application_version"], samples, strict=True):
-        assert json.loads(version["profile"]) == dict(sample.profile)
+        assert json.loads(version["profile"]) == {**sample.profile, "age_years": sample.age_years}
         assert version["amount"] == sample.amount
 
 

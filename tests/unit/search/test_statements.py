@@ -7,7 +7,9 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import mssql, postgresql
 
+from services.approval import backlog
 from services.approval import repository as approval
+from services.intake import national_ids
 from services.intake import party_repository as parties
 from services.intake import repository as intake
 from services.intake.servicing import repository as servicing
@@ -16,7 +18,9 @@ from services.search import repository as search
 REPOSITORIES = {
     "intake": intake.statements,
     "parties": parties.statements,
+    "national ids": national_ids.statements,
     "servicing": servicing.statements,
+    "backlog": backlog.statements,
     "approval": approval.statements,
     "search": search.statements,
 }

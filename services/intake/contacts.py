@@ -1,0 +1,72 @@
+"""How a party is reached: e-mail addresses and phone numbers, checked and normalised."""
+
+from typing import Annotated
+
+import phonenumbers
+from email_validator import EmailNotValidError, validate_email
+from pydantic import AfterValidator, Strict, WithJsonSchema
+
+from services.chassis.characters import line, utf16_length
+
+LONGEST_EMAIL = 254
+LONGEST_PHONE = 32
+
+
+def _email(value: str) -> str:
+    if len(value) > LONGEST_EMAIL:
+        raise ValueError(f"has more than {LONGEST_EMAIL} characters")
+    try:
+        # Whether the domain exists is not asked: a submission does not wait for a name server.
+        found = validate_email(line(value), check_deliverability=False, strict=True).normalized
+    except EmailNotValidError:
+        # Its message repeats a part of the address.
+        raise ValueError("is no e-mail address such as an@example.com") from None
+    if utf16_length(found) > LONGEST_EMAIL:
+        raise ValueError(f"has more than {LONGEST_EMAIL} characters as it is stored")
+    return found
+
+
+def _phone(value: str) -> str:
+    wrong = "is no international phone number such as +84 24 3825 2916"
+    if len(value) > LONGEST_PHONE or not value.isascii() or any(one.isalpha() for one in value):
+        raise ValueError(wrong)
+    try:
+        number = phonenumbers.parse(value, None)
+    except phonenumbers.NumberParseException:
+        raise ValueError(wrong) from None
+    if not phonenumbers.is_possible_number(number) or number.extension:
+        raise ValueError(wrong)
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+Email = Annotated[
+    str,
+    Strict(),
+    AfterValidator(_email),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "format": "email",
+            "maxLength": LONGEST_EMAIL,
+            "pattern": r"^[^@\s\u0000-\u001f\u007f]+@[^@\s\u0000-\u001f\u007f]+\.[^@\s\u0000-\u001f\u007f]+$",
+            "examples": ["an@example.com"],
+        }
+    ),
+]
+"""An e-mail address; its domain is stored in lower case."""
+
+Phone = Annotated[
+    str,
+    Strict(),
+    AfterValidator(_phone),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "maxLength": LONGEST_PHONE,
+            "pattern": r"^\+[0-9 ()/.-]{3,31}$",
+            "description": "With the code of its country; stored as E.164.",
+            "examples": ["+84 24 3825 2916"],
+        }
+    ),
+]
+"""A phone number with the code of its country; stored as E.164."""

@@ -1,0 +1,200 @@
+"""One national id, one party: a second record of the same person needs an officer who says why.
+
+Two spellings are the same id (`reference_key`). Parties that others write (imports, samples, rows from before) are
+given their key by `keep_filled`, soon after they are there. A lock on the key holds until the commit: of two requests
+that bring the same id at once the second sees the first.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+from uuid_utils.compat import uuid7
+
+from services.chassis.database import Lake, LakeReader, LakeTransaction
+from services.chassis.logging import get_logger
+from services.chassis.strict import reference_key
+from services.intake.errors import DuplicateNationalId, NothingToConfirm
+from services.lake.errors import PartiesBusy
+from services.lake.tables import national_id_confirmation, party, party_national_id
+
+LOCK_WAIT_SECONDS = 5
+KEY_LENGTH = 64
+FILL_ROWS = 1_000
+FILL_EVERY_SECONDS = 60.0
+
+_log = get_logger(__name__)
+INSERT_KEY = sa.insert(party_national_id)
+INSERT_CONFIRMATION = sa.insert(national_id_confirmation)
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """An officer's word that a national id may be on record once more, for one party."""
+
+    id: UUID
+    reason: str
+    confirmed_by: UUID
+    confirmed_at: datetime
+
+
+def key_of(national_id: str) -> str:
+    """What two spellings of a national id have in common, as it is stored."""
+    return reference_key(national_id)[:KEY_LENGTH]
+
+
+def select_parties(key: str) -> sa.Select[Any]:
+    """Read who has a national id: the party, and who put it on record."""
+    return (
+        sa.select(party.c.id, party.c.created_by)
+        .join_from(party_national_id, party, party.c.id == party_national_id.c.party_id)
+        .where(party_national_id.c.national_id_key == key)
+        .order_by(party.c.id)
+    )
+
+
+def select_confirmations(key: str) -> sa.Select[Any]:
+    """Read the confirmations of a national id that nobody has used, the oldest first."""
+    confirmation = national_id_confirmation.c
+    return (
+        sa.select(confirmation.id, confirmation.reason, confirmation.confirmed_by, confirmation.confirmed_at)
+        .where(confirmation.national_id_key == key, confirmation.party_id.is_(None))
+        .order_by(confirmation.confirmed_at, confirmation.id)
+    )
+
+
+def use_confirmation(confirmation_id: UUID, **values: Any) -> sa.Update:
+    """Use a confirmation, once."""
+    confirmation = national_id_confirmation.c
+    return (
+        sa.update(national_id_confirmation)
+        .where(confirmation.id == confirmation_id, confirmation.party_id.is_(None))
+        .values(**values)
+    )
+
+
+def delete_key(party_id: UUID) -> sa.Delete:
+    """Forget the key of a party."""
+    return sa.delete(party_national_id).where(party_national_id.c.party_id == party_id)
+
+
+def select_keyless(limit: int) -> sa.Select[Any]:
+    """Read parties with a national id whose key is not there yet."""
+    return (
+        sa.select(party.c.id, party.c.national_id)
+        .outerjoin_from(party, party_national_id, party_national_id.c.party_id == party.c.id)
+        .where(party.c.national_id.is_not(None), party_national_id.c.party_id.is_(None))
+        .order_by(party.c.id)
+        .limit(limit)
+    )
+
+
+class NationalIds:
+    """Who has which national id, always in the caller's transaction; keeps nothing."""
+
+    async def record(self, tx: LakeTransaction, party_id: UUID, national_id: str | None, by: UUID) -> None:
+        """Note the national id of a party that was just written.
+
+        Raises:
+            DuplicateNationalId: another party has it, and no officer has confirmed a second record.
+            PartiesBusy: somebody else is recording the same id.
+        """
+        await tx.execute(delete_key(party_id))
+        if national_id is None:
+            return
+        key = key_of(national_id)
+        await self._lock(tx, key)
+        others = (await tx.execute(select_parties(key))).all()
+        if others:
+            confirmed = (await tx.execute(select_confirmations(key))).all()
+            usable = next((one.id for one in confirmed if one.confirmed_by != by), None)
+            if usable is None:
+                raise DuplicateNationalId([one.id for one in others if one.created_by == by])
+            values = {"party_id": party_id, "used_by": by, "used_at": datetime.now(UTC)}
+            await tx.execute(use_confirmation(usable, **values))
+        await tx.execute(INSERT_KEY, {"party_id": party_id, "national_id_key": key})
+
+    async def confirm(
+        self, tx: LakeTransaction, national_id: str, reason: str, by: UUID
+    ) -> tuple[Confirmation, list[UUID]]:
+        """Allow one more party with a national id; gives the confirmation, and who has the id already.
+
+        A confirmation of the same officer that is not used yet is given again.
+
+        Raises:
+            NothingToConfirm: no party has the id.
+            PartiesBusy: somebody else is recording the same id.
+        """
+        key = key_of(national_id)
+        await self._lock(tx, key)
+        others = [one.id for one in await tx.execute(select_parties(key))]
+        if not others:
+            raise NothingToConfirm("No party has this national id: it can be put on record as it is.")
+        for one in await tx.execute(select_confirmations(key)):
+            if one.confirmed_by == by:
+                return Confirmation(one.id, one.reason, one.confirmed_by, one.confirmed_at), others
+        made = Confirmation(uuid7(), reason, by, datetime.now(UTC))
+        await tx.execute(
+            INSERT_CONFIRMATION,
+            {
+                "id": made.id,
+                "national_id_key": key,
+                "reason": made.reason,
+                "confirmed_by": made.confirmed_by,
+                "confirmed_at": made.confirmed_at,
+                "party_id": None,
+                "used_by": None,
+                "used_at": None,
+            },
+        )
+        return made, others
+
+    async def fill(self, lake: Lake) -> int:
+        """Give parties that others wrote their keys, in one transaction; how many it were."""
+        async with lake.transaction(actor="intake") as tx:
+            if not await tx.try_lock("intake:national-ids"):
+                return 0
+            missing = (await tx.execute(select_keyless(FILL_ROWS))).all()
+            if missing:
+                rows = [{"party_id": one.id, "national_id_key": key_of(one.national_id)} for one in missing]
+                await tx.execute(sa.insert(party_national_id).values(rows))
+        return len(missing)
+
+    async def keep_filled(self, lake: Lake) -> None:
+        """Fill again and again; runs until it is cancelled."""
+        while True:
+            try:
+                while await self.fill(lake) == FILL_ROWS:
+                    pass
+            except (SQLAlchemyError, OSError) as error:
+                _log.warning("keys of national ids could not be filled", error=type(error).__name__)
+            await asyncio.sleep(FILL_EVERY_SECONDS)
+
+    async def parties(self, reader: LakeReader, national_id: str) -> list[UUID]:
+        """Who has a national id."""
+        return [one.id for one in await reader.execute(select_parties(key_of(national_id)))]
+
+    async def _lock(self, tx: LakeTransaction, key: str) -> None:
+        # By its hash: names of locks are shown to whoever looks at the server.
+        if not await tx.try_lock(f"national-id:{sha256(key.encode()).hexdigest()}", LOCK_WAIT_SECONDS):
+            raise PartiesBusy
+
+
+def statements() -> Iterator[sa.Executable]:
+    """Yield an example of every statement on national ids that intake can run."""
+    some = UUID(int=1)
+    yield from (INSERT_KEY, INSERT_CONFIRMATION)
+    yield select_parties("KEY")
+    yield select_confirmations("KEY")
+    yield use_confirmation(
+        some, party_id=some, used_by=some, used_at=datetime.fromisoformat("2000-01-01T00:00:00Z")
+    )
+    yield delete_key(some)
+    yield select_keyless(1)
+    yield sa.insert(party_national_id).values([{"party_id": some, "national_id_key": "KEY"}])
