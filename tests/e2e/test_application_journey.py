@@ -171,7 +171,12 @@ async def test_one_application_from_the_click_to_search_and_through_the_warehous
     name = f"Journey {secrets.token_hex(6)} Nguyễn"
     party = (
         await journey.call(
-            "POST", "intake", "/parties", maker, 201, json={"kind": "person", "full_name": name}
+            "POST",
+            "intake",
+            "/parties",
+            maker,
+            201,
+            json={"kind": "person", "full_name": name, "birth_date": "1986-04-01"},
         )
     ).json()
     body = {

@@ -57,6 +57,7 @@ ROUTES: Mapping[tuple[str, str, str], Route] = {
     ("intake", "PATCH", "/parties/{party_id}"): Route(
         CHECK | {M}, "party", {"phone": "+84900000000"}, _CHANGE
     ),
+    ("intake", "POST", "/national-id-confirmations"): Route(CHECK, body={}),
     ("intake", "GET", "/products"): Route(READ),
     ("intake", "POST", "/applications"): Route(frozenset({M}), body={}, headers=_CREATE),
     ("intake", "GET", "/applications/{application_id}"): Route(READ, "application"),
@@ -74,6 +75,7 @@ ROUTES: Mapping[tuple[str, str, str], Route] = {
     ("intake", "POST", "/loans/{loan_id}/transactions"): Route(frozenset({S}), "loan", CONTENT, _CREATE),
     ("approval", "GET", "/bands"): Route(READ),
     ("approval", "GET", "/queue"): Route(CHECK),
+    ("approval", "GET", "/queue/without-band"): Route(CHECK),
     ("approval", "GET", "/applications/{application_id}"): Route(READ, "application"),
     ("approval", "POST", "/applications/{application_id}/decisions"): Route(
         CHECK, "application", {"outcome": "approve"}, _CHANGE

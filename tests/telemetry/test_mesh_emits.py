@@ -62,7 +62,7 @@ class Mesh:
         maker, officer = await self.log_in("maker1"), await self.log_in("officer1")
         await self.clients["auth"].get("/me", headers=maker)
         party = await self.clients["intake"].post(
-            "/parties", json={"kind": "person", **PLANTED}, headers=maker
+            "/parties", json={"kind": "person", "birth_date": "1986-04-01", **PLANTED}, headers=maker
         )
         assert party.status_code == 201, party.text
         body = {
