@@ -188,7 +188,9 @@ async def test_who_sees_a_party_masked_does_not_store_the_mask(world: World) -> 
     headers = {**both.headers, "If-Match": '"1"'}
 
     seen = await world.lending.intake.get(f"/parties/{party}", headers=both.headers)
-    changed = await world.lending.intake.patch(f"/parties/{party}", json={"phone": "1"}, headers=headers)
+    changed = await world.lending.intake.patch(
+        f"/parties/{party}", json={"phone": "+84900000000"}, headers=headers
+    )
 
     assert (seen.status_code, seen.json()["national_id"]) == (200, "•••901")
     assert changed.status_code == 404
