@@ -58,6 +58,9 @@
 {% macro broken_check(text, check, type) -%}
     {%- if check.kind == 'one_of' -%}
         {{ exactly(text) }} not in ({% for one in check['values'] %}'{{ one | replace("'", "''") }}'{{ ', ' if not loop.last }}{% endfor %})
+    {%- elif check.kind == 'min' and check.bound == '0' and type.split('(')[0] in ('money', 'rate', 'integer', 'bigint') -%}
+        {#- A number without a minus is none below 0, and need not be read again. -#}
+        {{ text }} like '%-%' and {{ is_not(number_of(text, type) ~ ' >= 0') }}
     {%- elif check.kind == 'min' -%}
         {{ is_not(number_of(text, type) ~ ' >= ' ~ check.bound) }}
     {%- elif check.kind == 'max' -%}

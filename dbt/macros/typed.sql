@@ -34,7 +34,8 @@
 {# Whether a landed column holds a JSON object or array that can be read: one with half a surrogate pair or a NUL in it cannot. #}
 {% macro is_json(text, begins='{') -%}{{ return(adapter.dispatch('is_json')(text, begins)) }}{%- endmacro %}
 {% macro default__is_json(text, begins) -%}
-    left(ltrim({{ text }}), 1) = '{{ begins }}' and {{ is_valid_json(text) }}
+    {#- LTRIM copies the text, which most need not be. -#}
+    ({{ text }} like '{{ begins }}%' or left(ltrim({{ text }}), 1) = '{{ begins }}') and {{ is_valid_json(text) }}
 {%- endmacro %}
 {% macro sqlserver__is_json(text, begins) -%}left(ltrim({{ text }}), 1) = '{{ begins }}' and {{ is_valid_json(text) }}{%- endmacro %}
 
