@@ -25,7 +25,7 @@ COUNT_EVERY_SECONDS = 30.0
 
 WITHOUT_BAND = Gauge(
     "credit_applications_without_band",
-    "Applications that wait for a decision that nobody can make: no approval band covers them.",
+    "Applications that wait for a decision that nobody can make, because no approval band covers them.",
 )
 
 _OPEN = (State.SUBMITTED, State.IN_REVIEW)
