@@ -138,14 +138,13 @@
 {%- endmacro %}
 
 {#
-    The snapshots that a run which adds has to make for all loans: CTE body of (snapshot_kind, snapshot_date) that the calendar has and this table has not.
-    Days before the table's first are no gaps: no loan was there.
+    The snapshots that a run which adds has to make for all loans: CTE body of (snapshot_kind, snapshot_date) that the calendar has and this table has not,
+    later or earlier than those that are there.
 #}
 {% macro new_snapshots(calendar) -%}
     select c.snapshot_kind, c.snapshot_date
     from {{ calendar }} as c
-    where c.snapshot_date >= (select min(t.snapshot_date) from {{ this }} as t)
-    and not exists (
+    where not exists (
         select 1 from {{ this }} as t where t.snapshot_kind = c.snapshot_kind and t.snapshot_date = c.snapshot_date
     )
 {%- endmacro %}
@@ -153,7 +152,7 @@
 {# A pre-hook: snapshots that the calendar no longer has, such as yesterday's as-of date. One statement for each way to be out of it, so that each finds its rows by the index. #}
 {% macro delete_other_snapshots(calendar) -%}
     {%- if is_incremental() -%}
-    {%- set others = [('as_of', '<'), ('as_of', '>'), ('month_end', '>')] -%}
+    {%- set others = [('as_of', '<'), ('as_of', '>'), ('month_end', '<'), ('month_end', '>')] -%}
     {%- if config.get('meta').get('parts') -%}
     {%- set gone = [] -%}
     {%- for kind, side in others -%}
@@ -169,6 +168,8 @@
 
 {% macro beside_last(calendar, kind, side) -%}
     snapshot_kind = '{{ kind }}' and snapshot_date {{ side }} (
-        select max(c.snapshot_date) from {{ calendar }} as c where c.snapshot_kind = '{{ kind }}'
+        select coalesce({{ 'min' if side == '<' else 'max' }}(c.snapshot_date), cast('{{ '9999-12-31' if side == '<' else '0001-01-01' }}' as date))
+        from {{ calendar }} as c
+        where c.snapshot_kind = '{{ kind }}'
     )
 {%- endmacro %}

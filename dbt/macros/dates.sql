@@ -4,6 +4,17 @@
     cast('{{ day }}' as date)
 {%- endmacro %}
 
+{# The days between which calendars are made: as far from the reporting date as the variable calendar_years says. #}
+{% macro calendar_years() -%}
+    {%- set years = var('calendar_years') | int -%}
+    {%- if years < 1 or years > 130 -%}
+        {{ exceptions.raise_compiler_error("the variable calendar_years is " ~ var('calendar_years') ~ "; set it to a number of years from 1 to 130") }}
+    {%- endif -%}
+    {{ return(years) }}
+{%- endmacro %}
+{% macro first_calendar_day(day) -%}{{ add_months(month_start(day), -12 * calendar_years()) }}{%- endmacro %}
+{% macro last_calendar_day(day) -%}{{ month_end(add_months(day, 12 * calendar_years())) }}{%- endmacro %}
+
 {# What SQL Server calls a time zone. #}
 {% macro windows_time_zone(name) -%}
     {%- set names = {

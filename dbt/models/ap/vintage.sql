@@ -1,10 +1,10 @@
-with {{ number_spine(3) }},
+with {{ number_spine(4) }},
 
 reported as (
     select r.as_of_date, r.last_month_end from {{ ref('reporting_date') }} as r
 ),
 
--- A disbursement that was taken back makes no loan of a cohort; one whose day is unknown is of none that could be named.
+-- A disbursement that was taken back makes no loan of a cohort, nor does one whose day is unknown, or out of the calendar's range.
 loans as (
     select
         m.loan_hk,
@@ -13,6 +13,7 @@ loans as (
         {{ month_start('m.disbursed_on') }} as cohort_month,
         m.originated_amount
     from {{ ref('fact_loan_month') }} as m
+    inner join reported as r on m.disbursed_on >= {{ first_calendar_day('r.as_of_date') }}
     where m.snapshot_kind = 'as_of' and m.status <> 'cancelled' and m.disbursed_on is not null
 ),
 
@@ -55,7 +56,7 @@ cells as (
     select c.*, s.n as months_on_book
     from cohorts as c
     cross join longest as l
-    inner join spine as s on s.n <= l.months and s.n < 600
+    inner join spine as s on s.n <= l.months
 ),
 
 counted as (

@@ -17,8 +17,10 @@
         0 as disbursed,
         0 as written_off
     from {{ ref('instalment_schedule') }} as i
+    -- What is due at the end of all days is never late, and the day after them is no date.
+    where i.due_on < cast('9999-09-01' as date)
     {%- if is_incremental() %}
-    where i.loan_hk in (select a.loan_hk from affected as a)
+    and i.loan_hk in (select a.loan_hk from affected as a)
     {%- endif %}
     union all
     select

@@ -32,7 +32,7 @@ select
     s.loan_hk,
     s.number,
     s.due_on,
-    coalesce(s.previous_due_on, d.disbursed_on, {{ add_months('s.due_on', -1) }}) as period_from,
+    coalesce(s.previous_due_on, d.disbursed_on, case when s.due_on >= cast('0001-02-01' as date) then {{ add_months('s.due_on', -1) }} else s.due_on end) as period_from,
     s.principal,
     s.interest,
     cast(s.due_after - s.principal - s.interest as numeric(38, 4)) as due_before,
