@@ -1,5 +1,8 @@
-{# The day the portfolio is reported for, a literal: as_of_date, or today in the business time zone. #}
+{# The day the portfolio is reported for, a literal: as_of_date, or today in the business time zone. It is no part of a model's state (macros/states.sql). #}
 {% macro as_of_date() -%}
+    {%- if is_rendering_state() -%}
+        {{ return('as_of_date') }}
+    {%- endif -%}
     {%- set day = var('as_of_date') or run_started_at.astimezone(modules.pytz.timezone(var('business_time_zone'))).strftime('%Y-%m-%d') -%}
     cast('{{ day }}' as date)
 {%- endmacro %}

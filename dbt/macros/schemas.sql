@@ -17,6 +17,9 @@
 
 {# Whether this run adds to what is there. The variable answers where there is no database to ask. #}
 {% macro is_incremental() -%}
+    {%- if is_rendering_state() -%}
+        {{ return(false) }}
+    {%- endif -%}
     {%- if var('compile_incremental', none) is not none -%}
         {{ return(var('compile_incremental') and config.get('materialized') == 'incremental') }}
     {%- endif -%}

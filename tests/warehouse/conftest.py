@@ -46,6 +46,8 @@ class Warehouse:
     batches: int = 0
     environment: dict[str, str] = field(default_factory=dict)
     """Given to dbt/build.py beside what it always gets."""
+    project: Path = ROOT / "dbt"
+    """The folder of the dbt project."""
 
     async def land(self, changes: Iterable[Change]) -> int:
         """Land changes as the next batch; its id."""
@@ -88,7 +90,7 @@ class Warehouse:
         variables = json.dumps({"as_of_date": AS_OF.isoformat()})
         return await asyncio.create_subprocess_exec(
             str(PYTHON),
-            str(ROOT / "dbt" / "build.py"),
+            str(self.project / "build.py"),
             *("--select", select, "--vars", variables),
             *more,
             cwd=ROOT,

@@ -1,5 +1,5 @@
-{# Written in place: replacing the table would drop the views on it. #}
-{{ config(materialized='incremental', incremental_strategy='append', pre_hook=["{{ delete_all() }}"]) }}
+{# Written in place, all of it: replacing the table would drop the views on it. #}
+{{ config(materialized='incremental', incremental_strategy='append', meta={'made_whole': true}, pre_hook=["{{ delete_all() }}"]) }}
 
 select
     c.snapshot_date as as_of_date,

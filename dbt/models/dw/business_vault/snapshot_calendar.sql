@@ -1,5 +1,5 @@
 {# Written in place, all of it: replacing the table would drop the views on it. #}
-{{ config(pre_hook=["{{ delete_all() }}"]) }}
+{{ config(meta={'made_whole': true}, pre_hook=["{{ delete_all() }}"]) }}
 
 with {{ number_spine(4) }},
 
