@@ -24,7 +24,7 @@
 
 {% macro sqlserver__keep_statistics() %}{% endmacro %}
 
-{# Of a table whose rows were all replaced. #}
+{# Of a table whose rows were all replaced, before anything joins it. SQL Server would notice by itself only from a number of changed rows on. #}
 {% macro gather_statistics(table) -%}{{ return(adapter.dispatch('gather_statistics')(table)) }}{%- endmacro %}
 {% macro default__gather_statistics(table) -%}analyze {{ table }};{%- endmacro %}
-{% macro sqlserver__gather_statistics(table) -%}{%- endmacro %}
+{% macro sqlserver__gather_statistics(table) -%}update statistics {{ table }};{%- endmacro %}

@@ -171,13 +171,46 @@ left join {{ relation }} as s on 1 = 0
 
 {# The rows of things as they are now, deleted ones left out. `only` as for history_of. #}
 {% macro current_of(satellite, entity, only='1 = 1') %}
-    select h.*
-    from (
-        select
-            s.*,
-            row_number() over (partition by s.{{ entity }}_hk order by s.position_major desc, s.position_minor desc) as versions_after
+    {%- set changes -%}
+        select s.*
         from {{ satellite }} as s
         where s.operation <> 'g' and {{ only }}
-    ) as h
-    where h.versions_after = 1 and h.operation <> 'd'
+    {%- endset %}
+    select h.*
+    from ({{ last_of_each(changes, [entity ~ '_hk'], ['position_major', 'position_minor']) }}) as h
+    where h.operation <> 'd'
 {% endmacro %}
+
+{#
+    Of a query's rows the last one of each key, by columns that order them; or the first one. keys and order: lists of columns.
+
+    PostgreSQL says it with DISTINCT ON, of which its planner knows how many rows come out. A filter on ROW_NUMBER it takes for one row in 200, so
+    for one at most: it then joins what is left of thousands of keys by comparing every row with every other.
+#}
+{% macro last_of_each(rows, keys, order, first=false) -%}{{ return(adapter.dispatch('last_of_each')(rows, keys, order, ' asc' if first else ' desc')) }}{%- endmacro %}
+{% macro default__last_of_each(rows, keys, order, direction) %}
+        select distinct on ({% for key in keys %}o.{{ key }}{{ ', ' if not loop.last }}{% endfor %}) o.*
+        from ({{ rows }}) as o
+        order by {% for column in keys + order %}o.{{ column }}{{ direction }}{{ ', ' if not loop.last }}{% endfor %}
+{% endmacro %}
+{% macro sqlserver__last_of_each(rows, keys, order, direction) %}
+        select n.*
+        from (
+            select
+                o.*,
+                row_number() over (
+                    partition by {% for key in keys %}o.{{ key }}{{ ', ' if not loop.last }}{% endfor %}
+                    order by {% for column in order %}o.{{ column }}{{ direction }}{{ ', ' if not loop.last }}{% endfor %}
+                ) as nth
+            from ({{ rows }}) as o
+        ) as n
+        where n.nth = 1
+{% endmacro %}
+
+{#
+    A condition behind one of equal hash keys: both rows are of the same change. As two more equalities the planner would take it for one row in
+    millions, though it holds for one version of every key; said so, it takes it for true of whatever the keys leave.
+#}
+{% macro same_position(left, right, prefix) -%}
+    case when {{ left }}.position_major = {{ right }}.{{ prefix }}position_major and {{ left }}.position_minor = {{ right }}.{{ prefix }}position_minor then 1 else 0 end <> 0
+{%- endmacro %}

@@ -43,6 +43,8 @@ TITLES = {
     "late": "of any time",
     "nothing_new": "nothing new",
 }
+AFFECTED = (500, 11_000, 60_000)
+"""How many applications the last builds are about: a model whose time grows by more than these do is quadratic."""
 SLOWEST = 12
 WATCHED_EVERY_SECONDS = 2.0
 
@@ -137,7 +139,9 @@ async def builds(
 
         async def measure(name: str) -> None:
             measured[name] = await build(platform, warehouse, home)
-            console.print(f"{TITLES[name]}: {landed[name]:,} changes built in {measured[name].seconds:.0f} s")
+            console.print(
+                f"{title_of(name)}: {landed[name]:,} changes built in {measured[name].seconds:.0f} s"
+            )
 
         await measure("full")
         for number, (name, submitted, paid) in enumerate(
@@ -149,6 +153,12 @@ async def builds(
             landed[name] += await land_history(warehouse, 1, min(changes * 5, applications), steps=paid)
             await measure(name)
         await measure("nothing_new")
+        first = applications + 2 * new + 1
+        for count in AFFECTED:
+            name = f"affected_{count}"
+            landed[name] = await land_history(warehouse, first, first + count - 1)
+            first += count
+            await measure(name)
         async with warehouse.connect() as owner:
             size = await owner.fetchval("SELECT pg_database_size(current_database())")
             rows = {name: await owner.fetchval(f"SELECT count(*) FROM {name}") for name in COUNTED}
@@ -171,12 +181,18 @@ async def builds(
     }
 
 
+def title_of(name: str) -> str:
+    """What a build is called on the screen."""
+    return TITLES.get(name) or f"{int(name.rpartition('_')[2]):,} applications"
+
+
 def show_builds(measured: dict[str, Any], console: Console) -> None:
     """Print the times, the layers' and the slowest models'."""
     made = Table(box=None, pad_edge=False)
     for number, title in enumerate(("dbt, all layers", "changes", "seconds", "ratio", *LAYERS)):
         made.add_column(title, justify="right" if number else "left")
-    for name, title in TITLES.items():
+    titles = {name: title_of(name) for name in (*TITLES, *(f"affected_{count}" for count in AFFECTED))}
+    for name, title in titles.items():
         built = measured[name]
         made.add_row(
             *(title, f"{built['changes']:,}", f"{built['seconds']:.1f}", f"{built['ratio']:.3f}"),
@@ -184,9 +200,9 @@ def show_builds(measured: dict[str, Any], console: Console) -> None:
         )
     console.print(made)
     slowest = Table(box=None, pad_edge=False)
-    for number, title in enumerate(("the slowest models", *TITLES.values())):
+    for number, title in enumerate(("the slowest models", *titles.values())):
         slowest.add_column(title, justify="right" if number else "left")
-    nodes = [measured[name]["nodes"] for name in TITLES]
+    nodes = [measured[name]["nodes"] for name in titles]
     for model in sorted(nodes[1], key=nodes[1].__getitem__, reverse=True)[:SLOWEST]:
         slowest.add_row(model, *(f"{each[model]:.2f}" for each in nodes))
     console.print(slowest)

@@ -22,11 +22,10 @@
 events as (
     select
         l.application_hk,
-        l.id,
         s.to_state,
         s.occurred_at,
         lead(s.occurred_at) over (partition by l.application_hk order by s.occurred_at, l.id) as left_at,
-        row_number() over (partition by l.application_hk, s.to_state order by s.occurred_at, l.id) as nth_of_state
+        min(case when s.to_state in ('APPROVED', 'REJECTED') then s.occurred_at end) over (partition by l.application_hk) as decided_at
     from ({{ current_of(ref('sat_application_event'), 'application_event', only_affected('application_event', ref('link_application_event'), 'application_hk')) }}) as s
     inner join {{ ref('link_application_event') }} as l on l.link_hk = s.link_hk
 ),
@@ -39,7 +38,12 @@ milestones as (
         min(case when e.to_state = 'IN_REVIEW' then e.occurred_at end) as review_started_at,
         min(case when e.to_state = 'RETURNED' then e.occurred_at end) as first_returned_at,
         sum(case when e.to_state = 'RETURNED' then 1 else 0 end) as returned_count,
-        min(case when e.to_state in ('APPROVED', 'REJECTED') then e.occurred_at end) as decided_at,
+        -- A return that is still open has no end; its time is counted by whoever knows the reporting date.
+        sum(case
+            when e.to_state = 'RETURNED' and e.left_at is not null and (e.decided_at is null or e.occurred_at < e.decided_at)
+                then {{ hours_between('e.occurred_at', 'e.left_at') }}
+        end) as returned_hours,
+        min(e.decided_at) as decided_at,
         min(case when e.to_state = 'APPROVED' then e.occurred_at end) as approved_at,
         min(case when e.to_state = 'REJECTED' then e.occurred_at end) as rejected_at,
         min(case when e.to_state = 'BOOKED' then e.occurred_at end) as booked_at,
@@ -49,35 +53,26 @@ milestones as (
     group by e.application_hk
 ),
 
--- A return that is still open has no end; its time is counted by whoever knows the reporting date.
-returns as (
-    select e.application_hk, sum({{ hours_between('e.occurred_at', 'e.left_at') }}) as returned_hours
-    from events as e
-    inner join milestones as m on m.application_hk = e.application_hk
-    where e.to_state = 'RETURNED' and e.left_at is not null and (m.decided_at is null or e.occurred_at < m.decided_at)
-    group by e.application_hk
-),
-
+{% set all_versions %}
+        select
+            p.*,
+            s.amount,
+            s.currency,
+            s.term_months,
+            s.purpose,
+            s.channel,
+            s.maker,
+            s.score,
+            count(*) over (partition by p.application_hk) as version_count
+        from {{ ref('pit_application') }} as p
+        inner join {{ ref('sat_application_version') }} as s
+            on s.application_version_hk = p.application_version_hk and {{ same_position('s', 'p', 'version_') }}
+        {%- if is_incremental() %}
+        where p.application_hk in (select a.application_hk from affected as a)
+        {%- endif %}
+{% endset -%}
 versions as (
-    select
-        p.*,
-        s.amount,
-        s.currency,
-        s.term_months,
-        s.purpose,
-        s.channel,
-        s.maker,
-        s.score,
-        row_number() over (partition by p.application_hk order by p.version desc) as versions_after,
-        count(*) over (partition by p.application_hk) as version_count
-    from {{ ref('pit_application') }} as p
-    inner join {{ ref('sat_application_version') }} as s
-        on s.application_version_hk = p.application_version_hk
-        and s.position_major = p.version_position_major
-        and s.position_minor = p.version_position_minor
-    {%- if is_incremental() %}
-    where p.application_hk in (select a.application_hk from affected as a)
-    {%- endif %}
+    {{ last_of_each(all_versions, ['application_hk'], ['version']) }}
 ),
 
 loans as (
@@ -117,7 +112,7 @@ select
     m.review_started_at,
     m.first_returned_at,
     cast(coalesce(m.returned_count, 0) as bigint) as returned_count,
-    cast(coalesce(r.returned_hours, 0) as numeric(19, 4)) as returned_hours,
+    cast(coalesce(m.returned_hours, 0) as numeric(19, 4)) as returned_hours,
     m.decided_at,
     {{ business_date('m.decided_at') }} as decided_on,
     m.approved_at,
@@ -127,11 +122,10 @@ select
     m.withdrawn_at,
     m.expired_at,
     {{ hours_between('m.first_submitted_at', 'm.decided_at') }} as hours_to_decision,
-    cast({{ hours_between('m.first_submitted_at', 'm.decided_at') }} - coalesce(r.returned_hours, 0) as numeric(19, 4)) as hours_to_decision_without_returned
+    cast({{ hours_between('m.first_submitted_at', 'm.decided_at') }} - coalesce(m.returned_hours, 0) as numeric(19, 4)) as hours_to_decision_without_returned
 from applications as a
 inner join {{ ref('hub_application') }} as h on h.application_hk = a.application_hk
 left join milestones as m on m.application_hk = a.application_hk
-left join returns as r on r.application_hk = a.application_hk
-left join versions as v on v.application_hk = a.application_hk and v.versions_after = 1
+left join versions as v on v.application_hk = a.application_hk
 left join {{ ref('hub_product') }} as p on p.product_hk = v.product_hk
 left join loans as n on n.application_hk = a.application_hk

@@ -190,11 +190,9 @@ select
     end as ifrs9_stage
 from stated as t
 inner join {{ ref('sat_loan') }} as l
-    on l.loan_hk = t.loan_hk and l.position_major = t.loan_position_major and l.position_minor = t.loan_position_minor
+    on l.loan_hk = t.loan_hk and {{ same_position('l', 't', 'loan_') }}
 inner join {{ ref('hub_loan') }} as h on h.loan_hk = t.loan_hk
 inner join {{ ref('hub_product') }} as g on g.product_hk = t.product_hk
 -- Exposure and losses need the product's parameters: without a row of it there is no fact.
 inner join {{ ref('sat_product') }} as p
-    on p.product_hk = t.product_hk
-    and p.position_major = t.product_position_major
-    and p.position_minor = t.product_position_minor
+    on p.product_hk = t.product_hk and {{ same_position('p', 't', 'product_') }}

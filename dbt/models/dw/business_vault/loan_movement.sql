@@ -26,11 +26,7 @@ transactions as (
 
 -- A transaction is undone once; who reverses it again changes nothing.
 reversals as (
-    select
-        t.*,
-        row_number() over (partition by t.loan_hk, t.reverses order by t.recorded_at, t.transaction_id) as attempt
-    from transactions as t
-    where t.kind = 'reversal'
+    {{ last_of_each("select t.* from transactions as t where t.kind = 'reversal'", ['loan_hk', 'reverses'], ['recorded_at', 'transaction_id'], first=true) }}
 ),
 
 undone as (
@@ -46,8 +42,9 @@ undone as (
         {{ larger('r.effective_on', 'o.effective_on') }} as effective_on,
         o.is_dated
     from reversals as r
-    inner join transactions as o on o.loan_hk = r.loan_hk and o.transaction_id = r.reverses and o.kind <> 'reversal'
-    where r.attempt = 1
+    -- The transaction alone is the key: as a second equality the loan would make the planner expect next to nothing.
+    inner join transactions as o
+        on o.transaction_id = r.reverses and o.kind <> 'reversal' and case when o.loan_hk = r.loan_hk then 1 else 0 end <> 0
 )
 
 select
@@ -63,7 +60,7 @@ select
     t.recorded_at,
     u.effective_on as reversed_on
 from transactions as t
-left join undone as u on u.loan_hk = t.loan_hk and u.original_id = t.transaction_id
+left join undone as u on u.original_id = t.transaction_id
 where t.kind <> 'reversal'
 union all
 select

@@ -53,7 +53,8 @@ current_links as (
     select s.loan_hk, l.product_hk, l.application_hk, l.party_hk
     from loans as s
     inner join {{ ref('link_loan') }} as l on l.link_hk = s.link_hk
-    where s.is_current = 1 and s.is_deleted = 0
+    -- Not as equalities, which the planner takes for rare: almost every loan has such a row.
+    where s.is_current <> 0 and s.is_deleted <> 1
 )
 
 select
