@@ -28,14 +28,16 @@ steps as (
         m.interest_rate,
         m.probability_of_default,
         m.months_left,
-        sum(
+        -- Added as decimals: a sum of floats depends on the order of its rows, which a plan is free to choose.
+        sum(cast(
             (power(m.survival, (s.n - 1) / 12.0e0) - power(m.survival, s.n / 12.0e0))
             * case
                 when m.rate = 0 then cast(m.months_left - s.n + 1 as float) / m.months_left
                 else (power(1 + m.rate, m.months_left) - power(1 + m.rate, s.n - 1)) / (power(1 + m.rate, m.months_left) - 1)
             end
             / power(1 + m.rate, s.n)
-        ) as loss
+            as numeric(28, 18)
+        )) as loss
     from monthly as m
     inner join months as s on s.n <= m.months_left and (m.ifrs9_stage = 2 or s.n <= 12)
     group by m.ifrs9_stage, m.interest_rate, m.probability_of_default, m.months_left
