@@ -1,6 +1,7 @@
 """Kafka for every service; the names of the unstable messaging conventions live here only."""
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -11,7 +12,12 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPa
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import CommitFailedError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    CommitFailedError,
+    TopicAlreadyExistsError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
 from aiokafka.structs import RecordMetadata
 from opentelemetry import trace
 from opentelemetry.trace import Link, SpanKind, Status, StatusCode, Tracer
@@ -34,6 +40,7 @@ BATCH_COUNT = "messaging.batch.message_count"
 LINGER_MILLIS = 5
 BATCH_BYTES = 256 * 1024
 FETCH_BYTES = 4 * 1024 * 1024
+DESCRIBE_SECONDS = 10.0
 _LARGEST = "max.message.bytes"
 # All partitions together: what a consumer holds in memory is a few times this.
 LARGEST_FETCH_BYTES = 16 * 1024 * 1024
@@ -149,8 +156,20 @@ async def ensure_topics(
 
 async def _largest_batches(admin: AIOKafkaAdminClient, topics: Iterable[str]) -> dict[str, int]:
     wanted = [ConfigResource(ConfigResourceType.TOPIC, name, {_LARGEST: None}) for name in topics]
+    ends = time.monotonic() + DESCRIBE_SECONDS
+    while True:
+        try:
+            return _sizes(await admin.describe_configs(wanted))
+        except UnknownTopicOrPartitionError:
+            # A topic created a moment ago: the broker that is asked may not have heard of it.
+            if time.monotonic() > ends:
+                raise
+        await asyncio.sleep(0.1)
+
+
+def _sizes(responses: Iterable[Any]) -> dict[str, int]:
     largest: dict[str, int] = {}
-    for response in await admin.describe_configs(wanted):
+    for response in responses:
         for code, message, _, name, configs in response.resources:
             if code:
                 raise for_code(code)(f"Topic {name} could not be described: {message}")
