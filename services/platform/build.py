@@ -12,6 +12,7 @@ import yaml
 from services.platform.airflow import BINARIES
 from services.platform.command_environments import dbt_environment, loader_environment
 from services.platform.errors import PlatformError
+from services.platform.home import PRIVATE
 from services.platform.mesh import inherited, python
 from services.platform.platform import Platform
 from services.platform.settings import ROOT
@@ -72,6 +73,7 @@ async def _run(name: str, command: tuple[str, ...], environment: Mapping[str, st
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
+        umask=PRIVATE,
     )
     output, _ = await process.communicate()
     if process.returncode != 0:

@@ -44,6 +44,10 @@ def write_private(path: Path, text: str) -> None:
     Path(name).replace(path)
 
 
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
 @dataclass(frozen=True, slots=True)
 class Home:
     """The state folder of one platform; removing it removes the platform."""
@@ -113,7 +117,7 @@ class Home:
             PlatformError: another command is changing this platform.
         """
         self.create()
-        with (self.run / "platform.lock").open("w") as file:
+        with open(self.run / "platform.lock", "w", opener=_private) as file:  # noqa: PTH123 - Path.open has no opener
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

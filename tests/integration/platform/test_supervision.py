@@ -93,6 +93,20 @@ async def test_no_secret_is_in_any_command_line(own: Platform) -> None:
     assert not [text for text in lines + logs if any(secret in text for secret in secrets)]
 
 
+async def test_nobody_else_reads_data_logs_or_secrets(own: Platform) -> None:
+    root = own.home.root
+    open_to_others = [
+        str(path.relative_to(root))
+        for path in (root, *root.rglob("*"))
+        if not path.is_symlink() and path.stat().st_mode & 0o066
+    ]
+    assert open_to_others == []
+    # A folder from before everything was private is closed by the next command.
+    own.home.logs.chmod(0o755)
+    await own.up(["databases"])
+    assert own.home.logs.stat().st_mode & 0o077 == 0
+
+
 async def test_status_tells_what_runs(own: Platform) -> None:
     rows = {status.name: status for status in await own.status()}
     postgres, kafka = rows["postgres"], rows["kafka"]

@@ -70,4 +70,12 @@ def test_an_unknown_component_is_named(tmp_path: Path) -> None:
 
 def test_what_is_needed_comes_first(tmp_path: Path) -> None:
     order = Platform(PlatformSettings(home=tmp_path / "var")).closure(["sink"])
-    assert order == ["postgres", "kafka", "databases", "lake-schema", "replica-schema", "sink"]
+    assert order == [
+        "postgres",
+        "kafka",
+        "kafka-logins",
+        "databases",
+        "lake-schema",
+        "replica-schema",
+        "sink",
+    ]
