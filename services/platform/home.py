@@ -117,7 +117,7 @@ class Home:
             PlatformError: another command is changing this platform.
         """
         self.create()
-        with open(self.run / "platform.lock", "w", opener=_private) as file:  # noqa: PTH123 - Path.open has no opener
+        with open(self.run / "platform.lock", "w", opener=_private) as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
