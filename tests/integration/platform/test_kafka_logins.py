@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import replace
 
 import pytest
@@ -14,8 +13,8 @@ from services.chassis.kafka_access import KafkaAccess
 from services.chassis.messaging import close, ensure_topics, open_consumer, open_producer
 from services.platform.platform import Platform
 
-TOPIC = f"lake.credit.t{uuid.uuid4().hex[:8]}"
-OTHER = f"other.t{uuid.uuid4().hex[:8]}"
+TOPIC = "lake.credit.logins_under_test"
+OTHER = "other.logins_under_test"
 
 
 @pytest.fixture(scope="module")
