@@ -17,7 +17,7 @@ from tests.warehouse.conftest import Warehouse
 from tests.warehouse.portfolio import AS_OF
 
 # The first of them builds the whole warehouse, which takes minutes on a busy machine.
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = [pytest.mark.extended, pytest.mark.timeout(1200)]
 
 DERIVED = "path:models/dw/business_vault path:models/dm path:models/ap path:seeds"
 # What a run does, not what its rows are.
