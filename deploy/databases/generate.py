@@ -140,12 +140,19 @@ def _landing_inserts() -> Iterator[sa.Insert]:
 def _lake_rows() -> Iterator[tuple[sa.Table, dict[str, Any]]]:
     yield from ((product, row) for row in PRODUCTS)
     yield from ((approval_band, row) for row in BANDS)
-    yield from in_order(sample_rows())
+    yield from _samples()
+
+
+def _samples() -> Iterator[tuple[sa.Table, dict[str, Any]]]:
+    """The sample rows with what the lake fills in by itself: replica and warehouse have no defaults."""
+    for table, row in in_order(sample_rows()):
+        filled = {column.name: False for column in table.columns if column.server_default is not None}
+        yield table, filled | row
 
 
 def _lake_inserts() -> Iterator[sa.Insert]:
     yield from missing_rows(set(), set())
-    for table, row in in_order(sample_rows()):
+    for table, row in _samples():
         yield sa.insert(table).values(row)
 
 
