@@ -7,6 +7,7 @@ takes.
 
 import re
 import unicodedata
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -204,7 +205,7 @@ Amount = Annotated[
 
 
 @dataclass(frozen=True, slots=True)
-class _Text:
+class _Text(ABC):
     """What a text must be, as an annotation of `str`: at most `longest` characters and places of a column."""
 
     longest: int
@@ -222,9 +223,9 @@ class _Text:
             raise ValueError(f"has more than {self.longest} characters as it is stored")
         return made
 
+    @abstractmethod
     def normalise(self, value: str) -> str:
         """The text as it is stored; raises ValueError."""
-        raise NotImplementedError
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """A strict string, then `check`."""
