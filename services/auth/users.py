@@ -124,16 +124,7 @@ class Users:
                 raise ProposalOutdated("Who proposed it administers no more; propose it again.")
             # First, while its password is still known; the constraints of the table say the same as the checks above.
             await ledger.confirm_proposal(tx, proposal_id, by.id, now)
-            await record(
-                tx,
-                EventKind.CONFIRMED,
-                at=now,
-                origin=by.origin,
-                actor=by.id,
-                about=proposal.user_id,
-                proposal=str(proposal_id),
-                proposed_by=str(proposal.proposed_by),
-            )
+            await _record_settled(tx, EventKind.CONFIRMED, proposal, by, now)
             if proposal.kind is ProposalKind.CREATE:
                 await self._insert(tx, _proposed(proposal, now), actor=by.id, origin=by.origin)
             else:
@@ -146,16 +137,7 @@ class Users:
         async with self._database.transaction() as tx:
             proposal = await self._waiting(tx, proposal_id, now)
             await ledger.refuse_proposal(tx, proposal_id, by.id, now)
-            await record(
-                tx,
-                EventKind.REFUSED,
-                at=now,
-                origin=by.origin,
-                actor=by.id,
-                about=proposal.user_id,
-                proposal=str(proposal_id),
-                proposed_by=str(proposal.proposed_by),
-            )
+            await _record_settled(tx, EventKind.REFUSED, proposal, by, now)
         return replace(proposal, refused_by=by.id, refused_at=now, password_hash=None)
 
     async def proposal(self, proposal_id: UUID) -> Proposal:
@@ -322,6 +304,21 @@ class Users:
             await repository.clear_failures(tx, before.username)
         _keep_an_administrator(before, after, administrators)
         await self._update(tx, before, after, by=by)
+
+
+async def _record_settled(
+    tx: ApplicationTransaction, kind: EventKind, proposal: Proposal, by: Actor, now: datetime
+) -> None:
+    await record(
+        tx,
+        kind,
+        at=now,
+        origin=by.origin,
+        actor=by.id,
+        about=proposal.user_id,
+        proposal=str(proposal.id),
+        proposed_by=str(proposal.proposed_by),
+    )
 
 
 def _changed(before: Account, change: UserChange) -> Account:
