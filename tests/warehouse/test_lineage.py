@@ -32,7 +32,7 @@ async def test_a_lineage_server_that_is_down_or_babbles_fails_no_build(
     for address in (babbling, "http://127.0.0.1:9"):
         transport = {"type": "http", "url": address, "retry": {"total": 1, "backoff_factor": 0}}
         pieced.environment = {"OPENLINEAGE__TRANSPORT": json.dumps(transport)}
-        done = await pieced.build("snapshot_calendar", "--tests", "none")
+        done = await pieced.build("credit_approval_band", "--tests", "none")
         assert done.result["states"].keys() == {"success"}
         # The run's start and end, and those of the model.
         assert done.result["lineage"] == {"sent": 0, "unsent": 4}
@@ -45,7 +45,7 @@ async def test_a_lineage_that_cannot_be_made_fails_no_build(pieced: Warehouse) -
         {"OPENLINEAGE__TRANSPORT": json.dumps({"type": "carrier-pigeon"})},
     ):
         pieced.environment = wrong
-        done = await pieced.build("snapshot_calendar", "--tests", "none")
+        done = await pieced.build("credit_approval_band", "--tests", "none")
         assert done.result["states"].keys() == {"success"}
         assert done.result["lineage"]["sent"] == 0
         assert done.result["lineage"]["unsent"] >= 1
