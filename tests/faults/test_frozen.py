@@ -98,5 +98,6 @@ async def test_while_its_database_is_silent_the_verifier_is_not_ready(
     await pipeline.start("relay")
     await pipeline.start("verifier", APPLICATION_URL=proxy.url(pipeline.application_database.url("verifier")))
     await pipeline.ready("verifier")
-    proxy.go_deaf()
+    # New connections too: each reading of the status opens one.
+    proxy.stall()
     await unready(pipeline, "verifier", because="lake and replica have not both answered for")
