@@ -50,8 +50,8 @@ SYNC = UV_PROJECT_ENVIRONMENT=$(@D) UV_PYTHON_DOWNLOADS=never $(UV) sync --froze
 	@$(SYNC) --group airflow --group dbt
 	@touch $@
 
-# The order of tests/conftest.py, which has the longest first.
-TWO_LANES := --numprocesses 2 --no-loadscope-reorder
+# The order of tests/conftest.py, which has the longest first. What is broken throughout ends early, and says why.
+TWO_LANES := --numprocesses 2 --no-loadscope-reorder --maxfail 20 --durations 25
 
 install: $(INSTALLED) ## install the locked dependencies
 

@@ -65,7 +65,7 @@ class Checks:
 def _rule(check: Check) -> str:
     """The check as `dl.quality_result` names it."""
     told = check.model_dump(include={"not_null", "type", "min", "max", "max_length"}, exclude_defaults=True)
-    parts = [f"{name} {value}" for name, value in told.items()]
+    parts = [name if value is True else f"{name} {value}" for name, value in told.items()]
     return ", ".join(["load", *parts, *(["one_of"] if check.one_of is not None else [])])[:128]
 
 

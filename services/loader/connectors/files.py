@@ -22,7 +22,10 @@ BLOCK_BYTES = 1024 * 1024
 
 
 class Version(NamedTuple):
-    """A file as it is: where, how long, and when written (nanoseconds)."""
+    """A file as it is: where, how long, and when written (nanoseconds).
+
+    S3 tells whole seconds: a file that is written twice within one, as long as before, is one version.
+    """
 
     path: str
     size: int

@@ -241,7 +241,7 @@ async def test_pages_are_followed_and_tried_again(rates: Rates, server: Any, pat
     server.rates["B"] = "much"
     await rates.run()
     assert (await rates.landed())[6:] == [("u", "B", "much")]
-    assert await rates.loading.value(FINDINGS) == ["rate: load, type numeric: 1 of 4"]
+    assert await rates.loading.value(FINDINGS) == ["rate: load, not_null, type numeric: 1 of 4"]
     server.rates["B"] = 0.5
     await rates.run()
     assert await rates.loading.value(FINDINGS) is None
@@ -321,8 +321,8 @@ async def test_each_version_of_a_file_in_s3_is_read_once(rates: Rates, s3: str) 
     write(partner, "partner/rates/wednesday.csv", b"code,rate\nD,dear\n")
     await rates.run()
     assert (await rates.landed())[4:] == [("r", "D", "dear")]
-    assert await rates.loading.value(FINDINGS) == ["rate: load, type numeric: 1 of 1"]
-    write(partner, "partner/rates/wednesday.csv", b"code,price\nD,0.4\n")
+    assert await rates.loading.value(FINDINGS) == ["rate: load, not_null, type numeric: 1 of 1"]
+    write(partner, "partner/rates/wednesday.csv", b"code,price\nD,0.40\n")
     await rates.refuses(SourceChanged, r"wednesday\.csv, row 1: there is no column rate")
     write(partner, "partner/rates/wednesday.csv", b"code,rate\n")
     assert (await rates.run()).rows == 0
