@@ -18,8 +18,8 @@ pytestmark = [pytest.mark.extended, pytest.mark.timeout(1200)]
 
 OLDEST = date(1971, 3, 10)
 OLDEST_BUT_ONE = date(1984, 5, 31)
-# What a birth date in the wrong column, and a digit too few, make of a value date.
-MISTAKEN = (date(1900, 1, 1), date(202, 6, 1))
+# What a birth date in the wrong column, and a wrong century, make of a value date.
+MISTAKEN = (date(1900, 1, 1), date(1826, 6, 1))
 
 
 def old_history() -> Portfolio:
