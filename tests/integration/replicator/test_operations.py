@@ -206,12 +206,13 @@ async def test_purge_keeps_what_a_reader_has_not_passed_and_a_relay_behind_it_st
         reported = "SELECT count(*) FROM journal.reader WHERE position_major = $1"
         while await connection.fetchval(reported, last) < 2:
             await asyncio.sleep(0.05)
+        # What follows is read by nobody, however long the commands take.
+        await pipeline.signal("relay", signal.SIGKILL)
         await pipeline.lake(party_insert(10, "newer"))
         count = await connection.fetchval("SELECT count(*) FROM journal.change WHERE position < $1", last)
 
         young = await command(pipeline, "purge", "--older-than", "1", lake="creditmesh")
         assert (young.status, "0 changes removed, up to nothing" in young.output) == (0, True), young.output
-        await pipeline.signal("relay", signal.SIGKILL)
         dry = await command(pipeline, "purge", "--older-than", "0", "--dry-run", lake="creditmesh")
         assert f"{count} changes would go" in dry.output, dry.output
         forbidden = await command(pipeline, "purge", "--older-than", "0", lake="relay")
