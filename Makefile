@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down status logs reset seed test test-long test-extended test-sqlserver test-faults lint typecheck bench-replication bench-warehouse bench-attack init-sql jars-lock
+.PHONY: help install demo up down status logs reset seed test test-long test-sqlserver test-faults lint typecheck bench-replication bench-warehouse bench-attack init-sql jars-lock
 
 UV_VERSION := 0.13.8
 TOOLS := .tools
@@ -91,15 +91,12 @@ typecheck: $(INSTALLED) ## check the types
 test: $(INSTALLED) ## run every check and every test but the long ones, and report the coverage
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint typecheck
 	@rm -f .coverage .coverage.*
-	@COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml .venv/bin/coverage run -m pytest -m 'not long and not extended' $(TWO_LANES)
+	@COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml .venv/bin/coverage run -m pytest -m 'not long' $(TWO_LANES)
 	@.venv/bin/coverage combine --quiet
 	@.venv/bin/coverage report
 
 test-long: $(INSTALLED) ## run the acceptance cases that take half a minute or more
-	@.venv/bin/pytest -m 'long and not extended'
-
-test-extended: $(INSTALLED) ## run the tests that build the whole warehouse many times
-	@.venv/bin/pytest -m extended
+	@.venv/bin/pytest -m long
 
 test-faults: $(INSTALLED) ## kill and cut everything 200 times under load, then the long cases; SEED=… repeats a run
 	@$(PY) tests/faults/soak.py

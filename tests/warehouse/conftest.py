@@ -174,3 +174,10 @@ async def pieced(
     """A second warehouse, empty, for changes that come in pieces."""
     async with new_database(warehouse_template.platform, "warehouse", warehouse_template.name) as database:
         yield Warehouse(database, tmp_path_factory.mktemp("dbt"))
+
+
+@pytest.fixture
+async def copied(built: Warehouse, tmp_path: Path) -> AsyncIterator[Warehouse]:
+    """A copy of what is built, for what comes afterwards."""
+    async with new_database(built.database.platform, "warehouse", built.database.name) as database:
+        yield Warehouse(database, tmp_path / "dbt", built.batches)

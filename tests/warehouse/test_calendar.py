@@ -14,7 +14,7 @@ from tests.warehouse.conftest import Change, Warehouse, changes_of
 from tests.warehouse.portfolio import AS_OF, Portfolio, identifier
 
 # The first build makes the whole warehouse, which takes minutes on a busy machine.
-pytestmark = [pytest.mark.extended, pytest.mark.timeout(1200)]
+pytestmark = pytest.mark.timeout(1200)
 
 OLDEST = date(1971, 3, 10)
 OLDEST_BUT_ONE = date(1984, 5, 31)
@@ -60,39 +60,37 @@ async def month_ends(warehouse: Warehouse, table: str) -> list[date]:
 
 
 async def test_a_history_that_arrives_after_the_present(
-    pieced: Warehouse, changes: Sequence[Change], lake_template: Database
+    copied: Warehouse, changes: Sequence[Change], lake_template: Database
 ) -> None:
-    await pieced.land(changes)
-    await pieced.models()
-    young = await month_ends(pieced, "dm.fact_loan_month")
+    young = await month_ends(copied, "dm.fact_loan_month")
     assert young[0].year > 2020
 
     old = await landed_later(lake_template, changes)
-    await pieced.land(old)
+    await copied.land(old)
     # With the tests of the data: every day of a fact is one of dim_date, and what is out of range is told.
-    built = await pieced.build()
+    built = await copied.build()
     assert built.result["states"].get("warn") == 1
     assert "fail" not in built.result["states"]
 
     # Every month since the oldest loan, and none of a mistaken day.
-    months = await month_ends(pieced, "dw.snapshot_calendar")
+    months = await month_ends(copied, "dw.snapshot_calendar")
     assert (months[0], months[-1]) == (date(1971, 3, 31), date(2026, 8, 31))
     assert len(months) == (2026 - 1971) * 12 + 8 - 3 + 1
     for table in ("dw.pit_loan", "dm.fact_loan_month", "ap.kpi_portfolio"):
-        assert await month_ends(pieced, table) == months
-    (owed,) = await pieced.rows(
+        assert await month_ends(copied, table) == months
+    (owed,) = await copied.rows(
         "SELECT numerator, value FROM ap.kpi WHERE kpi = 'exposure' AND grain = 'month_end' AND dimension = 'all' "
         "AND currency = 'SEK' AND period_start = '1984-06-30'"
     )
     assert owed["numerator"] == 1100 + 1200
     # A loan of a mistaken day is in the portfolio, from the calendar's first day on, and in no cohort.
-    mistaken = await pieced.rows(
+    mistaken = await copied.rows(
         "SELECT loan_id, min(snapshot_date) AS since, max(outstanding_principal) AS owed FROM dm.fact_loan_month "
         "WHERE currency = 'DKK' GROUP BY loan_id"
     )
     assert [(row["since"], row["owed"]) for row in mistaken] == [(date(1971, 3, 31), 1200)] * 2
-    assert await pieced.rows("SELECT 1 FROM ap.vintage WHERE currency = 'DKK'") == []
-    (calendar,) = await pieced.rows(
+    assert await copied.rows("SELECT 1 FROM ap.vintage WHERE currency = 'DKK'") == []
+    (calendar,) = await copied.rows(
         "SELECT min(date_day) AS first, max(date_day) AS last, count(*) AS days FROM dm.dim_date "
         "WHERE is_out_of_range = 0"
     )
@@ -100,22 +98,22 @@ async def test_a_history_that_arrives_after_the_present(
     assert calendar["days"] == (calendar["last"] - calendar["first"]).days + 1
     alone = {
         row["date_day"]
-        for row in await pieced.rows("SELECT date_day FROM dm.dim_date WHERE is_out_of_range = 1")
+        for row in await copied.rows("SELECT date_day FROM dm.dim_date WHERE is_out_of_range = 1")
     }
     assert set(MISTAKEN) <= alone
     assert len(alone) < 50
-    await as_if_built_whole(pieced)
+    await as_if_built_whole(copied)
 
     # Corrected: the oldest loan and one of the mistaken are of other days after all. What is earlier is gone again.
-    await pieced.land(
+    await copied.land(
         [
             corrected(old, "oldest disbursement", OLDEST_BUT_ONE, 10**8),
             corrected(old, "mistaken 1900 disbursement", date(2025, 1, 1), 10**8 + 1),
         ]
     )
-    await pieced.models()
-    assert (await month_ends(pieced, "dm.fact_loan_month"))[0] == date(1984, 5, 31)
-    await as_if_built_whole(pieced)
+    await copied.models()
+    assert (await month_ends(copied, "dm.fact_loan_month"))[0] == date(1984, 5, 31)
+    await as_if_built_whole(copied)
 
 
 def corrected(changes: Sequence[Change], name: str, day: date, position: int) -> Change:

@@ -13,7 +13,7 @@ from tests.warehouse.conftest import Change, Warehouse
 from tests.warehouse.portfolio import AS_OF, identifier
 
 # The first build makes the whole warehouse, which takes minutes on a busy machine.
-pytestmark = [pytest.mark.extended, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 
 Snapshot = tuple[str, date]
 SNAPSHOTS = {
@@ -83,71 +83,67 @@ async def built_again(warehouse: Warehouse, *more: str) -> dict[str, set[Snapsho
 
 
 async def test_a_build_writes_the_snapshots_that_changed(
-    pieced: Warehouse, changes: Sequence[Change]
+    copied: Warehouse, changes: Sequence[Change]
 ) -> None:
     position = 10**6
-    await pieced.land(changes)
-    await pieced.models()
-    everything = await pieced.rows("SELECT DISTINCT snapshot_kind, snapshot_date FROM dm.fact_loan_month")
+    everything = await copied.rows("SELECT DISTINCT snapshot_kind, snapshot_date FROM dm.fact_loan_month")
     assert len(everything) > 20
 
     # What is paid today is in no month end. Only the loan that it is of is written.
-    await pieced.land([payment(changes, position, AS_OF, "today")])
-    (before,) = await pieced.rows("SELECT pg_current_xact_id()::text::bigint AS id")
-    written = await built_again(pieced)
+    await copied.land([payment(changes, position, AS_OF, "today")])
+    (before,) = await copied.rows("SELECT pg_current_xact_id()::text::bigint AS id")
+    written = await built_again(copied)
     assert written == {table: {TODAY} for table in SNAPSHOTS}
-    (rows,) = await pieced.rows(
+    (rows,) = await copied.rows(
         "SELECT count(*), count(DISTINCT loan_id) AS loans FROM dm.fact_loan_month WHERE xmin::text::bigint >= $1",
         before["id"],
     )
     assert (rows["count"], rows["loans"]) == (1, 1)
 
     # What comes late is in the month ends from its day on. A roll rate also depends on the month end before.
-    await pieced.land([payment(changes, position + 1, date(2026, 7, 31))])
-    written = await built_again(pieced)
+    await copied.land([payment(changes, position + 1, date(2026, 7, 31))])
+    written = await built_again(copied)
     changed = {TODAY, ("month_end", date(2026, 7, 31)), ("month_end", date(2026, 8, 31))}
     assert written == dict.fromkeys(SNAPSHOTS, changed)
 
     # It is of a later day after all: of August it says what it said.
     july = ("month_end", date(2026, 7, 31))
-    await pieced.land([payment(changes, position + 2, date(2026, 8, 31))])
-    written = await built_again(pieced)
+    await copied.land([payment(changes, position + 2, date(2026, 8, 31))])
+    written = await built_again(copied)
     assert written.pop("ap.roll_rate") == {july, ("month_end", date(2026, 8, 31))}
     assert set(map(frozenset, written.values())) == {frozenset({july})}
-    late = await pieced.checksums("dm", "ap")
+    late = await copied.checksums("dm", "ap")
 
     # Without its disbursement a loan is in no snapshot; only what is summed over the others is written.
     snapshots = {
         (row["snapshot_kind"], row["snapshot_date"])
-        for row in await pieced.rows(
+        for row in await copied.rows(
             "SELECT snapshot_kind, snapshot_date FROM dm.fact_loan_month WHERE loan_id = $1",
             str(identifier("loan dpd 91")),
         )
     }
     assert snapshots > changed
-    await pieced.land([disbursement(changes, position + 3, deleted=True)])
-    written = await built_again(pieced)
+    await copied.land([disbursement(changes, position + 3, deleted=True)])
+    written = await built_again(copied)
     assert written == dict.fromkeys(SNAPSHOTS, snapshots) | {"dm.fact_loan_month": set()}
-    assert await pieced.checksums("dm", "ap") != late
+    assert await copied.checksums("dm", "ap") != late
 
     # With it everything is as it was.
-    await pieced.land([disbursement(changes, position + 4, deleted=False)])
-    assert await built_again(pieced) == dict.fromkeys(SNAPSHOTS, snapshots)
-    assert await pieced.checksums("dm", "ap") == late
+    await copied.land([disbursement(changes, position + 4, deleted=False)])
+    assert await built_again(copied) == dict.fromkeys(SNAPSHOTS, snapshots)
+    assert await copied.checksums("dm", "ap") == late
 
-    assert await built_again(pieced) == {table: set() for table in SNAPSHOTS}
-    assert await pieced.checksums("dm", "ap") == late
-    await pieced.models("--full-refresh")
-    assert await pieced.checksums("dm", "ap") == late
+    assert await built_again(copied) == {table: set() for table in SNAPSHOTS}
+    assert await copied.checksums("dm", "ap") == late
+    await copied.models("--full-refresh")
+    assert await copied.checksums("dm", "ap") == late
 
 
 async def test_a_product_that_changes_and_a_day_that_passes(
-    pieced: Warehouse, changes: Sequence[Change]
+    copied: Warehouse, changes: Sequence[Change]
 ) -> None:
-    await pieced.land(changes)
-    await pieced.models()
     # Twice between two builds.
-    await pieced.land(
+    await copied.land(
         [
             later(
                 changes,
@@ -160,20 +156,20 @@ async def test_a_product_that_changes_and_a_day_that_passes(
         ]
     )
     # The product's risk is another from the day on that it is known, for loans and applications of before as well.
-    written = await built_again(pieced)
+    written = await built_again(copied)
     assert written["ap.exposure_by_term"] == {TODAY}
-    assert await as_if_built_whole(pieced)
+    assert await as_if_built_whole(copied)
 
     # A month ends meanwhile; nothing else is made.
     days = ("--vars", "{as_of_date: 2026-10-02}")
-    written = await built_again(pieced, *days)
+    written = await built_again(copied, *days)
     new = {("as_of", date(2026, 10, 2)), ("month_end", date(2026, 9, 30))}
     assert written == dict.fromkeys(SNAPSHOTS, new)
-    assert await as_if_built_whole(pieced, *days)
+    assert await as_if_built_whole(copied, *days)
 
     # And back.
-    await pieced.models()
-    assert await as_if_built_whole(pieced)
+    await copied.models()
+    assert await as_if_built_whole(copied)
 
 
 async def as_if_built_whole(warehouse: Warehouse, *more: str) -> bool:

@@ -18,7 +18,7 @@ from tests.warehouse.compiling import compiled
 from tests.warehouse.conftest import Warehouse
 
 # The first of them builds the whole warehouse, which takes minutes on a busy machine.
-pytestmark = [pytest.mark.extended, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 
 APPLICATIONS = 100_000
 AFFECTED = (500, 11_000, 60_000)

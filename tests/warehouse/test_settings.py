@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,11 @@ import pytest
 import yaml
 
 from services.platform.settings import ROOT
-from tests.conftest import new_database
 from tests.warehouse.conftest import Warehouse
 from tests.warehouse.portfolio import AS_OF
 
 # The first of them builds the whole warehouse, which takes minutes on a busy machine.
-pytestmark = [pytest.mark.extended, pytest.mark.timeout(1200)]
+pytestmark = pytest.mark.timeout(1200)
 
 DERIVED = "path:models/dw/business_vault path:models/dm path:models/ap path:seeds"
 # What a run does, not what its rows are.
@@ -50,13 +48,6 @@ def with_seed(folder: Path, name: str, lines: tuple[str, ...], others: tuple[str
         text = text.replace(line, other)
     path.write_text(text)
     return project
-
-
-@pytest.fixture
-async def copied(built: Warehouse, tmp_path: Path) -> AsyncIterator[Warehouse]:
-    """A copy of what is built, for one change of the settings."""
-    async with new_database(built.database.platform, "warehouse", built.database.name) as database:
-        yield Warehouse(database, tmp_path / "dbt", built.batches)
 
 
 async def equals_a_full_refresh(warehouse: Warehouse, *more: str) -> None:
@@ -127,7 +118,7 @@ async def test_the_raw_vault_depends_on_no_setting(built: Warehouse) -> None:
             for name in ("ods", "vault", "typed", "json", "hash", "types")
         ),
     ]
-    assert len(files) > 60
+    assert len(files) > 50
     assert [path.name for path in files if "var(" in path.read_text() or "env_var" in path.read_text()] == []
     rows = await built.rows("SELECT model FROM ods.model_state")
     kept = {row["model"] for row in rows}
