@@ -21,9 +21,9 @@ from services.chassis.dialects import landing_named  # noqa: E402
 from services.chassis.migrations import upgrade_sql  # noqa: E402
 from services.lake.journal import captured_table  # noqa: E402
 from services.lake.ownership import DEFINITION_READERS, READERS  # noqa: E402
-from services.lake.samples.reference import BANDS, PRODUCTS, missing_rows  # noqa: E402
+from services.lake.samples.reference import BANDS, PRODUCTS, SERVICING_BANDS, missing_rows  # noqa: E402
 from services.lake.samples.rows import in_order, sample_rows  # noqa: E402
-from services.lake.tables import CAPTURED, approval_band, product  # noqa: E402
+from services.lake.tables import CAPTURED, approval_band, product, servicing_band  # noqa: E402
 from services.loader.derived import derived_statements  # noqa: E402
 from services.loader.flow_files import FLOWS, find_load, landing_tables, read_flows  # noqa: E402
 from services.replicator.evolution import create_statement  # noqa: E402
@@ -140,6 +140,7 @@ def _landing_inserts() -> Iterator[sa.Insert]:
 def _lake_rows() -> Iterator[tuple[sa.Table, dict[str, Any]]]:
     yield from ((product, row) for row in PRODUCTS)
     yield from ((approval_band, row) for row in BANDS)
+    yield from ((servicing_band, row) for row in SERVICING_BANDS)
     yield from _samples()
 
 
@@ -151,7 +152,7 @@ def _samples() -> Iterator[tuple[sa.Table, dict[str, Any]]]:
 
 
 def _lake_inserts() -> Iterator[sa.Insert]:
-    yield from missing_rows(set(), set())
+    yield from missing_rows(set(), set(), set())
     for table, row in _samples():
         yield sa.insert(table).values(row)
 

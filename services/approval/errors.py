@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from datetime import date
 from typing import Any
-from uuid import UUID
 
 from services.approval import domain
 from services.approval.domain import ChangedParty
-from services.chassis.problems import Conflict, Forbidden, NotFound, Problem, Unprocessable
+from services.chassis.problems import Conflict, Forbidden, Problem, Unprocessable
 
 
 class MakerCannotDecide(Forbidden):
@@ -39,18 +38,6 @@ class ValueDateRefused(Unprocessable):
         super().__init__(
             "Correct the parts named in errors.", errors=[{"pointer": "/body/value_date", "detail": detail}]
         )
-
-
-class NoSuchLoan(NotFound):
-    """There is no such loan."""
-
-    def __init__(self, loan_id: UUID) -> None:
-        """`loan_id`: the one that was asked for."""
-        super().__init__(f"No loan has the id {loan_id}.")
-
-
-class BookerCannotClassify(Forbidden):
-    """Who booked a loan does not classify it."""
 
 
 class AmountNotBookable(Conflict):

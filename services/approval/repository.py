@@ -235,16 +235,6 @@ def select_borrower(application_id: UUID) -> sa.Select[Any]:
     )
 
 
-def select_loan(loan_id: UUID, caller: Caller) -> sa.Select[Any]:
-    """Read a loan's own row, if `caller` may see it."""
-    return sa.select(loan).where(loan.c.id == loan_id, access.loans(caller))
-
-
-def update_loan(loan_id: UUID, **flags: bool) -> sa.Update:
-    """Set the named flags of a loan."""
-    return sa.update(loan).where(loan.c.id == loan_id).values(**flags)
-
-
 def insert_instalments(loan_id: UUID, instalments: Sequence[Instalment]) -> Iterator[sa.Insert]:
     """Add a loan's instalments in as few statements as both engines take."""
     rows = [{"loan_id": loan_id, **asdict(one)} for one in instalments]
@@ -386,15 +376,6 @@ class ApprovalRepository:
             await tx.execute(statement)
         await tx.execute(INSERT_LOAN_TRANSACTION, disbursement)
 
-    async def loan(self, reader: LakeReader, loan_id: UUID, caller: Caller) -> Mapping[str, Any] | None:
-        """The loan's own row, or None."""
-        row = (await reader.execute(select_loan(loan_id, caller))).mappings().first()
-        return None if row is None else {str(name): value for name, value in row.items()}
-
-    async def set_flags(self, tx: LakeTransaction, loan_id: UUID, flags: Mapping[str, bool]) -> None:
-        """Set the named flags of a loan."""
-        await tx.execute(update_loan(loan_id, **flags))
-
 
 def statements() -> Iterator[sa.Executable]:
     """Yield an example of every statement that approval can run."""
@@ -412,9 +393,7 @@ def statements() -> Iterator[sa.Executable]:
         yield select_application(some, caller)
         yield select_queue(["officer"], caller, None, 1)
         yield select_queue(["officer"], caller, Cursor(at, some), 1)
-        yield select_loan(some, caller)
     yield update_application(some, 1, state=State.APPROVED, decided_at=at)
     yield select_interest_rate("CODE")
     yield select_borrower(some)
-    yield update_loan(some, restructured=True, defaulted=True)
     yield from insert_instalments(some, [Instalment(1, at.date(), Decimal(1), Decimal(0))])

@@ -8,8 +8,6 @@ from services.approval.backlog import Backlog
 from services.approval.schemas import (
     ApplicationRecord,
     BandView,
-    ClassificationView,
-    LoanFlags,
     LoanView,
     NewBooking,
     NewDecision,
@@ -57,7 +55,6 @@ ApprovalDep = Annotated[Approval, Depends(_approval)]
 CanRead = Annotated[Caller, Depends(require("applications:read"))]
 CanDecide = Annotated[Caller, Depends(require("applications:decide"))]
 CanBook = Annotated[Caller, Depends(require("applications:book"))]
-CanClassify = Annotated[Caller, Depends(require("loans:classify"))]
 
 
 @router.get("/bands", tags=["bands"], responses=documented(Unauthenticated, Forbidden))
@@ -132,15 +129,6 @@ async def book(  # noqa: PLR0917 - FastAPI passes by name
     booking = await approval.book(application_id, wanted, expected=expected, by=caller)
     response.headers["ETag"] = etag(booking.revision)
     return LoanView.of(booking)
-
-
-@router.patch("/loans/{loan_id}", tags=["loans"], responses=documented(*_ALWAYS, BadRequest, NotFound))
-@accepts_body(1024)
-async def classify(
-    loan_id: Identifier, body: LoanFlags, caller: CanClassify, approval: ApprovalDep
-) -> ClassificationView:
-    """Say whether a loan was restructured or is in default; never by who booked it."""
-    return ClassificationView.of(await approval.classify(loan_id, body.said(), by=caller))
 
 
 async def _record(

@@ -20,9 +20,8 @@ from services.approval.domain import (
     Version,
     differences,
 )
-from services.approval.service import Classification
 from services.chassis.paging import Cursor
-from services.chassis.strict import Day, Flag, Remark
+from services.chassis.strict import Day, Remark
 from services.lake.states import State
 
 StageName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
@@ -61,25 +60,6 @@ class NewBooking(BaseModel):
             "a day before it, as far back as this installation allows."
         ),
     ] = None
-
-
-class LoanFlags(BaseModel):
-    """The flags of a loan to set; those left out stay as they are."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    restructured: Flag = False
-    defaulted: Flag = False
-
-    @model_validator(mode="after")
-    def _something_is_said(self) -> Self:
-        if not self.model_fields_set:
-            raise ValueError("name at least one flag")
-        return self
-
-    def said(self) -> dict[str, bool]:
-        """The flags that were sent."""
-        return {name: getattr(self, name) for name in self.model_fields_set}
 
 
 class View(BaseModel):
@@ -308,19 +288,6 @@ class LoanView(View):
     def of(cls, booking: Booking) -> Self:
         """Show `booking`."""
         return cls.model_validate(booking)
-
-
-class ClassificationView(View):
-    """The flags of a loan: `restructured` for a borrower in difficulty, `defaulted` for one unlikely to pay."""
-
-    loan_id: UUID
-    restructured: bool
-    defaulted: bool
-
-    @classmethod
-    def of(cls, classification: Classification) -> Self:
-        """Show `classification`."""
-        return cls.model_validate(classification)
 
 
 _STATUS = {Outcome.APPROVE: "approved", Outcome.REJECT: "rejected", Outcome.RETURN: "returned"}

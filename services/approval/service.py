@@ -1,7 +1,6 @@
 """What officers do: look at their queue, decide on a version, book a loan. Each use case is one transaction."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -24,8 +23,6 @@ from services.approval.domain import (
 )
 from services.approval.errors import (
     AmountNotBookable,
-    BookerCannotClassify,
-    NoSuchLoan,
     PartiesChanged,
     StageDecidedMeanwhile,
     StageNotYours,
@@ -43,15 +40,6 @@ from services.lake.metrics import APPLICATIONS
 from services.lake.money import amount_fault
 from services.lake.schedule import schedule
 from services.lake.states import Action, State, TransitionNotAllowed, after
-
-
-@dataclass(frozen=True, slots=True)
-class Classification:
-    """The flags of a loan."""
-
-    loan_id: UUID
-    restructured: bool
-    defaulted: bool
 
 
 class Approval:
@@ -201,23 +189,6 @@ class Approval:
             await self._repository.add_events(tx, [event])
         APPLICATIONS.labels(state).inc()
         return booking
-
-    async def classify(self, loan_id: UUID, flags: Mapping[str, bool], *, by: Caller) -> Classification:
-        """Say that a loan was restructured, or is in default, or is not any more; flags not named stay.
-
-        Raises NoSuchLoan, BookerCannotClassify.
-        """
-        async with self._lake.transaction(actor=str(by.id)) as tx:
-            row = await self._repository.loan(tx, loan_id, by)
-            if row is None:
-                raise NoSuchLoan(loan_id)
-            if row["booked_by"] == by.id:
-                raise BookerCannotClassify("Somebody else must judge the loan that you booked.")
-            changed = {name: value for name, value in flags.items() if row[name] != value}
-            if changed:
-                await self._repository.set_flags(tx, loan_id, changed)
-        after_ = {**row, **changed}
-        return Classification(loan_id, after_["restructured"], after_["defaulted"])
 
     async def _add_loan(  # noqa: PLR0917 - what the loan is made of
         self, tx: LakeTransaction, case: Case, value_date: date, revision: int, by: UUID, at: datetime

@@ -44,10 +44,11 @@ SCOPES: Mapping[Role, frozenset[str]] = {
     Role.MAKER: frozenset({"applications:read", "applications:submit", "parties:read", "parties:write"}),
     Role.OFFICER: _CHECKER,
     # Who judges a loan is not who books the small ones every day.
-    Role.SENIOR_OFFICER: _CHECKER | {"loans:classify"},
-    Role.COMMITTEE: _CHECKER | {"loans:classify"},
-    # Money is recorded by people who neither apply for loans nor grant them.
-    Role.SERVICING: frozenset({"applications:read", "parties:read", "loans:service"}),
+    Role.SENIOR_OFFICER: _CHECKER | {"loans:classify", "loans:confirm"},
+    Role.COMMITTEE: _CHECKER | {"loans:classify", "loans:confirm"},
+    # Money is recorded by people who neither apply for loans nor grant them; what of it takes two people is confirmed
+    # by a role of its band.
+    Role.SERVICING: frozenset({"applications:read", "parties:read", "loans:service", "loans:confirm"}),
     Role.AUDITOR: frozenset({"applications:read", "parties:read", "audit:read", "users:read"}),
     Role.ANALYST: frozenset({"applications:read"}),
     # Who grants rights reads no customer.

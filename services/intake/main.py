@@ -16,6 +16,9 @@ from services.chassis.telemetry import Telemetry
 from services.intake.idempotency import Answers
 from services.intake.national_ids import NationalIds
 from services.intake.party_repository import PartyRepository
+from services.intake.proposals.repository import ProposalRepository
+from services.intake.proposals.routes import router as proposals
+from services.intake.proposals.service import Proposals, Rules
 from services.intake.repository import IntakeRepository
 from services.intake.routes import router
 from services.intake.service import Intake
@@ -38,13 +41,25 @@ def build(settings: IntakeSettings, telemetry: Telemetry, verifier: TokenVerifie
         app.state.intake = Intake(
             lake, repository, PartyRepository(), national_ids, zone=settings.business_time_zone
         )
+        loans, answers = ServicingRepository(), Answers(repository)
         app.state.servicing = Servicing(
             lake,
-            ServicingRepository(),
-            Answers(repository),
+            loans,
+            answers,
             zone=settings.business_time_zone,
             lock_wait_seconds=settings.loan_lock_wait_seconds,
             overpayment_tolerance=settings.overpayment_tolerance,
+        )
+        app.state.proposals = Proposals(
+            lake,
+            ProposalRepository(),
+            loans,
+            answers,
+            Rules(
+                settings.business_time_zone,
+                settings.loan_lock_wait_seconds,
+                settings.overpayment_tolerance,
+            ),
         )
         filling = asyncio.create_task(national_ids.keep_filled(lake), name="national-ids")
         yield
@@ -56,10 +71,11 @@ def build(settings: IntakeSettings, telemetry: Telemetry, verifier: TokenVerifie
     return create_app(
         service=SERVICE,
         title="Intake",
-        summary="Parties and credit applications: draft, submit, withdraw. What is paid out and back under loans.",
+        summary="Parties and credit applications: draft, submit, withdraw. What is paid back under loans, and what two "
+        "people do to them.",
         settings=settings,
         telemetry=telemetry,
-        routers=[router, servicing],
+        routers=[router, servicing, proposals],
         checks=[Check("lake", lake.ping)],
         lifespan=lifespan,
         verifier=verifier,

@@ -14,21 +14,25 @@ from services.lake.journal.catalogue import inspect, triggers
 from services.lake.samples.reference import missing_rows
 from services.lake.samples.seed import seed_samples
 from services.lake.settings import LakeSettings
-from services.lake.tables import approval_band, product
+from services.lake.tables import approval_band, product, servicing_band
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 VERSION_SCHEMA = "journal"
 
 
 async def add_reference_data(lake: Lake) -> int:
-    """Add the products and approval bands that are missing; returns how many."""
+    """Add the products and bands that are missing; returns how many."""
     async with lake.transaction(actor="migration") as tx:
         products = {row.code for row in await tx.execute(sa.select(product.c.code))}
         bands = {
             (row.band, row.stage_order)
             for row in await tx.execute(sa.select(approval_band.c.band, approval_band.c.stage_order))
         }
-        inserts = missing_rows(products, bands)
+        servicing = {
+            (row.band, row.role)
+            for row in await tx.execute(sa.select(servicing_band.c.band, servicing_band.c.role))
+        }
+        inserts = missing_rows(products, bands, servicing)
         for insert in inserts:
             await tx.execute(insert)
     return len(inserts)

@@ -83,12 +83,30 @@ _WRITES = (
     Grant("intake", "INSERT", "credit.application_event"),
     Grant("approval", "INSERT", "credit.application_event"),
     Grant("intake", "INSERT", "credit.loan_transaction"),
+    # What was proposed stays as it was said; it is settled once.
+    Grant("intake", "INSERT", "credit.loan_proposal"),
+    Grant(
+        "intake",
+        "UPDATE",
+        "credit.loan_proposal",
+        (
+            *("state", "revision", "comment"),
+            *("confirmed_by", "confirmed_at", "refused_by", "refused_at"),
+        ),
+    ),
+    Grant("intake", "INSERT", "credit.loan_classification"),
+    Grant(
+        "intake",
+        "UPDATE",
+        "credit.loan_classification",
+        ("effective_to", "ending_proposal_id", "ending_confirmed_by"),
+    ),
+    Grant("intake", "UPDATE", "credit.loan", ("restructured", "defaulted")),
     Grant("approval", "INSERT", "credit.loan_transaction"),
     Grant("approval", "INSERT", "credit.decision"),
     Grant("approval", "INSERT", "credit.approval_band"),
     Grant("approval", "UPDATE", "credit.approval_band"),
     Grant("approval", "INSERT", "credit.loan"),
-    Grant("approval", "UPDATE", "credit.loan", ("restructured", "defaulted")),
     Grant("approval", "INSERT", "credit.instalment"),
     *(
         # A history is added, and what is there stays as it is.
@@ -102,6 +120,7 @@ _WRITES = (
                 "loan",
                 "instalment",
                 "loan_transaction",
+                "loan_classification",
             ),
         )
     ),

@@ -71,6 +71,10 @@ MONEY_CHECKS: dict[str, dict[str, str]] = {
 """Of each table the constraints on money, by name, in SQL that both engines take."""
 
 PARTY_ROLES = ("borrower", "co-borrower", "guarantor")
+PROPOSAL_KINDS = ("disbursement", "write-off", "recovery", "reversal", "classification")
+"""What happens to a loan only by two people; the first disbursement is a part of its booking."""
+CLASSIFICATIONS = ("default", "restructured", "written-off")
+"""What a loan can be; the last follows from its write-offs and is never proposed by itself."""
 
 
 def _captured(name: str, *items: sa.schema.SchemaItem) -> sa.Table:
@@ -102,11 +106,19 @@ def _external_ref() -> sa.Column[Any]:
     return sa.Column("external_ref", code(64))
 
 
-def _one_external_ref(table: str) -> sa.Index:
+def _one_each(table: str, column: str) -> sa.Index:
     # Filtered, as a unique constraint of SQL Server takes one NULL only.
-    given = sa.text("external_ref IS NOT NULL")
+    given = sa.text(f"{column} IS NOT NULL")
+    return sa.Index(f"uq_{table}_{column}", column, unique=True, postgresql_where=given, mssql_where=given)
+
+
+def _open_classification() -> sa.Index:
+    still = sa.text("effective_to IS NULL")
     return sa.Index(
-        f"uq_{table}_external_ref", "external_ref", unique=True, postgresql_where=given, mssql_where=given
+        *("uq_loan_classification_open", "loan_id", "classification"),
+        unique=True,
+        postgresql_where=still,
+        mssql_where=still,
     )
 
 
@@ -133,7 +145,7 @@ party = _captured(
     _required("revision", sa.Integer),
     _external_ref(),
     _one_of("kind", ("person", "organisation")),
-    _one_external_ref("party"),
+    _one_each("party", "external_ref"),
 )
 
 product = _captured(
@@ -167,7 +179,7 @@ application = _captured(
     _external_ref(),
     _migrated(),
     _one_of("state", State),
-    _one_external_ref("application"),
+    _one_each("application", "external_ref"),
     sa.Index("ix_application_state_submitted_at", "state", "submitted_at"),
 )
 
@@ -344,7 +356,9 @@ loan = _captured(
         name="fk_loan_version",
     ),
     sa.UniqueConstraint("application_id"),
-    _one_external_ref("loan"),
+    # The target of loan_proposal's foreign key: a proposal cannot name another booker.
+    sa.UniqueConstraint("id", "booked_by"),
+    _one_each("loan", "external_ref"),
 )
 
 instalment = _captured(
@@ -354,6 +368,102 @@ instalment = _captured(
     _required("due_on", day()),
     _required("principal", money()),
     _required("interest", money()),
+)
+
+# Who may confirm what is proposed under a loan: any of the roles of the band that the amount is in.
+servicing_band = _captured(
+    "servicing_band",
+    sa.Column("band", code(32), primary_key=True),
+    sa.Column("role", code(32), primary_key=True),
+    _required("kind", code(16)),
+    _required("currency", code(3)),
+    _required("amount_from", money()),
+    sa.Column("amount_below", money()),
+    _one_of("kind", PROPOSAL_KINDS),
+    sa.CheckConstraint(currency_condition(), name="currency"),
+    sa.CheckConstraint(minor_unit_condition("amount_from"), name="from_minor_unit"),
+    sa.CheckConstraint(minor_unit_condition("amount_below"), name="below_minor_unit"),
+    sa.CheckConstraint(
+        "amount_from >= 0 AND (amount_below IS NULL OR amount_below > amount_from)", name="amounts"
+    ),
+)
+
+# What one person proposes and another confirms. The amount of a classification is the loan's principal: what its band
+# goes by.
+loan_proposal = _captured(
+    "loan_proposal",
+    _id(),
+    _required("loan_id", sa.Uuid),
+    _required("booked_by", sa.Uuid),
+    _required("kind", code(16)),
+    _required("amount", money()),
+    _required("currency", code(3)),
+    _required("effective_on", day()),
+    # Without a foreign key: a transaction names its proposal, and what that reverses, in keys of its own.
+    sa.Column("reverses", sa.Uuid),
+    sa.Column("classification", code(16)),
+    sa.Column("ends", sa.Boolean),
+    _required("reason", text(1000)),
+    _required("state", code(16)),
+    _required("revision", sa.Integer),
+    _required("proposed_by", sa.Uuid),
+    _required("proposed_at", UtcDateTime),
+    sa.Column("confirmed_by", sa.Uuid),
+    sa.Column("confirmed_at", UtcDateTime),
+    sa.Column("refused_by", sa.Uuid),
+    sa.Column("refused_at", UtcDateTime),
+    sa.Column("comment", text(1000)),
+    sa.ForeignKeyConstraint(
+        ["loan_id", "booked_by"], [loan.c.id, loan.c.booked_by], name="fk_loan_proposal_loan"
+    ),
+    _one_of("kind", PROPOSAL_KINDS),
+    _one_of("state", ("waiting", "confirmed", "rejected", "withdrawn")),
+    sa.CheckConstraint("amount > 0", name="amount"),
+    sa.CheckConstraint(currency_condition(), name="currency"),
+    sa.CheckConstraint(
+        f"kind IN ('reversal', 'classification') OR {minor_unit_condition('amount')}", name="minor_unit"
+    ),
+    sa.CheckConstraint(
+        "(kind = 'reversal' AND reverses IS NOT NULL) OR (kind <> 'reversal' AND reverses IS NULL)",
+        name="reversal",
+    ),
+    sa.CheckConstraint(
+        "(kind = 'classification' AND classification IS NOT NULL AND ends IS NOT NULL "
+        "AND classification IN ('default', 'restructured')) "
+        "OR (kind <> 'classification' AND classification IS NULL AND ends IS NULL)",
+        name="classification",
+    ),
+    # Two people, whatever a service believes; and who booked a loan says neither that it is lost nor how it is doing.
+    sa.CheckConstraint("confirmed_by <> proposed_by", name="second_person"),
+    sa.CheckConstraint(
+        "kind NOT IN ('write-off', 'classification') OR confirmed_by <> booked_by", name="not_the_booker"
+    ),
+    sa.CheckConstraint(
+        "(state = 'waiting' AND confirmed_by IS NULL AND refused_by IS NULL) "
+        "OR (state = 'confirmed' AND confirmed_by IS NOT NULL AND refused_by IS NULL) "
+        "OR (state = 'rejected' AND confirmed_by IS NULL AND refused_by IS NOT NULL "
+        "AND refused_by <> proposed_by) "
+        "OR (state = 'withdrawn' AND confirmed_by IS NULL AND refused_by IS NOT NULL "
+        "AND refused_by = proposed_by)",
+        name="settled_once",
+    ),
+    sa.CheckConstraint(
+        "(confirmed_by IS NULL AND confirmed_at IS NULL) "
+        "OR (confirmed_by IS NOT NULL AND confirmed_at IS NOT NULL)",
+        name="confirmation",
+    ),
+    sa.CheckConstraint(
+        "(refused_by IS NULL AND refused_at IS NULL) OR (refused_by IS NOT NULL AND refused_at IS NOT NULL)",
+        name="refusal",
+    ),
+    # The targets of the foreign keys of what was confirmed: it cannot be more, or of other people, than the proposal.
+    sa.UniqueConstraint(
+        *("id", "loan_id", "kind", "amount", "proposed_by", "confirmed_by"),
+        name="uq_loan_proposal_transaction",
+    ),
+    sa.UniqueConstraint("id", "loan_id", "confirmed_by", name="uq_loan_proposal_classification"),
+    sa.Index("ix_loan_proposal_loan_id", "loan_id"),
+    sa.Index("ix_loan_proposal_state_proposed_at", "state", "proposed_at"),
 )
 
 loan_transaction = _captured(
@@ -368,6 +478,22 @@ loan_transaction = _captured(
     _required("recorded_by", sa.Uuid),
     _required("recorded_at", UtcDateTime),
     _migrated(),
+    sa.Column("proposal_id", sa.Uuid),
+    sa.Column("confirmed_by", sa.Uuid),
+    sa.ForeignKeyConstraint(
+        ["proposal_id", "loan_id", "kind", "amount", "recorded_by", "confirmed_by"],
+        [
+            loan_proposal.c[name]
+            for name in ("id", "loan_id", "kind", "amount", "proposed_by", "confirmed_by")
+        ],
+        name="fk_loan_transaction_proposal",
+    ),
+    # A booking disburses and a debtor pays without a second person; the rest of a history was decided elsewhere.
+    sa.CheckConstraint(
+        f"kind IN ('disbursement', 'payment') OR {MIGRATED} "
+        "OR (proposal_id IS NOT NULL AND confirmed_by IS NOT NULL)",
+        name="second_person",
+    ),
     sa.CheckConstraint(
         f"effective_on IS NOT NULL OR ({MIGRATED} AND kind = 'disbursement')", name="effective_on_known"
     ),
@@ -378,6 +504,50 @@ loan_transaction = _captured(
         name="reversal",
     ),
     sa.Index("ix_loan_transaction_loan_id", "loan_id"),
+    _one_each("loan_transaction", "proposal_id"),
+)
+
+# What a loan is, from a day on and up to another one. Of what a history only has a flag for, the first day is unknown.
+loan_classification = _captured(
+    "loan_classification",
+    _id(),
+    _required("loan_id", sa.Uuid, sa.ForeignKey(loan.c.id)),
+    _required("classification", code(16)),
+    sa.Column("effective_from", day()),
+    sa.Column("effective_to", day()),
+    sa.Column("reason", text(1000)),
+    sa.Column("proposal_id", sa.Uuid),
+    sa.Column("proposed_by", sa.Uuid),
+    sa.Column("confirmed_by", sa.Uuid),
+    sa.Column("ending_proposal_id", sa.Uuid),
+    sa.Column("ending_confirmed_by", sa.Uuid),
+    _required("recorded_at", UtcDateTime),
+    _migrated(),
+    sa.ForeignKeyConstraint(
+        ["proposal_id", "loan_id", "confirmed_by"],
+        [loan_proposal.c[name] for name in ("id", "loan_id", "confirmed_by")],
+        name="fk_loan_classification_proposal",
+    ),
+    sa.ForeignKeyConstraint(
+        ["ending_proposal_id", "loan_id", "ending_confirmed_by"],
+        [loan_proposal.c[name] for name in ("id", "loan_id", "confirmed_by")],
+        name="fk_loan_classification_ending",
+    ),
+    _one_of("classification", CLASSIFICATIONS),
+    sa.CheckConstraint(
+        f"{MIGRATED} OR (effective_from IS NOT NULL AND reason IS NOT NULL AND proposal_id IS NOT NULL "
+        "AND proposed_by IS NOT NULL AND confirmed_by IS NOT NULL)",
+        name="second_person",
+    ),
+    sa.CheckConstraint(
+        "(ending_proposal_id IS NULL AND ending_confirmed_by IS NULL AND "
+        f"(effective_to IS NULL OR {MIGRATED})) "
+        "OR (ending_proposal_id IS NOT NULL AND ending_confirmed_by IS NOT NULL AND effective_to IS NOT NULL)",
+        name="ending",
+    ),
+    sa.CheckConstraint("effective_to >= effective_from", name="days"),
+    sa.Index("ix_loan_classification_loan_id", "loan_id"),
+    _open_classification(),
 )
 
 CAPTURED: tuple[sa.Table, ...] = (
@@ -394,7 +564,10 @@ CAPTURED: tuple[sa.Table, ...] = (
     bureau_report,
     loan,
     instalment,
+    servicing_band,
+    loan_proposal,
     loan_transaction,
+    loan_classification,
 )
 """The captured tables, parents before children."""
 

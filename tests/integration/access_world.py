@@ -15,6 +15,7 @@ from tests.integration.lending import Lending, User
 M, S, U, N = Role.MAKER, Role.SERVICING, Role.AUDITOR, Role.ANALYST
 CHECK = frozenset({Role.OFFICER, Role.SENIOR_OFFICER, Role.COMMITTEE})
 READ = CHECK | {M, S, U, N}
+SECOND = frozenset({S, Role.SENIOR_OFFICER, Role.COMMITTEE})
 EVERYBODY = frozenset(Role)
 
 # By stage and whose it is: the roles that see it. The maker among the callers is the one whose "own" things are.
@@ -33,6 +34,8 @@ CONTENT = {
     "amount": "1.00",
     "currency": "USD",
 }
+# Nothing is classified: it is refused without a trace.
+PROPOSAL = {"kind": "classification", "classification": "default", "ends": True, "reason": "paid again"}
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,16 @@ ROUTES: Mapping[tuple[str, str, str], Route] = {
     ("intake", "GET", "/loans"): Route(READ),
     ("intake", "GET", "/loans/{loan_id}"): Route(READ, "loan"),
     ("intake", "POST", "/loans/{loan_id}/transactions"): Route(frozenset({S}), "loan", CONTENT, _CREATE),
+    ("intake", "POST", "/loans/{loan_id}/proposals"): Route(SECOND, "loan", PROPOSAL, _CREATE),
+    ("intake", "GET", "/loans/{loan_id}/proposals"): Route(READ, "loan"),
+    ("intake", "GET", "/loans/{loan_id}/classifications"): Route(READ, "loan"),
+    ("intake", "GET", "/proposals"): Route(READ),
+    ("intake", "GET", "/proposals/{proposal_id}"): Route(READ, "proposal"),
+    ("intake", "POST", "/proposals/{proposal_id}/confirmation"): Route(SECOND, "proposal", None, _CHANGE),
+    ("intake", "POST", "/proposals/{proposal_id}/rejection"): Route(
+        SECOND, "proposal", {"comment": "no"}, _CHANGE
+    ),
+    ("intake", "POST", "/proposals/{proposal_id}/withdrawal"): Route(SECOND, "proposal", None, _CHANGE),
     ("approval", "GET", "/bands"): Route(READ),
     ("approval", "GET", "/queue"): Route(CHECK),
     ("approval", "GET", "/queue/without-band"): Route(CHECK),
@@ -82,9 +95,6 @@ ROUTES: Mapping[tuple[str, str, str], Route] = {
     ),
     ("approval", "POST", "/applications/{application_id}/booking"): Route(
         CHECK, "application", None, _CHANGE
-    ),
-    ("approval", "PATCH", "/loans/{loan_id}"): Route(
-        frozenset({Role.SENIOR_OFFICER, Role.COMMITTEE}), "loan", {"restructured": False}
     ),
     ("search", "GET", "/applications"): Route(READ),
     ("search", "GET", "/applications/{application_id}"): Route(READ, "application"),
@@ -110,6 +120,7 @@ class World:
         applications: dict[tuple[str, str], str] = {}
         parties: dict[tuple[str, str], str] = {}
         loans: dict[tuple[str, str], str] = {}
+        proposals: dict[tuple[str, str], str] = {}
         content: Mapping[str, Any] = {}
         for whose, maker in (("own", callers[M]), ("foreign", lending.user("maker"))):
             for number, stage in enumerate(("draft", "submitted", "loan")):
@@ -126,11 +137,16 @@ class World:
                     booked = await lending.book(officer, application, 2, {})
                     assert booked.status_code == 200, booked.text
                     loans[stage, whose] = str(booked.json()["loan_id"])
+                    proposed = await lending.propose(
+                        lending.user("servicing"), loans[stage, whose], "write-off", amount="1"
+                    )
+                    assert proposed.status_code == 201, proposed.text
+                    proposals[stage, whose] = str(proposed.json()["id"])
                 applications[stage, whose] = application
                 parties[stage, whose] = party
         await lending.make_replica()
         await lending.replicate()
-        things = {"application": applications, "party": parties, "loan": loans}
+        things = {"application": applications, "party": parties, "loan": loans, "proposal": proposals}
         return cls(lending, callers, things, content)
 
     def client(self, service: str) -> httpx.AsyncClient:

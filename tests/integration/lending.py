@@ -163,6 +163,31 @@ class Lending:
             headers={**officer.headers, "If-Match": f'"{revision}"'},
         )
 
+    async def propose(
+        self, user: User, loan_id: str, kind: str, *, key: str | None = None, **body: Any
+    ) -> httpx.Response:
+        """POST a proposal under a loan; of money in the sample's currency."""
+        headers = {**user.headers, "Idempotency-Key": key or str(uuid.uuid4())}
+        if "amount" in body:
+            body.setdefault("currency", "DEM")
+        wanted = {"kind": kind, "reason": "as agreed with the committee", **body}
+        return await self.intake.post(f"/loans/{loan_id}/proposals", json=wanted, headers=headers)
+
+    async def settle(
+        self, user: User, proposal_id: str, what: str = "confirmation", revision: int = 1
+    ) -> httpx.Response:
+        """POST the confirmation, rejection or withdrawal of a proposal that was seen at `revision`."""
+        headers = {**user.headers, "If-Match": f'"{revision}"'}
+        body = {"comment": "not yet"} if what == "rejection" else None
+        return await self.intake.post(f"/proposals/{proposal_id}/{what}", json=body, headers=headers)
+
+    async def by_two(self, user: User, loan_id: str, kind: str, **body: Any) -> httpx.Response:
+        """Propose something and have the committee confirm it; the answer to the proposal where that is an error."""
+        proposed = await self.propose(user, loan_id, kind, **body)
+        if proposed.status_code != 201:
+            return proposed
+        return await self.settle(self.user("committee"), proposed.json()["id"])
+
     async def make_replica(self) -> None:
         """Create the replica's tables as the sink does."""
         async with self.lake.connect() as lake, self.application.connect("sink") as replica:

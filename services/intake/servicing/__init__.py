@@ -1,1 +1,1 @@
-"""Records what is paid out and back under booked loans, corrects it by reversals, and shows loans."""
+"""Records what is paid back under booked loans, and shows loans with all that happened to them."""

@@ -80,11 +80,24 @@ class Transaction:
     """None of an imported disbursement whose day nobody knows any more."""
     reverses: UUID | None
     recorded_by: UUID
+    """Of what takes two people: who proposed it."""
     recorded_at: datetime
+    proposal_id: UUID | None = None
+    confirmed_by: UUID | None = None
 
     @classmethod
-    def of(cls, entry: Entry, *, id: UUID, loan_id: UUID, by: UUID, at: datetime) -> Self:  # noqa: A002 - what it is
-        """Make `entry` a transaction."""
+    def of(
+        cls,
+        entry: Entry,
+        *,
+        id: UUID,  # noqa: A002 - what it is
+        loan_id: UUID,
+        by: UUID,
+        at: datetime,
+        proposal_id: UUID | None = None,
+        confirmed_by: UUID | None = None,
+    ) -> Self:
+        """Make `entry` a transaction, of a confirmed proposal where it takes two people."""
         return cls(
             id,
             loan_id,
@@ -95,6 +108,8 @@ class Transaction:
             entry.reverses,
             by,
             at,
+            proposal_id,
+            confirmed_by,
         )
 
 

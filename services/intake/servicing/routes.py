@@ -69,7 +69,7 @@ async def record(
     servicing: ServicingDep,
     key: IdempotencyKey,
 ) -> Response:
-    """Record a disbursement, payment, write-off or recovery, or the reversal of one of them.
+    """Record a payment. What else happens to a loan takes two people: see `POST /loans/{loan_id}/proposals`.
 
     Repeated with the same Idempotency-Key and body, the first answer is given again (`Idempotency-Replayed: true`).
     409 says in `reason` why the loan does not take it, or that the first request is still being worked on.

@@ -6,19 +6,31 @@ from decimal import Decimal
 from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
-from services.chassis.strict import Amount, Day, Identifier
+from services.chassis.strict import Amount, Day
 from services.intake.schemas import Body
 from services.intake.servicing.domain import Kind, Loan, LoanSummary, Transaction
 from services.intake.servicing.service import Recording
 from services.lake.currency import Currency
 
 
-class NewTransaction(Body):
-    """A transaction to record under a loan."""
+def _by_one_person(kind: Kind) -> Kind:
+    if kind is not Kind.PAYMENT:
+        raise ValueError(
+            f"a {kind} takes two people: POST /loans/{{loan_id}}/proposals, and another person confirms it"
+        )
+    return kind
 
-    kind: Kind
+
+class NewTransaction(Body):
+    """A payment to record under a loan; what else happens to it is proposed, and confirmed by another person."""
+
+    kind: Annotated[
+        Kind,
+        AfterValidator(_by_one_person),
+        WithJsonSchema({"type": "string", "const": "payment"}, mode="validation"),
+    ]
     amount: Amount
     currency: Currency
     effective_on: Annotated[
@@ -26,10 +38,6 @@ class NewTransaction(Body):
         Field(
             description="The day from which it counts, not before the loan's value date; by default today."
         ),
-    ] = None
-    reverses: Annotated[
-        Identifier | None,
-        Field(description="Of a reversal, and only of it: the transaction that it undoes, in full."),
     ] = None
 
     def to_domain(self) -> Recording:
@@ -55,6 +63,8 @@ class TransactionView(View):
     reverses: UUID | None
     recorded_by: UUID
     recorded_at: datetime
+    proposal_id: UUID | None
+    confirmed_by: UUID | None
 
     @classmethod
     def of(cls, transaction: Transaction) -> Self:

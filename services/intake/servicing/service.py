@@ -31,13 +31,12 @@ from services.lake.dates import today
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What somebody wants to record; without a day it is effective today."""
+    """What one person records; without a day it is effective today."""
 
     kind: Kind
     amount: Decimal
     currency: str
     effective_on: date | None
-    reverses: UUID | None
 
 
 class Servicing:
@@ -105,15 +104,14 @@ class Servicing:
             # The rules are about all that the loan has: what is read below must hold until the commit.
             if not await tx.try_lock(f"loan:{loan_id}", self._lock_wait_seconds):
                 raise LoanBusy
-            by_what_is_outstanding = recording.kind in {Kind.PAYMENT, Kind.WRITE_OFF}
-            loan = await self._loan(tx, loan_id, by, schedule=by_what_is_outstanding)
+            loan = await self._loan(tx, loan_id, by, schedule=True)
             day = today(self._zone)
             entry = Entry(
                 recording.kind,
                 recording.amount,
                 recording.currency,
                 recording.effective_on or day,
-                recording.reverses,
+                None,
             )
             try:
                 loan.check(entry, day, self._overpayment_tolerance)

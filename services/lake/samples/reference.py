@@ -1,4 +1,4 @@
-"""Reference data that every installation starts with: products and approval bands.
+"""Reference data that every installation starts with: products, approval bands and bands of what two people do.
 
 Rates and risk parameters are synthetic: plausible for consumer lending, measured on nobody. The currency is
 the one of the sample applications, Deutsche Mark (ISO 4217 DEM, withdrawn in 2002).
@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from services.lake.tables import approval_band, product
+from services.lake.tables import approval_band, product, servicing_band
 
 CURRENCY = "DEM"
 
@@ -53,12 +53,43 @@ BANDS: list[dict[str, Any]] = [
 ]
 
 
-def missing_rows(present_products: set[str], present_bands: set[tuple[str, int]]) -> list[sa.Insert]:
+SERVICING_BANDS: list[dict[str, Any]] = [
+    {
+        "band": f"{kind}-{size}",
+        "role": role,
+        "kind": kind,
+        "currency": CURRENCY,
+        "amount_from": Decimal(amount_from),
+        "amount_below": None if amount_below is None else Decimal(amount_below),
+    }
+    for kind, size, amount_from, amount_below, roles in (
+        # Money that comes in, and mistakes: somebody else of servicing, above that somebody who decides on loans.
+        ("recovery", "small", 0, 4_000, ("servicing", "senior_officer", "committee")),
+        ("recovery", "large", 4_000, None, ("senior_officer", "committee")),
+        ("reversal", "small", 0, 4_000, ("servicing", "senior_officer", "committee")),
+        ("reversal", "large", 4_000, None, ("senior_officer", "committee")),
+        ("disbursement", "small", 0, 4_000, ("senior_officer", "committee")),
+        ("disbursement", "large", 4_000, None, ("committee",)),
+        ("write-off", "small", 0, 4_000, ("senior_officer", "committee")),
+        ("write-off", "large", 4_000, None, ("committee",)),
+        ("classification", "small", 0, 10_000, ("senior_officer", "committee")),
+        ("classification", "large", 10_000, None, ("committee",)),
+    )
+    for role in roles
+]
+
+
+def missing_rows(
+    present_products: set[str],
+    present_bands: set[tuple[str, int]],
+    present_servicing_bands: set[tuple[str, str]],
+) -> list[sa.Insert]:
     """Give the inserts for what is not there yet; what an operator changed stays as it is."""
     products = [row for row in PRODUCTS if row["code"] not in present_products]
     bands = [row for row in BANDS if (row["band"], row["stage_order"]) not in present_bands]
+    servicing = [row for row in SERVICING_BANDS if (row["band"], row["role"]) not in present_servicing_bands]
     return [
         sa.insert(table).values(row)
-        for table, rows in ((product, products), (approval_band, bands))
+        for table, rows in ((product, products), (approval_band, bands), (servicing_band, servicing))
         for row in rows
     ]

@@ -21,6 +21,7 @@ from services.lake.samples.people import person
 from services.lake.samples.reference import BANDS, CURRENCY, PRODUCTS
 from services.lake.schedule import schedule
 from services.lake.states import Action, State, after
+from services.lake.tables import PROPOSAL_KINDS
 
 SEED = 50
 APPROVE_FROM = 500
@@ -62,6 +63,8 @@ class _Maker:
     chance: random.Random = field(default_factory=lambda: random.Random(SEED))  # noqa: S311 - always the same rows
     # Of its own for what follows a decision.
     booking_chance: random.Random = field(default_factory=lambda: random.Random(SEED + 1))  # noqa: S311
+    # Of its own for what two people do.
+    proposal_chance: random.Random = field(default_factory=lambda: random.Random(SEED + 2))  # noqa: S311
     rows: Rows = field(
         default_factory=lambda: {
             name: []
@@ -75,7 +78,9 @@ class _Maker:
                 "decision",
                 "loan",
                 "instalment",
+                "loan_proposal",
                 "loan_transaction",
+                "loan_classification",
             )
         }
     )
@@ -231,9 +236,16 @@ class _Maker:
         disbursed = Planned(at.date(), "disbursement", sample.amount)
         self.transaction(loan_id, disbursed, None, last["decided_by"], at)
         clerk = self.user("servicing", self.booking_chance)
+        for classification, since in (
+            ("default", plan.defaulted_on),
+            ("restructured", plan.restructured_on),
+        ):
+            if since is not None and since <= SERVICED_UNTIL:
+                judged = Planned(since, "classification", sample.amount)
+                self.classify(self.propose(loan_id, judged, None, clerk, _noon(since), classification))
         ids: list[UUID] = []
         for place, one in enumerate(plan.until(SERVICED_UNTIL)):
-            recorded_at = datetime.combine(one.day, time(12), UTC) + timedelta(seconds=place)
+            recorded_at = _noon(one.day) + timedelta(seconds=place)
             undone = None if one.reverses is None else ids[one.reverses]
             ids.append(self.transaction(loan_id, one, undone, clerk, recorded_at))
         return self.event(
@@ -250,6 +262,12 @@ class _Maker:
     ) -> UUID:
         """Add a transaction; gives its id."""
         identifier = self.identifier(at, self.booking_chance)
+        proposal: dict[str, Any] = {"id": None, "confirmed_by": None}
+        if one.kind in PROPOSAL_KINDS and one.kind != "disbursement":
+            proposal = self.propose(loan_id, one, reverses, recorded_by, at)
+            if one.kind == "write-off":
+                # The plans write off all that is left.
+                self.classify({**proposal, "classification": "written-off"})
         self.rows["loan_transaction"].append(
             {
                 "id": identifier,
@@ -261,9 +279,65 @@ class _Maker:
                 "reverses": reverses,
                 "recorded_by": recorded_by,
                 "recorded_at": at,
+                "proposal_id": proposal["id"],
+                "confirmed_by": proposal["confirmed_by"],
             }
         )
         return identifier
+
+    def propose(  # noqa: PLR0917 - what a proposal says
+        self,
+        loan_id: UUID,
+        one: Planned,
+        reverses: UUID | None,
+        proposed_by: UUID,
+        at: datetime,
+        classification: str | None = None,
+    ) -> dict[str, Any]:
+        """Add a proposal that somebody else confirmed `at` an instant; gives its row."""
+        proposal = {
+            "id": self.identifier(at, self.proposal_chance),
+            "loan_id": loan_id,
+            "booked_by": self.rows["loan"][-1]["booked_by"],
+            "kind": one.kind,
+            "amount": one.amount,
+            "currency": CURRENCY,
+            "effective_on": one.day,
+            "reverses": reverses,
+            "classification": classification,
+            "ends": None if classification is None else False,
+            "reason": "sample",
+            "state": "confirmed",
+            "revision": 2,
+            "proposed_by": proposed_by,
+            "proposed_at": at - timedelta(hours=1),
+            "confirmed_by": self.user("confirmer", self.proposal_chance),
+            "confirmed_at": at,
+            "refused_by": None,
+            "refused_at": None,
+            "comment": None,
+        }
+        self.rows["loan_proposal"].append(proposal)
+        return proposal
+
+    def classify(self, proposal: dict[str, Any]) -> None:
+        """Add the classification that was proposed."""
+        self.rows["loan_classification"].append(
+            {
+                "id": self.identifier(proposal["confirmed_at"], self.proposal_chance),
+                "loan_id": proposal["loan_id"],
+                "classification": proposal["classification"],
+                "effective_from": proposal["effective_on"],
+                "effective_to": None,
+                "reason": proposal["reason"],
+                "proposal_id": proposal["id"],
+                "proposed_by": proposal["proposed_by"],
+                "confirmed_by": proposal["confirmed_by"],
+                "ending_proposal_id": None,
+                "ending_confirmed_by": None,
+                "recorded_at": proposal["confirmed_at"],
+            }
+        )
 
     def event(  # noqa: PLR0917 - the columns of an event
         self,
@@ -301,6 +375,10 @@ class _Maker:
         value = (int(at.timestamp() * 1000) << 80) | (chance or self.chance).getrandbits(80)
         value = (value & ~(0xF << 76)) | (0x7 << 76)
         return UUID(int=(value & ~(0x3 << 62)) | (0x2 << 62))
+
+
+def _noon(on: date) -> datetime:
+    return datetime.combine(on, time(12), UTC)
 
 
 def in_order(rows: Rows) -> Iterator[tuple[Any, dict[str, Any]]]:

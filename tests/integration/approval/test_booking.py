@@ -6,7 +6,6 @@ import asyncio
 import uuid
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
 import pytest
 
@@ -122,41 +121,3 @@ async def test_a_value_date_is_neither_ahead_nor_too_far_back(lending: Lending, 
     earliest = (today() - timedelta(days=VALUE_DATE_DAYS_BACK - 1)).isoformat()
     booked = await lending.book(officer, view["id"], 2, {"value_date": earliest})
     assert (booked.status_code, booked.json()["value_date"]) == (200, earliest)
-
-
-async def flags(lending: Lending, loan_id: str) -> tuple[bool, bool, int]:
-    """The loan's flags in the lake, and how many changes of it the journal has."""
-    async with lending.lake.connect() as connection:
-        row: Any = await connection.fetchrow(
-            "SELECT restructured, defaulted FROM credit.loan WHERE id = $1", uuid.UUID(loan_id)
-        )
-        changes = await connection.fetchval(
-            "SELECT count(*) FROM journal.change WHERE table_name = 'credit.loan' AND key = $1",
-            f'["{loan_id}"]',
-        )
-    return row["restructured"], row["defaulted"], changes
-
-
-async def test_a_loan_is_classified_by_another_than_who_booked_it(lending: Lending) -> None:
-    senior = lending.user("senior_officer")
-    path = f"/loans/{(loan_id := (await lending.booked())['loan_id'])}"
-    changed = await lending.approval.patch(path, json={"restructured": True}, headers=senior.headers)
-    assert changed.json() == {"loan_id": loan_id, "restructured": True, "defaulted": False}
-    assert await flags(lending, loan_id) == (True, False, 2)
-    both = {"restructured": False, "defaulted": True}
-    for _ in range(2):
-        await lending.approval.patch(path, json=both, headers=senior.headers)
-    assert await flags(lending, loan_id) == (False, True, 3), "said twice, changed once"
-
-    async with lending.lake.connect() as connection:
-        booked_by = await connection.fetchval(
-            "SELECT booked_by FROM credit.loan WHERE id = $1", uuid.UUID(loan_id)
-        )
-    booker = lending.user("committee", id=booked_by)
-    assert_problem(await lending.approval.patch(path, json=both, headers=booker.headers), 403)
-    officer = lending.user("officer")
-    assert_problem(await lending.approval.patch(path, json=both, headers=officer.headers), 403)
-    assert_problem(await lending.approval.patch(path, json={}, headers=senior.headers), 422, "/body")
-    nowhere = f"/loans/{uuid.uuid4()}"
-    assert_problem(await lending.approval.patch(nowhere, json=both, headers=senior.headers), 404)
-    assert await flags(lending, loan_id) == (False, True, 3)

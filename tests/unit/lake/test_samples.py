@@ -14,7 +14,7 @@ import pytest
 from services.lake.dates import age_on
 from services.lake.samples.german_credit import read, sample_split
 from services.lake.samples.people import person
-from services.lake.samples.reference import BANDS, PRODUCTS, missing_rows
+from services.lake.samples.reference import BANDS, PRODUCTS, SERVICING_BANDS, missing_rows
 from services.lake.samples.rows import (
     APPROVE_FROM,
     SERVICED_UNTIL,
@@ -139,10 +139,14 @@ def test_the_samples_age_is_that_of_their_birth_dates(rows: dict[str, list[dict[
 
 
 def test_products_and_bands_are_added_only_where_they_are_missing() -> None:
-    every = {product["code"] for product in PRODUCTS}, {(b["band"], b["stage_order"]) for b in BANDS}
+    every = (
+        {product["code"] for product in PRODUCTS},
+        {(b["band"], b["stage_order"]) for b in BANDS},
+        {(b["band"], b["role"]) for b in SERVICING_BANDS},
+    )
     assert missing_rows(*every) == []
-    assert len(missing_rows(set(), set())) == len(PRODUCTS) + len(BANDS)
-    [insert] = missing_rows(every[0] - {"CAR"}, every[1])
+    assert len(missing_rows(set(), set(), set())) == len(PRODUCTS) + len(BANDS) + len(SERVICING_BANDS)
+    [insert] = missing_rows(every[0] - {"CAR"}, *every[1:])
     assert insert.table.name == "product"
 
 
