@@ -419,6 +419,103 @@
         "rule": "one of disbursement, payment, write-off, recovery, reversal"
       }
     ]
+  },
+  "credit_servicing_band": {
+    "keys": [
+      "band",
+      "role"
+    ],
+    "required": [
+      "kind",
+      "currency",
+      "amount_from"
+    ],
+    "checks": [
+      {
+        "column": "kind",
+        "kind": "one_of",
+        "values": [
+          "disbursement",
+          "write-off",
+          "recovery",
+          "reversal",
+          "classification"
+        ],
+        "rule": "one of disbursement, write-off, recovery, reversal, classification"
+      }
+    ]
+  },
+  "credit_loan_proposal": {
+    "keys": [
+      "id"
+    ],
+    "required": [
+      "loan_id",
+      "booked_by",
+      "kind",
+      "amount",
+      "currency",
+      "effective_on",
+      "reason",
+      "state",
+      "revision",
+      "proposed_by",
+      "proposed_at"
+    ],
+    "checks": [
+      {
+        "column": "amount",
+        "kind": "min",
+        "bound": "0.0001",
+        "rule": "at least 0.0001"
+      },
+      {
+        "column": "kind",
+        "kind": "one_of",
+        "values": [
+          "disbursement",
+          "write-off",
+          "recovery",
+          "reversal",
+          "classification"
+        ],
+        "rule": "one of disbursement, write-off, recovery, reversal, classification"
+      },
+      {
+        "column": "state",
+        "kind": "one_of",
+        "values": [
+          "waiting",
+          "confirmed",
+          "rejected",
+          "withdrawn"
+        ],
+        "rule": "one of waiting, confirmed, rejected, withdrawn"
+      }
+    ]
+  },
+  "credit_loan_classification": {
+    "keys": [
+      "id"
+    ],
+    "required": [
+      "loan_id",
+      "classification",
+      "recorded_at",
+      "migrated"
+    ],
+    "checks": [
+      {
+        "column": "classification",
+        "kind": "one_of",
+        "values": [
+          "default",
+          "restructured",
+          "written-off"
+        ],
+        "rule": "one of default, restructured, written-off"
+      }
+    ]
   }
 }) }}
 {%- endmacro %}

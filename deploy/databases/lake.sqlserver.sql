@@ -712,6 +712,150 @@ UPDATE journal.alembic_version SET version_num='0008' WHERE journal.alembic_vers
 
 GO
 
+-- Running upgrade 0008 -> 0009
+
+CREATE TABLE credit.servicing_band (
+    band VARCHAR(32) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    role VARCHAR(32) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    kind VARCHAR(16) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    currency VARCHAR(3) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    amount_from NUMERIC(19, 4) NOT NULL,
+    amount_below NUMERIC(19, 4) NULL,
+    CONSTRAINT pk_servicing_band PRIMARY KEY (band, role),
+    CONSTRAINT ck_servicing_band_kind CHECK (kind IN ('disbursement', 'write-off', 'recovery', 'reversal', 'classification')),
+    CONSTRAINT ck_servicing_band_currency CHECK (currency IN ('ADP', 'AED', 'AFA', 'AFN', 'ALK', 'ALL', 'AMD', 'ANG', 'AOA', 'AOK', 'AON', 'AOR', 'ARA', 'ARP', 'ARS', 'ARY', 'ATS', 'AUD', 'AWG', 'AYM', 'AZM', 'AZN', 'BAD', 'BAM', 'BBD', 'BDT', 'BEC', 'BEF', 'BEL', 'BGJ', 'BGK', 'BGL', 'BGN', 'BHD', 'BIF', 'BMD', 'BND', 'BOB', 'BOP', 'BOV', 'BRB', 'BRC', 'BRE', 'BRL', 'BRN', 'BRR', 'BSD', 'BTN', 'BUK', 'BWP', 'BYB', 'BYN', 'BYR', 'BZD', 'CAD', 'CDF', 'CHC', 'CHE', 'CHF', 'CHW', 'CLF', 'CLP', 'CNY', 'COP', 'COU', 'CRC', 'CSD', 'CSJ', 'CSK', 'CUC', 'CUP', 'CVE', 'CYP', 'CZK', 'DDM', 'DEM', 'DJF', 'DKK', 'DOP', 'DZD', 'ECS', 'ECV', 'EEK', 'EGP', 'ERN', 'ESA', 'ESB', 'ESP', 'ETB', 'EUR', 'FIM', 'FJD', 'FKP', 'FRF', 'GBP', 'GEK', 'GEL', 'GHC', 'GHP', 'GHS', 'GIP', 'GMD', 'GNE', 'GNF', 'GNS', 'GQE', 'GRD', 'GTQ', 'GWE', 'GWP', 'GYD', 'HKD', 'HNL', 'HRD', 'HRK', 'HTG', 'HUF', 'IDR', 'IEP', 'ILP', 'ILR', 'ILS', 'INR', 'IQD', 'IRR', 'ISJ', 'ISK', 'ITL', 'JMD', 'JOD', 'JPY', 'KES', 'KGS', 'KHR', 'KMF', 'KPW', 'KRW', 'KWD', 'KYD', 'KZT', 'LAJ', 'LAK', 'LBP', 'LKR', 'LRD', 'LSL', 'LSM', 'LTL', 'LTT', 'LUC', 'LUF', 'LUL', 'LVL', 'LVR', 'LYD', 'MAD', 'MDL', 'MGA', 'MGF', 'MKD', 'MLF', 'MMK', 'MNT', 'MOP', 'MRO', 'MRU', 'MTL', 'MTP', 'MUR', 'MVQ', 'MVR', 'MWK', 'MXN', 'MXP', 'MXV', 'MYR', 'MZE', 'MZM', 'MZN', 'NAD', 'NGN', 'NIC', 'NIO', 'NLG', 'NOK', 'NPR', 'NZD', 'OMR', 'PAB', 'PEH', 'PEI', 'PEN', 'PES', 'PGK', 'PHP', 'PKR', 'PLN', 'PLZ', 'PTE', 'PYG', 'QAR', 'RHD', 'ROK', 'ROL', 'RON', 'RSD', 'RUB', 'RUR', 'RWF', 'SAR', 'SBD', 'SCR', 'SDD', 'SDG', 'SDP', 'SEK', 'SGD', 'SHP', 'SIT', 'SKK', 'SLE', 'SLL', 'SOS', 'SRD', 'SRG', 'SSP', 'STD', 'STN', 'SUR', 'SVC', 'SYP', 'SZL', 'THB', 'TJR', 'TJS', 'TMM', 'TMT', 'TND', 'TOP', 'TPE', 'TRL', 'TRY', 'TTD', 'TWD', 'TZS', 'UAH', 'UAK', 'UGS', 'UGW', 'UGX', 'USD', 'USN', 'USS', 'UYI', 'UYN', 'UYP', 'UYU', 'UYW', 'UZS', 'VEB', 'VED', 'VEF', 'VES', 'VNC', 'VND', 'VUV', 'WST', 'XAD', 'XAF', 'XCD', 'XCG', 'XEU', 'XOF', 'XPF', 'YDD', 'YER', 'YUD', 'YUM', 'YUN', 'ZAL', 'ZAR', 'ZMK', 'ZMW', 'ZRN', 'ZRZ', 'ZWC', 'ZWD', 'ZWG', 'ZWL', 'ZWN', 'ZWR')),
+    CONSTRAINT ck_servicing_band_from_minor_unit CHECK (amount_from = ROUND(amount_from, CASE WHEN currency IN ('BIF', 'CLP', 'DJF', 'GNF', 'ISK', 'JPY', 'KMF', 'KRW', 'PYG', 'RWF', 'UGX', 'UYI', 'VND', 'VUV', 'XAF', 'XOF', 'XPF', 'ADP', 'BEF', 'BYB', 'BYR', 'ESP', 'GRD', 'ITL', 'LUF', 'MGF', 'PTE', 'TPE', 'TRL') THEN 0 WHEN currency IN ('BHD', 'IQD', 'JOD', 'KWD', 'LYD', 'OMR', 'TND') THEN 3 WHEN currency IN ('CLF', 'UYW') THEN 4 ELSE 2 END)),
+    CONSTRAINT ck_servicing_band_below_minor_unit CHECK (amount_below = ROUND(amount_below, CASE WHEN currency IN ('BIF', 'CLP', 'DJF', 'GNF', 'ISK', 'JPY', 'KMF', 'KRW', 'PYG', 'RWF', 'UGX', 'UYI', 'VND', 'VUV', 'XAF', 'XOF', 'XPF', 'ADP', 'BEF', 'BYB', 'BYR', 'ESP', 'GRD', 'ITL', 'LUF', 'MGF', 'PTE', 'TPE', 'TRL') THEN 0 WHEN currency IN ('BHD', 'IQD', 'JOD', 'KWD', 'LYD', 'OMR', 'TND') THEN 3 WHEN currency IN ('CLF', 'UYW') THEN 4 ELSE 2 END)),
+    CONSTRAINT ck_servicing_band_amounts CHECK (amount_from >= 0 AND (amount_below IS NULL OR amount_below > amount_from))
+);
+
+GO
+
+ALTER TABLE credit.loan ADD CONSTRAINT uq_loan_id_booked_by UNIQUE (id, booked_by);
+
+GO
+
+CREATE TABLE credit.loan_proposal (
+    id UNIQUEIDENTIFIER NOT NULL,
+    loan_id UNIQUEIDENTIFIER NOT NULL,
+    booked_by UNIQUEIDENTIFIER NOT NULL,
+    kind VARCHAR(16) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    amount NUMERIC(19, 4) NOT NULL,
+    currency VARCHAR(3) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    effective_on DATE NOT NULL,
+    reverses UNIQUEIDENTIFIER NULL,
+    classification VARCHAR(16) COLLATE Latin1_General_100_BIN2_UTF8 NULL,
+    ends BIT NULL,
+    reason NVARCHAR(1000) COLLATE Latin1_General_100_CI_AS_SC NOT NULL,
+    state VARCHAR(16) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    revision INTEGER NOT NULL,
+    proposed_by UNIQUEIDENTIFIER NOT NULL,
+    proposed_at DATETIME2(6) NOT NULL,
+    confirmed_by UNIQUEIDENTIFIER NULL,
+    confirmed_at DATETIME2(6) NULL,
+    refused_by UNIQUEIDENTIFIER NULL,
+    refused_at DATETIME2(6) NULL,
+    comment NVARCHAR(1000) COLLATE Latin1_General_100_CI_AS_SC NULL,
+    CONSTRAINT pk_loan_proposal PRIMARY KEY (id),
+    CONSTRAINT ck_loan_proposal_kind CHECK (kind IN ('disbursement', 'write-off', 'recovery', 'reversal', 'classification')),
+    CONSTRAINT ck_loan_proposal_state CHECK (state IN ('waiting', 'confirmed', 'rejected', 'withdrawn')),
+    CONSTRAINT ck_loan_proposal_amount CHECK (amount > 0),
+    CONSTRAINT ck_loan_proposal_currency CHECK (currency IN ('ADP', 'AED', 'AFA', 'AFN', 'ALK', 'ALL', 'AMD', 'ANG', 'AOA', 'AOK', 'AON', 'AOR', 'ARA', 'ARP', 'ARS', 'ARY', 'ATS', 'AUD', 'AWG', 'AYM', 'AZM', 'AZN', 'BAD', 'BAM', 'BBD', 'BDT', 'BEC', 'BEF', 'BEL', 'BGJ', 'BGK', 'BGL', 'BGN', 'BHD', 'BIF', 'BMD', 'BND', 'BOB', 'BOP', 'BOV', 'BRB', 'BRC', 'BRE', 'BRL', 'BRN', 'BRR', 'BSD', 'BTN', 'BUK', 'BWP', 'BYB', 'BYN', 'BYR', 'BZD', 'CAD', 'CDF', 'CHC', 'CHE', 'CHF', 'CHW', 'CLF', 'CLP', 'CNY', 'COP', 'COU', 'CRC', 'CSD', 'CSJ', 'CSK', 'CUC', 'CUP', 'CVE', 'CYP', 'CZK', 'DDM', 'DEM', 'DJF', 'DKK', 'DOP', 'DZD', 'ECS', 'ECV', 'EEK', 'EGP', 'ERN', 'ESA', 'ESB', 'ESP', 'ETB', 'EUR', 'FIM', 'FJD', 'FKP', 'FRF', 'GBP', 'GEK', 'GEL', 'GHC', 'GHP', 'GHS', 'GIP', 'GMD', 'GNE', 'GNF', 'GNS', 'GQE', 'GRD', 'GTQ', 'GWE', 'GWP', 'GYD', 'HKD', 'HNL', 'HRD', 'HRK', 'HTG', 'HUF', 'IDR', 'IEP', 'ILP', 'ILR', 'ILS', 'INR', 'IQD', 'IRR', 'ISJ', 'ISK', 'ITL', 'JMD', 'JOD', 'JPY', 'KES', 'KGS', 'KHR', 'KMF', 'KPW', 'KRW', 'KWD', 'KYD', 'KZT', 'LAJ', 'LAK', 'LBP', 'LKR', 'LRD', 'LSL', 'LSM', 'LTL', 'LTT', 'LUC', 'LUF', 'LUL', 'LVL', 'LVR', 'LYD', 'MAD', 'MDL', 'MGA', 'MGF', 'MKD', 'MLF', 'MMK', 'MNT', 'MOP', 'MRO', 'MRU', 'MTL', 'MTP', 'MUR', 'MVQ', 'MVR', 'MWK', 'MXN', 'MXP', 'MXV', 'MYR', 'MZE', 'MZM', 'MZN', 'NAD', 'NGN', 'NIC', 'NIO', 'NLG', 'NOK', 'NPR', 'NZD', 'OMR', 'PAB', 'PEH', 'PEI', 'PEN', 'PES', 'PGK', 'PHP', 'PKR', 'PLN', 'PLZ', 'PTE', 'PYG', 'QAR', 'RHD', 'ROK', 'ROL', 'RON', 'RSD', 'RUB', 'RUR', 'RWF', 'SAR', 'SBD', 'SCR', 'SDD', 'SDG', 'SDP', 'SEK', 'SGD', 'SHP', 'SIT', 'SKK', 'SLE', 'SLL', 'SOS', 'SRD', 'SRG', 'SSP', 'STD', 'STN', 'SUR', 'SVC', 'SYP', 'SZL', 'THB', 'TJR', 'TJS', 'TMM', 'TMT', 'TND', 'TOP', 'TPE', 'TRL', 'TRY', 'TTD', 'TWD', 'TZS', 'UAH', 'UAK', 'UGS', 'UGW', 'UGX', 'USD', 'USN', 'USS', 'UYI', 'UYN', 'UYP', 'UYU', 'UYW', 'UZS', 'VEB', 'VED', 'VEF', 'VES', 'VNC', 'VND', 'VUV', 'WST', 'XAD', 'XAF', 'XCD', 'XCG', 'XEU', 'XOF', 'XPF', 'YDD', 'YER', 'YUD', 'YUM', 'YUN', 'ZAL', 'ZAR', 'ZMK', 'ZMW', 'ZRN', 'ZRZ', 'ZWC', 'ZWD', 'ZWG', 'ZWL', 'ZWN', 'ZWR')),
+    CONSTRAINT ck_loan_proposal_minor_unit CHECK (kind IN ('reversal', 'classification') OR amount = ROUND(amount, CASE WHEN currency IN ('BIF', 'CLP', 'DJF', 'GNF', 'ISK', 'JPY', 'KMF', 'KRW', 'PYG', 'RWF', 'UGX', 'UYI', 'VND', 'VUV', 'XAF', 'XOF', 'XPF', 'ADP', 'BEF', 'BYB', 'BYR', 'ESP', 'GRD', 'ITL', 'LUF', 'MGF', 'PTE', 'TPE', 'TRL') THEN 0 WHEN currency IN ('BHD', 'IQD', 'JOD', 'KWD', 'LYD', 'OMR', 'TND') THEN 3 WHEN currency IN ('CLF', 'UYW') THEN 4 ELSE 2 END)),
+    CONSTRAINT ck_loan_proposal_reversal CHECK ((kind = 'reversal' AND reverses IS NOT NULL) OR (kind <> 'reversal' AND reverses IS NULL)),
+    CONSTRAINT ck_loan_proposal_classification CHECK ((kind = 'classification' AND classification IS NOT NULL AND ends IS NOT NULL AND classification IN ('default', 'restructured')) OR (kind <> 'classification' AND classification IS NULL AND ends IS NULL)),
+    CONSTRAINT ck_loan_proposal_second_person CHECK (confirmed_by <> proposed_by),
+    CONSTRAINT ck_loan_proposal_not_the_booker CHECK (kind NOT IN ('write-off', 'classification') OR confirmed_by <> booked_by),
+    CONSTRAINT ck_loan_proposal_settled_once CHECK ((state = 'waiting' AND confirmed_by IS NULL AND refused_by IS NULL) OR (state = 'confirmed' AND confirmed_by IS NOT NULL AND refused_by IS NULL) OR (state = 'rejected' AND confirmed_by IS NULL AND refused_by IS NOT NULL AND refused_by <> proposed_by) OR (state = 'withdrawn' AND confirmed_by IS NULL AND refused_by IS NOT NULL AND refused_by = proposed_by)),
+    CONSTRAINT ck_loan_proposal_confirmation CHECK ((confirmed_by IS NULL AND confirmed_at IS NULL) OR (confirmed_by IS NOT NULL AND confirmed_at IS NOT NULL)),
+    CONSTRAINT ck_loan_proposal_refusal CHECK ((refused_by IS NULL AND refused_at IS NULL) OR (refused_by IS NOT NULL AND refused_at IS NOT NULL)),
+    CONSTRAINT fk_loan_proposal_loan FOREIGN KEY(loan_id, booked_by) REFERENCES credit.loan (id, booked_by),
+    CONSTRAINT uq_loan_proposal_transaction UNIQUE (id, loan_id, kind, amount, proposed_by, confirmed_by),
+    CONSTRAINT uq_loan_proposal_classification UNIQUE (id, loan_id, confirmed_by)
+);
+
+GO
+
+CREATE INDEX ix_loan_proposal_loan_id ON credit.loan_proposal (loan_id);
+
+GO
+
+CREATE INDEX ix_loan_proposal_state_proposed_at ON credit.loan_proposal (state, proposed_at);
+
+GO
+
+ALTER TABLE credit.loan_transaction ADD proposal_id UNIQUEIDENTIFIER NULL;
+
+GO
+
+ALTER TABLE credit.loan_transaction ADD confirmed_by UNIQUEIDENTIFIER NULL;
+
+GO
+
+ALTER TABLE credit.loan_transaction ADD CONSTRAINT fk_loan_transaction_proposal FOREIGN KEY(proposal_id, loan_id, kind, amount, recorded_by, confirmed_by) REFERENCES credit.loan_proposal (id, loan_id, kind, amount, proposed_by, confirmed_by);
+
+GO
+
+CREATE UNIQUE INDEX uq_loan_transaction_proposal_id ON credit.loan_transaction (proposal_id) WHERE proposal_id IS NOT NULL;
+
+GO
+
+ALTER TABLE credit.loan_transaction WITH NOCHECK ADD CONSTRAINT ck_loan_transaction_second_person CHECK (kind IN ('disbursement', 'payment') OR CAST(migrated AS integer) = 1 OR (proposal_id IS NOT NULL AND confirmed_by IS NOT NULL));
+
+GO
+
+CREATE TABLE credit.loan_classification (
+    id UNIQUEIDENTIFIER NOT NULL,
+    loan_id UNIQUEIDENTIFIER NOT NULL,
+    classification VARCHAR(16) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    effective_from DATE NULL,
+    effective_to DATE NULL,
+    reason NVARCHAR(1000) COLLATE Latin1_General_100_CI_AS_SC NULL,
+    proposal_id UNIQUEIDENTIFIER NULL,
+    proposed_by UNIQUEIDENTIFIER NULL,
+    confirmed_by UNIQUEIDENTIFIER NULL,
+    ending_proposal_id UNIQUEIDENTIFIER NULL,
+    ending_confirmed_by UNIQUEIDENTIFIER NULL,
+    recorded_at DATETIME2(6) NOT NULL,
+    migrated BIT NOT NULL DEFAULT 0,
+    CONSTRAINT pk_loan_classification PRIMARY KEY (id),
+    CONSTRAINT ck_loan_classification_classification CHECK (classification IN ('default', 'restructured', 'written-off')),
+    CONSTRAINT ck_loan_classification_second_person CHECK (CAST(migrated AS integer) = 1 OR (effective_from IS NOT NULL AND reason IS NOT NULL AND proposal_id IS NOT NULL AND proposed_by IS NOT NULL AND confirmed_by IS NOT NULL)),
+    CONSTRAINT ck_loan_classification_ending CHECK ((ending_proposal_id IS NULL AND ending_confirmed_by IS NULL AND (effective_to IS NULL OR CAST(migrated AS integer) = 1)) OR (ending_proposal_id IS NOT NULL AND ending_confirmed_by IS NOT NULL AND effective_to IS NOT NULL)),
+    CONSTRAINT ck_loan_classification_days CHECK (effective_to >= effective_from),
+    CONSTRAINT fk_loan_classification_loan_id FOREIGN KEY(loan_id) REFERENCES credit.loan (id),
+    CONSTRAINT fk_loan_classification_proposal FOREIGN KEY(proposal_id, loan_id, confirmed_by) REFERENCES credit.loan_proposal (id, loan_id, confirmed_by),
+    CONSTRAINT fk_loan_classification_ending FOREIGN KEY(ending_proposal_id, loan_id, ending_confirmed_by) REFERENCES credit.loan_proposal (id, loan_id, confirmed_by)
+);
+
+GO
+
+CREATE INDEX ix_loan_classification_loan_id ON credit.loan_classification (loan_id);
+
+GO
+
+CREATE UNIQUE INDEX uq_loan_classification_open ON credit.loan_classification (loan_id, classification) WHERE effective_to IS NULL;
+
+GO
+
+INSERT INTO credit.loan_classification (id, loan_id, classification, recorded_at, migrated)
+SELECT NEWID(), id, 'default', booked_at, 1
+FROM credit.loan
+WHERE CAST(defaulted AS integer) = 1;
+
+GO
+
+INSERT INTO credit.loan_classification (id, loan_id, classification, recorded_at, migrated)
+SELECT NEWID(), id, 'restructured', booked_at, 1
+FROM credit.loan
+WHERE CAST(restructured AS integer) = 1;
+
+GO
+
+UPDATE journal.alembic_version SET version_num='0009' WHERE journal.alembic_version.version_num = '0008';
+
+GO
+
 INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.party', N'migration', SYSUTCDATETIME(), 0, 0 WHERE COALESCE((SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.party' ORDER BY installed_at DESC), CASE WHEN EXISTS (SELECT 1 FROM credit.party) THEN '' END) <> 'f52697de16ebf106';
 
 GO
@@ -2267,15 +2411,254 @@ END;
 
 GO
 
-INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.loan_transaction', N'migration', SYSUTCDATETIME(), 0, 0 WHERE COALESCE((SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.loan_transaction' ORDER BY installed_at DESC), CASE WHEN EXISTS (SELECT 1 FROM credit.loan_transaction) THEN '' END) <> '5c63932d794398a8';
+INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.servicing_band', N'migration', SYSUTCDATETIME(), 0, 0 WHERE COALESCE((SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.servicing_band' ORDER BY installed_at DESC), CASE WHEN EXISTS (SELECT 1 FROM credit.servicing_band) THEN '' END) <> '80e1d1cadfcd7ddc';
 
 GO
 
-UPDATE journal.captured_table SET installed_at = SYSUTCDATETIME() WHERE fingerprint = '5c63932d794398a8';
+UPDATE journal.captured_table SET installed_at = SYSUTCDATETIME() WHERE fingerprint = '80e1d1cadfcd7ddc';
 
 GO
 
-INSERT INTO journal.captured_table (fingerprint, table_name, [definition], installed_at) SELECT '5c63932d794398a8', 'credit.loan_transaction', N'{"schema":"credit","name":"loan_transaction","columns":[{"name":"id","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"loan_id","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"kind","type":"text","nullable":false,"precision":null,"scale":null,"length":16},{"name":"amount","type":"numeric","nullable":false,"precision":19,"scale":4,"length":null},{"name":"currency","type":"text","nullable":false,"precision":null,"scale":null,"length":3},{"name":"effective_on","type":"date","nullable":true,"precision":null,"scale":null,"length":null},{"name":"reverses","type":"uuid","nullable":true,"precision":null,"scale":null,"length":null},{"name":"recorded_by","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"recorded_at","type":"timestamp","nullable":false,"precision":null,"scale":null,"length":null},{"name":"migrated","type":"boolean","nullable":false,"precision":null,"scale":null,"length":null}],"key":["id"]}', SYSUTCDATETIME() WHERE NOT EXISTS (SELECT 1 FROM journal.captured_table WHERE fingerprint = '5c63932d794398a8');
+INSERT INTO journal.captured_table (fingerprint, table_name, [definition], installed_at) SELECT '80e1d1cadfcd7ddc', 'credit.servicing_band', N'{"schema":"credit","name":"servicing_band","columns":[{"name":"band","type":"text","nullable":false,"precision":null,"scale":null,"length":32},{"name":"role","type":"text","nullable":false,"precision":null,"scale":null,"length":32},{"name":"kind","type":"text","nullable":false,"precision":null,"scale":null,"length":16},{"name":"currency","type":"text","nullable":false,"precision":null,"scale":null,"length":3},{"name":"amount_from","type":"numeric","nullable":false,"precision":19,"scale":4,"length":null},{"name":"amount_below","type":"numeric","nullable":true,"precision":19,"scale":4,"length":null}],"key":["band","role"]}', SYSUTCDATETIME() WHERE NOT EXISTS (SELECT 1 FROM journal.captured_table WHERE fingerprint = '80e1d1cadfcd7ddc');
+
+GO
+
+DROP TRIGGER IF EXISTS credit.capture_servicing_band_insert;
+
+GO
+
+CREATE TRIGGER credit.capture_servicing_band_insert ON credit.[servicing_band] AFTER INSERT AS
+BEGIN
+    SET NOCOUNT ON;
+    DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
+    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
+    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.servicing_band', 'c', '[' + '"' + REPLACE(STRING_ESCAPE(r.[band] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(r.[role] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ']', (SELECT r.[band] AS [band], r.[role] AS [role], r.[kind] AS [kind], r.[currency] AS [currency], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount_from])) AS [amount_from], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount_below])) AS [amount_below] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '80e1d1cadfcd7ddc', @actor, @traceparent, @captured_at FROM inserted AS r;
+END;
+
+GO
+
+EXEC sp_settriggerorder @triggername = N'credit.capture_servicing_band_insert', @order = N'First', @stmttype = N'INSERT';
+
+GO
+
+DROP TRIGGER IF EXISTS credit.capture_servicing_band_update;
+
+GO
+
+CREATE TRIGGER credit.capture_servicing_band_update ON credit.[servicing_band] AFTER UPDATE AS
+BEGIN
+    SET NOCOUNT ON;
+    DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
+    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
+    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.servicing_band', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(r.[band] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(r.[role] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ']', NULL, '80e1d1cadfcd7ddc', @actor, @traceparent, @captured_at FROM deleted AS r WHERE NOT EXISTS (SELECT 1 FROM inserted AS n WHERE n.[band] = r.[band] COLLATE Latin1_General_100_BIN2_UTF8 AND DATALENGTH(n.[band]) = DATALENGTH(r.[band]) AND n.[role] = r.[role] COLLATE Latin1_General_100_BIN2_UTF8 AND DATALENGTH(n.[role]) = DATALENGTH(r.[role]));
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.servicing_band', 'u', '[' + '"' + REPLACE(STRING_ESCAPE(r.[band] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(r.[role] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ']', (SELECT r.[band] AS [band], r.[role] AS [role], r.[kind] AS [kind], r.[currency] AS [currency], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount_from])) AS [amount_from], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount_below])) AS [amount_below] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '80e1d1cadfcd7ddc', @actor, @traceparent, @captured_at FROM inserted AS r;
+END;
+
+GO
+
+EXEC sp_settriggerorder @triggername = N'credit.capture_servicing_band_update', @order = N'First', @stmttype = N'UPDATE';
+
+GO
+
+DROP TRIGGER IF EXISTS credit.capture_servicing_band_delete;
+
+GO
+
+CREATE TRIGGER credit.capture_servicing_band_delete ON credit.[servicing_band] AFTER DELETE AS
+BEGIN
+    SET NOCOUNT ON;
+    DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
+    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
+    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.servicing_band', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(r.[band] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(r.[role] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ']', NULL, '80e1d1cadfcd7ddc', @actor, @traceparent, @captured_at FROM deleted AS r;
+END;
+
+GO
+
+EXEC sp_settriggerorder @triggername = N'credit.capture_servicing_band_delete', @order = N'First', @stmttype = N'DELETE';
+
+GO
+
+DROP PROCEDURE IF EXISTS journal.backfill_credit_servicing_band;
+
+GO
+
+CREATE PROCEDURE journal.backfill_credit_servicing_band @after nvarchar(850), @most_rows int AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    SET LOCK_TIMEOUT 500;
+    SET DEADLOCK_PRIORITY LOW;
+    DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
+    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
+    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
+    DECLARE @done bigint = 0;
+    DECLARE @after_0 nvarchar(850) = CONVERT(nvarchar(850), JSON_VALUE(@after, '$[0]')), @end_0 nvarchar(850);
+    DECLARE @after_1 nvarchar(850) = CONVERT(nvarchar(850), JSON_VALUE(@after, '$[1]')), @end_1 nvarchar(850);
+    DECLARE @page_end nvarchar(850);
+    SELECT TOP (1) @page_end = '[' + '"' + REPLACE(STRING_ESCAPE(r.[band] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(r.[role] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ']', @end_0 = r.[band], @end_1 = r.[role] FROM (SELECT TOP (@most_rows) r.[band], r.[role] FROM credit.[servicing_band] AS r WHERE (@after IS NULL OR ((r.[band] COLLATE Latin1_General_100_BIN2_UTF8 > CONVERT(varchar(850), @after_0 COLLATE Latin1_General_100_BIN2_UTF8)) OR (r.[band] COLLATE Latin1_General_100_BIN2_UTF8 = CONVERT(varchar(850), @after_0 COLLATE Latin1_General_100_BIN2_UTF8) AND r.[role] COLLATE Latin1_General_100_BIN2_UTF8 > CONVERT(varchar(850), @after_1 COLLATE Latin1_General_100_BIN2_UTF8)))) ORDER BY r.[band] COLLATE Latin1_General_100_BIN2_UTF8, r.[role] COLLATE Latin1_General_100_BIN2_UTF8) AS r ORDER BY r.[band] COLLATE Latin1_General_100_BIN2_UTF8 DESC, r.[role] COLLATE Latin1_General_100_BIN2_UTF8 DESC OPTION (RECOMPILE);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.servicing_band', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(r.[band] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(r.[role] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ']', (SELECT r.[band] AS [band], r.[role] AS [role], r.[kind] AS [kind], r.[currency] AS [currency], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount_from])) AS [amount_from], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount_below])) AS [amount_below] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '80e1d1cadfcd7ddc', @actor, @traceparent, @captured_at FROM credit.[servicing_band] AS r WITH (UPDLOCK, HOLDLOCK) WHERE (@after IS NULL OR ((r.[band] COLLATE Latin1_General_100_BIN2_UTF8 > CONVERT(varchar(850), @after_0 COLLATE Latin1_General_100_BIN2_UTF8)) OR (r.[band] COLLATE Latin1_General_100_BIN2_UTF8 = CONVERT(varchar(850), @after_0 COLLATE Latin1_General_100_BIN2_UTF8) AND r.[role] COLLATE Latin1_General_100_BIN2_UTF8 > CONVERT(varchar(850), @after_1 COLLATE Latin1_General_100_BIN2_UTF8)))) AND ((r.[band] COLLATE Latin1_General_100_BIN2_UTF8 < CONVERT(varchar(850), @end_0 COLLATE Latin1_General_100_BIN2_UTF8)) OR (r.[band] COLLATE Latin1_General_100_BIN2_UTF8 = CONVERT(varchar(850), @end_0 COLLATE Latin1_General_100_BIN2_UTF8) AND r.[role] COLLATE Latin1_General_100_BIN2_UTF8 <= CONVERT(varchar(850), @end_1 COLLATE Latin1_General_100_BIN2_UTF8))) OPTION (RECOMPILE);
+    SET @done = @@ROWCOUNT;
+    SELECT @page_end AS last_key, @done AS rows_written;
+END;
+
+GO
+
+DROP PROCEDURE IF EXISTS journal.repair_credit_servicing_band;
+
+GO
+
+CREATE PROCEDURE journal.repair_credit_servicing_band @keys nvarchar(max) AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    SET LOCK_TIMEOUT 500;
+    SET DEADLOCK_PRIORITY LOW;
+    DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
+    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
+    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
+    DECLARE @done bigint = 0;
+    DECLARE @wanted TABLE ([band] nvarchar(850) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL, [role] nvarchar(850) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL);
+    INSERT INTO @wanted ([band], [role]) SELECT DISTINCT CONVERT(nvarchar(850), JSON_VALUE(k.[value], '$[0]')), CONVERT(nvarchar(850), JSON_VALUE(k.[value], '$[1]')) FROM OPENJSON(@keys) AS k;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.servicing_band', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(r.[band] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(r.[role] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ']', NULL, '80e1d1cadfcd7ddc', @actor, @traceparent, @captured_at FROM @wanted AS r WHERE NOT EXISTS (SELECT 1 FROM credit.[servicing_band] AS n WITH (UPDLOCK, HOLDLOCK) WHERE n.[band] = r.[band] COLLATE Latin1_General_100_BIN2_UTF8 AND n.[role] = r.[role] COLLATE Latin1_General_100_BIN2_UTF8);
+    SET @done = @@ROWCOUNT;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.servicing_band', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(r.[band] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(r.[role] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ']', (SELECT r.[band] AS [band], r.[role] AS [role], r.[kind] AS [kind], r.[currency] AS [currency], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount_from])) AS [amount_from], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount_below])) AS [amount_below] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '80e1d1cadfcd7ddc', @actor, @traceparent, @captured_at FROM credit.[servicing_band] AS r WITH (UPDLOCK, HOLDLOCK) WHERE EXISTS (SELECT 1 FROM @wanted AS n WHERE n.[band] = r.[band] COLLATE Latin1_General_100_BIN2_UTF8 AND n.[role] = r.[role] COLLATE Latin1_General_100_BIN2_UTF8);
+    SET @done = @done + @@ROWCOUNT;
+    SELECT CONVERT(nvarchar(850), NULL) AS last_key, @done AS rows_written;
+END;
+
+GO
+
+INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.loan_proposal', N'migration', SYSUTCDATETIME(), 0, 0 WHERE COALESCE((SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.loan_proposal' ORDER BY installed_at DESC), CASE WHEN EXISTS (SELECT 1 FROM credit.loan_proposal) THEN '' END) <> '4ff72ae265e9f66b';
+
+GO
+
+UPDATE journal.captured_table SET installed_at = SYSUTCDATETIME() WHERE fingerprint = '4ff72ae265e9f66b';
+
+GO
+
+INSERT INTO journal.captured_table (fingerprint, table_name, [definition], installed_at) SELECT '4ff72ae265e9f66b', 'credit.loan_proposal', N'{"schema":"credit","name":"loan_proposal","columns":[{"name":"id","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"loan_id","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"booked_by","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"kind","type":"text","nullable":false,"precision":null,"scale":null,"length":16},{"name":"amount","type":"numeric","nullable":false,"precision":19,"scale":4,"length":null},{"name":"currency","type":"text","nullable":false,"precision":null,"scale":null,"length":3},{"name":"effective_on","type":"date","nullable":false,"precision":null,"scale":null,"length":null},{"name":"reverses","type":"uuid","nullable":true,"precision":null,"scale":null,"length":null},{"name":"classification","type":"text","nullable":true,"precision":null,"scale":null,"length":16},{"name":"ends","type":"boolean","nullable":true,"precision":null,"scale":null,"length":null},{"name":"reason","type":"text","nullable":false,"precision":null,"scale":null,"length":1000},{"name":"state","type":"text","nullable":false,"precision":null,"scale":null,"length":16},{"name":"revision","type":"integer","nullable":false,"precision":null,"scale":null,"length":null},{"name":"proposed_by","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"proposed_at","type":"timestamp","nullable":false,"precision":null,"scale":null,"length":null},{"name":"confirmed_by","type":"uuid","nullable":true,"precision":null,"scale":null,"length":null},{"name":"confirmed_at","type":"timestamp","nullable":true,"precision":null,"scale":null,"length":null},{"name":"refused_by","type":"uuid","nullable":true,"precision":null,"scale":null,"length":null},{"name":"refused_at","type":"timestamp","nullable":true,"precision":null,"scale":null,"length":null},{"name":"comment","type":"text","nullable":true,"precision":null,"scale":null,"length":1000}],"key":["id"]}', SYSUTCDATETIME() WHERE NOT EXISTS (SELECT 1 FROM journal.captured_table WHERE fingerprint = '4ff72ae265e9f66b');
+
+GO
+
+DROP TRIGGER IF EXISTS credit.capture_loan_proposal_insert;
+
+GO
+
+CREATE TRIGGER credit.capture_loan_proposal_insert ON credit.[loan_proposal] AFTER INSERT AS
+BEGIN
+    SET NOCOUNT ON;
+    DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
+    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
+    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan_proposal', 'c', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[loan_id])) AS [loan_id], LOWER(CONVERT(char(36), r.[booked_by])) AS [booked_by], r.[kind] AS [kind], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount])) AS [amount], r.[currency] AS [currency], CONVERT(char(10), r.[effective_on], 23) AS [effective_on], LOWER(CONVERT(char(36), r.[reverses])) AS [reverses], r.[classification] AS [classification], r.[ends] AS [ends], r.[reason] AS [reason], r.[state] AS [state], r.[revision] AS [revision], LOWER(CONVERT(char(36), r.[proposed_by])) AS [proposed_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[proposed_at]), 121), ' ', 'T') AS [proposed_at], LOWER(CONVERT(char(36), r.[confirmed_by])) AS [confirmed_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[confirmed_at]), 121), ' ', 'T') AS [confirmed_at], LOWER(CONVERT(char(36), r.[refused_by])) AS [refused_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[refused_at]), 121), ' ', 'T') AS [refused_at], r.[comment] AS [comment] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '4ff72ae265e9f66b', @actor, @traceparent, @captured_at FROM inserted AS r;
+END;
+
+GO
+
+EXEC sp_settriggerorder @triggername = N'credit.capture_loan_proposal_insert', @order = N'First', @stmttype = N'INSERT';
+
+GO
+
+DROP TRIGGER IF EXISTS credit.capture_loan_proposal_update;
+
+GO
+
+CREATE TRIGGER credit.capture_loan_proposal_update ON credit.[loan_proposal] AFTER UPDATE AS
+BEGIN
+    SET NOCOUNT ON;
+    DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
+    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
+    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan_proposal', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, '4ff72ae265e9f66b', @actor, @traceparent, @captured_at FROM deleted AS r WHERE NOT EXISTS (SELECT 1 FROM inserted AS n WHERE n.[id] = r.[id]);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan_proposal', 'u', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[loan_id])) AS [loan_id], LOWER(CONVERT(char(36), r.[booked_by])) AS [booked_by], r.[kind] AS [kind], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount])) AS [amount], r.[currency] AS [currency], CONVERT(char(10), r.[effective_on], 23) AS [effective_on], LOWER(CONVERT(char(36), r.[reverses])) AS [reverses], r.[classification] AS [classification], r.[ends] AS [ends], r.[reason] AS [reason], r.[state] AS [state], r.[revision] AS [revision], LOWER(CONVERT(char(36), r.[proposed_by])) AS [proposed_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[proposed_at]), 121), ' ', 'T') AS [proposed_at], LOWER(CONVERT(char(36), r.[confirmed_by])) AS [confirmed_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[confirmed_at]), 121), ' ', 'T') AS [confirmed_at], LOWER(CONVERT(char(36), r.[refused_by])) AS [refused_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[refused_at]), 121), ' ', 'T') AS [refused_at], r.[comment] AS [comment] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '4ff72ae265e9f66b', @actor, @traceparent, @captured_at FROM inserted AS r;
+END;
+
+GO
+
+EXEC sp_settriggerorder @triggername = N'credit.capture_loan_proposal_update', @order = N'First', @stmttype = N'UPDATE';
+
+GO
+
+DROP TRIGGER IF EXISTS credit.capture_loan_proposal_delete;
+
+GO
+
+CREATE TRIGGER credit.capture_loan_proposal_delete ON credit.[loan_proposal] AFTER DELETE AS
+BEGIN
+    SET NOCOUNT ON;
+    DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
+    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
+    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan_proposal', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, '4ff72ae265e9f66b', @actor, @traceparent, @captured_at FROM deleted AS r;
+END;
+
+GO
+
+EXEC sp_settriggerorder @triggername = N'credit.capture_loan_proposal_delete', @order = N'First', @stmttype = N'DELETE';
+
+GO
+
+DROP PROCEDURE IF EXISTS journal.backfill_credit_loan_proposal;
+
+GO
+
+CREATE PROCEDURE journal.backfill_credit_loan_proposal @after nvarchar(850), @most_rows int AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    SET LOCK_TIMEOUT 500;
+    SET DEADLOCK_PRIORITY LOW;
+    DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
+    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
+    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
+    DECLARE @done bigint = 0;
+    DECLARE @after_0 uniqueidentifier = CONVERT(uniqueidentifier, JSON_VALUE(@after, '$[0]')), @end_0 uniqueidentifier;
+    DECLARE @page_end nvarchar(850);
+    SELECT TOP (1) @page_end = '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', @end_0 = r.[id] FROM (SELECT TOP (@most_rows) r.[id] FROM credit.[loan_proposal] AS r WHERE (@after IS NULL OR ((r.[id] > @after_0))) ORDER BY r.[id]) AS r ORDER BY r.[id] DESC OPTION (RECOMPILE);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan_proposal', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[loan_id])) AS [loan_id], LOWER(CONVERT(char(36), r.[booked_by])) AS [booked_by], r.[kind] AS [kind], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount])) AS [amount], r.[currency] AS [currency], CONVERT(char(10), r.[effective_on], 23) AS [effective_on], LOWER(CONVERT(char(36), r.[reverses])) AS [reverses], r.[classification] AS [classification], r.[ends] AS [ends], r.[reason] AS [reason], r.[state] AS [state], r.[revision] AS [revision], LOWER(CONVERT(char(36), r.[proposed_by])) AS [proposed_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[proposed_at]), 121), ' ', 'T') AS [proposed_at], LOWER(CONVERT(char(36), r.[confirmed_by])) AS [confirmed_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[confirmed_at]), 121), ' ', 'T') AS [confirmed_at], LOWER(CONVERT(char(36), r.[refused_by])) AS [refused_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[refused_at]), 121), ' ', 'T') AS [refused_at], r.[comment] AS [comment] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '4ff72ae265e9f66b', @actor, @traceparent, @captured_at FROM credit.[loan_proposal] AS r WITH (UPDLOCK, HOLDLOCK) WHERE (@after IS NULL OR ((r.[id] > @after_0))) AND ((r.[id] <= @end_0)) OPTION (RECOMPILE);
+    SET @done = @@ROWCOUNT;
+    SELECT @page_end AS last_key, @done AS rows_written;
+END;
+
+GO
+
+DROP PROCEDURE IF EXISTS journal.repair_credit_loan_proposal;
+
+GO
+
+CREATE PROCEDURE journal.repair_credit_loan_proposal @keys nvarchar(max) AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    SET LOCK_TIMEOUT 500;
+    SET DEADLOCK_PRIORITY LOW;
+    DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
+    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
+    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
+    DECLARE @done bigint = 0;
+    DECLARE @wanted TABLE ([id] uniqueidentifier NOT NULL);
+    INSERT INTO @wanted ([id]) SELECT DISTINCT CONVERT(uniqueidentifier, JSON_VALUE(k.[value], '$[0]')) FROM OPENJSON(@keys) AS k;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan_proposal', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, '4ff72ae265e9f66b', @actor, @traceparent, @captured_at FROM @wanted AS r WHERE NOT EXISTS (SELECT 1 FROM credit.[loan_proposal] AS n WITH (UPDLOCK, HOLDLOCK) WHERE n.[id] = r.[id]);
+    SET @done = @@ROWCOUNT;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan_proposal', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[loan_id])) AS [loan_id], LOWER(CONVERT(char(36), r.[booked_by])) AS [booked_by], r.[kind] AS [kind], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount])) AS [amount], r.[currency] AS [currency], CONVERT(char(10), r.[effective_on], 23) AS [effective_on], LOWER(CONVERT(char(36), r.[reverses])) AS [reverses], r.[classification] AS [classification], r.[ends] AS [ends], r.[reason] AS [reason], r.[state] AS [state], r.[revision] AS [revision], LOWER(CONVERT(char(36), r.[proposed_by])) AS [proposed_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[proposed_at]), 121), ' ', 'T') AS [proposed_at], LOWER(CONVERT(char(36), r.[confirmed_by])) AS [confirmed_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[confirmed_at]), 121), ' ', 'T') AS [confirmed_at], LOWER(CONVERT(char(36), r.[refused_by])) AS [refused_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[refused_at]), 121), ' ', 'T') AS [refused_at], r.[comment] AS [comment] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '4ff72ae265e9f66b', @actor, @traceparent, @captured_at FROM credit.[loan_proposal] AS r WITH (UPDLOCK, HOLDLOCK) WHERE EXISTS (SELECT 1 FROM @wanted AS n WHERE n.[id] = r.[id]);
+    SET @done = @done + @@ROWCOUNT;
+    SELECT CONVERT(nvarchar(850), NULL) AS last_key, @done AS rows_written;
+END;
+
+GO
+
+INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.loan_transaction', N'migration', SYSUTCDATETIME(), 0, 0 WHERE COALESCE((SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.loan_transaction' ORDER BY installed_at DESC), CASE WHEN EXISTS (SELECT 1 FROM credit.loan_transaction) THEN '' END) <> '609e2f1d7a74646e';
+
+GO
+
+UPDATE journal.captured_table SET installed_at = SYSUTCDATETIME() WHERE fingerprint = '609e2f1d7a74646e';
+
+GO
+
+INSERT INTO journal.captured_table (fingerprint, table_name, [definition], installed_at) SELECT '609e2f1d7a74646e', 'credit.loan_transaction', N'{"schema":"credit","name":"loan_transaction","columns":[{"name":"id","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"loan_id","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"kind","type":"text","nullable":false,"precision":null,"scale":null,"length":16},{"name":"amount","type":"numeric","nullable":false,"precision":19,"scale":4,"length":null},{"name":"currency","type":"text","nullable":false,"precision":null,"scale":null,"length":3},{"name":"effective_on","type":"date","nullable":true,"precision":null,"scale":null,"length":null},{"name":"reverses","type":"uuid","nullable":true,"precision":null,"scale":null,"length":null},{"name":"recorded_by","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"recorded_at","type":"timestamp","nullable":false,"precision":null,"scale":null,"length":null},{"name":"migrated","type":"boolean","nullable":false,"precision":null,"scale":null,"length":null},{"name":"proposal_id","type":"uuid","nullable":true,"precision":null,"scale":null,"length":null},{"name":"confirmed_by","type":"uuid","nullable":true,"precision":null,"scale":null,"length":null}],"key":["id"]}', SYSUTCDATETIME() WHERE NOT EXISTS (SELECT 1 FROM journal.captured_table WHERE fingerprint = '609e2f1d7a74646e');
 
 GO
 
@@ -2289,7 +2672,7 @@ BEGIN
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
     DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
     DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan_transaction', 'c', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[loan_id])) AS [loan_id], r.[kind] AS [kind], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount])) AS [amount], r.[currency] AS [currency], CONVERT(char(10), r.[effective_on], 23) AS [effective_on], LOWER(CONVERT(char(36), r.[reverses])) AS [reverses], LOWER(CONVERT(char(36), r.[recorded_by])) AS [recorded_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[recorded_at]), 121), ' ', 'T') AS [recorded_at], r.[migrated] AS [migrated] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '5c63932d794398a8', @actor, @traceparent, @captured_at FROM inserted AS r;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan_transaction', 'c', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[loan_id])) AS [loan_id], r.[kind] AS [kind], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount])) AS [amount], r.[currency] AS [currency], CONVERT(char(10), r.[effective_on], 23) AS [effective_on], LOWER(CONVERT(char(36), r.[reverses])) AS [reverses], LOWER(CONVERT(char(36), r.[recorded_by])) AS [recorded_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[recorded_at]), 121), ' ', 'T') AS [recorded_at], r.[migrated] AS [migrated], LOWER(CONVERT(char(36), r.[proposal_id])) AS [proposal_id], LOWER(CONVERT(char(36), r.[confirmed_by])) AS [confirmed_by] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '609e2f1d7a74646e', @actor, @traceparent, @captured_at FROM inserted AS r;
 END;
 
 GO
@@ -2308,8 +2691,8 @@ BEGIN
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
     DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
     DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan_transaction', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, '5c63932d794398a8', @actor, @traceparent, @captured_at FROM deleted AS r WHERE NOT EXISTS (SELECT 1 FROM inserted AS n WHERE n.[id] = r.[id]);
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan_transaction', 'u', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[loan_id])) AS [loan_id], r.[kind] AS [kind], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount])) AS [amount], r.[currency] AS [currency], CONVERT(char(10), r.[effective_on], 23) AS [effective_on], LOWER(CONVERT(char(36), r.[reverses])) AS [reverses], LOWER(CONVERT(char(36), r.[recorded_by])) AS [recorded_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[recorded_at]), 121), ' ', 'T') AS [recorded_at], r.[migrated] AS [migrated] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '5c63932d794398a8', @actor, @traceparent, @captured_at FROM inserted AS r;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan_transaction', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, '609e2f1d7a74646e', @actor, @traceparent, @captured_at FROM deleted AS r WHERE NOT EXISTS (SELECT 1 FROM inserted AS n WHERE n.[id] = r.[id]);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan_transaction', 'u', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[loan_id])) AS [loan_id], r.[kind] AS [kind], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount])) AS [amount], r.[currency] AS [currency], CONVERT(char(10), r.[effective_on], 23) AS [effective_on], LOWER(CONVERT(char(36), r.[reverses])) AS [reverses], LOWER(CONVERT(char(36), r.[recorded_by])) AS [recorded_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[recorded_at]), 121), ' ', 'T') AS [recorded_at], r.[migrated] AS [migrated], LOWER(CONVERT(char(36), r.[proposal_id])) AS [proposal_id], LOWER(CONVERT(char(36), r.[confirmed_by])) AS [confirmed_by] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '609e2f1d7a74646e', @actor, @traceparent, @captured_at FROM inserted AS r;
 END;
 
 GO
@@ -2328,7 +2711,7 @@ BEGIN
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
     DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
     DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan_transaction', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, '5c63932d794398a8', @actor, @traceparent, @captured_at FROM deleted AS r;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan_transaction', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, '609e2f1d7a74646e', @actor, @traceparent, @captured_at FROM deleted AS r;
 END;
 
 GO
@@ -2354,7 +2737,7 @@ BEGIN
     DECLARE @after_0 uniqueidentifier = CONVERT(uniqueidentifier, JSON_VALUE(@after, '$[0]')), @end_0 uniqueidentifier;
     DECLARE @page_end nvarchar(850);
     SELECT TOP (1) @page_end = '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', @end_0 = r.[id] FROM (SELECT TOP (@most_rows) r.[id] FROM credit.[loan_transaction] AS r WHERE (@after IS NULL OR ((r.[id] > @after_0))) ORDER BY r.[id]) AS r ORDER BY r.[id] DESC OPTION (RECOMPILE);
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan_transaction', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[loan_id])) AS [loan_id], r.[kind] AS [kind], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount])) AS [amount], r.[currency] AS [currency], CONVERT(char(10), r.[effective_on], 23) AS [effective_on], LOWER(CONVERT(char(36), r.[reverses])) AS [reverses], LOWER(CONVERT(char(36), r.[recorded_by])) AS [recorded_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[recorded_at]), 121), ' ', 'T') AS [recorded_at], r.[migrated] AS [migrated] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '5c63932d794398a8', @actor, @traceparent, @captured_at FROM credit.[loan_transaction] AS r WITH (UPDLOCK, HOLDLOCK) WHERE (@after IS NULL OR ((r.[id] > @after_0))) AND ((r.[id] <= @end_0)) OPTION (RECOMPILE);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan_transaction', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[loan_id])) AS [loan_id], r.[kind] AS [kind], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount])) AS [amount], r.[currency] AS [currency], CONVERT(char(10), r.[effective_on], 23) AS [effective_on], LOWER(CONVERT(char(36), r.[reverses])) AS [reverses], LOWER(CONVERT(char(36), r.[recorded_by])) AS [recorded_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[recorded_at]), 121), ' ', 'T') AS [recorded_at], r.[migrated] AS [migrated], LOWER(CONVERT(char(36), r.[proposal_id])) AS [proposal_id], LOWER(CONVERT(char(36), r.[confirmed_by])) AS [confirmed_by] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '609e2f1d7a74646e', @actor, @traceparent, @captured_at FROM credit.[loan_transaction] AS r WITH (UPDLOCK, HOLDLOCK) WHERE (@after IS NULL OR ((r.[id] > @after_0))) AND ((r.[id] <= @end_0)) OPTION (RECOMPILE);
     SET @done = @@ROWCOUNT;
     SELECT @page_end AS last_key, @done AS rows_written;
 END;
@@ -2377,9 +2760,128 @@ BEGIN
     DECLARE @done bigint = 0;
     DECLARE @wanted TABLE ([id] uniqueidentifier NOT NULL);
     INSERT INTO @wanted ([id]) SELECT DISTINCT CONVERT(uniqueidentifier, JSON_VALUE(k.[value], '$[0]')) FROM OPENJSON(@keys) AS k;
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan_transaction', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, '5c63932d794398a8', @actor, @traceparent, @captured_at FROM @wanted AS r WHERE NOT EXISTS (SELECT 1 FROM credit.[loan_transaction] AS n WITH (UPDLOCK, HOLDLOCK) WHERE n.[id] = r.[id]);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan_transaction', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, '609e2f1d7a74646e', @actor, @traceparent, @captured_at FROM @wanted AS r WHERE NOT EXISTS (SELECT 1 FROM credit.[loan_transaction] AS n WITH (UPDLOCK, HOLDLOCK) WHERE n.[id] = r.[id]);
     SET @done = @@ROWCOUNT;
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan_transaction', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[loan_id])) AS [loan_id], r.[kind] AS [kind], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount])) AS [amount], r.[currency] AS [currency], CONVERT(char(10), r.[effective_on], 23) AS [effective_on], LOWER(CONVERT(char(36), r.[reverses])) AS [reverses], LOWER(CONVERT(char(36), r.[recorded_by])) AS [recorded_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[recorded_at]), 121), ' ', 'T') AS [recorded_at], r.[migrated] AS [migrated] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '5c63932d794398a8', @actor, @traceparent, @captured_at FROM credit.[loan_transaction] AS r WITH (UPDLOCK, HOLDLOCK) WHERE EXISTS (SELECT 1 FROM @wanted AS n WHERE n.[id] = r.[id]);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan_transaction', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[loan_id])) AS [loan_id], r.[kind] AS [kind], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount])) AS [amount], r.[currency] AS [currency], CONVERT(char(10), r.[effective_on], 23) AS [effective_on], LOWER(CONVERT(char(36), r.[reverses])) AS [reverses], LOWER(CONVERT(char(36), r.[recorded_by])) AS [recorded_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[recorded_at]), 121), ' ', 'T') AS [recorded_at], r.[migrated] AS [migrated], LOWER(CONVERT(char(36), r.[proposal_id])) AS [proposal_id], LOWER(CONVERT(char(36), r.[confirmed_by])) AS [confirmed_by] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '609e2f1d7a74646e', @actor, @traceparent, @captured_at FROM credit.[loan_transaction] AS r WITH (UPDLOCK, HOLDLOCK) WHERE EXISTS (SELECT 1 FROM @wanted AS n WHERE n.[id] = r.[id]);
+    SET @done = @done + @@ROWCOUNT;
+    SELECT CONVERT(nvarchar(850), NULL) AS last_key, @done AS rows_written;
+END;
+
+GO
+
+INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.loan_classification', N'migration', SYSUTCDATETIME(), 0, 0 WHERE COALESCE((SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.loan_classification' ORDER BY installed_at DESC), CASE WHEN EXISTS (SELECT 1 FROM credit.loan_classification) THEN '' END) <> '361818a4a6d279f7';
+
+GO
+
+UPDATE journal.captured_table SET installed_at = SYSUTCDATETIME() WHERE fingerprint = '361818a4a6d279f7';
+
+GO
+
+INSERT INTO journal.captured_table (fingerprint, table_name, [definition], installed_at) SELECT '361818a4a6d279f7', 'credit.loan_classification', N'{"schema":"credit","name":"loan_classification","columns":[{"name":"id","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"loan_id","type":"uuid","nullable":false,"precision":null,"scale":null,"length":null},{"name":"classification","type":"text","nullable":false,"precision":null,"scale":null,"length":16},{"name":"effective_from","type":"date","nullable":true,"precision":null,"scale":null,"length":null},{"name":"effective_to","type":"date","nullable":true,"precision":null,"scale":null,"length":null},{"name":"reason","type":"text","nullable":true,"precision":null,"scale":null,"length":1000},{"name":"proposal_id","type":"uuid","nullable":true,"precision":null,"scale":null,"length":null},{"name":"proposed_by","type":"uuid","nullable":true,"precision":null,"scale":null,"length":null},{"name":"confirmed_by","type":"uuid","nullable":true,"precision":null,"scale":null,"length":null},{"name":"ending_proposal_id","type":"uuid","nullable":true,"precision":null,"scale":null,"length":null},{"name":"ending_confirmed_by","type":"uuid","nullable":true,"precision":null,"scale":null,"length":null},{"name":"recorded_at","type":"timestamp","nullable":false,"precision":null,"scale":null,"length":null},{"name":"migrated","type":"boolean","nullable":false,"precision":null,"scale":null,"length":null}],"key":["id"]}', SYSUTCDATETIME() WHERE NOT EXISTS (SELECT 1 FROM journal.captured_table WHERE fingerprint = '361818a4a6d279f7');
+
+GO
+
+DROP TRIGGER IF EXISTS credit.capture_loan_classification_insert;
+
+GO
+
+CREATE TRIGGER credit.capture_loan_classification_insert ON credit.[loan_classification] AFTER INSERT AS
+BEGIN
+    SET NOCOUNT ON;
+    DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
+    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
+    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan_classification', 'c', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[loan_id])) AS [loan_id], r.[classification] AS [classification], CONVERT(char(10), r.[effective_from], 23) AS [effective_from], CONVERT(char(10), r.[effective_to], 23) AS [effective_to], r.[reason] AS [reason], LOWER(CONVERT(char(36), r.[proposal_id])) AS [proposal_id], LOWER(CONVERT(char(36), r.[proposed_by])) AS [proposed_by], LOWER(CONVERT(char(36), r.[confirmed_by])) AS [confirmed_by], LOWER(CONVERT(char(36), r.[ending_proposal_id])) AS [ending_proposal_id], LOWER(CONVERT(char(36), r.[ending_confirmed_by])) AS [ending_confirmed_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[recorded_at]), 121), ' ', 'T') AS [recorded_at], r.[migrated] AS [migrated] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '361818a4a6d279f7', @actor, @traceparent, @captured_at FROM inserted AS r;
+END;
+
+GO
+
+EXEC sp_settriggerorder @triggername = N'credit.capture_loan_classification_insert', @order = N'First', @stmttype = N'INSERT';
+
+GO
+
+DROP TRIGGER IF EXISTS credit.capture_loan_classification_update;
+
+GO
+
+CREATE TRIGGER credit.capture_loan_classification_update ON credit.[loan_classification] AFTER UPDATE AS
+BEGIN
+    SET NOCOUNT ON;
+    DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
+    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
+    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan_classification', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, '361818a4a6d279f7', @actor, @traceparent, @captured_at FROM deleted AS r WHERE NOT EXISTS (SELECT 1 FROM inserted AS n WHERE n.[id] = r.[id]);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan_classification', 'u', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[loan_id])) AS [loan_id], r.[classification] AS [classification], CONVERT(char(10), r.[effective_from], 23) AS [effective_from], CONVERT(char(10), r.[effective_to], 23) AS [effective_to], r.[reason] AS [reason], LOWER(CONVERT(char(36), r.[proposal_id])) AS [proposal_id], LOWER(CONVERT(char(36), r.[proposed_by])) AS [proposed_by], LOWER(CONVERT(char(36), r.[confirmed_by])) AS [confirmed_by], LOWER(CONVERT(char(36), r.[ending_proposal_id])) AS [ending_proposal_id], LOWER(CONVERT(char(36), r.[ending_confirmed_by])) AS [ending_confirmed_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[recorded_at]), 121), ' ', 'T') AS [recorded_at], r.[migrated] AS [migrated] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '361818a4a6d279f7', @actor, @traceparent, @captured_at FROM inserted AS r;
+END;
+
+GO
+
+EXEC sp_settriggerorder @triggername = N'credit.capture_loan_classification_update', @order = N'First', @stmttype = N'UPDATE';
+
+GO
+
+DROP TRIGGER IF EXISTS credit.capture_loan_classification_delete;
+
+GO
+
+CREATE TRIGGER credit.capture_loan_classification_delete ON credit.[loan_classification] AFTER DELETE AS
+BEGIN
+    SET NOCOUNT ON;
+    DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
+    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
+    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan_classification', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, '361818a4a6d279f7', @actor, @traceparent, @captured_at FROM deleted AS r;
+END;
+
+GO
+
+EXEC sp_settriggerorder @triggername = N'credit.capture_loan_classification_delete', @order = N'First', @stmttype = N'DELETE';
+
+GO
+
+DROP PROCEDURE IF EXISTS journal.backfill_credit_loan_classification;
+
+GO
+
+CREATE PROCEDURE journal.backfill_credit_loan_classification @after nvarchar(850), @most_rows int AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    SET LOCK_TIMEOUT 500;
+    SET DEADLOCK_PRIORITY LOW;
+    DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
+    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
+    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
+    DECLARE @done bigint = 0;
+    DECLARE @after_0 uniqueidentifier = CONVERT(uniqueidentifier, JSON_VALUE(@after, '$[0]')), @end_0 uniqueidentifier;
+    DECLARE @page_end nvarchar(850);
+    SELECT TOP (1) @page_end = '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', @end_0 = r.[id] FROM (SELECT TOP (@most_rows) r.[id] FROM credit.[loan_classification] AS r WHERE (@after IS NULL OR ((r.[id] > @after_0))) ORDER BY r.[id]) AS r ORDER BY r.[id] DESC OPTION (RECOMPILE);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan_classification', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[loan_id])) AS [loan_id], r.[classification] AS [classification], CONVERT(char(10), r.[effective_from], 23) AS [effective_from], CONVERT(char(10), r.[effective_to], 23) AS [effective_to], r.[reason] AS [reason], LOWER(CONVERT(char(36), r.[proposal_id])) AS [proposal_id], LOWER(CONVERT(char(36), r.[proposed_by])) AS [proposed_by], LOWER(CONVERT(char(36), r.[confirmed_by])) AS [confirmed_by], LOWER(CONVERT(char(36), r.[ending_proposal_id])) AS [ending_proposal_id], LOWER(CONVERT(char(36), r.[ending_confirmed_by])) AS [ending_confirmed_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[recorded_at]), 121), ' ', 'T') AS [recorded_at], r.[migrated] AS [migrated] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '361818a4a6d279f7', @actor, @traceparent, @captured_at FROM credit.[loan_classification] AS r WITH (UPDLOCK, HOLDLOCK) WHERE (@after IS NULL OR ((r.[id] > @after_0))) AND ((r.[id] <= @end_0)) OPTION (RECOMPILE);
+    SET @done = @@ROWCOUNT;
+    SELECT @page_end AS last_key, @done AS rows_written;
+END;
+
+GO
+
+DROP PROCEDURE IF EXISTS journal.repair_credit_loan_classification;
+
+GO
+
+CREATE PROCEDURE journal.repair_credit_loan_classification @keys nvarchar(max) AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    SET LOCK_TIMEOUT 500;
+    SET DEADLOCK_PRIORITY LOW;
+    DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
+    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
+    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
+    DECLARE @done bigint = 0;
+    DECLARE @wanted TABLE ([id] uniqueidentifier NOT NULL);
+    INSERT INTO @wanted ([id]) SELECT DISTINCT CONVERT(uniqueidentifier, JSON_VALUE(k.[value], '$[0]')) FROM OPENJSON(@keys) AS k;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan_classification', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', NULL, '361818a4a6d279f7', @actor, @traceparent, @captured_at FROM @wanted AS r WHERE NOT EXISTS (SELECT 1 FROM credit.[loan_classification] AS n WITH (UPDLOCK, HOLDLOCK) WHERE n.[id] = r.[id]);
+    SET @done = @@ROWCOUNT;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.loan_classification', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(LOWER(CONVERT(char(36), r.[id])), 'json'), '\/', '/') + '"' + ']', (SELECT LOWER(CONVERT(char(36), r.[id])) AS [id], LOWER(CONVERT(char(36), r.[loan_id])) AS [loan_id], r.[classification] AS [classification], CONVERT(char(10), r.[effective_from], 23) AS [effective_from], CONVERT(char(10), r.[effective_to], 23) AS [effective_to], r.[reason] AS [reason], LOWER(CONVERT(char(36), r.[proposal_id])) AS [proposal_id], LOWER(CONVERT(char(36), r.[proposed_by])) AS [proposed_by], LOWER(CONVERT(char(36), r.[confirmed_by])) AS [confirmed_by], LOWER(CONVERT(char(36), r.[ending_proposal_id])) AS [ending_proposal_id], LOWER(CONVERT(char(36), r.[ending_confirmed_by])) AS [ending_confirmed_by], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[recorded_at]), 121), ' ', 'T') AS [recorded_at], r.[migrated] AS [migrated] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '361818a4a6d279f7', @actor, @traceparent, @captured_at FROM credit.[loan_classification] AS r WITH (UPDLOCK, HOLDLOCK) WHERE EXISTS (SELECT 1 FROM @wanted AS n WHERE n.[id] = r.[id]);
     SET @done = @done + @@ROWCOUNT;
     SELECT CONVERT(nvarchar(850), NULL) AS last_key, @done AS rows_written;
 END;
@@ -2702,6 +3204,54 @@ GRANT SELECT ON credit.instalment TO importer;
 
 GO
 
+GRANT SELECT ON credit.servicing_band TO intake;
+
+GO
+
+GRANT SELECT ON credit.servicing_band TO approval;
+
+GO
+
+GRANT SELECT ON credit.servicing_band TO search;
+
+GO
+
+GRANT SELECT ON credit.servicing_band TO loader;
+
+GO
+
+GRANT SELECT ON credit.servicing_band TO verifier;
+
+GO
+
+GRANT SELECT ON credit.servicing_band TO importer;
+
+GO
+
+GRANT SELECT ON credit.loan_proposal TO intake;
+
+GO
+
+GRANT SELECT ON credit.loan_proposal TO approval;
+
+GO
+
+GRANT SELECT ON credit.loan_proposal TO search;
+
+GO
+
+GRANT SELECT ON credit.loan_proposal TO loader;
+
+GO
+
+GRANT SELECT ON credit.loan_proposal TO verifier;
+
+GO
+
+GRANT SELECT ON credit.loan_proposal TO importer;
+
+GO
+
 GRANT SELECT ON credit.loan_transaction TO intake;
 
 GO
@@ -2723,6 +3273,30 @@ GRANT SELECT ON credit.loan_transaction TO verifier;
 GO
 
 GRANT SELECT ON credit.loan_transaction TO importer;
+
+GO
+
+GRANT SELECT ON credit.loan_classification TO intake;
+
+GO
+
+GRANT SELECT ON credit.loan_classification TO approval;
+
+GO
+
+GRANT SELECT ON credit.loan_classification TO search;
+
+GO
+
+GRANT SELECT ON credit.loan_classification TO loader;
+
+GO
+
+GRANT SELECT ON credit.loan_classification TO verifier;
+
+GO
+
+GRANT SELECT ON credit.loan_classification TO importer;
 
 GO
 
@@ -2902,6 +3476,26 @@ GRANT INSERT ON credit.loan_transaction TO intake;
 
 GO
 
+GRANT INSERT ON credit.loan_proposal TO intake;
+
+GO
+
+GRANT UPDATE (state, revision, comment, confirmed_by, confirmed_at, refused_by, refused_at) ON credit.loan_proposal TO intake;
+
+GO
+
+GRANT INSERT ON credit.loan_classification TO intake;
+
+GO
+
+GRANT UPDATE (effective_to, ending_proposal_id, ending_confirmed_by) ON credit.loan_classification TO intake;
+
+GO
+
+GRANT UPDATE (restructured, defaulted) ON credit.loan TO intake;
+
+GO
+
 GRANT INSERT ON credit.loan_transaction TO approval;
 
 GO
@@ -2919,10 +3513,6 @@ GRANT UPDATE ON credit.approval_band TO approval;
 GO
 
 GRANT INSERT ON credit.loan TO approval;
-
-GO
-
-GRANT UPDATE (restructured, defaulted) ON credit.loan TO approval;
 
 GO
 
@@ -2971,6 +3561,10 @@ GRANT INSERT ON credit.instalment TO importer;
 GO
 
 GRANT INSERT ON credit.loan_transaction TO importer;
+
+GO
+
+GRANT INSERT ON credit.loan_classification TO importer;
 
 GO
 
@@ -3114,11 +3708,35 @@ GRANT EXECUTE ON journal.repair_credit_instalment TO relay;
 
 GO
 
+GRANT EXECUTE ON journal.backfill_credit_servicing_band TO relay;
+
+GO
+
+GRANT EXECUTE ON journal.repair_credit_servicing_band TO relay;
+
+GO
+
+GRANT EXECUTE ON journal.backfill_credit_loan_proposal TO relay;
+
+GO
+
+GRANT EXECUTE ON journal.repair_credit_loan_proposal TO relay;
+
+GO
+
 GRANT EXECUTE ON journal.backfill_credit_loan_transaction TO relay;
 
 GO
 
 GRANT EXECUTE ON journal.repair_credit_loan_transaction TO relay;
+
+GO
+
+GRANT EXECUTE ON journal.backfill_credit_loan_classification TO relay;
+
+GO
+
+GRANT EXECUTE ON journal.repair_credit_loan_classification TO relay;
 
 GO
 
@@ -3137,6 +3755,25 @@ INSERT INTO credit.approval_band (band, stage_order, stage, currency, amount_fro
 INSERT INTO credit.approval_band (band, stage_order, stage, currency, amount_from, amount_below) VALUES ('large', 1, 'officer', 'DEM', 10000, NULL);
 INSERT INTO credit.approval_band (band, stage_order, stage, currency, amount_from, amount_below) VALUES ('large', 2, 'senior_officer', 'DEM', 10000, NULL);
 INSERT INTO credit.approval_band (band, stage_order, stage, currency, amount_from, amount_below) VALUES ('large', 3, 'committee', 'DEM', 10000, NULL);
+INSERT INTO credit.servicing_band (band, role, kind, currency, amount_from, amount_below) VALUES ('recovery-small', 'servicing', 'recovery', 'DEM', 0, 4000);
+INSERT INTO credit.servicing_band (band, role, kind, currency, amount_from, amount_below) VALUES ('recovery-small', 'senior_officer', 'recovery', 'DEM', 0, 4000);
+INSERT INTO credit.servicing_band (band, role, kind, currency, amount_from, amount_below) VALUES ('recovery-small', 'committee', 'recovery', 'DEM', 0, 4000);
+INSERT INTO credit.servicing_band (band, role, kind, currency, amount_from, amount_below) VALUES ('recovery-large', 'senior_officer', 'recovery', 'DEM', 4000, NULL);
+INSERT INTO credit.servicing_band (band, role, kind, currency, amount_from, amount_below) VALUES ('recovery-large', 'committee', 'recovery', 'DEM', 4000, NULL);
+INSERT INTO credit.servicing_band (band, role, kind, currency, amount_from, amount_below) VALUES ('reversal-small', 'servicing', 'reversal', 'DEM', 0, 4000);
+INSERT INTO credit.servicing_band (band, role, kind, currency, amount_from, amount_below) VALUES ('reversal-small', 'senior_officer', 'reversal', 'DEM', 0, 4000);
+INSERT INTO credit.servicing_band (band, role, kind, currency, amount_from, amount_below) VALUES ('reversal-small', 'committee', 'reversal', 'DEM', 0, 4000);
+INSERT INTO credit.servicing_band (band, role, kind, currency, amount_from, amount_below) VALUES ('reversal-large', 'senior_officer', 'reversal', 'DEM', 4000, NULL);
+INSERT INTO credit.servicing_band (band, role, kind, currency, amount_from, amount_below) VALUES ('reversal-large', 'committee', 'reversal', 'DEM', 4000, NULL);
+INSERT INTO credit.servicing_band (band, role, kind, currency, amount_from, amount_below) VALUES ('disbursement-small', 'senior_officer', 'disbursement', 'DEM', 0, 4000);
+INSERT INTO credit.servicing_band (band, role, kind, currency, amount_from, amount_below) VALUES ('disbursement-small', 'committee', 'disbursement', 'DEM', 0, 4000);
+INSERT INTO credit.servicing_band (band, role, kind, currency, amount_from, amount_below) VALUES ('disbursement-large', 'committee', 'disbursement', 'DEM', 4000, NULL);
+INSERT INTO credit.servicing_band (band, role, kind, currency, amount_from, amount_below) VALUES ('write-off-small', 'senior_officer', 'write-off', 'DEM', 0, 4000);
+INSERT INTO credit.servicing_band (band, role, kind, currency, amount_from, amount_below) VALUES ('write-off-small', 'committee', 'write-off', 'DEM', 0, 4000);
+INSERT INTO credit.servicing_band (band, role, kind, currency, amount_from, amount_below) VALUES ('write-off-large', 'committee', 'write-off', 'DEM', 4000, NULL);
+INSERT INTO credit.servicing_band (band, role, kind, currency, amount_from, amount_below) VALUES ('classification-small', 'senior_officer', 'classification', 'DEM', 0, 10000);
+INSERT INTO credit.servicing_band (band, role, kind, currency, amount_from, amount_below) VALUES ('classification-small', 'committee', 'classification', 'DEM', 0, 10000);
+INSERT INTO credit.servicing_band (band, role, kind, currency, amount_from, amount_below) VALUES ('classification-large', 'committee', 'classification', 'DEM', 10000, NULL);
 INSERT INTO credit.party (id, kind, full_name, birth_date, national_id, email, phone, created_by, created_at, revision) VALUES ('019b8ecb-2688-7e13-a40c-58c9a32d60b1', 'person', N'Karim Çelik', '2003-05-24', N'SAMPLE-000001', N'karim.celik.1@example.com', N'+49 30 555000001', '019b8d2b-8c00-7d35-8423-f60ddb0eda40', '2026-01-05 15:33:57', 1);
 INSERT INTO credit.party (id, kind, full_name, birth_date, national_id, email, phone, created_by, created_at, revision) VALUES ('019b9062-9b20-7dca-9b84-bd80e4a78cf1', 'person', N'Clara Vogel', '1981-08-18', N'SAMPLE-000002', N'clara.vogel.2@example.com', N'+49 30 555000002', '019b8d2b-8c00-7d35-8423-f60ddb0eda40', '2026-01-05 22:59:00', 1);
 INSERT INTO credit.party (id, kind, full_name, birth_date, national_id, email, phone, created_by, created_at, revision) VALUES ('019b91c8-c688-706a-b5c2-0cd994c87339', 'person', N'Rosa Trần', '1994-11-17', N'SAMPLE-000003', N'rosa.tran.3@example.com', N'+49 30 555000003', '019b8d2b-8c00-7d35-8423-f60ddb0eda40', '2026-01-06 05:30:13', 1);
@@ -4016,130 +4653,135 @@ INSERT INTO credit.instalment (loan_id, number, due_on, principal, interest) VAL
 INSERT INTO credit.instalment (loan_id, number, due_on, principal, interest) VALUES ('019bd826-c0a8-77b3-bfe8-fbbcd6070c63', 22, '2027-11-19', 343.54, 5.96);
 INSERT INTO credit.instalment (loan_id, number, due_on, principal, interest) VALUES ('019bd826-c0a8-77b3-bfe8-fbbcd6070c63', 23, '2027-12-19', 345.52, 3.98);
 INSERT INTO credit.instalment (loan_id, number, due_on, principal, interest) VALUES ('019bd826-c0a8-77b3-bfe8-fbbcd6070c63', 24, '2028-01-19', 347.47, 2.00);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019b9e27-95a8-723b-beff-111c2974bcb6', '019b9e27-95a8-7d62-8090-c4bdd6a74dbe', 'disbursement', 3378, 'DEM', '2026-01-08', NULL, '019b8d2b-8c00-773f-ae27-2ba515d25ff6', '2026-01-08 15:09:13', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019c4245-da00-7d25-817e-93af8d6568e2', '019b9e27-95a8-7d62-8090-c4bdd6a74dbe', 'payment', 198.08, 'DEM', '2026-02-09', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-02-09 12:00:00', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019cd79e-49e8-7c5c-a5ba-9d39de053771', '019b9e27-95a8-7d62-8090-c4bdd6a74dbe', 'payment', 198.08, 'DEM', '2026-03-10', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-03-10 12:00:01', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019d6cf6-b9d0-7b41-b6af-dd56f7c630a4', '019b9e27-95a8-7d62-8090-c4bdd6a74dbe', 'payment', 198.08, 'DEM', '2026-04-08', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-04-08 12:00:02', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019e024f-29b8-7604-8c51-4596b2290794', '019b9e27-95a8-7d62-8090-c4bdd6a74dbe', 'payment', 198.08, 'DEM', '2026-05-07', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-05-07 12:00:03', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019e9ccd-f5a0-7608-97a8-7375a1011f73', '019b9e27-95a8-7d62-8090-c4bdd6a74dbe', 'payment', 198.08, 'DEM', '2026-06-06', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-06-06 12:00:04', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019b9ba0-65f8-7d28-9a42-3ed301f24518', '019b9ba0-65f8-7bdd-b27d-b204676597a7', 'disbursement', 1469, 'DEM', '2026-01-08', NULL, '019b8d2b-8c00-773f-ae27-2ba515d25ff6', '2026-01-08 03:22:19', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019c5c05-a600-7d0c-ba4e-bf830857f4dc', '019b9ba0-65f8-7bdd-b27d-b204676597a7', 'payment', 65.70, 'DEM', '2026-02-14', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-02-14 12:00:00', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019d62a9-fde8-7d79-b186-4c54d0896384', '019b9ba0-65f8-7bdd-b27d-b204676597a7', 'payment', 65.70, 'DEM', '2026-04-06', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-04-06 12:00:01', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019e16e8-95d0-7cb8-9da7-ba9958e6f2fe', '019b9ba0-65f8-7bdd-b27d-b204676597a7', 'payment', 65.70, 'DEM', '2026-05-11', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-05-11 12:00:02', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019e97a7-95b8-7922-b2f4-93b55e016f45', '019b9ba0-65f8-7bdd-b27d-b204676597a7', 'payment', 65.70, 'DEM', '2026-06-05', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-06-05 12:00:03', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019ea1f4-51a0-7b24-ad2a-3380cb1b4519', '019b9ba0-65f8-7bdd-b27d-b204676597a7', 'payment', 65.70, 'DEM', '2026-06-07', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-06-07 12:00:04', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019b9b7a-09a8-7347-b859-eb792b00ccaa', '019b9b7a-09a8-7654-b4d3-f9ef702b677d', 'disbursement', 2708, 'DEM', '2026-01-08', NULL, '019b8d2b-8c00-773f-ae27-2ba515d25ff6', '2026-01-08 02:40:25', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019c476c-3600-79f4-92ff-f0701b32d620', '019b9b7a-09a8-7654-b4d3-f9ef702b677d', 'payment', 191.43, 'DEM', '2026-02-10', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-02-10 12:00:00', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019ccd51-91e8-71ac-bc6f-959ed37a058b', '019b9b7a-09a8-7654-b4d3-f9ef702b677d', 'payment', 191.43, 'DEM', '2026-03-08', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-03-08 12:00:01', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019d721d-15d0-7b8e-9795-a6e9caff9f77', '019b9b7a-09a8-7654-b4d3-f9ef702b677d', 'payment', 191.43, 'DEM', '2026-04-09', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-04-09 12:00:02', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019e0c9b-e1b8-7c77-8c9b-ea752cc39f92', '019b9b7a-09a8-7654-b4d3-f9ef702b677d', 'payment', 191.43, 'DEM', '2026-05-09', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-05-09 12:00:03', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019e9ccd-f5a0-7e94-b6d4-41f8f21b7d75', '019b9b7a-09a8-7654-b4d3-f9ef702b677d', 'payment', 191.43, 'DEM', '2026-06-06', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-06-06 12:00:04', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019ba833-9f10-7cad-9eac-43b7f5da4b97', '019ba833-9f10-7a53-b36c-2928e95db2c2', 'disbursement', 8613, 'DEM', '2026-01-10', NULL, '019b8d2b-8c00-7522-a638-11189440cb45', '2026-01-10 13:58:34', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019c3d1f-7e00-7db9-871b-a3718cbd215b', '019ba833-9f10-7a53-b36c-2928e95db2c2', 'payment', 345.32, 'DEM', '2026-02-08', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-02-08 12:00:00', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019cd277-ede8-7d67-9bb7-a2b496e436cd', '019ba833-9f10-7a53-b36c-2928e95db2c2', 'payment', 345.32, 'DEM', '2026-03-09', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-03-09 12:00:01', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019d721d-15d0-7e1b-beca-1be073481bd2', '019ba833-9f10-7a53-b36c-2928e95db2c2', 'payment', 345.32, 'DEM', '2026-04-09', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-04-09 12:00:02', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019e0775-85b8-709f-8355-143c84d53361', '019ba833-9f10-7a53-b36c-2928e95db2c2', 'payment', 345.32, 'DEM', '2026-05-08', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-05-08 12:00:03', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019ebbb4-1da0-7b78-82a5-221aa6ceff16', '019ba833-9f10-7a53-b36c-2928e95db2c2', 'payment', 345.32, 'DEM', '2026-06-12', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-06-12 12:00:04', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019b9d07-a6b8-792f-a4db-e5928332f16b', '019b9d07-a6b8-7e90-b971-a522ff3554ca', 'disbursement', 1881, 'DEM', '2026-01-08', NULL, '019b8d2b-8c00-773f-ae27-2ba515d25ff6', '2026-01-08 09:54:43', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019c3d1f-7e00-7e97-9058-a8a9cf0fede2', '019b9d07-a6b8-7e90-b971-a522ff3554ca', 'payment', 164.41, 'DEM', '2026-02-08', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-02-08 12:00:00', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019ccd51-91e8-749c-880d-26d3ece24a78', '019b9d07-a6b8-7e90-b971-a522ff3554ca', 'payment', 164.41, 'DEM', '2026-03-08', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-03-08 12:00:01', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019d7743-71d0-7f80-96d2-a84675c84614', '019b9d07-a6b8-7e90-b971-a522ff3554ca', 'payment', 164.41, 'DEM', '2026-04-10', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-04-10 12:00:02', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019e11c2-3db8-7bae-93db-4fcc07022b52', '019b9d07-a6b8-7e90-b971-a522ff3554ca', 'payment', 164.41, 'DEM', '2026-05-10', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-05-10 12:00:03', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019ea71a-ada0-711c-9654-61dc874c52e9', '019b9d07-a6b8-7e90-b971-a522ff3554ca', 'payment', 164.41, 'DEM', '2026-06-08', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-06-08 12:00:04', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019baf8d-3690-77e8-b993-cf28473df236', '019baf8d-3690-7ba4-a512-f2b28f8c2580', 'disbursement', 936, 'DEM', '2026-01-12', NULL, '019b8d2b-8c00-773f-ae27-2ba515d25ff6', '2026-01-12 00:13:46', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019c51b8-ee00-7f93-b68d-6f507bf5ff1d', '019baf8d-3690-7ba4-a512-f2b28f8c2580', 'payment', 106.13, 'DEM', '2026-02-12', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-02-12 12:00:00', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019ce711-5de8-7db6-8a55-e797fa7d3bd5', '019baf8d-3690-7ba4-a512-f2b28f8c2580', 'payment', 106.13, 'DEM', '2026-03-13', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-03-13 12:00:01', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019d86b6-85d0-7ec5-b702-f6b35299486c', '019baf8d-3690-7ba4-a512-f2b28f8c2580', 'payment', 106.13, 'DEM', '2026-04-13', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-04-13 12:00:02', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019e265b-adb8-7875-aaa1-ed86891b38f6', '019baf8d-3690-7ba4-a512-f2b28f8c2580', 'payment', 106.13, 'DEM', '2026-05-14', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-05-14 12:00:03', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019eb68d-c1a0-73f2-bb66-7e68717f045c', '019baf8d-3690-7ba4-a512-f2b28f8c2580', 'payment', 106.13, 'DEM', '2026-06-11', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-06-11 12:00:04', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019bb1cb-b0f8-73c2-8cca-ec49259a49be', '019bb1cb-b0f8-7785-bb3e-afa140b50031', 'disbursement', 4811, 'DEM', '2026-01-12', NULL, '019b8d2b-8c00-7522-a638-11189440cb45', '2026-01-12 10:41:15', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019c5c05-a600-7cc8-adb3-798ac8ec2247', '019bb1cb-b0f8-7785-bb3e-afa140b50031', 'payment', 180, 'DEM', '2026-02-14', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-02-14 12:00:00', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019cdcc4-a5e8-70bc-b6dc-c3bc4c5072a1', '019bb1cb-b0f8-7785-bb3e-afa140b50031', 'payment', 180, 'DEM', '2026-03-11', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-03-11 12:00:01', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019d7c69-cdd0-72e1-bcc1-3565f56cc5fe', '019bb1cb-b0f8-7785-bb3e-afa140b50031', 'payment', 180, 'DEM', '2026-04-11', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-04-11 12:00:02', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019e2135-51b8-7823-a90a-9c5cab50fa21', '019bb1cb-b0f8-7785-bb3e-afa140b50031', 'payment', 180, 'DEM', '2026-05-13', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-05-13 12:00:03', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019ec600-d5a0-79d2-abda-9732ad6fe5c6', '019bb1cb-b0f8-7785-bb3e-afa140b50031', 'payment', 180, 'DEM', '2026-06-14', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-06-14 12:00:04', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019bb76e-8440-7427-942e-b9dc4883b2e4', '019bb76e-8440-72ac-b5a0-0b72c0ee8d3e', 'disbursement', 727, 'DEM', '2026-01-13', NULL, '019b8d2b-8c00-773f-ae27-2ba515d25ff6', '2026-01-13 12:57:12', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019c5c05-a600-7a56-b24a-9e0fba7380a8', '019bb76e-8440-72ac-b5a0-0b72c0ee8d3e', 'payment', 74.34, 'DEM', '2026-02-14', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-02-14 12:00:00', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019cdcc4-a5e8-73c6-844d-77ad61a599a5', '019bb76e-8440-72ac-b5a0-0b72c0ee8d3e', 'payment', 74.34, 'DEM', '2026-03-11', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-03-11 12:00:01', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019d7c69-cdd0-777d-b014-1e7cc684ffd1', '019bb76e-8440-72ac-b5a0-0b72c0ee8d3e', 'payment', 74.34, 'DEM', '2026-04-11', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-04-11 12:00:02', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019e2b82-09b8-7fb3-8845-919d23c6292d', '019bb76e-8440-72ac-b5a0-0b72c0ee8d3e', 'payment', 74.34, 'DEM', '2026-05-15', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-05-15 12:00:03', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019ec0da-79a0-76c9-b955-a7dafcb3bb37', '019bb76e-8440-72ac-b5a0-0b72c0ee8d3e', 'payment', 74.34, 'DEM', '2026-06-13', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-06-13 12:00:04', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019bb8b3-ba28-7747-bc46-277a923261c9', '019bb8b3-ba28-76c9-91eb-1e20513a0d86', 'disbursement', 2743, 'DEM', '2026-01-13', NULL, '019b8d2b-8c00-773f-ae27-2ba515d25ff6', '2026-01-13 18:52:25', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019c612c-0200-78a2-b52a-07a18d78f203', '019bb8b3-ba28-76c9-91eb-1e20513a0d86', 'payment', 108.85, 'DEM', '2026-02-15', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-02-15 12:00:00', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019cdcc4-a5e8-7796-be1c-9a9182e35d4a', '019bb8b3-ba28-76c9-91eb-1e20513a0d86', 'payment', 108.85, 'DEM', '2026-03-11', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-03-11 12:00:01', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019d7c69-cdd0-7b3d-ba74-e83f530e316a', '019bb8b3-ba28-76c9-91eb-1e20513a0d86', 'payment', 108.85, 'DEM', '2026-04-11', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-04-11 12:00:02', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019e1c0e-f5b8-70d9-8165-dc761fe49ab8', '019bb8b3-ba28-76c9-91eb-1e20513a0d86', 'payment', 108.85, 'DEM', '2026-05-12', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-05-12 12:00:03', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019ebbb4-1da0-7e11-a44d-3636218430b3', '019bb8b3-ba28-76c9-91eb-1e20513a0d86', 'payment', 108.85, 'DEM', '2026-06-12', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-06-12 12:00:04', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019bbad4-e4a8-7414-8fa7-bb02c3dbf28f', '019bbad4-e4a8-7413-8da5-e5a142c7fb97', 'disbursement', 660, 'DEM', '2026-01-14', NULL, '019b8d2b-8c00-773f-ae27-2ba515d25ff6', '2026-01-14 04:47:53', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019c5c05-a600-7e38-887a-3839461fb274', '019bbad4-e4a8-7413-8da5-e5a142c7fb97', 'payment', 112.87, 'DEM', '2026-02-14', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-02-14 12:00:00', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019d0b1d-e1e8-7d58-8170-773752fdef2c', '019bbad4-e4a8-7413-8da5-e5a142c7fb97', 'payment', 112.87, 'DEM', '2026-03-20', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-03-20 12:00:01', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019d8190-29d0-741e-8a1a-682c00c8707e', '019bbad4-e4a8-7413-8da5-e5a142c7fb97', 'payment', 112.87, 'DEM', '2026-04-12', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-04-12 12:00:02', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019ebbb4-19b8-797c-9283-455f73b2a9fb', '019bbad4-e4a8-7413-8da5-e5a142c7fb97', 'payment', 112.87, 'DEM', '2026-06-12', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-06-12 12:00:03', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019bb3ea-d7d8-7cfa-945b-8d86462f4db1', '019bb3ea-d7d8-78e0-9331-87c5593248db', 'disbursement', 1950, 'DEM', '2026-01-12', NULL, '019b8d2b-8c00-773f-ae27-2ba515d25ff6', '2026-01-12 20:34:31', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019c5c05-a600-7079-96bf-7f5a9710cd26', '019bb3ea-d7d8-78e0-9331-87c5593248db', 'payment', 117.02, 'DEM', '2026-02-14', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-02-14 12:00:00', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019ce711-5de8-7535-aac6-22bf3dca6390', '019bb3ea-d7d8-78e0-9331-87c5593248db', 'payment', 117.02, 'DEM', '2026-03-13', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-03-13 12:00:01', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019d7c69-cdd0-7aff-af97-1a006f6dbcc2', '019bb3ea-d7d8-78e0-9331-87c5593248db', 'payment', 117.02, 'DEM', '2026-04-11', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-04-11 12:00:02', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019e16e8-99b8-76d3-88ce-f83bcde39179', '019bb3ea-d7d8-78e0-9331-87c5593248db', 'payment', 117.02, 'DEM', '2026-05-11', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-05-11 12:00:03', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019ec0da-79a0-715c-a1e6-c5851b7d1cfa', '019bb3ea-d7d8-78e0-9331-87c5593248db', 'payment', 117.02, 'DEM', '2026-06-13', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-06-13 12:00:04', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019bb1c5-fff0-7485-84cf-19e8ba275524', '019bb1c5-fff0-7d68-87b5-5c609d21ae61', 'disbursement', 1301, 'DEM', '2026-01-12', NULL, '019b8d2b-8c00-773f-ae27-2ba515d25ff6', '2026-01-12 10:35:02', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019c51b8-ee00-7a3a-94c1-f8adc502fcd6', '019bb1c5-fff0-7d68-87b5-5c609d21ae61', 'payment', 77.48, 'DEM', '2026-02-12', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-02-12 12:00:00', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019cd79e-49e8-7796-a277-9982a2da1496', '019bb1c5-fff0-7d68-87b5-5c609d21ae61', 'payment', 77.48, 'DEM', '2026-03-10', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-03-10 12:00:01', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019d86b6-85d0-79da-85fb-8492d269083f', '019bb1c5-fff0-7d68-87b5-5c609d21ae61', 'payment', 77.48, 'DEM', '2026-04-13', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-04-13 12:00:02', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019e16e8-99b8-74a6-aafc-8cf868cc45cf', '019bb1c5-fff0-7d68-87b5-5c609d21ae61', 'payment', 77.48, 'DEM', '2026-05-11', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-05-11 12:00:03', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019eb167-65a0-7dda-b0f8-31a47d1ab573', '019bb1c5-fff0-7d68-87b5-5c609d21ae61', 'payment', 77.48, 'DEM', '2026-06-10', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-06-10 12:00:04', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019bc330-b988-7ba6-9e20-97140bc4d1ed', '019bc330-b988-7bda-8d1f-6ed0133d075d', 'disbursement', 2360, 'DEM', '2026-01-15', NULL, '019b8d2b-8c00-773f-ae27-2ba515d25ff6', '2026-01-15 19:45:09', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019c612c-0200-7544-9aff-c28b31b9629a', '019bc330-b988-7bda-8d1f-6ed0133d075d', 'payment', 164.67, 'DEM', '2026-02-15', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-02-15 12:00:00', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019cf15e-15e8-7a87-90a6-df77a7f1d5a3', '019bc330-b988-7bda-8d1f-6ed0133d075d', 'payment', 164.67, 'DEM', '2026-03-15', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-03-15 12:00:01', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019d9103-3dd0-733f-834c-73b4d886a103', '019bc330-b988-7bda-8d1f-6ed0133d075d', 'payment', 164.67, 'DEM', '2026-04-15', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-04-15 12:00:02', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019e2b82-09b8-71e4-82a5-d90ffa75f92d', '019bc330-b988-7bda-8d1f-6ed0133d075d', 'payment', 164.67, 'DEM', '2026-05-15', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-05-15 12:00:03', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019ecb27-31a0-797a-9b32-403070d06204', '019bc330-b988-7bda-8d1f-6ed0133d075d', 'payment', 164.67, 'DEM', '2026-06-15', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-06-15 12:00:04', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019bc5f4-c740-77aa-bb57-05c3112d097c', '019bc5f4-c740-7b84-95b6-57ed3b09e127', 'disbursement', 1552, 'DEM', '2026-01-16', NULL, '019b8d2b-8c00-773f-ae27-2ba515d25ff6', '2026-01-16 08:38:32', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019c612c-0200-7172-a208-60a2cddccd0e', '019bc5f4-c740-7b84-95b6-57ed3b09e127', 'payment', 70.83, 'DEM', '2026-02-15', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-02-15 12:00:00', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019cf684-71e8-7c8c-b968-ca3d8cfd78a9', '019bc5f4-c740-7b84-95b6-57ed3b09e127', 'payment', 70.83, 'DEM', '2026-03-16', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-03-16 12:00:01', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019d8bdc-e1d0-70bd-a562-6ed6291aad10', '019bc5f4-c740-7b84-95b6-57ed3b09e127', 'payment', 70.83, 'DEM', '2026-04-14', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-04-14 12:00:02', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019e2b82-09b8-79be-9776-f14e8f22d2d2', '019bc5f4-c740-7b84-95b6-57ed3b09e127', 'payment', 70.83, 'DEM', '2026-05-15', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-05-15 12:00:03', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019ec600-d5a0-7f0d-bb99-26ab78bff4a8', '019bc5f4-c740-7b84-95b6-57ed3b09e127', 'payment', 70.83, 'DEM', '2026-06-14', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-06-14 12:00:04', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019bb987-1b70-7cdc-ae4e-a86ed4cd11ad', '019bb987-1b70-749a-8441-8d3230a1d447', 'disbursement', 1056, 'DEM', '2026-01-13', NULL, '019b8d2b-8c00-773f-ae27-2ba515d25ff6', '2026-01-13 22:43:18', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019c7aeb-ce00-78c8-9df9-7d338683a9ed', '019bb987-1b70-749a-8441-8d3230a1d447', 'payment', 61.92, 'DEM', '2026-02-20', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-02-20 12:00:00', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019bc210-5180-77a1-bab0-443c79683129', '019bc210-5180-7f19-af83-012c024314dd', 'disbursement', 1376, 'DEM', '2026-01-15', NULL, '019b8d2b-8c00-773f-ae27-2ba515d25ff6', '2026-01-15 14:30:08', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019c612c-0200-7e8b-9b7f-0f38c2cff042', '019bc210-5180-7f19-af83-012c024314dd', 'payment', 62.80, 'DEM', '2026-02-15', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-02-15 12:00:00', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019d8190-25e8-7d3d-8ecd-c28cccbd9111', '019bc210-5180-7f19-af83-012c024314dd', 'payment', 62.80, 'DEM', '2026-04-12', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-04-12 12:00:01', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019d9b4f-f5d0-7827-89c5-e35d6203d551', '019bc210-5180-7f19-af83-012c024314dd', 'payment', 62.80, 'DEM', '2026-04-17', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-04-17 12:00:02', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019e35ce-c1b8-73d4-8101-86e4a268b57e', '019bc210-5180-7f19-af83-012c024314dd', 'payment', 62.80, 'DEM', '2026-05-17', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-05-17 12:00:03', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019ed04d-8da0-7dd9-93fc-2db2695d6028', '019bc210-5180-7f19-af83-012c024314dd', 'payment', 62.80, 'DEM', '2026-06-16', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-06-16 12:00:04', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019bc87b-6e38-7f32-93b3-13fe7c97296f', '019bc87b-6e38-7dbb-84c9-301e0b7baa74', 'disbursement', 1236, 'DEM', '2026-01-16', NULL, '019b8d2b-8c00-773f-ae27-2ba515d25ff6', '2026-01-16 20:24:51', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019c5c05-a600-74ad-a35d-e9576fdbef5d', '019bc87b-6e38-7dbb-84c9-301e0b7baa74', 'payment', 210.17, 'DEM', '2026-02-14', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-02-14 12:00:00', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019d00d1-29e8-7392-b0ab-b54fe3b6d482', '019bc87b-6e38-7dbb-84c9-301e0b7baa74', 'payment', 210.17, 'DEM', '2026-03-18', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-03-18 12:00:01', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019da076-51d0-7b04-92f6-1f09ebb79272', '019bc87b-6e38-7dbb-84c9-301e0b7baa74', 'payment', 210.17, 'DEM', '2026-04-18', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-04-18 12:00:02', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019e265b-adb8-7760-9a27-8439c16410c1', '019bc87b-6e38-7dbb-84c9-301e0b7baa74', 'payment', 210.17, 'DEM', '2026-05-14', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-05-14 12:00:03', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019ecb27-31a0-735c-adf3-dcc893eac83b', '019bc87b-6e38-7dbb-84c9-301e0b7baa74', 'payment', 210.17, 'DEM', '2026-06-15', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-06-15 12:00:04', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019bce81-c228-7452-86b4-80b733a4ea7b', '019bce81-c228-7e38-8d1b-660ed6a971b0', 'disbursement', 1206, 'DEM', '2026-01-18', NULL, '019b8d2b-8c00-773f-ae27-2ba515d25ff6', '2026-01-18 00:29:29', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019c75c5-7200-7d10-ab56-7e3bf1343801', '019bce81-c228-7e38-8d1b-660ed6a971b0', 'payment', 139.02, 'DEM', '2026-02-19', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-02-19 12:00:00', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019cf684-71e8-7b06-bb98-d7cb7ffae009', '019bce81-c228-7e38-8d1b-660ed6a971b0', 'payment', 139.02, 'DEM', '2026-03-16', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-03-16 12:00:01', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019daac3-09d0-7602-80a2-71b6ceac8371', '019bce81-c228-7e38-8d1b-660ed6a971b0', 'payment', 139.02, 'DEM', '2026-04-20', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-04-20 12:00:02', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019e4541-d5b8-7f5b-a2f8-9275c272d305', '019bce81-c228-7e38-8d1b-660ed6a971b0', 'payment', 139.02, 'DEM', '2026-05-20', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-05-20 12:00:03', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019ee4e6-fda0-7e90-8cc9-21b26e6fc62b', '019bce81-c228-7e38-8d1b-660ed6a971b0', 'payment', 139.02, 'DEM', '2026-06-20', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-06-20 12:00:04', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019bccef-8d50-7957-8e9c-07acb7879097', '019bccef-8d50-7658-ad0e-425606a3de37', 'disbursement', 1271, 'DEM', '2026-01-17', NULL, '019b8d2b-8c00-773f-ae27-2ba515d25ff6', '2026-01-17 17:10:10', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019cc82b-3200-76b6-8e40-c708c4adebe2', '019bccef-8d50-7658-ad0e-425606a3de37', 'payment', 89.85, 'DEM', '2026-03-07', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-03-07 12:00:00', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019bd93d-4958-73fc-9995-35523af25319', '019bd93d-4958-7f17-8ea5-6a72a5d63bb5', 'disbursement', 5711, 'DEM', '2026-01-20', NULL, '019b8d2b-8c00-7522-a638-11189440cb45', '2026-01-20 02:30:31', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019c7aeb-ce00-7969-982b-af322a2a923c', '019bd93d-4958-7f17-8ea5-6a72a5d63bb5', 'payment', 176.08, 'DEM', '2026-02-20', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-02-20 12:00:00', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019d0b1d-e1e8-7060-9967-9bb5d083a1b3', '019bd93d-4958-7f17-8ea5-6a72a5d63bb5', 'payment', 176.08, 'DEM', '2026-03-20', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-03-20 12:00:01', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019daac3-09d0-7763-bc0a-cc9df0bb12f6', '019bd93d-4958-7f17-8ea5-6a72a5d63bb5', 'payment', 176.08, 'DEM', '2026-04-20', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-04-20 12:00:02', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019e4541-d5b8-7188-af16-c48f2affad34', '019bd93d-4958-7f17-8ea5-6a72a5d63bb5', 'payment', 176.08, 'DEM', '2026-05-20', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-05-20 12:00:03', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019ee4e6-fda0-7717-8da5-44c4c8b86887', '019bd93d-4958-7f17-8ea5-6a72a5d63bb5', 'payment', 176.08, 'DEM', '2026-06-20', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-06-20 12:00:04', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019bd7b8-2c10-7a33-a0c9-6e3d65a5b42c', '019bd7b8-2c10-77a6-aefa-cb25369a28fa', 'disbursement', 894, 'DEM', '2026-01-19', NULL, '019b8d2b-8c00-773f-ae27-2ba515d25ff6', '2026-01-19 19:25:30', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019c7aeb-ce00-77aa-8f10-f935bb3bb082', '019bd7b8-2c10-77a6-aefa-cb25369a28fa', 'payment', 91.42, 'DEM', '2026-02-20', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-02-20 12:00:00', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019d1044-3de8-7d27-b8f9-99974883809b', '019bd7b8-2c10-77a6-aefa-cb25369a28fa', 'payment', 91.42, 'DEM', '2026-03-21', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-03-21 12:00:01', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019dafe9-65d0-7bb3-8428-64fc38d48c07', '019bd7b8-2c10-77a6-aefa-cb25369a28fa', 'payment', 91.42, 'DEM', '2026-04-21', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-04-21 12:00:02', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019dba36-21b8-7ad9-bfd7-dae153a510f0', '019bd7b8-2c10-77a6-aefa-cb25369a28fa', 'reversal', 91.42, 'DEM', '2026-04-23', '019dafe9-65d0-7bb3-8428-64fc38d48c07', '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-04-23 12:00:03', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019e024f-2da0-7838-8846-4d50e03ff8f9', '019bd7b8-2c10-77a6-aefa-cb25369a28fa', 'payment', 91.42, 'DEM', '2026-05-07', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-05-07 12:00:04', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019e35ce-c988-790f-ba13-a5419e7722c1', '019bd7b8-2c10-77a6-aefa-cb25369a28fa', 'payment', 91.42, 'DEM', '2026-05-17', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-05-17 12:00:05', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019ed573-f170-7f64-b675-59a2021f2d39', '019bd7b8-2c10-77a6-aefa-cb25369a28fa', 'payment', 91.42, 'DEM', '2026-06-17', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-06-17 12:00:06', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019bd826-c0a8-7a80-8657-42bdd7d3d07a', '019bd826-c0a8-77b3-bfe8-fbbcd6070c63', 'disbursement', 7814, 'DEM', '2026-01-19', NULL, '019b8d2b-8c00-7522-a638-11189440cb45', '2026-01-19 21:26:17', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019c709f-1600-7357-a9df-0079b660bc68', '019bd826-c0a8-77b3-bfe8-fbbcd6070c63', 'payment', 349.50, 'DEM', '2026-02-18', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-02-18 12:00:00', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019d00d1-29e8-7436-8138-a7133a969383', '019bd826-c0a8-77b3-bfe8-fbbcd6070c63', 'payment', 349.50, 'DEM', '2026-03-18', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-03-18 12:00:01', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019daac3-09d0-7f94-b86a-ebf5b69c2827', '019bd826-c0a8-77b3-bfe8-fbbcd6070c63', 'payment', 349.50, 'DEM', '2026-04-20', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-04-20 12:00:02', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019ed04d-89b8-7f33-972a-bccd8cefabea', '019bd826-c0a8-77b3-bfe8-fbbcd6070c63', 'payment', 349.50, 'DEM', '2026-06-16', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-06-16 12:00:03', 0);
-INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated) VALUES ('019ee4e6-fda0-7c91-ac94-93180ab69e67', '019bd826-c0a8-77b3-bfe8-fbbcd6070c63', 'payment', 349.50, 'DEM', '2026-06-20', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-06-20 12:00:04', 0);
+INSERT INTO credit.loan_proposal (id, loan_id, booked_by, kind, amount, currency, effective_on, reverses, classification, ends, reason, state, revision, proposed_by, proposed_at, confirmed_by, confirmed_at, refused_by, refused_at, comment) VALUES ('019ed573-da00-7df5-84b0-6badfa7576c5', '019bb987-1b70-749a-8441-8d3230a1d447', '019b8d2b-8c00-773f-ae27-2ba515d25ff6', 'classification', 1056, 'DEM', '2026-06-17', NULL, 'default', 0, N'sample', 'confirmed', 2, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-06-17 11:00:00', '019b8d2b-8c00-7338-b9c4-f771e149bd09', '2026-06-17 12:00:00', NULL, NULL, NULL);
+INSERT INTO credit.loan_proposal (id, loan_id, booked_by, kind, amount, currency, effective_on, reverses, classification, ends, reason, state, revision, proposed_by, proposed_at, confirmed_by, confirmed_at, refused_by, refused_at, comment) VALUES ('019ef980-5e00-78b7-a827-9da55efb4f12', '019bccef-8d50-7658-ad0e-425606a3de37', '019b8d2b-8c00-773f-ae27-2ba515d25ff6', 'classification', 1271, 'DEM', '2026-06-24', NULL, 'default', 0, N'sample', 'confirmed', 2, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-06-24 11:00:00', '019b8d2b-8c00-7338-b9c4-f771e149bd09', '2026-06-24 12:00:00', NULL, NULL, NULL);
+INSERT INTO credit.loan_proposal (id, loan_id, booked_by, kind, amount, currency, effective_on, reverses, classification, ends, reason, state, revision, proposed_by, proposed_at, confirmed_by, confirmed_at, refused_by, refused_at, comment) VALUES ('019dba36-21b8-7ee2-949f-93bd69b906e3', '019bd7b8-2c10-77a6-aefa-cb25369a28fa', '019b8d2b-8c00-773f-ae27-2ba515d25ff6', 'reversal', 91.42, 'DEM', '2026-04-23', '019dafe9-65d0-7bb3-8428-64fc38d48c07', NULL, NULL, N'sample', 'confirmed', 2, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-04-23 11:00:03', '019b8d2b-8c00-7338-b9c4-f771e149bd09', '2026-04-23 12:00:03', NULL, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019b9e27-95a8-723b-beff-111c2974bcb6', '019b9e27-95a8-7d62-8090-c4bdd6a74dbe', 'disbursement', 3378, 'DEM', '2026-01-08', NULL, '019b8d2b-8c00-773f-ae27-2ba515d25ff6', '2026-01-08 15:09:13', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019c4245-da00-7d25-817e-93af8d6568e2', '019b9e27-95a8-7d62-8090-c4bdd6a74dbe', 'payment', 198.08, 'DEM', '2026-02-09', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-02-09 12:00:00', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019cd79e-49e8-7c5c-a5ba-9d39de053771', '019b9e27-95a8-7d62-8090-c4bdd6a74dbe', 'payment', 198.08, 'DEM', '2026-03-10', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-03-10 12:00:01', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019d6cf6-b9d0-7b41-b6af-dd56f7c630a4', '019b9e27-95a8-7d62-8090-c4bdd6a74dbe', 'payment', 198.08, 'DEM', '2026-04-08', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-04-08 12:00:02', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019e024f-29b8-7604-8c51-4596b2290794', '019b9e27-95a8-7d62-8090-c4bdd6a74dbe', 'payment', 198.08, 'DEM', '2026-05-07', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-05-07 12:00:03', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019e9ccd-f5a0-7608-97a8-7375a1011f73', '019b9e27-95a8-7d62-8090-c4bdd6a74dbe', 'payment', 198.08, 'DEM', '2026-06-06', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-06-06 12:00:04', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019b9ba0-65f8-7d28-9a42-3ed301f24518', '019b9ba0-65f8-7bdd-b27d-b204676597a7', 'disbursement', 1469, 'DEM', '2026-01-08', NULL, '019b8d2b-8c00-773f-ae27-2ba515d25ff6', '2026-01-08 03:22:19', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019c5c05-a600-7d0c-ba4e-bf830857f4dc', '019b9ba0-65f8-7bdd-b27d-b204676597a7', 'payment', 65.70, 'DEM', '2026-02-14', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-02-14 12:00:00', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019d62a9-fde8-7d79-b186-4c54d0896384', '019b9ba0-65f8-7bdd-b27d-b204676597a7', 'payment', 65.70, 'DEM', '2026-04-06', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-04-06 12:00:01', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019e16e8-95d0-7cb8-9da7-ba9958e6f2fe', '019b9ba0-65f8-7bdd-b27d-b204676597a7', 'payment', 65.70, 'DEM', '2026-05-11', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-05-11 12:00:02', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019e97a7-95b8-7922-b2f4-93b55e016f45', '019b9ba0-65f8-7bdd-b27d-b204676597a7', 'payment', 65.70, 'DEM', '2026-06-05', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-06-05 12:00:03', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019ea1f4-51a0-7b24-ad2a-3380cb1b4519', '019b9ba0-65f8-7bdd-b27d-b204676597a7', 'payment', 65.70, 'DEM', '2026-06-07', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-06-07 12:00:04', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019b9b7a-09a8-7347-b859-eb792b00ccaa', '019b9b7a-09a8-7654-b4d3-f9ef702b677d', 'disbursement', 2708, 'DEM', '2026-01-08', NULL, '019b8d2b-8c00-773f-ae27-2ba515d25ff6', '2026-01-08 02:40:25', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019c476c-3600-79f4-92ff-f0701b32d620', '019b9b7a-09a8-7654-b4d3-f9ef702b677d', 'payment', 191.43, 'DEM', '2026-02-10', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-02-10 12:00:00', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019ccd51-91e8-71ac-bc6f-959ed37a058b', '019b9b7a-09a8-7654-b4d3-f9ef702b677d', 'payment', 191.43, 'DEM', '2026-03-08', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-03-08 12:00:01', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019d721d-15d0-7b8e-9795-a6e9caff9f77', '019b9b7a-09a8-7654-b4d3-f9ef702b677d', 'payment', 191.43, 'DEM', '2026-04-09', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-04-09 12:00:02', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019e0c9b-e1b8-7c77-8c9b-ea752cc39f92', '019b9b7a-09a8-7654-b4d3-f9ef702b677d', 'payment', 191.43, 'DEM', '2026-05-09', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-05-09 12:00:03', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019e9ccd-f5a0-7e94-b6d4-41f8f21b7d75', '019b9b7a-09a8-7654-b4d3-f9ef702b677d', 'payment', 191.43, 'DEM', '2026-06-06', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-06-06 12:00:04', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019ba833-9f10-7cad-9eac-43b7f5da4b97', '019ba833-9f10-7a53-b36c-2928e95db2c2', 'disbursement', 8613, 'DEM', '2026-01-10', NULL, '019b8d2b-8c00-7522-a638-11189440cb45', '2026-01-10 13:58:34', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019c3d1f-7e00-7db9-871b-a3718cbd215b', '019ba833-9f10-7a53-b36c-2928e95db2c2', 'payment', 345.32, 'DEM', '2026-02-08', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-02-08 12:00:00', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019cd277-ede8-7d67-9bb7-a2b496e436cd', '019ba833-9f10-7a53-b36c-2928e95db2c2', 'payment', 345.32, 'DEM', '2026-03-09', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-03-09 12:00:01', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019d721d-15d0-7e1b-beca-1be073481bd2', '019ba833-9f10-7a53-b36c-2928e95db2c2', 'payment', 345.32, 'DEM', '2026-04-09', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-04-09 12:00:02', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019e0775-85b8-709f-8355-143c84d53361', '019ba833-9f10-7a53-b36c-2928e95db2c2', 'payment', 345.32, 'DEM', '2026-05-08', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-05-08 12:00:03', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019ebbb4-1da0-7b78-82a5-221aa6ceff16', '019ba833-9f10-7a53-b36c-2928e95db2c2', 'payment', 345.32, 'DEM', '2026-06-12', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-06-12 12:00:04', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019b9d07-a6b8-792f-a4db-e5928332f16b', '019b9d07-a6b8-7e90-b971-a522ff3554ca', 'disbursement', 1881, 'DEM', '2026-01-08', NULL, '019b8d2b-8c00-773f-ae27-2ba515d25ff6', '2026-01-08 09:54:43', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019c3d1f-7e00-7e97-9058-a8a9cf0fede2', '019b9d07-a6b8-7e90-b971-a522ff3554ca', 'payment', 164.41, 'DEM', '2026-02-08', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-02-08 12:00:00', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019ccd51-91e8-749c-880d-26d3ece24a78', '019b9d07-a6b8-7e90-b971-a522ff3554ca', 'payment', 164.41, 'DEM', '2026-03-08', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-03-08 12:00:01', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019d7743-71d0-7f80-96d2-a84675c84614', '019b9d07-a6b8-7e90-b971-a522ff3554ca', 'payment', 164.41, 'DEM', '2026-04-10', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-04-10 12:00:02', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019e11c2-3db8-7bae-93db-4fcc07022b52', '019b9d07-a6b8-7e90-b971-a522ff3554ca', 'payment', 164.41, 'DEM', '2026-05-10', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-05-10 12:00:03', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019ea71a-ada0-711c-9654-61dc874c52e9', '019b9d07-a6b8-7e90-b971-a522ff3554ca', 'payment', 164.41, 'DEM', '2026-06-08', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-06-08 12:00:04', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019baf8d-3690-77e8-b993-cf28473df236', '019baf8d-3690-7ba4-a512-f2b28f8c2580', 'disbursement', 936, 'DEM', '2026-01-12', NULL, '019b8d2b-8c00-773f-ae27-2ba515d25ff6', '2026-01-12 00:13:46', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019c51b8-ee00-7f93-b68d-6f507bf5ff1d', '019baf8d-3690-7ba4-a512-f2b28f8c2580', 'payment', 106.13, 'DEM', '2026-02-12', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-02-12 12:00:00', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019ce711-5de8-7db6-8a55-e797fa7d3bd5', '019baf8d-3690-7ba4-a512-f2b28f8c2580', 'payment', 106.13, 'DEM', '2026-03-13', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-03-13 12:00:01', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019d86b6-85d0-7ec5-b702-f6b35299486c', '019baf8d-3690-7ba4-a512-f2b28f8c2580', 'payment', 106.13, 'DEM', '2026-04-13', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-04-13 12:00:02', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019e265b-adb8-7875-aaa1-ed86891b38f6', '019baf8d-3690-7ba4-a512-f2b28f8c2580', 'payment', 106.13, 'DEM', '2026-05-14', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-05-14 12:00:03', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019eb68d-c1a0-73f2-bb66-7e68717f045c', '019baf8d-3690-7ba4-a512-f2b28f8c2580', 'payment', 106.13, 'DEM', '2026-06-11', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-06-11 12:00:04', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019bb1cb-b0f8-73c2-8cca-ec49259a49be', '019bb1cb-b0f8-7785-bb3e-afa140b50031', 'disbursement', 4811, 'DEM', '2026-01-12', NULL, '019b8d2b-8c00-7522-a638-11189440cb45', '2026-01-12 10:41:15', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019c5c05-a600-7cc8-adb3-798ac8ec2247', '019bb1cb-b0f8-7785-bb3e-afa140b50031', 'payment', 180, 'DEM', '2026-02-14', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-02-14 12:00:00', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019cdcc4-a5e8-70bc-b6dc-c3bc4c5072a1', '019bb1cb-b0f8-7785-bb3e-afa140b50031', 'payment', 180, 'DEM', '2026-03-11', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-03-11 12:00:01', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019d7c69-cdd0-72e1-bcc1-3565f56cc5fe', '019bb1cb-b0f8-7785-bb3e-afa140b50031', 'payment', 180, 'DEM', '2026-04-11', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-04-11 12:00:02', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019e2135-51b8-7823-a90a-9c5cab50fa21', '019bb1cb-b0f8-7785-bb3e-afa140b50031', 'payment', 180, 'DEM', '2026-05-13', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-05-13 12:00:03', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019ec600-d5a0-79d2-abda-9732ad6fe5c6', '019bb1cb-b0f8-7785-bb3e-afa140b50031', 'payment', 180, 'DEM', '2026-06-14', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-06-14 12:00:04', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019bb76e-8440-7427-942e-b9dc4883b2e4', '019bb76e-8440-72ac-b5a0-0b72c0ee8d3e', 'disbursement', 727, 'DEM', '2026-01-13', NULL, '019b8d2b-8c00-773f-ae27-2ba515d25ff6', '2026-01-13 12:57:12', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019c5c05-a600-7a56-b24a-9e0fba7380a8', '019bb76e-8440-72ac-b5a0-0b72c0ee8d3e', 'payment', 74.34, 'DEM', '2026-02-14', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-02-14 12:00:00', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019cdcc4-a5e8-73c6-844d-77ad61a599a5', '019bb76e-8440-72ac-b5a0-0b72c0ee8d3e', 'payment', 74.34, 'DEM', '2026-03-11', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-03-11 12:00:01', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019d7c69-cdd0-777d-b014-1e7cc684ffd1', '019bb76e-8440-72ac-b5a0-0b72c0ee8d3e', 'payment', 74.34, 'DEM', '2026-04-11', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-04-11 12:00:02', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019e2b82-09b8-7fb3-8845-919d23c6292d', '019bb76e-8440-72ac-b5a0-0b72c0ee8d3e', 'payment', 74.34, 'DEM', '2026-05-15', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-05-15 12:00:03', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019ec0da-79a0-76c9-b955-a7dafcb3bb37', '019bb76e-8440-72ac-b5a0-0b72c0ee8d3e', 'payment', 74.34, 'DEM', '2026-06-13', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-06-13 12:00:04', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019bb8b3-ba28-7747-bc46-277a923261c9', '019bb8b3-ba28-76c9-91eb-1e20513a0d86', 'disbursement', 2743, 'DEM', '2026-01-13', NULL, '019b8d2b-8c00-773f-ae27-2ba515d25ff6', '2026-01-13 18:52:25', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019c612c-0200-78a2-b52a-07a18d78f203', '019bb8b3-ba28-76c9-91eb-1e20513a0d86', 'payment', 108.85, 'DEM', '2026-02-15', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-02-15 12:00:00', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019cdcc4-a5e8-7796-be1c-9a9182e35d4a', '019bb8b3-ba28-76c9-91eb-1e20513a0d86', 'payment', 108.85, 'DEM', '2026-03-11', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-03-11 12:00:01', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019d7c69-cdd0-7b3d-ba74-e83f530e316a', '019bb8b3-ba28-76c9-91eb-1e20513a0d86', 'payment', 108.85, 'DEM', '2026-04-11', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-04-11 12:00:02', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019e1c0e-f5b8-70d9-8165-dc761fe49ab8', '019bb8b3-ba28-76c9-91eb-1e20513a0d86', 'payment', 108.85, 'DEM', '2026-05-12', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-05-12 12:00:03', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019ebbb4-1da0-7e11-a44d-3636218430b3', '019bb8b3-ba28-76c9-91eb-1e20513a0d86', 'payment', 108.85, 'DEM', '2026-06-12', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-06-12 12:00:04', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019bbad4-e4a8-7414-8fa7-bb02c3dbf28f', '019bbad4-e4a8-7413-8da5-e5a142c7fb97', 'disbursement', 660, 'DEM', '2026-01-14', NULL, '019b8d2b-8c00-773f-ae27-2ba515d25ff6', '2026-01-14 04:47:53', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019c5c05-a600-7e38-887a-3839461fb274', '019bbad4-e4a8-7413-8da5-e5a142c7fb97', 'payment', 112.87, 'DEM', '2026-02-14', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-02-14 12:00:00', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019d0b1d-e1e8-7d58-8170-773752fdef2c', '019bbad4-e4a8-7413-8da5-e5a142c7fb97', 'payment', 112.87, 'DEM', '2026-03-20', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-03-20 12:00:01', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019d8190-29d0-741e-8a1a-682c00c8707e', '019bbad4-e4a8-7413-8da5-e5a142c7fb97', 'payment', 112.87, 'DEM', '2026-04-12', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-04-12 12:00:02', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019ebbb4-19b8-797c-9283-455f73b2a9fb', '019bbad4-e4a8-7413-8da5-e5a142c7fb97', 'payment', 112.87, 'DEM', '2026-06-12', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-06-12 12:00:03', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019bb3ea-d7d8-7cfa-945b-8d86462f4db1', '019bb3ea-d7d8-78e0-9331-87c5593248db', 'disbursement', 1950, 'DEM', '2026-01-12', NULL, '019b8d2b-8c00-773f-ae27-2ba515d25ff6', '2026-01-12 20:34:31', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019c5c05-a600-7079-96bf-7f5a9710cd26', '019bb3ea-d7d8-78e0-9331-87c5593248db', 'payment', 117.02, 'DEM', '2026-02-14', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-02-14 12:00:00', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019ce711-5de8-7535-aac6-22bf3dca6390', '019bb3ea-d7d8-78e0-9331-87c5593248db', 'payment', 117.02, 'DEM', '2026-03-13', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-03-13 12:00:01', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019d7c69-cdd0-7aff-af97-1a006f6dbcc2', '019bb3ea-d7d8-78e0-9331-87c5593248db', 'payment', 117.02, 'DEM', '2026-04-11', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-04-11 12:00:02', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019e16e8-99b8-76d3-88ce-f83bcde39179', '019bb3ea-d7d8-78e0-9331-87c5593248db', 'payment', 117.02, 'DEM', '2026-05-11', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-05-11 12:00:03', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019ec0da-79a0-715c-a1e6-c5851b7d1cfa', '019bb3ea-d7d8-78e0-9331-87c5593248db', 'payment', 117.02, 'DEM', '2026-06-13', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-06-13 12:00:04', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019bb1c5-fff0-7485-84cf-19e8ba275524', '019bb1c5-fff0-7d68-87b5-5c609d21ae61', 'disbursement', 1301, 'DEM', '2026-01-12', NULL, '019b8d2b-8c00-773f-ae27-2ba515d25ff6', '2026-01-12 10:35:02', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019c51b8-ee00-7a3a-94c1-f8adc502fcd6', '019bb1c5-fff0-7d68-87b5-5c609d21ae61', 'payment', 77.48, 'DEM', '2026-02-12', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-02-12 12:00:00', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019cd79e-49e8-7796-a277-9982a2da1496', '019bb1c5-fff0-7d68-87b5-5c609d21ae61', 'payment', 77.48, 'DEM', '2026-03-10', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-03-10 12:00:01', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019d86b6-85d0-79da-85fb-8492d269083f', '019bb1c5-fff0-7d68-87b5-5c609d21ae61', 'payment', 77.48, 'DEM', '2026-04-13', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-04-13 12:00:02', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019e16e8-99b8-74a6-aafc-8cf868cc45cf', '019bb1c5-fff0-7d68-87b5-5c609d21ae61', 'payment', 77.48, 'DEM', '2026-05-11', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-05-11 12:00:03', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019eb167-65a0-7dda-b0f8-31a47d1ab573', '019bb1c5-fff0-7d68-87b5-5c609d21ae61', 'payment', 77.48, 'DEM', '2026-06-10', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-06-10 12:00:04', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019bc330-b988-7ba6-9e20-97140bc4d1ed', '019bc330-b988-7bda-8d1f-6ed0133d075d', 'disbursement', 2360, 'DEM', '2026-01-15', NULL, '019b8d2b-8c00-773f-ae27-2ba515d25ff6', '2026-01-15 19:45:09', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019c612c-0200-7544-9aff-c28b31b9629a', '019bc330-b988-7bda-8d1f-6ed0133d075d', 'payment', 164.67, 'DEM', '2026-02-15', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-02-15 12:00:00', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019cf15e-15e8-7a87-90a6-df77a7f1d5a3', '019bc330-b988-7bda-8d1f-6ed0133d075d', 'payment', 164.67, 'DEM', '2026-03-15', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-03-15 12:00:01', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019d9103-3dd0-733f-834c-73b4d886a103', '019bc330-b988-7bda-8d1f-6ed0133d075d', 'payment', 164.67, 'DEM', '2026-04-15', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-04-15 12:00:02', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019e2b82-09b8-71e4-82a5-d90ffa75f92d', '019bc330-b988-7bda-8d1f-6ed0133d075d', 'payment', 164.67, 'DEM', '2026-05-15', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-05-15 12:00:03', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019ecb27-31a0-797a-9b32-403070d06204', '019bc330-b988-7bda-8d1f-6ed0133d075d', 'payment', 164.67, 'DEM', '2026-06-15', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-06-15 12:00:04', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019bc5f4-c740-77aa-bb57-05c3112d097c', '019bc5f4-c740-7b84-95b6-57ed3b09e127', 'disbursement', 1552, 'DEM', '2026-01-16', NULL, '019b8d2b-8c00-773f-ae27-2ba515d25ff6', '2026-01-16 08:38:32', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019c612c-0200-7172-a208-60a2cddccd0e', '019bc5f4-c740-7b84-95b6-57ed3b09e127', 'payment', 70.83, 'DEM', '2026-02-15', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-02-15 12:00:00', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019cf684-71e8-7c8c-b968-ca3d8cfd78a9', '019bc5f4-c740-7b84-95b6-57ed3b09e127', 'payment', 70.83, 'DEM', '2026-03-16', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-03-16 12:00:01', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019d8bdc-e1d0-70bd-a562-6ed6291aad10', '019bc5f4-c740-7b84-95b6-57ed3b09e127', 'payment', 70.83, 'DEM', '2026-04-14', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-04-14 12:00:02', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019e2b82-09b8-79be-9776-f14e8f22d2d2', '019bc5f4-c740-7b84-95b6-57ed3b09e127', 'payment', 70.83, 'DEM', '2026-05-15', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-05-15 12:00:03', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019ec600-d5a0-7f0d-bb99-26ab78bff4a8', '019bc5f4-c740-7b84-95b6-57ed3b09e127', 'payment', 70.83, 'DEM', '2026-06-14', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-06-14 12:00:04', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019bb987-1b70-7cdc-ae4e-a86ed4cd11ad', '019bb987-1b70-749a-8441-8d3230a1d447', 'disbursement', 1056, 'DEM', '2026-01-13', NULL, '019b8d2b-8c00-773f-ae27-2ba515d25ff6', '2026-01-13 22:43:18', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019c7aeb-ce00-78c8-9df9-7d338683a9ed', '019bb987-1b70-749a-8441-8d3230a1d447', 'payment', 61.92, 'DEM', '2026-02-20', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-02-20 12:00:00', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019bc210-5180-77a1-bab0-443c79683129', '019bc210-5180-7f19-af83-012c024314dd', 'disbursement', 1376, 'DEM', '2026-01-15', NULL, '019b8d2b-8c00-773f-ae27-2ba515d25ff6', '2026-01-15 14:30:08', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019c612c-0200-7e8b-9b7f-0f38c2cff042', '019bc210-5180-7f19-af83-012c024314dd', 'payment', 62.80, 'DEM', '2026-02-15', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-02-15 12:00:00', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019d8190-25e8-7d3d-8ecd-c28cccbd9111', '019bc210-5180-7f19-af83-012c024314dd', 'payment', 62.80, 'DEM', '2026-04-12', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-04-12 12:00:01', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019d9b4f-f5d0-7827-89c5-e35d6203d551', '019bc210-5180-7f19-af83-012c024314dd', 'payment', 62.80, 'DEM', '2026-04-17', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-04-17 12:00:02', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019e35ce-c1b8-73d4-8101-86e4a268b57e', '019bc210-5180-7f19-af83-012c024314dd', 'payment', 62.80, 'DEM', '2026-05-17', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-05-17 12:00:03', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019ed04d-8da0-7dd9-93fc-2db2695d6028', '019bc210-5180-7f19-af83-012c024314dd', 'payment', 62.80, 'DEM', '2026-06-16', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-06-16 12:00:04', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019bc87b-6e38-7f32-93b3-13fe7c97296f', '019bc87b-6e38-7dbb-84c9-301e0b7baa74', 'disbursement', 1236, 'DEM', '2026-01-16', NULL, '019b8d2b-8c00-773f-ae27-2ba515d25ff6', '2026-01-16 20:24:51', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019c5c05-a600-74ad-a35d-e9576fdbef5d', '019bc87b-6e38-7dbb-84c9-301e0b7baa74', 'payment', 210.17, 'DEM', '2026-02-14', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-02-14 12:00:00', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019d00d1-29e8-7392-b0ab-b54fe3b6d482', '019bc87b-6e38-7dbb-84c9-301e0b7baa74', 'payment', 210.17, 'DEM', '2026-03-18', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-03-18 12:00:01', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019da076-51d0-7b04-92f6-1f09ebb79272', '019bc87b-6e38-7dbb-84c9-301e0b7baa74', 'payment', 210.17, 'DEM', '2026-04-18', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-04-18 12:00:02', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019e265b-adb8-7760-9a27-8439c16410c1', '019bc87b-6e38-7dbb-84c9-301e0b7baa74', 'payment', 210.17, 'DEM', '2026-05-14', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-05-14 12:00:03', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019ecb27-31a0-735c-adf3-dcc893eac83b', '019bc87b-6e38-7dbb-84c9-301e0b7baa74', 'payment', 210.17, 'DEM', '2026-06-15', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-06-15 12:00:04', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019bce81-c228-7452-86b4-80b733a4ea7b', '019bce81-c228-7e38-8d1b-660ed6a971b0', 'disbursement', 1206, 'DEM', '2026-01-18', NULL, '019b8d2b-8c00-773f-ae27-2ba515d25ff6', '2026-01-18 00:29:29', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019c75c5-7200-7d10-ab56-7e3bf1343801', '019bce81-c228-7e38-8d1b-660ed6a971b0', 'payment', 139.02, 'DEM', '2026-02-19', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-02-19 12:00:00', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019cf684-71e8-7b06-bb98-d7cb7ffae009', '019bce81-c228-7e38-8d1b-660ed6a971b0', 'payment', 139.02, 'DEM', '2026-03-16', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-03-16 12:00:01', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019daac3-09d0-7602-80a2-71b6ceac8371', '019bce81-c228-7e38-8d1b-660ed6a971b0', 'payment', 139.02, 'DEM', '2026-04-20', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-04-20 12:00:02', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019e4541-d5b8-7f5b-a2f8-9275c272d305', '019bce81-c228-7e38-8d1b-660ed6a971b0', 'payment', 139.02, 'DEM', '2026-05-20', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-05-20 12:00:03', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019ee4e6-fda0-7e90-8cc9-21b26e6fc62b', '019bce81-c228-7e38-8d1b-660ed6a971b0', 'payment', 139.02, 'DEM', '2026-06-20', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-06-20 12:00:04', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019bccef-8d50-7957-8e9c-07acb7879097', '019bccef-8d50-7658-ad0e-425606a3de37', 'disbursement', 1271, 'DEM', '2026-01-17', NULL, '019b8d2b-8c00-773f-ae27-2ba515d25ff6', '2026-01-17 17:10:10', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019cc82b-3200-76b6-8e40-c708c4adebe2', '019bccef-8d50-7658-ad0e-425606a3de37', 'payment', 89.85, 'DEM', '2026-03-07', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-03-07 12:00:00', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019bd93d-4958-73fc-9995-35523af25319', '019bd93d-4958-7f17-8ea5-6a72a5d63bb5', 'disbursement', 5711, 'DEM', '2026-01-20', NULL, '019b8d2b-8c00-7522-a638-11189440cb45', '2026-01-20 02:30:31', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019c7aeb-ce00-7969-982b-af322a2a923c', '019bd93d-4958-7f17-8ea5-6a72a5d63bb5', 'payment', 176.08, 'DEM', '2026-02-20', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-02-20 12:00:00', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019d0b1d-e1e8-7060-9967-9bb5d083a1b3', '019bd93d-4958-7f17-8ea5-6a72a5d63bb5', 'payment', 176.08, 'DEM', '2026-03-20', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-03-20 12:00:01', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019daac3-09d0-7763-bc0a-cc9df0bb12f6', '019bd93d-4958-7f17-8ea5-6a72a5d63bb5', 'payment', 176.08, 'DEM', '2026-04-20', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-04-20 12:00:02', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019e4541-d5b8-7188-af16-c48f2affad34', '019bd93d-4958-7f17-8ea5-6a72a5d63bb5', 'payment', 176.08, 'DEM', '2026-05-20', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-05-20 12:00:03', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019ee4e6-fda0-7717-8da5-44c4c8b86887', '019bd93d-4958-7f17-8ea5-6a72a5d63bb5', 'payment', 176.08, 'DEM', '2026-06-20', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-06-20 12:00:04', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019bd7b8-2c10-7a33-a0c9-6e3d65a5b42c', '019bd7b8-2c10-77a6-aefa-cb25369a28fa', 'disbursement', 894, 'DEM', '2026-01-19', NULL, '019b8d2b-8c00-773f-ae27-2ba515d25ff6', '2026-01-19 19:25:30', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019c7aeb-ce00-77aa-8f10-f935bb3bb082', '019bd7b8-2c10-77a6-aefa-cb25369a28fa', 'payment', 91.42, 'DEM', '2026-02-20', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-02-20 12:00:00', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019d1044-3de8-7d27-b8f9-99974883809b', '019bd7b8-2c10-77a6-aefa-cb25369a28fa', 'payment', 91.42, 'DEM', '2026-03-21', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-03-21 12:00:01', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019dafe9-65d0-7bb3-8428-64fc38d48c07', '019bd7b8-2c10-77a6-aefa-cb25369a28fa', 'payment', 91.42, 'DEM', '2026-04-21', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-04-21 12:00:02', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019dba36-21b8-7ad9-bfd7-dae153a510f0', '019bd7b8-2c10-77a6-aefa-cb25369a28fa', 'reversal', 91.42, 'DEM', '2026-04-23', '019dafe9-65d0-7bb3-8428-64fc38d48c07', '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-04-23 12:00:03', 0, '019dba36-21b8-7ee2-949f-93bd69b906e3', '019b8d2b-8c00-7338-b9c4-f771e149bd09');
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019e024f-2da0-7838-8846-4d50e03ff8f9', '019bd7b8-2c10-77a6-aefa-cb25369a28fa', 'payment', 91.42, 'DEM', '2026-05-07', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-05-07 12:00:04', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019e35ce-c988-790f-ba13-a5419e7722c1', '019bd7b8-2c10-77a6-aefa-cb25369a28fa', 'payment', 91.42, 'DEM', '2026-05-17', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-05-17 12:00:05', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019ed573-f170-7f64-b675-59a2021f2d39', '019bd7b8-2c10-77a6-aefa-cb25369a28fa', 'payment', 91.42, 'DEM', '2026-06-17', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-06-17 12:00:06', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019bd826-c0a8-7a80-8657-42bdd7d3d07a', '019bd826-c0a8-77b3-bfe8-fbbcd6070c63', 'disbursement', 7814, 'DEM', '2026-01-19', NULL, '019b8d2b-8c00-7522-a638-11189440cb45', '2026-01-19 21:26:17', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019c709f-1600-7357-a9df-0079b660bc68', '019bd826-c0a8-77b3-bfe8-fbbcd6070c63', 'payment', 349.50, 'DEM', '2026-02-18', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-02-18 12:00:00', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019d00d1-29e8-7436-8138-a7133a969383', '019bd826-c0a8-77b3-bfe8-fbbcd6070c63', 'payment', 349.50, 'DEM', '2026-03-18', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-03-18 12:00:01', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019daac3-09d0-7f94-b86a-ebf5b69c2827', '019bd826-c0a8-77b3-bfe8-fbbcd6070c63', 'payment', 349.50, 'DEM', '2026-04-20', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-04-20 12:00:02', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019ed04d-89b8-7f33-972a-bccd8cefabea', '019bd826-c0a8-77b3-bfe8-fbbcd6070c63', 'payment', 349.50, 'DEM', '2026-06-16', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-06-16 12:00:03', 0, NULL, NULL);
+INSERT INTO credit.loan_transaction (id, loan_id, kind, amount, currency, effective_on, reverses, recorded_by, recorded_at, migrated, proposal_id, confirmed_by) VALUES ('019ee4e6-fda0-7c91-ac94-93180ab69e67', '019bd826-c0a8-77b3-bfe8-fbbcd6070c63', 'payment', 349.50, 'DEM', '2026-06-20', NULL, '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '2026-06-20 12:00:04', 0, NULL, NULL);
+INSERT INTO credit.loan_classification (id, loan_id, classification, effective_from, effective_to, reason, proposal_id, proposed_by, confirmed_by, ending_proposal_id, ending_confirmed_by, recorded_at, migrated) VALUES ('019ed573-da00-7114-9ae9-86e77bde5cf6', '019bb987-1b70-749a-8441-8d3230a1d447', 'default', '2026-06-17', NULL, N'sample', '019ed573-da00-7df5-84b0-6badfa7576c5', '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '019b8d2b-8c00-7338-b9c4-f771e149bd09', NULL, NULL, '2026-06-17 12:00:00', 0);
+INSERT INTO credit.loan_classification (id, loan_id, classification, effective_from, effective_to, reason, proposal_id, proposed_by, confirmed_by, ending_proposal_id, ending_confirmed_by, recorded_at, migrated) VALUES ('019ef980-5e00-7c79-bea9-e9fffb7e85ec', '019bccef-8d50-7658-ad0e-425606a3de37', 'default', '2026-06-24', NULL, N'sample', '019ef980-5e00-78b7-a827-9da55efb4f12', '019b8d2b-8c00-7525-bb3c-ff92fe5d4775', '019b8d2b-8c00-7338-b9c4-f771e149bd09', NULL, NULL, '2026-06-24 12:00:00', 0);
 COMMIT;
 GO

@@ -25,6 +25,8 @@ from services.lake.tables import (
     document,
     instalment,
     loan,
+    loan_classification,
+    loan_proposal,
     loan_transaction,
     party,
 )
@@ -238,6 +240,11 @@ def select_transactions(loan_id: UUID) -> sa.Select[Any]:
     )
 
 
+def select_judged(table: sa.Table, loan_id: UUID) -> sa.Select[Any]:
+    """Read which proposals, or classifications, a loan has."""
+    return sa.select(table.c.id).where(table.c.loan_id == loan_id)
+
+
 def select_document_ids(application_id: UUID) -> sa.Select[Any]:
     """Read which documents belong to an application."""
     return sa.select(document.c.id).where(document.c.application_id == application_id)
@@ -311,6 +318,9 @@ class SearchRepository:
             places += [(loan.fullname, booked["id"]), (instalment.fullname, booked["id"])]
             paid = await self._rows(reader, select_transactions(booked["id"]))
             places += [(loan_transaction.fullname, row["id"]) for row in paid]
+            for judged in (loan_proposal, loan_classification):
+                rows_of_loan = await self._rows(reader, select_judged(judged, booked["id"]))
+                places += [(judged.fullname, row["id"]) for row in rows_of_loan]
         select_history = reader.dialect.select_history()
         changes: list[Change] = []
         for table_name, first_of_key in places:
@@ -356,3 +366,5 @@ def statements() -> Iterator[sa.Executable]:
     yield select_instalments(some)
     yield select_transactions(some)
     yield select_document_ids(some)
+    for table in (loan_proposal, loan_classification):
+        yield select_judged(table, some)

@@ -14,4 +14,6 @@
     'recorded_by': 'uuid',
     'recorded_at': 'timestamp',
     'migrated': 'flag',
+    'proposal_id': 'uuid',
+    'confirmed_by': 'uuid',
 }, keys=['id']) }}

@@ -247,7 +247,9 @@ ENTITIES: tuple[Entity, ...] = (
             _instant("booked_at", "When it was booked."),
             _person("booked_by", "Who booked it; nobody known when empty."),
             Column("restructured", flag, "true or false", False, "false when empty."),
+            Column("restructured_on", past_day, "day", False, "Since when; unknown when empty."),
             Column("defaulted", flag, "true or false", False, "false when empty."),
+            Column("defaulted_on", past_day, "day", False, "Since when; unknown when empty."),
         ),
     ),
     Entity(

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from services.cli.history.rules import FINAL, Application, Line
+from services.cli.history.rules import CLASSIFICATIONS, FINAL, Application, Line
 from services.lake.states import State
 
 NAMESPACE = UUID("6f7c1f0e-3a0b-5d0a-9a57-6d1c0c1e7a11")
@@ -104,6 +104,7 @@ def application_rows(one: Application) -> Iterator[tuple[str, Row]]:
         )
     if one.loan is not None:
         yield "loan", _loan(application_id, one, one.loan.values)
+        yield from _classifications(one.loan.values)
 
 
 def _version(application_id: UUID, number: int, values: Mapping[str, Any]) -> Row:
@@ -151,6 +152,22 @@ def _loan(application_id: UUID, one: Application, values: Mapping[str, Any]) -> 
         "external_ref": values["external_ref"],
         "migrated": True,
     }
+
+
+def _classifications(values: Mapping[str, Any]) -> Iterator[tuple[str, Row]]:
+    for classification, flag in CLASSIFICATIONS.items():
+        if values[flag]:
+            yield (
+                "loan_classification",
+                {
+                    "id": identifier("classification", values["external_ref"], classification),
+                    "loan_id": identifier("loan", values["external_ref"]),
+                    "classification": classification,
+                    "effective_from": values[f"{flag}_on"],
+                    "recorded_at": values["booked_at"],
+                    "migrated": True,
+                },
+            )
 
 
 def instalment_row(line: Line) -> Row:

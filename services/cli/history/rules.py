@@ -13,6 +13,8 @@ Values = Mapping[str, Any]
 Fault = tuple[str, str]
 """A column, and what is wrong with it."""
 
+CLASSIFICATIONS: Mapping[str, str] = {"default": "defaulted", "restructured": "restructured"}
+"""What a loan can be, and the column that says that it is so today."""
 STARTS = (State.DRAFT, State.SUBMITTED)
 FINAL = (State.APPROVED, State.REJECTED)
 
@@ -155,3 +157,6 @@ def loan_faults(one: Application, loan: Values, version: int) -> Iterator[Fault]
         yield "currency", "is not the currency of the version"
     if not one.events or one.state is not State.BOOKED:
         yield "application_ref", "the application's events do not end with BOOKED"
+    for flag in CLASSIFICATIONS.values():
+        if loan[f"{flag}_on"] is not None and not loan[flag]:
+            yield f"{flag}_on", f"has a day, and {flag} is not true"

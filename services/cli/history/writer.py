@@ -130,6 +130,9 @@ class Writer:
             if applications:
                 await tx.execute(keep_parties(applications))
         for name, count in added.items():
+            if name not in ENTITY_OF:
+                # What a loan is comes with its row, and is no row of a file.
+                continue
             # A borrower comes with its application, and is no row of a file.
             borrowers = sum(row["role"] == "borrower" for row in by_table[name]) if name == BORROWERS else 0
             self._report.added[ENTITY_OF[name]] += count - borrowers

@@ -75,6 +75,11 @@ class Behaviour:
         """What happens up to and on `day`."""
         return self.transactions[: bisect_right(self.transactions, day, key=lambda one: one.day)]
 
+    def classified(self, day: date) -> dict[str, date]:
+        """What the loan is classified as up to and on `day`, and since when."""
+        given = {"default": self.defaulted_on, "restructured": self.restructured_on}
+        return {name: since for name, since in given.items() if since is not None and since <= day}
+
     def flags(self, day: date) -> dict[str, bool]:
         """The flags that the loan has got up to and on `day`."""
         given = {"restructured": self.restructured_on, "defaulted": self.defaulted_on}

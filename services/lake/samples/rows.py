@@ -236,13 +236,9 @@ class _Maker:
         disbursed = Planned(at.date(), "disbursement", sample.amount)
         self.transaction(loan_id, disbursed, None, last["decided_by"], at)
         clerk = self.user("servicing", self.booking_chance)
-        for classification, since in (
-            ("default", plan.defaulted_on),
-            ("restructured", plan.restructured_on),
-        ):
-            if since is not None and since <= SERVICED_UNTIL:
-                judged = Planned(since, "classification", sample.amount)
-                self.classify(self.propose(loan_id, judged, None, clerk, _noon(since), classification))
+        for classification, since in plan.classified(SERVICED_UNTIL).items():
+            judged = Planned(since, "classification", sample.amount)
+            self.classify(self.propose(loan_id, judged, None, clerk, _noon(since), classification))
         ids: list[UUID] = []
         for place, one in enumerate(plan.until(SERVICED_UNTIL)):
             recorded_at = _noon(one.day) + timedelta(seconds=place)

@@ -1,4 +1,6 @@
-"""Record what happens under the booked loans, as servicing would: through intake's and approval's public APIs.
+"""Record what happens under the booked loans, as servicing would: through intake's public API.
+
+What takes two people a clerk proposes, and a member of the committee confirms.
 
 All of it is synthetic (services/lake/samples/payments.py). What is recorded already is left alone, so that an
 interrupted run goes on, and a run on a later day adds what has happened since.
@@ -28,6 +30,9 @@ from services.platform.platform import Platform
 
 CLERKS = ("servicing1", "servicing2")
 JUDGES = ("committee1", "committee2")
+FLAGS = {"default": "defaulted", "restructured": "restructured"}
+"""Where a loan shows how it is classified."""
+REASON = "synthetic behaviour of the demo"
 AT_ONCE = 8
 PAGE = "200"
 
@@ -47,7 +52,7 @@ class Work:
     loan: Mapping[str, Any]
     number: int
     planned: Sequence[Planned]
-    flags: Mapping[str, bool]
+    classified: Mapping[str, date]
 
     @property
     def recorded(self) -> int:
@@ -78,12 +83,12 @@ def work_on(loan: Mapping[str, Any], borrower: Borrower, today: date) -> Work:
         loan["currency"],
     )
     plan: Behaviour = behaviour(borrower.number, instalments, good=borrower.good)
-    return Work(loan, borrower.number, plan.until(today), plan.flags(today))
+    return Work(loan, borrower.number, plan.until(today), plan.classified(today))
 
 
 @dataclass(slots=True)
 class Servicing:
-    """The work of servicing and of those who classify loans, with its counts."""
+    """The work of servicing and of those who confirm what it proposes, with its counts."""
 
     clerks: Sequence[Person]
     judges: Sequence[Person]
@@ -152,24 +157,59 @@ class Servicing:
         }
         if one.reverses is not None:
             body["reverses"] = ids[one.reverses]
+        key = f"demo-payment-{work.number}-{place}"
+        if one.kind != "payment":
+            # Nothing of the plan reverses it: what its transaction is called does not matter.
+            return await self._by_two(clerk, work, {**body, "reason": REASON}, key, one.kind)
         status, recorded, _ = await clerk.post(
             "intake",
             f"/loans/{work.loan['id']}/transactions",
             body,
-            headers={"Idempotency-Key": f"demo-payment-{work.number}-{place}"},
+            headers={"Idempotency-Key": key},
             # Somebody else has recorded something under this loan that leaves no room for the plan.
             accept=(201, 409, 422),
         )
         self.counts[one.kind if status == 201 else "not taken"] += 1
         return str(recorded["id"]) if status == 201 else None
 
+    async def _by_two(
+        self, clerk: Person, work: Work, body: Mapping[str, Any], key: str, counted: str
+    ) -> str | None:
+        """Propose something and have it confirmed; gives the proposal's id, None when it is not taken."""
+        status, proposal, _ = await clerk.post(
+            "intake",
+            f"/loans/{work.loan['id']}/proposals",
+            body,
+            headers={"Idempotency-Key": key},
+            accept=(201, 409, 422),
+        )
+        for judge in self.judges if status == 201 else ():
+            settled, _, _ = await judge.post(
+                "intake",
+                f"/proposals/{proposal['id']}/confirmation",
+                headers={"If-Match": '"1"'},
+                # 403: who approved or booked the loan does not confirm it, then the other one does. 409: it was settled
+                # before an interruption.
+                accept=(200, 403, 409),
+            )
+            if settled != 403:
+                self.counts[counted if settled == 200 else "not taken"] += 1
+                return str(proposal["id"])
+        self.counts["not taken"] += 1
+        return None
+
     async def _classify(self, work: Work) -> None:
-        missing = {name: True for name in work.flags if not work.loan[name]}
-        for judge in self.judges if missing else ():
-            # Who has booked a loan does not classify it: then the other one does.
-            if await judge.patch("approval", f"/loans/{work.loan['id']}", missing, accept=(200, 403)) == 200:
-                self.counts.update(missing.keys())
-                return
+        clerk = self.clerks[work.number % len(self.clerks)]
+        for classification, since in work.classified.items():
+            if not work.loan[FLAGS[classification]]:
+                body = {
+                    "kind": "classification",
+                    "classification": classification,
+                    "effective_on": since.isoformat(),
+                    "reason": REASON,
+                }
+                key = f"demo-classification-{work.number}-{classification}"
+                await self._by_two(clerk, work, body, key, classification)
 
 
 async def record_payments(platform: Platform, console: Console) -> None:

@@ -23,7 +23,7 @@ def somebody(loan: Mapping[str, Any], taken: list[Work]) -> Borrower:
     for number in range(2000):
         borrower = Borrower(number, good=len(taken) >= BAD)
         work = work_on(loan, borrower, TODAY)
-        if WANTED[len(taken)] <= {one.kind for one in work.planned} | work.flags.keys():
+        if WANTED[len(taken)] <= {one.kind for one in work.planned} | work.classified.keys():
             return borrower
     raise AssertionError("nobody does what is wanted")
 
@@ -35,7 +35,9 @@ async def servicing(lending: Lending) -> Servicing:
         token = lending.user(role).headers["Authorization"].removeprefix("Bearer ")
         return Person(clients, role, "none is needed", token)
 
-    return Servicing([person("servicing"), person("servicing")], [person("committee")] * 2, lambda _: None)
+    return Servicing(
+        [person("servicing"), person("servicing")], [person("committee") for _ in range(2)], lambda _: None
+    )
 
 
 async def works(servicing: Servicing, borrowers: Mapping[str, Borrower], day: date) -> list[Work]:
@@ -83,7 +85,7 @@ async def test_what_is_planned_is_recorded_once_and_a_later_day_only_adds(
     assert await in_the_lake(lending) == planned(everything)
     assert servicing.counts["not taken"] == 0
     assert sum(servicing.counts.values()) > sent
-    kinds = {"payment", "write-off", "recovery", "reversal", "restructured", "defaulted"}
+    kinds = {"payment", "write-off", "recovery", "reversal", "restructured", "default"}
     assert servicing.counts.keys() - {"not taken"} == kinds
 
     before = servicing.counts.copy()
@@ -93,13 +95,8 @@ async def test_what_is_planned_is_recorded_once_and_a_later_day_only_adds(
 
 async def test_what_somebody_else_has_recorded_is_left_alone(lending: Lending, servicing: Servicing) -> None:
     loan = (await lending.booked(value_date=VALUE_DATE, amount="1200", term_months=18))["loan_id"]
-    clerk = servicing.clerks[0]
-    await clerk.post(
-        "intake",
-        f"/loans/{loan}/transactions",
-        {"kind": "write-off", "amount": "1200", "currency": "DEM"},
-        headers={"Idempotency-Key": "by-hand"},
-    )
+    written = await lending.by_two(lending.user("servicing"), loan, "write-off", amount="1200")
+    assert written.status_code == 200, written.text
     work = next(
         work_on(one, Borrower(1, good=True), TODAY) for one in await servicing.loans() if one["id"] == loan
     )

@@ -12,6 +12,7 @@ from services.approval import repository as approval
 from services.intake import national_ids
 from services.intake import party_repository as parties
 from services.intake import repository as intake
+from services.intake.proposals import repository as proposals
 from services.intake.servicing import repository as servicing
 from services.search import repository as search
 
@@ -20,6 +21,7 @@ REPOSITORIES = {
     "parties": parties.statements,
     "national ids": national_ids.statements,
     "servicing": servicing.statements,
+    "proposals": proposals.statements,
     "backlog": backlog.statements,
     "approval": approval.statements,
     "search": search.statements,
