@@ -386,40 +386,6 @@
       }
     ]
   },
-  "credit_loan_transaction": {
-    "keys": [
-      "id"
-    ],
-    "required": [
-      "loan_id",
-      "kind",
-      "amount",
-      "currency",
-      "recorded_by",
-      "recorded_at",
-      "migrated"
-    ],
-    "checks": [
-      {
-        "column": "amount",
-        "kind": "min",
-        "bound": "0.0001",
-        "rule": "at least 0.0001"
-      },
-      {
-        "column": "kind",
-        "kind": "one_of",
-        "values": [
-          "disbursement",
-          "payment",
-          "write-off",
-          "recovery",
-          "reversal"
-        ],
-        "rule": "one of disbursement, payment, write-off, recovery, reversal"
-      }
-    ]
-  },
   "credit_servicing_band": {
     "keys": [
       "band",
@@ -491,6 +457,40 @@
           "withdrawn"
         ],
         "rule": "one of waiting, confirmed, rejected, withdrawn"
+      }
+    ]
+  },
+  "credit_loan_transaction": {
+    "keys": [
+      "id"
+    ],
+    "required": [
+      "loan_id",
+      "kind",
+      "amount",
+      "currency",
+      "recorded_by",
+      "recorded_at",
+      "migrated"
+    ],
+    "checks": [
+      {
+        "column": "amount",
+        "kind": "min",
+        "bound": "0.0001",
+        "rule": "at least 0.0001"
+      },
+      {
+        "column": "kind",
+        "kind": "one_of",
+        "values": [
+          "disbursement",
+          "payment",
+          "write-off",
+          "recovery",
+          "reversal"
+        ],
+        "rule": "one of disbursement, payment, write-off, recovery, reversal"
       }
     ]
   },

@@ -250,19 +250,6 @@ CREATE TABLE IF NOT EXISTS dl.credit_instalment (
     captured_at timestamp,
     CONSTRAINT pk_credit_instalment PRIMARY KEY (batch_id, position_major, position_minor)
 );
-CREATE TABLE IF NOT EXISTS dl.credit_loan_transaction (
-    batch_id bigint NOT NULL,
-    position_major bigint NOT NULL,
-    position_minor bigint NOT NULL,
-    operation char(1) NOT NULL,
-    row_key text NOT NULL,
-    image text,
-    fingerprint varchar(16),
-    actor varchar(128),
-    traceparent varchar(55),
-    captured_at timestamp,
-    CONSTRAINT pk_credit_loan_transaction PRIMARY KEY (batch_id, position_major, position_minor)
-);
 CREATE TABLE IF NOT EXISTS dl.credit_servicing_band (
     batch_id bigint NOT NULL,
     position_major bigint NOT NULL,
@@ -288,6 +275,19 @@ CREATE TABLE IF NOT EXISTS dl.credit_loan_proposal (
     traceparent varchar(55),
     captured_at timestamp,
     CONSTRAINT pk_credit_loan_proposal PRIMARY KEY (batch_id, position_major, position_minor)
+);
+CREATE TABLE IF NOT EXISTS dl.credit_loan_transaction (
+    batch_id bigint NOT NULL,
+    position_major bigint NOT NULL,
+    position_minor bigint NOT NULL,
+    operation char(1) NOT NULL,
+    row_key text NOT NULL,
+    image text,
+    fingerprint varchar(16),
+    actor varchar(128),
+    traceparent varchar(55),
+    captured_at timestamp,
+    CONSTRAINT pk_credit_loan_transaction PRIMARY KEY (batch_id, position_major, position_minor)
 );
 CREATE TABLE IF NOT EXISTS dl.credit_loan_classification (
     batch_id bigint NOT NULL,
@@ -317,7 +317,7 @@ GRANT USAGE ON SEQUENCE dl.batch_number TO loader;
 GRANT USAGE ON SCHEMA ods TO loader;
 GRANT SELECT ON ALL TABLES IN SCHEMA ods TO loader;
 ALTER DEFAULT PRIVILEGES FOR ROLE transformer IN SCHEMA ods GRANT SELECT ON TABLES TO loader;
-GRANT INSERT, DELETE ON dl.credit_party, dl.credit_product, dl.credit_application, dl.credit_application_party, dl.credit_application_version, dl.credit_application_version_party, dl.credit_application_event, dl.credit_approval_band, dl.credit_decision, dl.credit_document, dl.credit_bureau_report, dl.credit_loan, dl.credit_instalment, dl.credit_loan_transaction, dl.credit_servicing_band, dl.credit_loan_proposal, dl.credit_loan_classification TO loader;
+GRANT INSERT, DELETE ON dl.credit_party, dl.credit_product, dl.credit_application, dl.credit_application_party, dl.credit_application_version, dl.credit_application_version_party, dl.credit_application_event, dl.credit_approval_band, dl.credit_decision, dl.credit_document, dl.credit_bureau_report, dl.credit_loan, dl.credit_instalment, dl.credit_servicing_band, dl.credit_loan_proposal, dl.credit_loan_transaction, dl.credit_loan_classification TO loader;
 BEGIN;
 INSERT INTO dl.credit_product (batch_id, position_major, position_minor, operation, row_key, image, fingerprint, actor, traceparent, captured_at) VALUES (1, 1, 0, 'c', '["CONSUMER"]', '{"code":"CONSUMER","name":"Consumer loan","currency":"DEM","min_amount":"100.0000","max_amount":"25000.0000","min_term_months":3,"max_term_months":84,"interest_rate":"0.089000","probability_of_default":"0.040000","loss_given_default":"0.450000","credit_conversion_factor":"0.000000"}', '17e50887c8dae639', 'samples', NULL, '2026-01-01 00:00:00');
 INSERT INTO dl.credit_product (batch_id, position_major, position_minor, operation, row_key, image, fingerprint, actor, traceparent, captured_at) VALUES (1, 2, 0, 'c', '["CAR"]', '{"code":"CAR","name":"Car loan","currency":"DEM","min_amount":"100.0000","max_amount":"25000.0000","min_term_months":3,"max_term_months":84,"interest_rate":"0.069000","probability_of_default":"0.030000","loss_given_default":"0.300000","credit_conversion_factor":"0.000000"}', '17e50887c8dae639', 'samples', NULL, '2026-01-01 00:00:00');

@@ -303,21 +303,6 @@ CREATE TABLE dl.credit_instalment (
     CONSTRAINT pk_credit_instalment PRIMARY KEY CLUSTERED (batch_id, position_major, position_minor)
 );
 GO
-IF OBJECT_ID(N'dl.credit_loan_transaction', N'U') IS NULL
-CREATE TABLE dl.credit_loan_transaction (
-    batch_id bigint NOT NULL,
-    position_major bigint NOT NULL,
-    position_minor bigint NOT NULL,
-    operation char(1) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
-    row_key varchar(max) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
-    image nvarchar(max) COLLATE Latin1_General_100_CI_AS_SC NULL,
-    fingerprint varchar(16) COLLATE Latin1_General_100_BIN2_UTF8 NULL,
-    actor nvarchar(128) COLLATE Latin1_General_100_CI_AS_SC NULL,
-    traceparent varchar(55) COLLATE Latin1_General_100_BIN2_UTF8 NULL,
-    captured_at datetime2(6) NULL,
-    CONSTRAINT pk_credit_loan_transaction PRIMARY KEY CLUSTERED (batch_id, position_major, position_minor)
-);
-GO
 IF OBJECT_ID(N'dl.credit_servicing_band', N'U') IS NULL
 CREATE TABLE dl.credit_servicing_band (
     batch_id bigint NOT NULL,
@@ -346,6 +331,21 @@ CREATE TABLE dl.credit_loan_proposal (
     traceparent varchar(55) COLLATE Latin1_General_100_BIN2_UTF8 NULL,
     captured_at datetime2(6) NULL,
     CONSTRAINT pk_credit_loan_proposal PRIMARY KEY CLUSTERED (batch_id, position_major, position_minor)
+);
+GO
+IF OBJECT_ID(N'dl.credit_loan_transaction', N'U') IS NULL
+CREATE TABLE dl.credit_loan_transaction (
+    batch_id bigint NOT NULL,
+    position_major bigint NOT NULL,
+    position_minor bigint NOT NULL,
+    operation char(1) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    row_key varchar(max) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    image nvarchar(max) COLLATE Latin1_General_100_CI_AS_SC NULL,
+    fingerprint varchar(16) COLLATE Latin1_General_100_BIN2_UTF8 NULL,
+    actor nvarchar(128) COLLATE Latin1_General_100_CI_AS_SC NULL,
+    traceparent varchar(55) COLLATE Latin1_General_100_BIN2_UTF8 NULL,
+    captured_at datetime2(6) NULL,
+    CONSTRAINT pk_credit_loan_transaction PRIMARY KEY CLUSTERED (batch_id, position_major, position_minor)
 );
 GO
 IF OBJECT_ID(N'dl.credit_loan_classification', N'U') IS NULL
@@ -413,11 +413,11 @@ GRANT INSERT, DELETE ON dl.credit_loan TO loader;
 GO
 GRANT INSERT, DELETE ON dl.credit_instalment TO loader;
 GO
-GRANT INSERT, DELETE ON dl.credit_loan_transaction TO loader;
-GO
 GRANT INSERT, DELETE ON dl.credit_servicing_band TO loader;
 GO
 GRANT INSERT, DELETE ON dl.credit_loan_proposal TO loader;
+GO
+GRANT INSERT, DELETE ON dl.credit_loan_transaction TO loader;
 GO
 GRANT INSERT, DELETE ON dl.credit_loan_classification TO loader;
 GO

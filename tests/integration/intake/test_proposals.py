@@ -346,7 +346,7 @@ async def test_a_reversed_disbursement_is_recorded_again_by_two(
     assert (await loan_of(lending, loan))["disbursed"] == "1200.0000"
 
 
-async def test_who_waits_too_long_for_a_loan_is_told_to_come_again(
+async def test_a_confirmation_waits_for_whoever_writes_the_row(
     lending: Lending, loan: dict[str, Any]
 ) -> None:
     proposal = await proposed(lending, loan, "write-off", amount="1")

@@ -35,7 +35,7 @@ def flow_with(folder: Path, check: str) -> JournalFlow:
     """The lake's flow with one check of its payments."""
     text = LAKE.read_text(encoding="utf-8")
     written = "{column: amount, min: 0.0001, when: after}"
-    assert text.count(written) == 2
+    assert text.count(written) == 3
     file = folder / "lake.yaml"
     file.write_text(text.replace(written, check), encoding="utf-8")
     flow = read_flow(file)
@@ -46,7 +46,8 @@ def flow_with(folder: Path, check: str) -> JournalFlow:
 @pytest.mark.parametrize("number", NUMBERS)
 def test_a_bound_of_a_flow_file_is_the_number_that_it_writes(tmp_path: Path, number: str) -> None:
     flow = flow_with(tmp_path, f"{{column: amount, min: {number}, max: -{number}, when: after}}")
-    (check,) = (one for one in flow.targets[-1].checks if one.column == "amount")
+    target = next(one for one in flow.targets if one.table == "credit_loan_transaction")
+    (check,) = (one for one in target.checks if one.column == "amount")
     assert (check.min, check.max) == (Decimal(number), -Decimal(number))
     assert type(check.min) is Decimal
 
@@ -115,6 +116,7 @@ def test_a_value_on_its_bound_passes_before_and_after_the_load(expectations: Any
     [
         ("credit_loan_transaction", "amount", [Decimal("0.0001"), LARGEST]),
         ("credit_application_version", "amount", [Decimal("0.0001"), LARGEST]),
+        ("credit_loan_proposal", "amount", [Decimal("0.0001"), LARGEST]),
         ("credit_loan", "principal", [Decimal("0.0001"), LARGEST]),
         ("credit_loan", "interest_rate", [Decimal(0), Decimal("0.000001"), Decimal("10.000000")]),
         ("credit_product", "probability_of_default", [Decimal(0), Decimal("0.000001"), Decimal("1.000000")]),
