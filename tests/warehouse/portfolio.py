@@ -246,7 +246,29 @@ class Portfolio:
         reverses: str | None = None,
         currency: str = "DEM",
     ) -> None:
-        """Record money that moved; `reverses` names an earlier transaction."""
+        """Record money that moved, by two people where it takes two; `reverses` names an earlier transaction."""
+        undone = None if reverses is None else identifier(f"transaction {reverses}")
+        second: dict[str, Any] = {}
+        if kind not in {"disbursement", "payment"}:
+            second = {"proposal_id": identifier(f"proposal {name}"), "confirmed_by": identifier("committee")}
+            self.insert(
+                "loan_proposal",
+                id=second["proposal_id"],
+                loan_id=loan,
+                booked_by=identifier("officer"),
+                kind=kind,
+                amount=amount,
+                currency=currency,
+                effective_on=day,
+                reverses=undone,
+                reason="as agreed",
+                state="confirmed",
+                revision=2,
+                proposed_by=identifier("officer"),
+                proposed_at=at(day, 11),
+                confirmed_by=second["confirmed_by"],
+                confirmed_at=at(day, 12),
+            )
         self.insert(
             "loan_transaction",
             id=identifier(f"transaction {name}"),
@@ -255,9 +277,10 @@ class Portfolio:
             amount=amount,
             currency=currency,
             effective_on=day,
-            reverses=None if reverses is None else identifier(f"transaction {reverses}"),
+            reverses=undone,
             recorded_by=identifier("officer"),
             recorded_at=at(day, 12),
+            **second,
         )
 
     async def write(self, lake: asyncpg.Connection[asyncpg.Record]) -> None:

@@ -43,6 +43,11 @@ BAND = (
     "VALUES ($1, 1, 'officer', $1, 0, NULL)"
 )
 
+SERVICING_BAND = (
+    "INSERT INTO credit.servicing_band (band, role, kind, currency, amount_from, amount_below) "
+    "VALUES ($1, 'committee', $2, $3, 0, NULL)"
+)
+
 
 def names() -> Iterator[str]:
     """Names of every category and plane of Unicode that a name may have, the shortest and the longest."""
@@ -110,7 +115,13 @@ class Desk:
     async def record(
         self, loan: dict[str, Any], kind: str, amount: str, currency: str, *, on: date = TODAY, **more: Any
     ) -> dict[str, Any]:
-        """Record a transaction; its view."""
+        """Record a payment, or have two people do what takes two; its view."""
+        if kind != "payment":
+            body = {"amount": amount, "currency": currency, "effective_on": on.isoformat(), **more}
+            done = await self.lending.by_two(self.clerk, loan["loan_id"], kind, **body)
+            assert done.status_code == 200, done.text
+            settled: dict[str, Any] = done.json()
+            return settled
         response = await self.lending.intake.post(
             f"/loans/{loan['loan_id']}/transactions",
             json={
@@ -118,7 +129,6 @@ class Desk:
                 "amount": amount,
                 "currency": currency,
                 "effective_on": on.isoformat(),
-                **more,
             },
             headers={**self.clerk.headers, "Idempotency-Key": str(uuid.uuid4())},
         )
@@ -180,6 +190,8 @@ async def extreme(lake_template: Database, application_template: Database) -> As
         async with lake.connect() as connection:
             for currency, largest in LARGEST.items():
                 await connection.execute(BAND, currency)
+                for kind in ("write-off", "recovery", "reversal"):
+                    await connection.execute(SERVICING_BAND, f"{currency}-{kind}", kind, currency)
                 for rate, yearly in RATES.items():
                     limits = (Decimal(SMALLEST[currency]), Decimal(largest))
                     share = Decimal(min(int(yearly), 1))

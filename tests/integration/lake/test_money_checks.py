@@ -107,7 +107,6 @@ async def test_a_reversal_may_have_the_decimals_of_what_it_undoes(fresh_lake: Da
         )
         with pytest.raises(asyncpg.CheckViolationError):
             await connection.execute(insert, payment, loan, "payment", now.date(), None, now)
-        await connection.execute(
-            "ALTER TABLE credit.loan_transaction DROP CONSTRAINT fk_loan_transaction_reverses"
-        )
+        for constraint in ("fk_loan_transaction_reverses", "ck_loan_transaction_second_person"):
+            await connection.execute(f"ALTER TABLE credit.loan_transaction DROP CONSTRAINT {constraint}")
         await connection.execute(insert, uuid.uuid4(), loan, "reversal", now.date(), payment, now)
