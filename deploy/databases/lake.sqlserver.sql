@@ -852,6 +852,10 @@ WHERE CAST(restructured AS integer) = 1;
 
 GO
 
+REVOKE UPDATE (restructured, defaulted) ON credit.loan FROM approval;
+
+GO
+
 UPDATE journal.alembic_version SET version_num='0009' WHERE journal.alembic_version.version_num = '0008';
 
 GO

@@ -120,21 +120,6 @@ class Person:
             )
         return answer.status_code, answer.json(), answer.headers
 
-    async def patch(
-        self, service: str, path: str, body: Mapping[str, Any], *, accept: tuple[int, ...] = (200,)
-    ) -> int:
-        """PATCH with a JSON document; gives the status.
-
-        Raises:
-            Refused: for a status that is not among `accept`.
-        """
-        answer = await self._request("PATCH", service, path, json=body)
-        if answer.status_code not in accept:
-            raise Refused(
-                f"PATCH {service}{path} by {self.username}: {answer.status_code} {answer.text[:500]}"
-            )
-        return answer.status_code
-
 
 def click(tracer: Tracer, what: str) -> Any:
     """The span that a person's click in a browser would begin."""

@@ -6,6 +6,7 @@ import asyncio
 import re
 import sys
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ COUNTS = {
     "application_event": 7,
     "decision": 2,
     "loan": 1,
+    "loan_classification": 0,
     "instalment": 2,
     "loan_transaction": 4,
 }
@@ -98,6 +100,24 @@ async def test_a_history_is_imported_once_however_often_its_files_are_sent(
     assert "rows added" not in second.output
     assert await counts(fresh_lake) == COUNTS
     assert await journalled(fresh_lake) == sum(COUNTS.values())
+
+
+async def test_what_a_loan_is_comes_with_its_row_since_a_day_where_the_bank_knows_it(
+    fresh_lake: Database, tmp_path: Path
+) -> None:
+    rows = small()
+    rows["loans"][0] |= {"defaulted": "true", "defaulted_on": "2024-03-01", "restructured": "true"}
+    ended = await imported(fresh_lake, write(rows, tmp_path / "files"))
+    assert ended.status == 0, ended.output
+    async with fresh_lake.connect() as connection:
+        found = await connection.fetch(
+            "SELECT classification, effective_from, effective_to, migrated, proposal_id"
+            " FROM credit.loan_classification ORDER BY classification"
+        )
+    assert [tuple(row) for row in found] == [
+        ("default", date(2024, 3, 1), None, True, None),
+        ("restructured", None, None, True, None),
+    ]
 
 
 async def test_later_files_add_to_what_is_there_by_the_banks_numbers(

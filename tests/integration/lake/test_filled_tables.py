@@ -50,7 +50,10 @@ async def test_flags_of_before_become_classifications_without_a_day_and_old_rows
             "DELETE FROM journal.captured_table WHERE table_name IN"
             " ('credit.servicing_band', 'credit.loan_proposal', 'credit.loan_classification')"
         )
+        await connection.execute("GRANT UPDATE (restructured, defaulted) ON credit.loan TO approval")
         await migrate(fresh_lake, "0009_second_person", up=True)
+        may = "SELECT has_column_privilege($1, 'credit.loan', 'defaulted', 'UPDATE')"
+        assert [await connection.fetchval(may, login) for login in ("approval", "intake")] == [False, True]
         made = await connection.fetch(
             "SELECT c.classification, l.defaulted, l.restructured, c.effective_from, c.migrated"
             " FROM credit.loan AS l LEFT JOIN credit.loan_classification AS c ON c.loan_id = l.id"

@@ -106,6 +106,7 @@ def changed(entity: str, line: int, **values: Any) -> Rows:
         ("loans", 1, "currency", "EUR", "is not the currency of the version"),
         ("loans", 1, "principal", "12.345", "DEM has at most 2 decimals"),
         ("loans", 1, "defaulted", "maybe", "is neither true nor false"),
+        ("loans", 1, "defaulted_on", "2024-02-01", "has a day, and defaulted is not true"),
         ("instalments", 2, "number", "1", "this instalment was there before"),
         ("instalments", 2, "principal", "600.01", "the schedule repays more than the loan's principal"),
         ("instalments", 2, "interest", "0.001", "DEM has at most 2 decimals"),
