@@ -8,7 +8,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from services.intake.domain import Fault
-from services.intake.servicing.domain import Entry, EntryFaulty, Kind
+from services.intake.servicing.domain import Entry, EntryFaulty, Kind, Loan
 
 
 class ProposalKind(StrEnum):
@@ -140,6 +140,13 @@ class Proposal:
     def entry(self) -> Entry:
         """The transaction that it proposes; raises ValueError for a classification, which is none."""
         return Entry(Kind(self.kind), self.amount, self.currency, self.effective_on, self.reverses)
+
+    def judged_amount(self, loan: Loan) -> Decimal:
+        """The amount that its band goes by: with a write-off what is written off of the loan already.
+
+        Else several small ones would each be confirmed by who may not confirm the whole.
+        """
+        return self.amount + (loan.total(Kind.WRITE_OFF) if self.kind is ProposalKind.WRITE_OFF else 0)
 
     def check_confirmer(self, person: UUID, roles: Iterable[str], confirming: frozenset[str]) -> None:
         """Make sure that a person may confirm it, as far as the proposal and its loan's booking say.

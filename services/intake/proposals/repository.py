@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +27,7 @@ from services.lake.tables import (
     loan,
     loan_classification,
     loan_proposal,
+    loan_transaction,
     servicing_band,
 )
 
@@ -75,6 +77,23 @@ def select_proposal(proposal_id: UUID, caller: Caller) -> sa.Select[Any]:
     )
 
 
+def judged_amount() -> sa.ColumnElement[Decimal]:
+    """The amount that a proposal's band goes by; see `Proposal.judged_amount`."""
+    written, undoing = loan_transaction.alias("written"), loan_transaction.alias("undoing")
+    before = (
+        sa.select(sa.func.coalesce(sa.func.sum(written.c.amount), 0))
+        .where(
+            written.c.loan_id == loan_proposal.c.loan_id,
+            written.c.kind == ProposalKind.WRITE_OFF,
+            ~sa.exists().where(undoing.c.reverses == written.c.id).correlate(written),
+        )
+        .correlate(loan_proposal)
+        .scalar_subquery()
+    )
+    earlier = sa.case((loan_proposal.c.kind == ProposalKind.WRITE_OFF, before), else_=0)
+    return loan_proposal.c.amount + earlier
+
+
 def select_proposals(
     caller: Caller,
     after: Cursor | None,
@@ -101,14 +120,14 @@ def select_proposals(
     if loan_id is not None:
         query = query.where(proposal.loan_id == loan_id)
     if confirmable:
-        band = servicing_band.c
+        band, amount = servicing_band.c, judged_amount()
         query = query.where(
             proposal.proposed_by != caller.id,
             sa.exists().where(
                 band.kind == proposal.kind,
                 band.currency == proposal.currency,
-                proposal.amount >= band.amount_from,
-                sa.or_(band.amount_below.is_(None), proposal.amount < band.amount_below),
+                amount >= band.amount_from,
+                sa.or_(band.amount_below.is_(None), amount < band.amount_below),
                 band.role.in_(sorted(caller.roles)),
             ),
             sa.or_(

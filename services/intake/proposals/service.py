@@ -176,7 +176,7 @@ class Proposals:
                 await self._check(tx, loan, proposal, day)
             except EntryFaulty as faulty:
                 raise ContentRefused(faulty.faults) from None
-            if not await self._confirming(tx, proposal):
+            if not await self._confirming(tx, proposal, loan):
                 raise NobodyConfirms(
                     f"No band of {proposal.kind} has {proposal.amount:f} {proposal.currency}; have one added."
                 )
@@ -192,7 +192,8 @@ class Proposals:
         TransactionNotAllowed, ClassificationNotAllowed.
         """
         async with self._settling(proposal_id, expected, by) as (tx, waiting):
-            await self._check_confirmer(tx, waiting, by)
+            loan = await self._loan(tx, waiting.loan_id, by)
+            await self._check_confirmer(tx, waiting, loan, by)
             at = datetime.now(UTC)
             confirmed = replace(
                 waiting,
@@ -201,7 +202,6 @@ class Proposals:
                 confirmed_by=by.id,
                 confirmed_at=at,
             )
-            loan = await self._loan(tx, waiting.loan_id, by)
             try:
                 standing = await self._check(tx, loan, waiting, today(self._rules.zone))
             except EntryFaulty as faulty:
@@ -223,7 +223,8 @@ class Proposals:
         """
         async with self._settling(proposal_id, expected, by) as (tx, waiting):
             try:
-                waiting.check_rejecter(by.id, by.roles, await self._confirming(tx, waiting))
+                loan = await self._loan(tx, waiting.loan_id, by)
+                waiting.check_rejecter(by.id, by.roles, await self._confirming(tx, waiting, loan))
             except SettlementRefused as refused:
                 raise SecondPersonNeeded(refused) from None
             rejected = replace(_refused(waiting, by), state=ProposalState.REJECTED, comment=comment)
@@ -265,10 +266,10 @@ class Proposals:
         if not await self._repository.settle(tx, settled):
             raise ProposalChanged("Somebody has settled it meanwhile; read the proposal again.")
 
-    async def _check_confirmer(self, tx: LakeTransaction, waiting: Proposal, by: Caller) -> None:
+    async def _check_confirmer(self, tx: LakeTransaction, waiting: Proposal, loan: Loan, by: Caller) -> None:
         """A booked loan gets no more decisions: who approved it is known for good, whatever is locked."""
         try:
-            waiting.check_confirmer(by.id, by.roles, await self._confirming(tx, waiting))
+            waiting.check_confirmer(by.id, by.roles, await self._confirming(tx, waiting, loan))
             if waiting.kind in NOT_BY_WHO_GRANTED and await self._repository.has_approved(
                 tx, by.id, waiting.loan_id
             ):
@@ -276,9 +277,9 @@ class Proposals:
         except SettlementRefused as refused:
             raise SecondPersonNeeded(refused) from None
 
-    async def _confirming(self, reader: LakeReader, proposal: Proposal) -> frozenset[str]:
+    async def _confirming(self, reader: LakeReader, proposal: Proposal, loan: Loan) -> frozenset[str]:
         bands = await self._repository.bands(reader)
-        return confirming_roles(bands, proposal.kind, proposal.amount, proposal.currency)
+        return confirming_roles(bands, proposal.kind, proposal.judged_amount(loan), proposal.currency)
 
     async def _check(self, reader: LakeReader, loan: Loan, proposal: Proposal, day: date) -> Classifications:
         """Make sure that the loan takes what is proposed; gives what it is classified as."""

@@ -205,6 +205,32 @@ async def test_the_band_of_the_amount_says_who_confirms(
     assert (await lending.settle(lending.user("committee"), proposal["id"])).status_code == 200
 
 
+async def test_several_small_write_offs_find_no_lesser_role(lending: Lending) -> None:
+    maker, stages = lending.user("maker"), ("officer", "senior_officer")
+    view = await lending.submitted(maker, amount="9000", term_months=24)
+    for revision, stage in enumerate(stages, start=1):
+        assert (await lending.decide(lending.user(stage), view["id"], revision)).status_code == 200
+    loan = (await lending.book(lending.user("officer"), view["id"], 3, {})).json()
+    senior = lending.user("senior_officer")
+    first, second = [await proposed(lending, loan, "write-off", amount="3000") for _ in range(2)]
+
+    async def waiting() -> set[str]:
+        parameters = {"confirmable": "true", "limit": 200}
+        page = await lending.intake.get("/proposals", params=parameters, headers=senior.headers)
+        return {one["id"] for one in page.json()["items"]} & {first["id"], second["id"]}
+
+    assert await waiting() == {first["id"], second["id"]}
+    assert (await lending.settle(senior, first["id"])).status_code == 200
+    assert await waiting() == set()
+    assert_reason(await lending.settle(senior, second["id"]), 403, "role_of_band")
+    # What is reversed counts no more.
+    written = (await loan_of(lending, loan))["transactions"][-1]
+    undone = await proposed(lending, loan, "reversal", amount="3000", reverses=written["id"])
+    assert (await lending.settle(senior, undone["id"])).status_code == 200
+    assert await waiting() == {second["id"]}
+    assert (await lending.settle(senior, second["id"])).status_code == 200
+
+
 async def test_what_no_band_has_is_not_proposed(lending: Lending, loan: dict[str, Any]) -> None:
     async with lending.lake.connect() as lake:
         before = await lake.fetch("DELETE FROM credit.servicing_band WHERE kind = 'recovery' RETURNING *")
