@@ -104,7 +104,12 @@ class Changes:
             parent = targets.get(key.referred_table.fullname)
             if parent is None:
                 continue
-            names = [(element.parent.name, element.column.name) for element in key.elements]
+            # A key that holds more together than the parent's own names it by that alone.
+            names = [
+                (element.parent.name, element.column.name)
+                for element in key.elements
+                if element.column.primary_key
+            ]
             parents = sa.table(parent.table, *(sa.column(name) for _, name in names), schema="ods").alias(
                 "parents"
             )

@@ -13,6 +13,7 @@ from services.chassis.dialects import Position
 from services.loader.flow_files import FLOWS, read_flow
 from services.loader.flows import JournalFlow
 from services.loader.ods import Changes, Span
+from services.loader.tables import quality_result
 
 GOLDEN = Path(__file__).parents[2] / "golden/quality.sql"
 SPAN = Span(Position(1, 2), Position(3, 4), 5)
@@ -50,3 +51,14 @@ def test_every_statement_parses_and_keeps_to_what_2019_runs() -> None:
     for statement in statements:
         assert not re.search(r"\bLIMIT\b|::|\bRETURNING\b|\b(true|false)\b", statement)
         assert sqlglot.parse(statement, read="tsql", error_level=sqlglot.ErrorLevel.RAISE)
+
+
+def test_each_relation_of_a_table_is_counted_by_a_name_that_the_results_hold() -> None:
+    flow = read_flow(FLOWS / "lake.yaml")
+    assert isinstance(flow, JournalFlow)
+    targets = {target.source: target for target in flow.targets}
+    longest = quality_result.c.column_name.type.length
+    for target in flow.targets:
+        names = [name for name, _ in Changes(target).orphans(targets, SPAN)]
+        assert len(set(names)) == len(names), target.source
+        assert all(len(name) <= longest for name in names), names
