@@ -8,10 +8,11 @@
 {#
     payments: whether they matter. A transaction that was never anything but a payment changes nothing of a loan's schedule, nor of what
     is known of the loan on a day.
+    dated: whether that matters which holds from a day on: a product's parameters.
     since: also from which day on; the loan is as it was before. Of a payment it is the earliest day that it was ever of, as what
     undoes it is of no earlier one; of anything else any day.
 #}
-{% macro affected_loans(payments=true, since=false) -%}
+{% macro affected_loans(payments=true, dated=false, since=false) -%}
 {%- set direct = ref('sat_loan') -%}
 {%- set of_product = ref('sat_product') -%}
 {%- set instalments = ref('sat_instalment') -%}
@@ -45,6 +46,15 @@
     from {{ of_product }} as s
     inner join {{ links.loan }} as l on l.product_hk = s.product_hk
     where {{ new_rows('sat_product', 's') }}
+    {%- if dated %}
+    {%- set parameters = ref('sat_product_parameters') %}
+    union
+    select l.loan_hk{% if since %}, p.valid_from{% endif %}
+    from {{ parameters }} as s
+    inner join {{ ref('link_product_parameters') }} as p on p.product_parameters_hk = s.product_parameters_hk
+    inner join {{ links.loan }} as l on l.product_hk = p.product_hk
+    where {{ new_rows('sat_product_parameters', 's') }}
+    {%- endif %}
 {%- endmacro %}
 
 {% macro affected_applications() -%}
@@ -65,6 +75,7 @@
     'product': [ref('sat_product'), links['application_version']],
     'party': [ref('sat_party'), links['application_party']],
 } -%}
+{%- set parameters = [ref('sat_product_parameters'), ref('link_product_parameters')] -%}
     select s.application_hk from {{ direct }} as s where {{ new_rows('sat_application', 's') }}
     {%- for part, satellite in parts.items() %}
     union
@@ -80,13 +91,19 @@
     inner join {{ found[1] }} as l on l.{{ name }}_hk = s.{{ name }}_hk
     where {{ new_rows('sat_' ~ name, 's') }}
     {%- endfor %}
+    union
+    select l.application_hk
+    from {{ parameters[0] }} as s
+    inner join {{ parameters[1] }} as p on p.product_parameters_hk = s.product_parameters_hk
+    inner join {{ links['application_version'] }} as l on l.product_hk = p.product_hk
+    where {{ new_rows('sat_product_parameters', 's') }}
 {%- endmacro %}
 
 {# The application_id of those whose row in application_overview is another; all that have a loan once the reporting date moves on. #}
 {% macro applications_to_show() -%}
 {%- set day = '(select r.as_of_date from ' ~ ref('reporting_date') ~ ' as r)' -%}
 {%- set applications = affected_applications() -%}
-{%- set loans = affected_loans() -%}
+{%- set loans = affected_loans(dated=true) -%}
     select h.application_id
     from {{ ref('hub_application') }} as h
     inner join (

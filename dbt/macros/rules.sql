@@ -37,11 +37,21 @@
       "min_amount",
       "max_amount",
       "min_term_months",
-      "max_term_months",
+      "max_term_months"
+    ],
+    "checks": []
+  },
+  "credit_product_parameters": {
+    "keys": [
+      "product_code",
+      "valid_from"
+    ],
+    "required": [
       "interest_rate",
       "probability_of_default",
       "loss_given_default",
-      "credit_conversion_factor"
+      "credit_conversion_factor",
+      "created_at"
     ],
     "checks": [
       {

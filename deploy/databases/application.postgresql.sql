@@ -409,11 +409,18 @@ CREATE TABLE IF NOT EXISTS credit.product (
     max_amount numeric(19,4) NOT NULL,
     min_term_months integer NOT NULL,
     max_term_months integer NOT NULL,
+    CONSTRAINT pk_product PRIMARY KEY (code)
+);
+
+CREATE TABLE IF NOT EXISTS credit.product_parameters (
+    product_code text NOT NULL,
+    valid_from date NOT NULL,
     interest_rate numeric(9,6) NOT NULL,
     probability_of_default numeric(9,6) NOT NULL,
     loss_given_default numeric(9,6) NOT NULL,
     credit_conversion_factor numeric(9,6) NOT NULL,
-    CONSTRAINT pk_product PRIMARY KEY (code)
+    created_at timestamp NOT NULL,
+    CONSTRAINT pk_product_parameters PRIMARY KEY (product_code, valid_from)
 );
 
 CREATE TABLE IF NOT EXISTS credit.application (
@@ -629,10 +636,14 @@ CREATE TABLE IF NOT EXISTS credit.loan_classification (
     CONSTRAINT pk_loan_classification PRIMARY KEY (id)
 );
 
-INSERT INTO credit.product (code, name, currency, min_amount, max_amount, min_term_months, max_term_months, interest_rate, probability_of_default, loss_given_default, credit_conversion_factor) VALUES ('CONSUMER', 'Consumer loan', 'DEM', 100, 25000, 3, 84, 0.0890, 0.040, 0.45, 0);
-INSERT INTO credit.product (code, name, currency, min_amount, max_amount, min_term_months, max_term_months, interest_rate, probability_of_default, loss_given_default, credit_conversion_factor) VALUES ('CAR', 'Car loan', 'DEM', 100, 25000, 3, 84, 0.0690, 0.030, 0.30, 0);
-INSERT INTO credit.product (code, name, currency, min_amount, max_amount, min_term_months, max_term_months, interest_rate, probability_of_default, loss_given_default, credit_conversion_factor) VALUES ('BUSINESS', 'Small business loan', 'DEM', 100, 25000, 3, 84, 0.0990, 0.055, 0.50, 0);
-INSERT INTO credit.product (code, name, currency, min_amount, max_amount, min_term_months, max_term_months, interest_rate, probability_of_default, loss_given_default, credit_conversion_factor) VALUES ('EDUCATION', 'Education loan', 'DEM', 100, 25000, 3, 84, 0.0490, 0.035, 0.45, 0);
+INSERT INTO credit.product (code, name, currency, min_amount, max_amount, min_term_months, max_term_months) VALUES ('CONSUMER', 'Consumer loan', 'DEM', 100, 25000, 3, 84);
+INSERT INTO credit.product (code, name, currency, min_amount, max_amount, min_term_months, max_term_months) VALUES ('CAR', 'Car loan', 'DEM', 100, 25000, 3, 84);
+INSERT INTO credit.product (code, name, currency, min_amount, max_amount, min_term_months, max_term_months) VALUES ('BUSINESS', 'Small business loan', 'DEM', 100, 25000, 3, 84);
+INSERT INTO credit.product (code, name, currency, min_amount, max_amount, min_term_months, max_term_months) VALUES ('EDUCATION', 'Education loan', 'DEM', 100, 25000, 3, 84);
+INSERT INTO credit.product_parameters (product_code, valid_from, interest_rate, probability_of_default, loss_given_default, credit_conversion_factor, created_at) VALUES ('CONSUMER', '1900-01-01', 0.0890, 0.040, 0.45, 0, '2026-01-01 00:00:00');
+INSERT INTO credit.product_parameters (product_code, valid_from, interest_rate, probability_of_default, loss_given_default, credit_conversion_factor, created_at) VALUES ('CAR', '1900-01-01', 0.0690, 0.030, 0.30, 0, '2026-01-01 00:00:00');
+INSERT INTO credit.product_parameters (product_code, valid_from, interest_rate, probability_of_default, loss_given_default, credit_conversion_factor, created_at) VALUES ('BUSINESS', '1900-01-01', 0.0990, 0.055, 0.50, 0, '2026-01-01 00:00:00');
+INSERT INTO credit.product_parameters (product_code, valid_from, interest_rate, probability_of_default, loss_given_default, credit_conversion_factor, created_at) VALUES ('EDUCATION', '1900-01-01', 0.0490, 0.035, 0.45, 0, '2026-01-01 00:00:00');
 INSERT INTO credit.approval_band (band, stage_order, stage, currency, amount_from, amount_below) VALUES ('small', 1, 'officer', 'DEM', 0, 4000);
 INSERT INTO credit.approval_band (band, stage_order, stage, currency, amount_from, amount_below) VALUES ('medium', 1, 'officer', 'DEM', 4000, 10000);
 INSERT INTO credit.approval_band (band, stage_order, stage, currency, amount_from, amount_below) VALUES ('medium', 2, 'senior_officer', 'DEM', 4000, 10000);

@@ -21,9 +21,9 @@ from services.chassis.dialects import landing_named  # noqa: E402
 from services.chassis.migrations import upgrade_sql  # noqa: E402
 from services.lake.journal import captured_table  # noqa: E402
 from services.lake.ownership import DEFINITION_READERS, READERS  # noqa: E402
-from services.lake.samples.reference import BANDS, PRODUCTS, SERVICING_BANDS, missing_rows  # noqa: E402
+from services.lake.samples.reference import BANDS, PARAMETERS, PRODUCTS, SERVICING_BANDS, missing_rows  # noqa: E402
 from services.lake.samples.rows import in_order, sample_rows  # noqa: E402
-from services.lake.tables import CAPTURED, approval_band, product, servicing_band  # noqa: E402
+from services.lake.tables import CAPTURED, approval_band, product, product_parameters, servicing_band  # noqa: E402
 from services.loader.derived import derived_statements  # noqa: E402
 from services.loader.flow_files import FLOWS, find_load, landing_tables, read_flows  # noqa: E402
 from services.replicator.evolution import create_statement  # noqa: E402
@@ -139,6 +139,7 @@ def _landing_inserts() -> Iterator[sa.Insert]:
 
 def _lake_rows() -> Iterator[tuple[sa.Table, dict[str, Any]]]:
     yield from ((product, row) for row in PRODUCTS)
+    yield from ((product_parameters, row) for row in PARAMETERS)
     yield from ((approval_band, row) for row in BANDS)
     yield from ((servicing_band, row) for row in SERVICING_BANDS)
     yield from _samples()

@@ -860,6 +860,64 @@ UPDATE journal.alembic_version SET version_num='0009' WHERE journal.alembic_vers
 
 GO
 
+-- Running upgrade 0009 -> 0010
+
+CREATE TABLE credit.product_parameters (
+    product_code VARCHAR(32) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    valid_from DATE NOT NULL,
+    interest_rate NUMERIC(9, 6) NOT NULL,
+    probability_of_default NUMERIC(9, 6) NOT NULL,
+    loss_given_default NUMERIC(9, 6) NOT NULL,
+    credit_conversion_factor NUMERIC(9, 6) NOT NULL,
+    created_at DATETIME2(6) NOT NULL,
+    CONSTRAINT pk_product_parameters PRIMARY KEY (product_code, valid_from),
+    CONSTRAINT fk_product_parameters_product_code FOREIGN KEY(product_code) REFERENCES credit.product (code)
+);
+
+GO
+
+INSERT INTO credit.product_parameters (product_code, valid_from, interest_rate, probability_of_default, loss_given_default, credit_conversion_factor, created_at)
+SELECT code, '1900-01-01', interest_rate, probability_of_default, loss_given_default, credit_conversion_factor, SYSUTCDATETIME()
+FROM credit.product;
+
+GO
+
+ALTER TABLE credit.product_parameters WITH NOCHECK ADD CONSTRAINT ck_product_parameters_interest_rate CHECK (interest_rate >= 0 AND interest_rate <= 10);
+
+GO
+
+ALTER TABLE credit.product_parameters WITH NOCHECK ADD CONSTRAINT ck_product_parameters_shares CHECK (probability_of_default >= 0 AND probability_of_default <= 1 AND loss_given_default >= 0 AND loss_given_default <= 1 AND credit_conversion_factor >= 0 AND credit_conversion_factor <= 1);
+
+GO
+
+ALTER TABLE credit.product DROP CONSTRAINT ck_product_interest_rate;
+
+GO
+
+ALTER TABLE credit.product DROP CONSTRAINT ck_product_shares;
+
+GO
+
+ALTER TABLE credit.product DROP COLUMN interest_rate;
+
+GO
+
+ALTER TABLE credit.product DROP COLUMN probability_of_default;
+
+GO
+
+ALTER TABLE credit.product DROP COLUMN loss_given_default;
+
+GO
+
+ALTER TABLE credit.product DROP COLUMN credit_conversion_factor;
+
+GO
+
+UPDATE journal.alembic_version SET version_num='0010' WHERE journal.alembic_version.version_num = '0009';
+
+GO
+
 INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.party', N'migration', SYSUTCDATETIME(), 0, 0 WHERE COALESCE((SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.party' ORDER BY installed_at DESC), CASE WHEN EXISTS (SELECT 1 FROM credit.party) THEN '' END) <> 'f52697de16ebf106';
 
 GO
@@ -979,15 +1037,15 @@ END;
 
 GO
 
-INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.product', N'migration', SYSUTCDATETIME(), 0, 0 WHERE COALESCE((SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.product' ORDER BY installed_at DESC), CASE WHEN EXISTS (SELECT 1 FROM credit.product) THEN '' END) <> '17e50887c8dae639';
+INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.product', N'migration', SYSUTCDATETIME(), 0, 0 WHERE COALESCE((SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.product' ORDER BY installed_at DESC), CASE WHEN EXISTS (SELECT 1 FROM credit.product) THEN '' END) <> '07b3eed60accb201';
 
 GO
 
-UPDATE journal.captured_table SET installed_at = SYSUTCDATETIME() WHERE fingerprint = '17e50887c8dae639';
+UPDATE journal.captured_table SET installed_at = SYSUTCDATETIME() WHERE fingerprint = '07b3eed60accb201';
 
 GO
 
-INSERT INTO journal.captured_table (fingerprint, table_name, [definition], installed_at) SELECT '17e50887c8dae639', 'credit.product', N'{"schema":"credit","name":"product","columns":[{"name":"code","type":"text","nullable":false,"precision":null,"scale":null,"length":32},{"name":"name","type":"text","nullable":false,"precision":null,"scale":null,"length":100},{"name":"currency","type":"text","nullable":false,"precision":null,"scale":null,"length":3},{"name":"min_amount","type":"numeric","nullable":false,"precision":19,"scale":4,"length":null},{"name":"max_amount","type":"numeric","nullable":false,"precision":19,"scale":4,"length":null},{"name":"min_term_months","type":"integer","nullable":false,"precision":null,"scale":null,"length":null},{"name":"max_term_months","type":"integer","nullable":false,"precision":null,"scale":null,"length":null},{"name":"interest_rate","type":"numeric","nullable":false,"precision":9,"scale":6,"length":null},{"name":"probability_of_default","type":"numeric","nullable":false,"precision":9,"scale":6,"length":null},{"name":"loss_given_default","type":"numeric","nullable":false,"precision":9,"scale":6,"length":null},{"name":"credit_conversion_factor","type":"numeric","nullable":false,"precision":9,"scale":6,"length":null}],"key":["code"]}', SYSUTCDATETIME() WHERE NOT EXISTS (SELECT 1 FROM journal.captured_table WHERE fingerprint = '17e50887c8dae639');
+INSERT INTO journal.captured_table (fingerprint, table_name, [definition], installed_at) SELECT '07b3eed60accb201', 'credit.product', N'{"schema":"credit","name":"product","columns":[{"name":"code","type":"text","nullable":false,"precision":null,"scale":null,"length":32},{"name":"name","type":"text","nullable":false,"precision":null,"scale":null,"length":100},{"name":"currency","type":"text","nullable":false,"precision":null,"scale":null,"length":3},{"name":"min_amount","type":"numeric","nullable":false,"precision":19,"scale":4,"length":null},{"name":"max_amount","type":"numeric","nullable":false,"precision":19,"scale":4,"length":null},{"name":"min_term_months","type":"integer","nullable":false,"precision":null,"scale":null,"length":null},{"name":"max_term_months","type":"integer","nullable":false,"precision":null,"scale":null,"length":null}],"key":["code"]}', SYSUTCDATETIME() WHERE NOT EXISTS (SELECT 1 FROM journal.captured_table WHERE fingerprint = '07b3eed60accb201');
 
 GO
 
@@ -1001,7 +1059,7 @@ BEGIN
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
     DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
     DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.product', 'c', '[' + '"' + REPLACE(STRING_ESCAPE(r.[code] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ']', (SELECT r.[code] AS [code], r.[name] AS [name], r.[currency] AS [currency], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[min_amount])) AS [min_amount], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[max_amount])) AS [max_amount], r.[min_term_months] AS [min_term_months], r.[max_term_months] AS [max_term_months], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[interest_rate])) AS [interest_rate], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[probability_of_default])) AS [probability_of_default], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[loss_given_default])) AS [loss_given_default], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[credit_conversion_factor])) AS [credit_conversion_factor] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '17e50887c8dae639', @actor, @traceparent, @captured_at FROM inserted AS r;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.product', 'c', '[' + '"' + REPLACE(STRING_ESCAPE(r.[code] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ']', (SELECT r.[code] AS [code], r.[name] AS [name], r.[currency] AS [currency], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[min_amount])) AS [min_amount], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[max_amount])) AS [max_amount], r.[min_term_months] AS [min_term_months], r.[max_term_months] AS [max_term_months] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '07b3eed60accb201', @actor, @traceparent, @captured_at FROM inserted AS r;
 END;
 
 GO
@@ -1020,8 +1078,8 @@ BEGIN
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
     DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
     DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.product', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(r.[code] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ']', NULL, '17e50887c8dae639', @actor, @traceparent, @captured_at FROM deleted AS r WHERE NOT EXISTS (SELECT 1 FROM inserted AS n WHERE n.[code] = r.[code] COLLATE Latin1_General_100_BIN2_UTF8 AND DATALENGTH(n.[code]) = DATALENGTH(r.[code]));
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.product', 'u', '[' + '"' + REPLACE(STRING_ESCAPE(r.[code] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ']', (SELECT r.[code] AS [code], r.[name] AS [name], r.[currency] AS [currency], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[min_amount])) AS [min_amount], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[max_amount])) AS [max_amount], r.[min_term_months] AS [min_term_months], r.[max_term_months] AS [max_term_months], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[interest_rate])) AS [interest_rate], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[probability_of_default])) AS [probability_of_default], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[loss_given_default])) AS [loss_given_default], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[credit_conversion_factor])) AS [credit_conversion_factor] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '17e50887c8dae639', @actor, @traceparent, @captured_at FROM inserted AS r;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.product', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(r.[code] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ']', NULL, '07b3eed60accb201', @actor, @traceparent, @captured_at FROM deleted AS r WHERE NOT EXISTS (SELECT 1 FROM inserted AS n WHERE n.[code] = r.[code] COLLATE Latin1_General_100_BIN2_UTF8 AND DATALENGTH(n.[code]) = DATALENGTH(r.[code]));
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.product', 'u', '[' + '"' + REPLACE(STRING_ESCAPE(r.[code] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ']', (SELECT r.[code] AS [code], r.[name] AS [name], r.[currency] AS [currency], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[min_amount])) AS [min_amount], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[max_amount])) AS [max_amount], r.[min_term_months] AS [min_term_months], r.[max_term_months] AS [max_term_months] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '07b3eed60accb201', @actor, @traceparent, @captured_at FROM inserted AS r;
 END;
 
 GO
@@ -1040,7 +1098,7 @@ BEGIN
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
     DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
     DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.product', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(r.[code] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ']', NULL, '17e50887c8dae639', @actor, @traceparent, @captured_at FROM deleted AS r;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.product', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(r.[code] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ']', NULL, '07b3eed60accb201', @actor, @traceparent, @captured_at FROM deleted AS r;
 END;
 
 GO
@@ -1066,7 +1124,7 @@ BEGIN
     DECLARE @after_0 nvarchar(850) = CONVERT(nvarchar(850), JSON_VALUE(@after, '$[0]')), @end_0 nvarchar(850);
     DECLARE @page_end nvarchar(850);
     SELECT TOP (1) @page_end = '[' + '"' + REPLACE(STRING_ESCAPE(r.[code] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ']', @end_0 = r.[code] FROM (SELECT TOP (@most_rows) r.[code] FROM credit.[product] AS r WHERE (@after IS NULL OR ((r.[code] COLLATE Latin1_General_100_BIN2_UTF8 > CONVERT(varchar(850), @after_0 COLLATE Latin1_General_100_BIN2_UTF8)))) ORDER BY r.[code] COLLATE Latin1_General_100_BIN2_UTF8) AS r ORDER BY r.[code] COLLATE Latin1_General_100_BIN2_UTF8 DESC OPTION (RECOMPILE);
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.product', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(r.[code] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ']', (SELECT r.[code] AS [code], r.[name] AS [name], r.[currency] AS [currency], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[min_amount])) AS [min_amount], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[max_amount])) AS [max_amount], r.[min_term_months] AS [min_term_months], r.[max_term_months] AS [max_term_months], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[interest_rate])) AS [interest_rate], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[probability_of_default])) AS [probability_of_default], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[loss_given_default])) AS [loss_given_default], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[credit_conversion_factor])) AS [credit_conversion_factor] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '17e50887c8dae639', @actor, @traceparent, @captured_at FROM credit.[product] AS r WITH (UPDLOCK, HOLDLOCK) WHERE (@after IS NULL OR ((r.[code] COLLATE Latin1_General_100_BIN2_UTF8 > CONVERT(varchar(850), @after_0 COLLATE Latin1_General_100_BIN2_UTF8)))) AND ((r.[code] COLLATE Latin1_General_100_BIN2_UTF8 <= CONVERT(varchar(850), @end_0 COLLATE Latin1_General_100_BIN2_UTF8))) OPTION (RECOMPILE);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.product', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(r.[code] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ']', (SELECT r.[code] AS [code], r.[name] AS [name], r.[currency] AS [currency], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[min_amount])) AS [min_amount], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[max_amount])) AS [max_amount], r.[min_term_months] AS [min_term_months], r.[max_term_months] AS [max_term_months] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '07b3eed60accb201', @actor, @traceparent, @captured_at FROM credit.[product] AS r WITH (UPDLOCK, HOLDLOCK) WHERE (@after IS NULL OR ((r.[code] COLLATE Latin1_General_100_BIN2_UTF8 > CONVERT(varchar(850), @after_0 COLLATE Latin1_General_100_BIN2_UTF8)))) AND ((r.[code] COLLATE Latin1_General_100_BIN2_UTF8 <= CONVERT(varchar(850), @end_0 COLLATE Latin1_General_100_BIN2_UTF8))) OPTION (RECOMPILE);
     SET @done = @@ROWCOUNT;
     SELECT @page_end AS last_key, @done AS rows_written;
 END;
@@ -1089,9 +1147,129 @@ BEGIN
     DECLARE @done bigint = 0;
     DECLARE @wanted TABLE ([code] nvarchar(850) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL);
     INSERT INTO @wanted ([code]) SELECT DISTINCT CONVERT(nvarchar(850), JSON_VALUE(k.[value], '$[0]')) FROM OPENJSON(@keys) AS k;
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.product', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(r.[code] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ']', NULL, '17e50887c8dae639', @actor, @traceparent, @captured_at FROM @wanted AS r WHERE NOT EXISTS (SELECT 1 FROM credit.[product] AS n WITH (UPDLOCK, HOLDLOCK) WHERE n.[code] = r.[code] COLLATE Latin1_General_100_BIN2_UTF8);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.product', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(r.[code] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ']', NULL, '07b3eed60accb201', @actor, @traceparent, @captured_at FROM @wanted AS r WHERE NOT EXISTS (SELECT 1 FROM credit.[product] AS n WITH (UPDLOCK, HOLDLOCK) WHERE n.[code] = r.[code] COLLATE Latin1_General_100_BIN2_UTF8);
     SET @done = @@ROWCOUNT;
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.product', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(r.[code] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ']', (SELECT r.[code] AS [code], r.[name] AS [name], r.[currency] AS [currency], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[min_amount])) AS [min_amount], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[max_amount])) AS [max_amount], r.[min_term_months] AS [min_term_months], r.[max_term_months] AS [max_term_months], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[interest_rate])) AS [interest_rate], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[probability_of_default])) AS [probability_of_default], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[loss_given_default])) AS [loss_given_default], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[credit_conversion_factor])) AS [credit_conversion_factor] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '17e50887c8dae639', @actor, @traceparent, @captured_at FROM credit.[product] AS r WITH (UPDLOCK, HOLDLOCK) WHERE EXISTS (SELECT 1 FROM @wanted AS n WHERE n.[code] = r.[code] COLLATE Latin1_General_100_BIN2_UTF8);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.product', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(r.[code] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ']', (SELECT r.[code] AS [code], r.[name] AS [name], r.[currency] AS [currency], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[min_amount])) AS [min_amount], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[max_amount])) AS [max_amount], r.[min_term_months] AS [min_term_months], r.[max_term_months] AS [max_term_months] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '07b3eed60accb201', @actor, @traceparent, @captured_at FROM credit.[product] AS r WITH (UPDLOCK, HOLDLOCK) WHERE EXISTS (SELECT 1 FROM @wanted AS n WHERE n.[code] = r.[code] COLLATE Latin1_General_100_BIN2_UTF8);
+    SET @done = @done + @@ROWCOUNT;
+    SELECT CONVERT(nvarchar(850), NULL) AS last_key, @done AS rows_written;
+END;
+
+GO
+
+INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.product_parameters', N'migration', SYSUTCDATETIME(), 0, 0 WHERE COALESCE((SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.product_parameters' ORDER BY installed_at DESC), CASE WHEN EXISTS (SELECT 1 FROM credit.product_parameters) THEN '' END) <> '28b48d9e044e93ac';
+
+GO
+
+UPDATE journal.captured_table SET installed_at = SYSUTCDATETIME() WHERE fingerprint = '28b48d9e044e93ac';
+
+GO
+
+INSERT INTO journal.captured_table (fingerprint, table_name, [definition], installed_at) SELECT '28b48d9e044e93ac', 'credit.product_parameters', N'{"schema":"credit","name":"product_parameters","columns":[{"name":"product_code","type":"text","nullable":false,"precision":null,"scale":null,"length":32},{"name":"valid_from","type":"date","nullable":false,"precision":null,"scale":null,"length":null},{"name":"interest_rate","type":"numeric","nullable":false,"precision":9,"scale":6,"length":null},{"name":"probability_of_default","type":"numeric","nullable":false,"precision":9,"scale":6,"length":null},{"name":"loss_given_default","type":"numeric","nullable":false,"precision":9,"scale":6,"length":null},{"name":"credit_conversion_factor","type":"numeric","nullable":false,"precision":9,"scale":6,"length":null},{"name":"created_at","type":"timestamp","nullable":false,"precision":null,"scale":null,"length":null}],"key":["product_code","valid_from"]}', SYSUTCDATETIME() WHERE NOT EXISTS (SELECT 1 FROM journal.captured_table WHERE fingerprint = '28b48d9e044e93ac');
+
+GO
+
+DROP TRIGGER IF EXISTS credit.capture_product_parameters_insert;
+
+GO
+
+CREATE TRIGGER credit.capture_product_parameters_insert ON credit.[product_parameters] AFTER INSERT AS
+BEGIN
+    SET NOCOUNT ON;
+    DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
+    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
+    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.product_parameters', 'c', '[' + '"' + REPLACE(STRING_ESCAPE(r.[product_code] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(char(10), r.[valid_from], 23), 'json'), '\/', '/') + '"' + ']', (SELECT r.[product_code] AS [product_code], CONVERT(char(10), r.[valid_from], 23) AS [valid_from], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[interest_rate])) AS [interest_rate], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[probability_of_default])) AS [probability_of_default], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[loss_given_default])) AS [loss_given_default], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[credit_conversion_factor])) AS [credit_conversion_factor], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[created_at]), 121), ' ', 'T') AS [created_at] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '28b48d9e044e93ac', @actor, @traceparent, @captured_at FROM inserted AS r;
+END;
+
+GO
+
+EXEC sp_settriggerorder @triggername = N'credit.capture_product_parameters_insert', @order = N'First', @stmttype = N'INSERT';
+
+GO
+
+DROP TRIGGER IF EXISTS credit.capture_product_parameters_update;
+
+GO
+
+CREATE TRIGGER credit.capture_product_parameters_update ON credit.[product_parameters] AFTER UPDATE AS
+BEGIN
+    SET NOCOUNT ON;
+    DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
+    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
+    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.product_parameters', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(r.[product_code] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(char(10), r.[valid_from], 23), 'json'), '\/', '/') + '"' + ']', NULL, '28b48d9e044e93ac', @actor, @traceparent, @captured_at FROM deleted AS r WHERE NOT EXISTS (SELECT 1 FROM inserted AS n WHERE n.[product_code] = r.[product_code] COLLATE Latin1_General_100_BIN2_UTF8 AND DATALENGTH(n.[product_code]) = DATALENGTH(r.[product_code]) AND n.[valid_from] = r.[valid_from]);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.product_parameters', 'u', '[' + '"' + REPLACE(STRING_ESCAPE(r.[product_code] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(char(10), r.[valid_from], 23), 'json'), '\/', '/') + '"' + ']', (SELECT r.[product_code] AS [product_code], CONVERT(char(10), r.[valid_from], 23) AS [valid_from], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[interest_rate])) AS [interest_rate], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[probability_of_default])) AS [probability_of_default], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[loss_given_default])) AS [loss_given_default], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[credit_conversion_factor])) AS [credit_conversion_factor], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[created_at]), 121), ' ', 'T') AS [created_at] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '28b48d9e044e93ac', @actor, @traceparent, @captured_at FROM inserted AS r;
+END;
+
+GO
+
+EXEC sp_settriggerorder @triggername = N'credit.capture_product_parameters_update', @order = N'First', @stmttype = N'UPDATE';
+
+GO
+
+DROP TRIGGER IF EXISTS credit.capture_product_parameters_delete;
+
+GO
+
+CREATE TRIGGER credit.capture_product_parameters_delete ON credit.[product_parameters] AFTER DELETE AS
+BEGIN
+    SET NOCOUNT ON;
+    DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
+    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
+    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.product_parameters', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(r.[product_code] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(char(10), r.[valid_from], 23), 'json'), '\/', '/') + '"' + ']', NULL, '28b48d9e044e93ac', @actor, @traceparent, @captured_at FROM deleted AS r;
+END;
+
+GO
+
+EXEC sp_settriggerorder @triggername = N'credit.capture_product_parameters_delete', @order = N'First', @stmttype = N'DELETE';
+
+GO
+
+DROP PROCEDURE IF EXISTS journal.backfill_credit_product_parameters;
+
+GO
+
+CREATE PROCEDURE journal.backfill_credit_product_parameters @after nvarchar(850), @most_rows int AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    SET LOCK_TIMEOUT 500;
+    SET DEADLOCK_PRIORITY LOW;
+    DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
+    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
+    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
+    DECLARE @done bigint = 0;
+    DECLARE @after_0 nvarchar(850) = CONVERT(nvarchar(850), JSON_VALUE(@after, '$[0]')), @end_0 nvarchar(850);
+    DECLARE @after_1 date = CONVERT(date, JSON_VALUE(@after, '$[1]'), 23), @end_1 date;
+    DECLARE @page_end nvarchar(850);
+    SELECT TOP (1) @page_end = '[' + '"' + REPLACE(STRING_ESCAPE(r.[product_code] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(char(10), r.[valid_from], 23), 'json'), '\/', '/') + '"' + ']', @end_0 = r.[product_code], @end_1 = r.[valid_from] FROM (SELECT TOP (@most_rows) r.[product_code], r.[valid_from] FROM credit.[product_parameters] AS r WHERE (@after IS NULL OR ((r.[product_code] COLLATE Latin1_General_100_BIN2_UTF8 > CONVERT(varchar(850), @after_0 COLLATE Latin1_General_100_BIN2_UTF8)) OR (r.[product_code] COLLATE Latin1_General_100_BIN2_UTF8 = CONVERT(varchar(850), @after_0 COLLATE Latin1_General_100_BIN2_UTF8) AND r.[valid_from] > @after_1))) ORDER BY r.[product_code] COLLATE Latin1_General_100_BIN2_UTF8, r.[valid_from]) AS r ORDER BY r.[product_code] COLLATE Latin1_General_100_BIN2_UTF8 DESC, r.[valid_from] DESC OPTION (RECOMPILE);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.product_parameters', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(r.[product_code] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(char(10), r.[valid_from], 23), 'json'), '\/', '/') + '"' + ']', (SELECT r.[product_code] AS [product_code], CONVERT(char(10), r.[valid_from], 23) AS [valid_from], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[interest_rate])) AS [interest_rate], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[probability_of_default])) AS [probability_of_default], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[loss_given_default])) AS [loss_given_default], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[credit_conversion_factor])) AS [credit_conversion_factor], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[created_at]), 121), ' ', 'T') AS [created_at] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '28b48d9e044e93ac', @actor, @traceparent, @captured_at FROM credit.[product_parameters] AS r WITH (UPDLOCK, HOLDLOCK) WHERE (@after IS NULL OR ((r.[product_code] COLLATE Latin1_General_100_BIN2_UTF8 > CONVERT(varchar(850), @after_0 COLLATE Latin1_General_100_BIN2_UTF8)) OR (r.[product_code] COLLATE Latin1_General_100_BIN2_UTF8 = CONVERT(varchar(850), @after_0 COLLATE Latin1_General_100_BIN2_UTF8) AND r.[valid_from] > @after_1))) AND ((r.[product_code] COLLATE Latin1_General_100_BIN2_UTF8 < CONVERT(varchar(850), @end_0 COLLATE Latin1_General_100_BIN2_UTF8)) OR (r.[product_code] COLLATE Latin1_General_100_BIN2_UTF8 = CONVERT(varchar(850), @end_0 COLLATE Latin1_General_100_BIN2_UTF8) AND r.[valid_from] <= @end_1)) OPTION (RECOMPILE);
+    SET @done = @@ROWCOUNT;
+    SELECT @page_end AS last_key, @done AS rows_written;
+END;
+
+GO
+
+DROP PROCEDURE IF EXISTS journal.repair_credit_product_parameters;
+
+GO
+
+CREATE PROCEDURE journal.repair_credit_product_parameters @keys nvarchar(max) AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    SET LOCK_TIMEOUT 500;
+    SET DEADLOCK_PRIORITY LOW;
+    DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
+    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
+    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
+    DECLARE @done bigint = 0;
+    DECLARE @wanted TABLE ([product_code] nvarchar(850) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL, [valid_from] date NOT NULL);
+    INSERT INTO @wanted ([product_code], [valid_from]) SELECT DISTINCT CONVERT(nvarchar(850), JSON_VALUE(k.[value], '$[0]')), CONVERT(date, JSON_VALUE(k.[value], '$[1]'), 23) FROM OPENJSON(@keys) AS k;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.product_parameters', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(r.[product_code] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(char(10), r.[valid_from], 23), 'json'), '\/', '/') + '"' + ']', NULL, '28b48d9e044e93ac', @actor, @traceparent, @captured_at FROM @wanted AS r WHERE NOT EXISTS (SELECT 1 FROM credit.[product_parameters] AS n WITH (UPDLOCK, HOLDLOCK) WHERE n.[product_code] = r.[product_code] COLLATE Latin1_General_100_BIN2_UTF8 AND n.[valid_from] = r.[valid_from]);
+    SET @done = @@ROWCOUNT;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.product_parameters', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(r.[product_code] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(char(10), r.[valid_from], 23), 'json'), '\/', '/') + '"' + ']', (SELECT r.[product_code] AS [product_code], CONVERT(char(10), r.[valid_from], 23) AS [valid_from], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[interest_rate])) AS [interest_rate], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[probability_of_default])) AS [probability_of_default], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[loss_given_default])) AS [loss_given_default], CONVERT(varchar(41), CONVERT(decimal(9, 6), r.[credit_conversion_factor])) AS [credit_conversion_factor], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[created_at]), 121), ' ', 'T') AS [created_at] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '28b48d9e044e93ac', @actor, @traceparent, @captured_at FROM credit.[product_parameters] AS r WITH (UPDLOCK, HOLDLOCK) WHERE EXISTS (SELECT 1 FROM @wanted AS n WHERE n.[product_code] = r.[product_code] COLLATE Latin1_General_100_BIN2_UTF8 AND n.[valid_from] = r.[valid_from]);
     SET @done = @done + @@ROWCOUNT;
     SELECT CONVERT(nvarchar(850), NULL) AS last_key, @done AS rows_written;
 END;
@@ -2944,6 +3122,30 @@ GRANT SELECT ON credit.product TO importer;
 
 GO
 
+GRANT SELECT ON credit.product_parameters TO intake;
+
+GO
+
+GRANT SELECT ON credit.product_parameters TO approval;
+
+GO
+
+GRANT SELECT ON credit.product_parameters TO search;
+
+GO
+
+GRANT SELECT ON credit.product_parameters TO loader;
+
+GO
+
+GRANT SELECT ON credit.product_parameters TO verifier;
+
+GO
+
+GRANT SELECT ON credit.product_parameters TO importer;
+
+GO
+
 GRANT SELECT ON credit.application TO intake;
 
 GO
@@ -3436,6 +3638,10 @@ GRANT UPDATE ON credit.product TO intake;
 
 GO
 
+GRANT INSERT ON credit.product_parameters TO intake;
+
+GO
+
 GRANT INSERT ON credit.document TO intake;
 
 GO
@@ -3532,6 +3738,10 @@ GRANT INSERT ON credit.product TO importer;
 
 GO
 
+GRANT INSERT ON credit.product_parameters TO importer;
+
+GO
+
 GRANT INSERT ON credit.application TO importer;
 
 GO
@@ -3621,6 +3831,14 @@ GRANT EXECUTE ON journal.backfill_credit_product TO relay;
 GO
 
 GRANT EXECUTE ON journal.repair_credit_product TO relay;
+
+GO
+
+GRANT EXECUTE ON journal.backfill_credit_product_parameters TO relay;
+
+GO
+
+GRANT EXECUTE ON journal.repair_credit_product_parameters TO relay;
 
 GO
 
@@ -3749,10 +3967,14 @@ COMMIT;
 GO
 
 BEGIN TRANSACTION;
-INSERT INTO credit.product (code, name, currency, min_amount, max_amount, min_term_months, max_term_months, interest_rate, probability_of_default, loss_given_default, credit_conversion_factor) VALUES ('CONSUMER', N'Consumer loan', 'DEM', 100, 25000, 3, 84, 0.0890, 0.040, 0.45, 0);
-INSERT INTO credit.product (code, name, currency, min_amount, max_amount, min_term_months, max_term_months, interest_rate, probability_of_default, loss_given_default, credit_conversion_factor) VALUES ('CAR', N'Car loan', 'DEM', 100, 25000, 3, 84, 0.0690, 0.030, 0.30, 0);
-INSERT INTO credit.product (code, name, currency, min_amount, max_amount, min_term_months, max_term_months, interest_rate, probability_of_default, loss_given_default, credit_conversion_factor) VALUES ('BUSINESS', N'Small business loan', 'DEM', 100, 25000, 3, 84, 0.0990, 0.055, 0.50, 0);
-INSERT INTO credit.product (code, name, currency, min_amount, max_amount, min_term_months, max_term_months, interest_rate, probability_of_default, loss_given_default, credit_conversion_factor) VALUES ('EDUCATION', N'Education loan', 'DEM', 100, 25000, 3, 84, 0.0490, 0.035, 0.45, 0);
+INSERT INTO credit.product (code, name, currency, min_amount, max_amount, min_term_months, max_term_months) VALUES ('CONSUMER', N'Consumer loan', 'DEM', 100, 25000, 3, 84);
+INSERT INTO credit.product (code, name, currency, min_amount, max_amount, min_term_months, max_term_months) VALUES ('CAR', N'Car loan', 'DEM', 100, 25000, 3, 84);
+INSERT INTO credit.product (code, name, currency, min_amount, max_amount, min_term_months, max_term_months) VALUES ('BUSINESS', N'Small business loan', 'DEM', 100, 25000, 3, 84);
+INSERT INTO credit.product (code, name, currency, min_amount, max_amount, min_term_months, max_term_months) VALUES ('EDUCATION', N'Education loan', 'DEM', 100, 25000, 3, 84);
+INSERT INTO credit.product_parameters (product_code, valid_from, interest_rate, probability_of_default, loss_given_default, credit_conversion_factor, created_at) VALUES ('CONSUMER', '1900-01-01', 0.0890, 0.040, 0.45, 0, '2026-01-01 00:00:00');
+INSERT INTO credit.product_parameters (product_code, valid_from, interest_rate, probability_of_default, loss_given_default, credit_conversion_factor, created_at) VALUES ('CAR', '1900-01-01', 0.0690, 0.030, 0.30, 0, '2026-01-01 00:00:00');
+INSERT INTO credit.product_parameters (product_code, valid_from, interest_rate, probability_of_default, loss_given_default, credit_conversion_factor, created_at) VALUES ('BUSINESS', '1900-01-01', 0.0990, 0.055, 0.50, 0, '2026-01-01 00:00:00');
+INSERT INTO credit.product_parameters (product_code, valid_from, interest_rate, probability_of_default, loss_given_default, credit_conversion_factor, created_at) VALUES ('EDUCATION', '1900-01-01', 0.0490, 0.035, 0.45, 0, '2026-01-01 00:00:00');
 INSERT INTO credit.approval_band (band, stage_order, stage, currency, amount_from, amount_below) VALUES ('small', 1, 'officer', 'DEM', 0, 4000);
 INSERT INTO credit.approval_band (band, stage_order, stage, currency, amount_from, amount_below) VALUES ('medium', 1, 'officer', 'DEM', 4000, 10000);
 INSERT INTO credit.approval_band (band, stage_order, stage, currency, amount_from, amount_below) VALUES ('medium', 2, 'senior_officer', 'DEM', 4000, 10000);

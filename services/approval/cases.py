@@ -79,6 +79,10 @@ class BookingPolicy:
     zone: ZoneInfo
     days_back: int
 
+    def day_of(self, instant: datetime) -> date:
+        """The business day of an instant."""
+        return instant.astimezone(self.zone).date()
+
     def value_date(self, wanted: date | None) -> date:
         """The day `wanted`, by default today; raises ValueDateRefused."""
         latest = today(self.zone)

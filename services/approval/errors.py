@@ -44,6 +44,17 @@ class AmountNotBookable(Conflict):
     """The approved amount cannot be lent."""
 
 
+class NoRateOnDecisionDay(Conflict):
+    """The product has no interest rate for the day of the approval."""
+
+    def __init__(self, product_code: str, day: date) -> None:
+        """`day`: when the application was approved, as a business day."""
+        super().__init__(
+            f"Product {product_code} has no parameters on {day}, the day of the approval: somebody has to record them "
+            "in credit.product_parameters."
+        )
+
+
 class StageDecidedMeanwhile(Conflict):
     """This stage of the version has been decided already."""
 

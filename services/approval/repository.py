@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -26,6 +26,7 @@ from services.chassis.database import LakeReader, LakeTransaction
 from services.chassis.identity import Caller
 from services.chassis.paging import Cursor
 from services.lake import access
+from services.lake.parameters import parameters_on
 from services.lake.schedule import Instalment
 from services.lake.states import State
 from services.lake.tables import (
@@ -40,7 +41,6 @@ from services.lake.tables import (
     loan,
     loan_transaction,
     party,
-    product,
 )
 
 INSTALMENTS_OF_A_STATEMENT = 400
@@ -223,9 +223,10 @@ def update_application(application_id: UUID, expected_revision: int, **values: A
     )
 
 
-def select_interest_rate(product_code: str) -> sa.Select[Any]:
-    """Read a product's yearly interest rate."""
-    return sa.select(product.c.interest_rate).where(product.c.code == product_code)
+def select_interest_rate(product_code: str, day: date) -> sa.Select[Any]:
+    """Read a product's yearly interest rate on a day."""
+    valid = parameters_on(day)
+    return sa.select(valid.c.interest_rate).where(valid.c.product_code == product_code)
 
 
 def select_borrower(application_id: UUID) -> sa.Select[Any]:
@@ -353,9 +354,9 @@ class ApprovalRepository:
         for event in events:
             await tx.execute(INSERT_EVENT, asdict(event))
 
-    async def interest_rate(self, reader: LakeReader, product_code: str) -> Decimal:
-        """The product's yearly rate, as a fraction."""
-        rate: Decimal = await reader.scalar(select_interest_rate(product_code))
+    async def interest_rate(self, reader: LakeReader, product_code: str, day: date) -> Decimal | None:
+        """The product's yearly rate on `day`, as a fraction; None when it has no parameters then."""
+        rate: Decimal | None = await reader.scalar(select_interest_rate(product_code, day))
         return rate
 
     async def borrower(self, reader: LakeReader, application_id: UUID) -> UUID:
@@ -394,6 +395,6 @@ def statements() -> Iterator[sa.Executable]:
         yield select_queue(["officer"], caller, None, 1)
         yield select_queue(["officer"], caller, Cursor(at, some), 1)
     yield update_application(some, 1, state=State.APPROVED, decided_at=at)
-    yield select_interest_rate("CODE")
+    yield select_interest_rate("CODE", at.date())
     yield select_borrower(some)
     yield from insert_instalments(some, [Instalment(1, at.date(), Decimal(1), Decimal(0))])

@@ -23,6 +23,7 @@ from services.approval.domain import (
 )
 from services.approval.errors import (
     AmountNotBookable,
+    NoRateOnDecisionDay,
     PartiesChanged,
     StageDecidedMeanwhile,
     StageNotYours,
@@ -164,7 +165,7 @@ class Approval:
         """Book the approved version as a loan with its schedule, disbursed on `value_date` (by default today).
 
         Raises NoSuchApplication, MakerCannotDecide, StaleRevision, ActionNotAllowed, StageNotYours, ValueDateRefused,
-        AmountNotBookable, PartiesChanged, PartiesBusy.
+        AmountNotBookable, NoRateOnDecisionDay, PartiesChanged, PartiesBusy.
         """
         counts_from = self._policy.value_date(value_date)
         role = next((role for role in BOOKING_ROLES if role in by.roles), None)
@@ -194,7 +195,11 @@ class Approval:
         self, tx: LakeTransaction, case: Case, value_date: date, revision: int, by: UUID, at: datetime
     ) -> Booking:
         current = case.current
-        rate = await self._repository.interest_rate(tx, current.product_code)
+        # What was approved is what is lent: a rate that changed since then is not what the approvers saw.
+        approved_on = self._policy.day_of(case.decided_at or at)
+        rate = await self._repository.interest_rate(tx, current.product_code, approved_on)
+        if rate is None:
+            raise NoRateOnDecisionDay(current.product_code, approved_on)
         booking = Booking(
             loan_id=uuid7(),
             application_id=case.application_id,

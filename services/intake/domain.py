@@ -103,7 +103,7 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """A product and what may be applied for under it; rates are fractions a year."""
+    """A product on a day and what may be applied for under it; `interest_rate` is a fraction a year."""
 
     code: str
     name: str

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -29,6 +29,7 @@ from services.intake.domain import (
     Score,
 )
 from services.lake import access
+from services.lake.parameters import parameters_on
 from services.lake.states import State
 from services.lake.tables import (
     application,
@@ -45,8 +46,6 @@ from services.lake.tables import (
 _CONTENT = TypeAdapter(Content)
 _PROFILE = TypeAdapter(Profile)
 _REASONS = TypeAdapter(tuple[Reason, ...])
-
-_PRODUCT_COLUMNS = [product.c[name] for name in Product.__dataclass_fields__]
 
 INSERT_APPLICATION = sa.insert(application)
 INSERT_VERSION = sa.insert(application_version)
@@ -82,14 +81,20 @@ def insert_version_parties(application_id: UUID, version: int) -> sa.Insert:
     return sa.insert(application_version_party).from_select(columns, source)
 
 
-def select_products() -> sa.Select[Any]:
-    """Read every product."""
-    return sa.select(*_PRODUCT_COLUMNS).order_by(product.c.code)
+def select_products(day: date) -> sa.Select[Any]:
+    """Read the products that have parameters on `day`, by code."""
+    valid = parameters_on(day)
+    columns = [valid.c[name] if name in valid.c else product.c[name] for name in Product.__dataclass_fields__]
+    return (
+        sa.select(*columns)
+        .join_from(product, valid, valid.c.product_code == product.c.code)
+        .order_by(product.c.code)
+    )
 
 
-def select_product(code: str) -> sa.Select[Any]:
-    """Read one product."""
-    return sa.select(*_PRODUCT_COLUMNS).where(product.c.code == code)
+def select_product(code: str, day: date) -> sa.Select[Any]:
+    """Read one product, if it has parameters on `day`."""
+    return select_products(day).where(product.c.code == code)
 
 
 def select_bands(currency: str) -> sa.Select[Any]:
@@ -173,13 +178,13 @@ def select_answer(caller: UUID, key: str) -> sa.Select[Any]:
 class IntakeRepository:
     """Reads and writes intake's part of the lake, always in the caller's transaction; keeps nothing."""
 
-    async def products(self, reader: LakeReader) -> list[Product]:
-        """Every product, by code."""
-        return [Product(**row) for row in (await reader.execute(select_products())).mappings()]
+    async def products(self, reader: LakeReader, day: date) -> list[Product]:
+        """Every product that is on offer on `day`, by code."""
+        return [Product(**row) for row in (await reader.execute(select_products(day))).mappings()]
 
-    async def product(self, reader: LakeReader, code: str) -> Product | None:
-        """The product, or None."""
-        row = (await reader.execute(select_product(code))).mappings().first()
+    async def product(self, reader: LakeReader, code: str, day: date) -> Product | None:
+        """The product, or None when it is not on offer on `day`."""
+        row = (await reader.execute(select_product(code, day))).mappings().first()
         return None if row is None else Product(**row)
 
     async def bands(self, reader: LakeReader, currency: str) -> list[AmountBand]:
@@ -370,8 +375,8 @@ def statements() -> Iterator[sa.Executable]:
     yield insert_version_parties(some, 1)
     for caller in access.examples():
         yield select_application(some, caller)
-    yield select_products()
-    yield select_product("CODE")
+    yield select_products(date.min)
+    yield select_product("CODE", date.min)
     yield select_bands("EUR")
     yield select_participants(some)
     yield delete_participant(some, one)

@@ -144,7 +144,7 @@ async def confirm_national_id(
 
 @router.get("/products", tags=["products"], responses=documented(Unauthenticated, Forbidden))
 async def read_products(_: CanRead, intake: IntakeDep) -> list[ProductView]:
-    """List the products that can be applied for, with their limits."""
+    """List the products that can be applied for today, with their limits and the interest rate of today."""
     return [ProductView.of(product) for product in await intake.products()]
 
 

@@ -36,6 +36,7 @@ from services.intake.parties import check_change
 from services.intake.party_repository import PartyRepository
 from services.intake.repository import IntakeRepository
 from services.intake.scorecard import score
+from services.lake.dates import today
 from services.lake.errors import ActionNotAllowed, NoSuchApplication, StaleRevision
 from services.lake.locks import lock_parties
 from services.lake.metrics import APPLICATIONS
@@ -110,9 +111,9 @@ class Intake:
         return changed
 
     async def products(self) -> list[Product]:
-        """Every product, by code."""
+        """Every product that is on offer today, by code."""
         async with self._lake.reading() as reader:
-            return await self._repository.products(reader)
+            return await self._repository.products(reader, today(self._zone))
 
     async def application(self, application_id: UUID, *, by: Caller) -> Application:
         """The application as the caller sees it; raises NoSuchApplication."""
@@ -211,9 +212,11 @@ class Intake:
 
     async def _check(self, reader: LakeReader, content: Content, by: Caller) -> None:
         faults = list(party_faults(content.parties))
-        product = await self._repository.product(reader, content.product_code)
+        product = await self._repository.product(reader, content.product_code, today(self._zone))
         if product is None:
-            faults.append(Fault("/product_code", "there is no such product; GET /products lists them"))
+            faults.append(
+                Fault("/product_code", "there is no such product on offer; GET /products lists them")
+            )
         else:
             faults.extend(limit_faults(content, product))
         named = [one.party_id for one in content.parties]

@@ -67,6 +67,7 @@ _WRITES = (
     Grant("intake", "DELETE", "credit.application_party"),
     Grant("intake", "INSERT", "credit.product"),
     Grant("intake", "UPDATE", "credit.product"),
+    Grant("intake", "INSERT", "credit.product_parameters"),
     Grant("intake", "INSERT", "credit.document"),
     Grant("intake", "DELETE", "credit.document"),
     Grant("intake", "INSERT", "credit.bureau_report"),
@@ -112,8 +113,9 @@ _WRITES = (
         # A history is added, and what is there stays as it is.
         Grant("importer", "INSERT", f"credit.{table}")
         for table in (
-            *("party", "product", "application", "application_party", "application_version"),
+            *("party", "product", "product_parameters", "application", "application_party"),
             *(
+                "application_version",
                 "application_version_party",
                 "application_event",
                 "decision",

@@ -36,17 +36,18 @@ metadata = sa.MetaData(
 MIGRATED = "CAST(migrated AS integer) = 1"
 """In a condition that both engines take: one has booleans, the other has bits."""
 
+# Above 1,000 % a year it is a mistake in the unit.
+INTEREST_RATE_CHECK = "interest_rate >= 0 AND interest_rate <= 10"
+SHARES_CHECK = " AND ".join(
+    f"{share} >= 0 AND {share} <= 1"
+    for share in ("probability_of_default", "loss_given_default", "credit_conversion_factor")
+)
+
 MONEY_CHECKS: dict[str, dict[str, str]] = {
     "product": {
         "currency": currency_condition(),
         "min_minor_unit": minor_unit_condition("min_amount"),
         "max_minor_unit": minor_unit_condition("max_amount"),
-        # Above 1,000 % a year it is a mistake in the unit.
-        "interest_rate": "interest_rate >= 0 AND interest_rate <= 10",
-        "shares": " AND ".join(
-            f"{share} >= 0 AND {share} <= 1"
-            for share in ("probability_of_default", "loss_given_default", "credit_conversion_factor")
-        ),
     },
     "approval_band": {
         "currency": currency_condition(),
@@ -59,7 +60,7 @@ MONEY_CHECKS: dict[str, dict[str, str]] = {
         "currency": currency_condition(),
         "minor_unit": minor_unit_condition("principal"),
         "principal": "principal > 0",
-        "interest_rate": "interest_rate >= 0 AND interest_rate <= 10",
+        "interest_rate": INTEREST_RATE_CHECK,
     },
     "instalment": {"amounts": "principal >= 0 AND interest >= 0"},
     "loan_transaction": {
@@ -157,12 +158,22 @@ product = _captured(
     _required("max_amount", money()),
     _required("min_term_months", sa.Integer),
     _required("max_term_months", sa.Integer),
+    sa.CheckConstraint("min_amount > 0 AND min_amount <= max_amount", name="amounts"),
+    sa.CheckConstraint("min_term_months > 0 AND min_term_months <= max_term_months", name="terms"),
+)
+
+# A product's rate and risk parameters from a day on, until its next row begins. Read them by `parameters_on`.
+product_parameters = _captured(
+    "product_parameters",
+    sa.Column("product_code", code(32), sa.ForeignKey(product.c.code), primary_key=True),
+    sa.Column("valid_from", day(), primary_key=True),
     _required("interest_rate", rate()),
     _required("probability_of_default", rate()),
     _required("loss_given_default", rate()),
     _required("credit_conversion_factor", rate()),
-    sa.CheckConstraint("min_amount > 0 AND min_amount <= max_amount", name="amounts"),
-    sa.CheckConstraint("min_term_months > 0 AND min_term_months <= max_term_months", name="terms"),
+    _required("created_at", UtcDateTime),
+    sa.CheckConstraint(INTEREST_RATE_CHECK, name="interest_rate"),
+    sa.CheckConstraint(SHARES_CHECK, name="shares"),
 )
 
 application = _captured(
@@ -553,6 +564,7 @@ loan_classification = _captured(
 CAPTURED: tuple[sa.Table, ...] = (
     party,
     product,
+    product_parameters,
     application,
     application_party,
     application_version,

@@ -34,9 +34,13 @@ LARGEST = {
 SMALLEST = {"CLF": "0.0001", "KWD": "0.001", "EUR": "0.01", "JPY": "1"}
 RATES = {"free": "0", "dearest": "10"}
 PRODUCT = (
-    "INSERT INTO credit.product (code, name, currency, min_amount, max_amount, min_term_months, max_term_months, "
-    "interest_rate, probability_of_default, loss_given_default, credit_conversion_factor) "
-    "VALUES ($1, $1, $2, $3, $4, 1, 600, $5, $6, $6, $6)"
+    "INSERT INTO credit.product (code, name, currency, min_amount, max_amount, min_term_months, max_term_months) "
+    "VALUES ($1, $1, $2, $3, $4, 1, 600)"
+)
+PARAMETERS = (
+    "INSERT INTO credit.product_parameters (product_code, valid_from, interest_rate, probability_of_default, "
+    "loss_given_default, credit_conversion_factor, created_at) "
+    "VALUES ($1, '1900-01-01', $2, $3, $3, $3, now() AT TIME ZONE 'UTC')"
 )
 BAND = (
     "INSERT INTO credit.approval_band (band, stage_order, stage, currency, amount_from, amount_below) "
@@ -196,7 +200,8 @@ async def extreme(lake_template: Database, application_template: Database) -> As
                     limits = (Decimal(SMALLEST[currency]), Decimal(largest))
                     share = Decimal(min(int(yearly), 1))
                     code = f"{currency}_{rate}".upper()
-                    await connection.execute(PRODUCT, code, currency, *limits, Decimal(yearly), share)
+                    await connection.execute(PRODUCT, code, currency, *limits)
+                    await connection.execute(PARAMETERS, code, Decimal(yearly), share)
         async with Lending.over(lake, application) as lending:
             desk = Desk(lending, lending.user("maker"), lending.user("officer"), lending.user("servicing"))
             for currency in LARGEST:

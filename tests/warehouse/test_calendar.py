@@ -44,7 +44,7 @@ async def landed_later(lake_template: Database, changes: Sequence[Change]) -> li
         return [
             (table, (behind + values[0], *values[1:]))
             for table, values in await changes_of(lake)
-            if table not in {"product", "approval_band"}
+            if table not in {"product", "product_parameters", "approval_band"}
         ]
 
 

@@ -25,6 +25,8 @@ EXTREMES = {
     "product": {
         "min_amount": SMALLEST,
         "max_amount": LARGEST,
+    },
+    "product_parameters": {
         "interest_rate": "1.000000",
         "probability_of_default": "1.000000",
         "loss_given_default": "1.000000",

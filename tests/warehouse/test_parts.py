@@ -33,7 +33,8 @@ def later(changes: Sequence[Change], table: str, position: int, **members: Any) 
     values[POSITION], values[CAPTURED] = position, datetime.combine(AS_OF, time(7))
     image = json.loads(values[IMAGE]) | members
     values[IMAGE] = json.dumps(image)
-    values[KEY] = json.dumps([str(image["code" if table == "product" else "id"])])
+    keys = ("product_code", "valid_from") if table == "product_parameters" else ("id",)
+    values[KEY] = json.dumps([str(image[name]) for name in keys])
     return table, tuple(values)
 
 
@@ -139,7 +140,7 @@ async def test_a_build_writes_the_snapshots_that_changed(
     assert await copied.checksums("dm", "ap") == late
 
 
-async def test_a_product_that_changes_and_a_day_that_passes(
+async def test_parameters_from_today_on_and_a_day_that_passes(
     copied: Warehouse, changes: Sequence[Change]
 ) -> None:
     # Twice between two builds.
@@ -147,15 +148,16 @@ async def test_a_product_that_changes_and_a_day_that_passes(
         [
             later(
                 changes,
-                "product",
+                "product_parameters",
                 position,
+                valid_from=AS_OF.isoformat(),
                 probability_of_default=probability,
                 credit_conversion_factor="1.000000",
             )
             for position, probability in ((10**6, "0.400000"), (10**6 + 1, "0.500000"))
         ]
     )
-    # The product's risk is another from the day on that it is known, for loans and applications of before as well.
+    # The product's risk is another from that day on, for loans of before as well.
     written = await built_again(copied)
     assert written["ap.exposure_by_term"] == {TODAY}
     assert await as_if_built_whole(copied)

@@ -27,6 +27,7 @@ CONSTANT = {
     *("watermark", "part", "part_read", "model_state"),
     *("snapshot_calendar", "reporting_date", "score_bins", "dim_date"),
     *("hub_product", "sat_product", "dim_product", "credit_product"),
+    *("link_product_parameters", "sat_product_parameters", "credit_product_parameters"),
     *("hub_approval_band", "sat_approval_band", "credit_approval_band"),
 }
 Plan = Mapping[str, Any]

@@ -28,6 +28,8 @@ from tests.warehouse.portfolio import identifier
 pytestmark = pytest.mark.timeout(1800)
 
 TABLES = sorted(TARGETS)
+OF_UNKNOWN_RISK = "CAR"
+"""A product whose parameters cannot be read."""
 LATER = 10**9
 """Positions behind all others."""
 
@@ -121,6 +123,7 @@ class Troubled:
     shown: dict[str, int] = field(default_factory=dict)
     leaked: list[str] = field(default_factory=list)
     loans: set[str] = field(default_factory=set)
+    without_risk: dict[str, bool] = field(default_factory=dict)
     healed: dict[str, str] = field(default_factory=dict)
     shown_healed: dict[str, int] = field(default_factory=dict)
 
@@ -154,6 +157,13 @@ async def troubled(
         if table == "loan" and values[ROW_KEY] == booked
     ]
     spoilt["product"] = key(products[0])
+    # Of another product every row of its parameters.
+    spoilt["product_parameters"] = next(
+        values[ROW_KEY]
+        for table, values in changes
+        if table == "product_parameters" and json.loads(values[ROW_KEY])[0] == OF_UNKNOWN_RISK
+    )
+    assert products[0] != OF_UNKNOWN_RISK
     extra: list[Change] = [
         (
             table,
@@ -233,6 +243,13 @@ async def troubled(
                 "SELECT loan_id FROM dm.fact_loan_month WHERE snapshot_kind = 'as_of'"
             )
         }
+        found.without_risk = {
+            row["product_code"]: row["unknown"]
+            for row in await warehouse.rows(
+                "SELECT product_code, bool_and(probability_of_default IS NULL) AS unknown FROM dm.fact_loan_month "
+                "WHERE snapshot_kind = 'as_of' AND status = 'open' GROUP BY product_code"
+            )
+        }
         found.shown = await shown(warehouse)
         texts = [path.read_text(errors="replace") for path in warehouse.folder.rglob("*.log")]
         texts += [path.read_text() for path in warehouse.folder.rglob("run_results.json")]
@@ -308,6 +325,11 @@ async def test_facts_leave_out_what_cannot_be_told_and_keep_the_rest(troubled: T
     of_other_products = {loan(0), loan(1), loan(6)} & troubled.loans
     assert of_other_products, "loans whose parents are only named stay"
     assert len(troubled.loans) > 5
+
+
+async def test_loans_of_unknown_risk_stay_and_are_counted(troubled: Troubled) -> None:
+    assert [code for code, unknown in troubled.without_risk.items() if unknown] == [OF_UNKNOWN_RISK]
+    assert "loans_without_parameters" in {row["kpi"] for row in troubled.kpis}
 
 
 async def test_a_correction_heals_everything(troubled: Troubled, built: Warehouse) -> None:

@@ -4,34 +4,29 @@
     pre_hook=["{{ delete_stale(in_stale_part('fact_loan_month', 'grain', 'as_of_date')) }}"],
 ) }}
 
-with versions as (
+with terms as (
     select
-        m.snapshot_kind, m.snapshot_date, m.currency, m.product_code, m.product_key, m.ifrs9_stage, m.interest_rate,
+        m.snapshot_kind, m.snapshot_date, m.currency, m.product_code, m.ifrs9_stage, m.interest_rate,
+        m.probability_of_default, m.loss_given_default, m.exposure_amount,
         -- A matured loan that is still owed is as if due next month.
-        cast({{ larger('m.remaining_instalments', '1') }} as integer) as months_left,
-        count(*) as loans,
-        sum(m.exposure_amount) as exposure
+        cast({{ larger('m.remaining_instalments', '1') }} as integer) as months_left
     from {{ ref('fact_loan_month') }} as m
     where m.status = 'open' and {{ in_stale_part('fact_loan_month', 'm.snapshot_kind', 'm.snapshot_date') }}
-    group by
-        m.snapshot_kind, m.snapshot_date, m.currency, m.product_code, m.product_key, m.ifrs9_stage, m.interest_rate,
-        cast({{ larger('m.remaining_instalments', '1') }} as integer)
 )
 
 select
-    v.snapshot_kind as grain,
-    v.snapshot_date as as_of_date,
-    v.currency,
-    v.product_code,
-    v.ifrs9_stage,
-    v.interest_rate,
-    p.probability_of_default,
-    p.loss_given_default,
-    v.months_left,
-    cast(sum(v.loans) as bigint) as loans,
-    cast(sum(v.exposure) as numeric(38, 4)) as exposure
-from versions as v
-inner join {{ ref('dim_product') }} as p on p.product_key = v.product_key
+    t.snapshot_kind as grain,
+    t.snapshot_date as as_of_date,
+    t.currency,
+    t.product_code,
+    t.ifrs9_stage,
+    t.interest_rate,
+    t.probability_of_default,
+    t.loss_given_default,
+    t.months_left,
+    cast(count(*) as bigint) as loans,
+    cast(sum(t.exposure_amount) as numeric(38, 4)) as exposure
+from terms as t
 group by
-    v.snapshot_kind, v.snapshot_date, v.currency, v.product_code, v.ifrs9_stage,
-    v.interest_rate, p.probability_of_default, p.loss_given_default, v.months_left
+    t.snapshot_kind, t.snapshot_date, t.currency, t.product_code, t.ifrs9_stage,
+    t.interest_rate, t.probability_of_default, t.loss_given_default, t.months_left

@@ -23,6 +23,11 @@ left_out as (
     where m.snapshot_kind = 'as_of' and m.status <> 'cancelled' and m.disbursed_on is null
     group by m.snapshot_date, m.currency
     union all
+    select m.snapshot_date, m.currency, 'loans_without_parameters', count(*), 'expected_loss'
+    from {{ ref('fact_loan_month') }} as m
+    where m.snapshot_kind = 'as_of' and m.status = 'open' and m.probability_of_default is null
+    group by m.snapshot_date, m.currency
+    union all
     select r.as_of_date, d.currency, 'applications_without_score', count(*), 'kpi_decision'
     from {{ ref('fact_decision') }} as d
     inner join {{ ref('reporting_date') }} as r on r.as_of_date >= d.first_submitted_on

@@ -3,6 +3,7 @@ with {{ number_spine(5) }},
 terms as (
     select distinct t.ifrs9_stage, t.interest_rate, t.probability_of_default, t.months_left
     from {{ ref('exposure_by_term') }} as t
+    where t.probability_of_default is not null
 ),
 
 -- As many months as the longest term has, whatever that is.

@@ -103,6 +103,9 @@ select
     v.term_months,
     v.score,
     v.maker,
+    f.interest_rate as product_interest_rate,
+    f.probability_of_default,
+    f.loss_given_default,
     cast(coalesce(v.version_count, 0) as bigint) as version_count,
     n.loan_id,
     a.created_at,
@@ -129,3 +132,5 @@ left join milestones as m on m.application_hk = a.application_hk
 left join versions as v on v.application_hk = a.application_hk
 left join {{ ref('hub_product') }} as p on p.product_hk = v.product_hk
 left join loans as n on n.application_hk = a.application_hk
+left join {{ ref('sat_product_parameters') }} as f
+    on f.product_parameters_hk = v.product_parameters_hk and {{ same_position('f', 'v', 'parameters_') }}

@@ -4,7 +4,7 @@
     unique_key=['loan_hk', 'snapshot_kind', 'snapshot_date'],
     meta={'affected_key': 'loan_hk', 'affected_since': 'snapshot_date', 'parts': [{'kind': 'x.snapshot_kind', 'day': 'snapshot_date', 'monthly': false}]},
     pre_hook=[
-        "{{ note_affected(affected_loans(since=true)) }}",
+        "{{ note_affected(affected_loans(dated=true, since=true)) }}",
         "{{ delete_other_snapshots(ref('snapshot_calendar')) }}",
     ],
     indexes=[
@@ -18,7 +18,8 @@
     planner can estimate, and it would aggregate anew for each of them. -#}
 {%- set known = [
     'loan_hk', 'snapshot_kind', 'snapshot_date', 'application_hk', 'party_hk', 'product_hk', 'loan_position_major',
-    'loan_position_minor', 'product_position_major', 'product_position_minor',
+    'loan_position_minor', 'product_position_major', 'product_position_minor', 'product_parameters_hk',
+    'parameters_position_major', 'parameters_position_minor',
 ] -%}
 {#- No more than was lent, so it has the type of an amount: a factor of 38 digits would cost T-SQL the scale of the product. -#}
 {%- set undrawn -%}
@@ -148,6 +149,9 @@ select
     l.currency,
     l.principal as originated_amount,
     l.interest_rate,
+    f.probability_of_default,
+    f.loss_given_default,
+    f.credit_conversion_factor,
     t.disbursed_on,
     {{ months_between('t.disbursed_on', 't.snapshot_date') }} as months_on_book,
     t.matures_on,
@@ -161,7 +165,7 @@ select
     cast({{ undrawn }} as numeric(38, 4)) as undrawn_amount,
     cast(
         t.outstanding_principal + t.accrued_interest
-        + cast({{ undrawn }} as numeric(19, 4)) * cast(coalesce(p.credit_conversion_factor, 0) as numeric(9, 6))
+        + cast({{ undrawn }} as numeric(19, 4)) * cast(coalesce(f.credit_conversion_factor, 0) as numeric(9, 6))
         as numeric(38, 4)
     ) as exposure_amount,
     cast(t.overdue_amount as numeric(38, 4)) as overdue_amount,
@@ -193,6 +197,9 @@ inner join {{ ref('sat_loan') }} as l
     on l.loan_hk = t.loan_hk and {{ same_position('l', 't', 'loan_') }}
 inner join {{ ref('hub_loan') }} as h on h.loan_hk = t.loan_hk
 inner join {{ ref('hub_product') }} as g on g.product_hk = t.product_hk
--- Exposure and losses need the product's parameters: without a row of it there is no fact.
+-- Without a row of the product there is no fact. Its parameters may be unknown on a day: then the loan is in no expected loss, and
+-- what is undrawn of it in no exposure.
 inner join {{ ref('sat_product') }} as p
     on p.product_hk = t.product_hk and {{ same_position('p', 't', 'product_') }}
+inner join {{ ref('sat_product_parameters') }} as f
+    on f.product_parameters_hk = t.product_parameters_hk and {{ same_position('f', 't', 'parameters_') }}

@@ -11,8 +11,4 @@
     'max_amount': 'money',
     'min_term_months': 'integer',
     'max_term_months': 'integer',
-    'interest_rate': 'rate',
-    'probability_of_default': 'rate',
-    'loss_given_default': 'rate',
-    'credit_conversion_factor': 'rate',
 }, keys=['code']) }}

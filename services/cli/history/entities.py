@@ -145,6 +145,15 @@ ENTITIES: tuple[Entity, ...] = (
             _money("max_amount", "Largest amount."),
             _term("min_term_months", "Shortest term."),
             _term("max_term_months", "Longest term."),
+        ),
+    ),
+    Entity(
+        "product_parameters",
+        "Rates and risk parameters of products, each from a day on until the next.",
+        ("product_code", "valid_from"),
+        (
+            Column("product_code", matching(CODE, 32, "code"), "code", meaning="The product."),
+            Column("valid_from", day, "day", meaning="First day that they are valid on."),
             _rate("interest_rate", "A year."),
             _rate("probability_of_default", "A year."),
             _rate("loss_given_default", "Share of the exposure."),

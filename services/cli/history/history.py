@@ -63,6 +63,7 @@ class History:
         """Of each entity the keys of the rows that were refused, with their lines."""
         self.parties: dict[str, Line] = {}
         self.products: dict[str, Line] = {}
+        self.parameters: dict[str, Line] = {}
         self.applications: dict[str, Application] = {}
         self.loans: dict[str, Line] = {}
         self._states: dict[str, Loan] = {}
@@ -77,6 +78,12 @@ class History:
             self._keep("parties", line, self.parties, line.values["external_ref"])
         for line in self._rows("products"):
             self._keep("products", line, self.products, line.values["code"])
+        for line in self._rows("product_parameters"):
+            if not self._lacks_parent(
+                "product_parameters", line, "product_code", "products", self._has_product
+            ):
+                key = "{product_code} {valid_from}".format_map(line.values)
+                self._keep("product_parameters", line, self.parameters, key)
         for line in self._rows("applications"):
             if not self._lacks_parent("applications", line, "borrower_ref", "parties", self._has_party):
                 self._keep_application(line)
@@ -146,6 +153,9 @@ class History:
             return False
         kept[key] = line
         return True
+
+    def _has_product(self, code: str) -> bool:
+        return code in self.products or code in self._known.products
 
     def _has_party(self, ref: str) -> bool:
         return ref in self.parties or ref in self._known.parties

@@ -50,6 +50,11 @@ def product_row(line: Line) -> Row:
     return dict(line.values)
 
 
+def parameters_row(line: Line, imported_at: datetime) -> Row:
+    """A product's parameters from a day on."""
+    return {**line.values, "created_at": imported_at}
+
+
 def application_rows(one: Application) -> Iterator[tuple[str, Row]]:
     """Everything of an application but what is below its loan: (table, row), parents before children."""
     values = one.row.values

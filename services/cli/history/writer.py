@@ -18,6 +18,7 @@ from services.cli.history.rows import (
     application_rows,
     identifier,
     instalment_row,
+    parameters_row,
     party_row,
     product_row,
     transaction_row,
@@ -37,6 +38,7 @@ _TABLES = {table.name: table for table in CAPTURED}
 ENTITY_OF = {
     "party": "parties",
     "product": "products",
+    "product_parameters": "product_parameters",
     "application": "applications",
     "application_party": "participants",
     "application_version": "versions",
@@ -101,6 +103,10 @@ class Writer:
             await self._add([("party", party_row(line, self._imported_at)) for line in lines])
         for lines in _chunks(history.products.values(), CHUNK_ROWS):
             await self._add([("product", product_row(line)) for line in lines])
+        for lines in _chunks(history.parameters.values(), CHUNK_ROWS):
+            await self._add(
+                [("product_parameters", parameters_row(line, self._imported_at)) for line in lines]
+            )
         for some in _chunks(history.sound(), CHUNK_APPLICATIONS):
             new = [one for one in some if one.row.values["external_ref"] not in self._known.applications]
             await self._add(

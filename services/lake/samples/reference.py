@@ -4,14 +4,17 @@ Rates and risk parameters are synthetic: plausible for consumer lending, measure
 the one of the sample applications, Deutsche Mark (ISO 4217 DEM, withdrawn in 2002).
 """
 
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
 
-from services.lake.tables import approval_band, product, servicing_band
+from services.lake.tables import approval_band, product, product_parameters, servicing_band
 
 CURRENCY = "DEM"
+ALWAYS = date(1900, 1, 1)
+"""Parameters that are valid from this day on have been so for every loan: no history reaches further back."""
 
 PRODUCTS: list[dict[str, Any]] = [
     {
@@ -22,16 +25,30 @@ PRODUCTS: list[dict[str, Any]] = [
         "max_amount": Decimal(25_000),
         "min_term_months": 3,
         "max_term_months": 84,
+    }
+    for code, name in (
+        ("CONSUMER", "Consumer loan"),
+        ("CAR", "Car loan"),
+        ("BUSINESS", "Small business loan"),
+        ("EDUCATION", "Education loan"),
+    )
+]
+
+PARAMETERS: list[dict[str, Any]] = [
+    {
+        "product_code": code,
+        "valid_from": ALWAYS,
         "interest_rate": Decimal(interest_rate),
         "probability_of_default": Decimal(default),
         "loss_given_default": Decimal(loss),
         "credit_conversion_factor": Decimal(0),
+        "created_at": datetime(2026, 1, 1, tzinfo=UTC),
     }
-    for code, name, interest_rate, default, loss in (
-        ("CONSUMER", "Consumer loan", "0.0890", "0.040", "0.45"),
-        ("CAR", "Car loan", "0.0690", "0.030", "0.30"),
-        ("BUSINESS", "Small business loan", "0.0990", "0.055", "0.50"),
-        ("EDUCATION", "Education loan", "0.0490", "0.035", "0.45"),
+    for code, interest_rate, default, loss in (
+        ("CONSUMER", "0.0890", "0.040", "0.45"),
+        ("CAR", "0.0690", "0.030", "0.30"),
+        ("BUSINESS", "0.0990", "0.055", "0.50"),
+        ("EDUCATION", "0.0490", "0.035", "0.45"),
     )
 ]
 
@@ -84,12 +101,21 @@ def missing_rows(
     present_bands: set[tuple[str, int]],
     present_servicing_bands: set[tuple[str, str]],
 ) -> list[sa.Insert]:
-    """Give the inserts for what is not there yet; what an operator changed stays as it is."""
+    """Give the inserts for what is not there yet; what an operator changed stays as it is.
+
+    Parameters come with their product alone: those of a product that is there are the operator's.
+    """
     products = [row for row in PRODUCTS if row["code"] not in present_products]
+    parameters = [row for row in PARAMETERS if row["product_code"] not in present_products]
     bands = [row for row in BANDS if (row["band"], row["stage_order"]) not in present_bands]
     servicing = [row for row in SERVICING_BANDS if (row["band"], row["role"]) not in present_servicing_bands]
     return [
         sa.insert(table).values(row)
-        for table, rows in ((product, products), (approval_band, bands), (servicing_band, servicing))
+        for table, rows in (
+            (product, products),
+            (product_parameters, parameters),
+            (approval_band, bands),
+            (servicing_band, servicing),
+        )
         for row in rows
     ]

@@ -18,7 +18,7 @@ from services.lake import tables
 from services.lake.samples.german_credit import SampleApplication, sample_split
 from services.lake.samples.payments import Planned, behaviour
 from services.lake.samples.people import person
-from services.lake.samples.reference import BANDS, CURRENCY, PRODUCTS
+from services.lake.samples.reference import BANDS, CURRENCY, PARAMETERS
 from services.lake.schedule import schedule
 from services.lake.states import Action, State, after
 from services.lake.tables import PROPOSAL_KINDS
@@ -211,7 +211,7 @@ class _Maker:
         at = approved_at + timedelta(minutes=self.booking_chance.randrange(10, 60 * 72))
         loan_id = self.identifier(at, self.booking_chance)
         code = product_of(sample.purpose)
-        rate = next(row["interest_rate"] for row in PRODUCTS if row["code"] == code)
+        rate = next(row["interest_rate"] for row in PARAMETERS if row["product_code"] == code)
         instalments = schedule(sample.amount, rate, sample.term_months, at.date(), CURRENCY)
         plan = behaviour(number, instalments, good=sample.good)
         self.rows["loan"].append(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
 import pytest
@@ -47,6 +47,37 @@ async def test_an_approved_application_is_booked_as_a_loan(lending: Lending) -> 
         (one["number"], one["due_on"], Decimal(one["principal"])) for one in loan["instalments"]
     ]
     assert [(row["kind"], row["amount"]) for row in paid] == [("disbursement", Decimal("1200.50"))]
+
+
+async def test_a_loan_has_the_rate_of_the_day_it_was_approved_on(lending: Lending) -> None:
+    officer = lending.user("officer")
+    approved = []
+    for _ in range(2):
+        view = await lending.submitted(lending.user("maker"), product_code="EDUCATION")
+        await lending.decide(officer, view["id"], 1)
+        approved.append(view["id"])
+    back = today() - timedelta(days=10)
+    told = (
+        "INSERT INTO credit.product_parameters SELECT product_code, $1, $2, probability_of_default, "
+        "loss_given_default, credit_conversion_factor, created_at FROM credit.product_parameters "
+        "WHERE product_code = 'EDUCATION' AND valid_from = '1900-01-01'"
+    )
+    async with lending.lake.connect() as connection:
+        # Approved before today's rate was; and before anybody knew a rate.
+        for day, identifier in ((back, approved[0]), (date(1899, 12, 31), approved[1])):
+            await connection.execute(
+                "UPDATE credit.application SET decided_at = $1 WHERE id = $2",
+                datetime.combine(day, time(12)),
+                uuid.UUID(identifier),
+            )
+        await connection.execute(told, back, Decimal("0.05"))
+        await connection.execute(told, back + timedelta(days=1), Decimal("0.06"))
+    loan = (await lending.act(lending.approval, officer, approved[0], "booking", 2)).json()
+    assert loan["interest_rate"] == "0.050000"
+    assert loan["value_date"] == today().isoformat()
+    refused = await lending.act(lending.approval, officer, approved[1], "booking", 2)
+    problem = assert_problem(refused, 409)
+    assert "EDUCATION has no parameters on 1899-12-31" in problem["detail"]
 
 
 async def test_it_is_booked_once(lending: Lending) -> None:

@@ -8,9 +8,13 @@ from services.chassis.testing import parse_metrics
 from tests.integration.lending import Lending, assert_problem
 
 PRODUCT = (
-    "INSERT INTO credit.product (code, name, currency, min_amount, max_amount, min_term_months, max_term_months, "
-    "interest_rate, probability_of_default, loss_given_default, credit_conversion_factor) "
-    "VALUES ($1, 'A product', $2, 1, 100000, 1, 60, 0.05, 0.01, 0.4, 0)"
+    "INSERT INTO credit.product (code, name, currency, min_amount, max_amount, min_term_months, max_term_months) "
+    "VALUES ($1, 'A product', $2, 1, 100000, 1, 60)"
+)
+PARAMETERS = (
+    "INSERT INTO credit.product_parameters (product_code, valid_from, interest_rate, probability_of_default, "
+    "loss_given_default, credit_conversion_factor, created_at) "
+    "VALUES ($1, '1900-01-01', 0.05, 0.01, 0.4, 0, now() AT TIME ZONE 'UTC')"
 )
 BAND = (
     "INSERT INTO credit.approval_band (band, stage_order, stage, currency, amount_from, amount_below) "
@@ -23,6 +27,7 @@ async def test_nobody_submits_what_nobody_can_approve(lending: Lending) -> None:
     async with lending.lake.connect() as connection:
         for code, currency in (("EUROS", "EUR"), ("YEN", "JPY")):
             await connection.execute(PRODUCT, code, currency)
+            await connection.execute(PARAMETERS, code)
         await connection.execute(BAND, "yen", "JPY", 1000, 5000)
     # No band of this currency, and amounts below and above all bands of the other.
     euros = await lending.content(maker, product_code="EUROS", currency="EUR")

@@ -18,7 +18,7 @@ from services.platform.mesh import inherited
 from services.platform.settings import ROOT
 from tests.conftest import Database
 from tests.integration.lending import Lending
-from tests.unit.cli.sample_history import Rows, event, loan, small, transaction, version, write
+from tests.unit.cli.sample_history import Rows, event, loan, parameters, small, transaction, version, write
 
 COUNTS = {
     "party": 2,
@@ -137,6 +137,33 @@ async def test_later_files_add_to_what_is_there_by_the_banks_numbers(
     )
     added |= {"application_event": 1, "loan_transaction": 1}
     assert await counts(fresh_lake) == {name: count + added[name] for name, count in COUNTS.items()}
+
+
+async def test_products_come_with_their_parameters_by_day(fresh_lake: Database, tmp_path: Path) -> None:
+    limits = {"min_amount": "1", "max_amount": "9", "min_term_months": "1", "max_term_months": "9"}
+    rows: Rows = {
+        "products": [{"code": "HOME", "name": "Home loan", "currency": "DEM", **limits}],
+        "product_parameters": [
+            parameters("HOME", "2020-01-01"),
+            parameters("HOME", "2022-07-01", interest_rate="0.06"),
+            # What the lake has stays as it is.
+            parameters("CAR", "1900-01-01", interest_rate="0.99"),
+        ],
+    }
+    for _ in range(2):
+        ended = await imported(fresh_lake, write(rows, tmp_path / "files"))
+        assert ended.status == 0, ended.output
+    async with fresh_lake.connect() as connection:
+        found = await connection.fetch(
+            "SELECT product_code, valid_from, interest_rate FROM credit.product_parameters "
+            "WHERE product_code IN ('HOME', 'CAR') ORDER BY 1, 2"
+        )
+    assert [tuple(map(str, row)) for row in found] == [
+        ("CAR", "1900-01-01", "0.069000"),
+        ("HOME", "2020-01-01", "0.050000"),
+        ("HOME", "2022-07-01", "0.060000"),
+    ]
+    assert await journalled(fresh_lake) == 3
 
 
 async def test_a_dry_run_reports_every_refused_row_and_writes_nothing(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -307,6 +309,34 @@ async def test_what_is_not_there_is_not_found(lending: Lending, path: str) -> No
 async def test_products_are_listed(lending: Lending) -> None:
     products = (await lending.intake.get("/products", headers=lending.user("maker").headers)).json()
     assert {product["code"] for product in products} >= {"CONSUMER", "CAR"}
+
+
+async def test_a_product_is_offered_at_the_rate_of_today(lending: Lending) -> None:
+    maker, day = lending.user("maker"), datetime.now(UTC).date()
+    async with lending.lake.connect() as connection:
+        await connection.execute(
+            "INSERT INTO credit.product SELECT 'DATED', name, currency, min_amount, max_amount, min_term_months, "
+            "max_term_months FROM credit.product WHERE code = 'CAR'"
+        )
+        told = (
+            "INSERT INTO credit.product_parameters SELECT 'DATED', $1, $2, 0, 0, 0, created_at "
+            "FROM credit.product_parameters WHERE product_code = 'CAR'"
+        )
+        await connection.execute(told, day + timedelta(days=1), Decimal("0.3"))
+        # Not before its first day.
+        assert "DATED" not in await offered(lending, maker)
+        content = await lending.content(maker, product_code="DATED")
+        assert_problem(await lending.post(maker, content), 422, "/body/product_code")
+        await connection.execute(told, day - timedelta(days=9), Decimal("0.1"))
+        await connection.execute(told, day, Decimal("0.2"))
+    assert (await offered(lending, maker))["DATED"] == "0.200000"
+    assert (await lending.post(maker, content)).status_code == 201
+
+
+async def offered(lending: Lending, maker: User) -> dict[str, str]:
+    """Interest rates by product."""
+    products = (await lending.intake.get("/products", headers=maker.headers)).json()
+    return {product["code"]: product["interest_rate"] for product in products}
 
 
 async def test_a_party_is_put_on_record_and_changed(lending: Lending) -> None:

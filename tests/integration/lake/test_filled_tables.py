@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import date
+from decimal import Decimal
+
 from services.lake.samples.rows import sample_rows
 from services.lake.samples.seed import seed_samples
 from tests.conftest import Database
@@ -66,3 +69,40 @@ async def test_flags_of_before_become_classifications_without_a_day_and_old_rows
     assert all(row["classification"] or not (row["defaulted"] or row["restructured"]) for row in made)
     assert all(row[{"default": "defaulted"}.get(row["classification"], "restructured")] for row in classified)
     assert [row["table_name"] for row in asked] == ["credit.loan_classification"]
+
+
+async def test_products_keep_their_parameters_valid_since_ever(fresh_lake: Database) -> None:
+    module = "0010_product_parameters"
+    async with fresh_lake.connect() as connection:
+        kept = "SELECT product_code, valid_from, interest_rate, probability_of_default, loss_given_default, "
+        kept += "credit_conversion_factor FROM credit.product_parameters ORDER BY 1, 2"
+        before = await connection.fetch(kept)
+        # What is told of a later day is what a product has now.
+        await connection.execute(
+            "INSERT INTO credit.product_parameters VALUES ('CAR', '2026-02-01', 0.07, 0.5, 0.25, 1, now())"
+        )
+        await migrate(fresh_lake, module, up=False)
+        car = await connection.fetchrow("SELECT * FROM credit.product WHERE code = 'CAR'")
+        assert car is not None
+        assert (car["interest_rate"], car["credit_conversion_factor"]) == (Decimal("0.07"), 1)
+        await connection.execute(
+            "UPDATE credit.product SET interest_rate = 0.069, probability_of_default = 0.03"
+        )
+        # From before rates were bounded.
+        await connection.execute("ALTER TABLE credit.product DROP CONSTRAINT ck_product_interest_rate")
+        await connection.execute("UPDATE credit.product SET interest_rate = 50 WHERE code = 'BUSINESS'")
+        await connection.execute(
+            "ALTER TABLE credit.product ADD CONSTRAINT ck_product_interest_rate CHECK (interest_rate <= 10) NOT VALID"
+        )
+        await connection.execute(
+            "DELETE FROM journal.captured_table WHERE table_name = 'credit.product_parameters'"
+        )
+        await migrate(fresh_lake, module, up=True)
+        after = {row["product_code"]: tuple(row)[1:] for row in await connection.fetch(kept)}
+        asked = await connection.fetch("SELECT table_name FROM journal.backfill WHERE finished_at IS NULL")
+    always = date(1900, 1, 1)
+    assert {row["product_code"] for row in before} == after.keys()
+    assert after["CAR"] == (always, Decimal("0.069"), Decimal("0.03"), Decimal("0.25"), Decimal(1))
+    assert after["BUSINESS"][1] == 50
+    assert {since for since, *_ in after.values()} == {always}
+    assert "credit.product_parameters" in {row["table_name"] for row in asked}

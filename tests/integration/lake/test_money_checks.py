@@ -14,17 +14,21 @@ from services.lake.tables import MONEY_CHECKS
 from tests.conftest import Database
 
 PRODUCT = (
-    "INSERT INTO credit.product (code, name, currency, min_amount, max_amount, min_term_months, max_term_months, "
-    "interest_rate, probability_of_default, loss_given_default, credit_conversion_factor) "
-    "VALUES ($1, 'A product', $2, $3, $4, 1, 12, $5, $6, 0, 0)"
+    "INSERT INTO credit.product (code, name, currency, min_amount, max_amount, min_term_months, max_term_months) "
+    "VALUES ($1, 'A product', $2, $3, $4, 1, 12)"
+)
+PARAMETERS = (
+    "INSERT INTO credit.product_parameters (product_code, valid_from, interest_rate, probability_of_default, "
+    "loss_given_default, credit_conversion_factor, created_at) "
+    "VALUES ('CAR', '2026-01-01', $1, $2, 0, 0, now() AT TIME ZONE 'UTC')"
 )
 
 
 def values(**changes: Any) -> tuple[Any, ...]:
     """A product of a currency of two decimals."""
-    default = {"currency": "EUR", "min": "1.00", "max": "10.00", "rate": "0.1", "pd": "0.1"}
+    default = {"currency": "EUR", "min": "1.00", "max": "10.00"}
     made = {**default, **changes}
-    decimals = (Decimal(made[name]) for name in ("min", "max", "rate", "pd"))
+    decimals = (Decimal(made[name]) for name in ("min", "max"))
     return (uuid.uuid4().hex[:8].upper(), made["currency"], *decimals)
 
 
@@ -39,16 +43,21 @@ def values(**changes: Any) -> tuple[Any, ...]:
         {"currency": "XAU"},
         {"currency": "eur"},
         {"currency": "AAA"},
-        {"rate": "-0.01"},
-        {"rate": "11"},
-        {"pd": "1.000001"},
-        {"pd": "-0.1"},
     ],
 )
 async def test_a_row_with_impossible_money_is_refused(lake: Database, changes: dict[str, str]) -> None:
     async with lake.connect() as connection:
         with pytest.raises(asyncpg.CheckViolationError):
             await connection.execute(PRODUCT, *values(**changes))
+
+
+@pytest.mark.parametrize(
+    ("rate", "share"), [("-0.01", "0.1"), ("11", "0.1"), ("0.1", "1.000001"), ("0.1", "-0.1")]
+)
+async def test_impossible_parameters_are_refused(lake: Database, rate: str, share: str) -> None:
+    async with lake.connect() as connection:
+        with pytest.raises(asyncpg.CheckViolationError):
+            await connection.execute(PARAMETERS, Decimal(rate), Decimal(share))
 
 
 @pytest.mark.parametrize(

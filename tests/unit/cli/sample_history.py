@@ -81,6 +81,19 @@ def event(ref: str, to_state: str, occurred_at: str, **more: Any) -> dict[str, A
     return {"application_ref": ref, "to_state": to_state, "occurred_at": occurred_at, **more}
 
 
+def parameters(product: str, valid_from: str, **more: Any) -> dict[str, Any]:
+    """A product's rate and risk parameters from a day on."""
+    return {
+        "product_code": product,
+        "valid_from": valid_from,
+        "interest_rate": "0.05",
+        "probability_of_default": "0.02",
+        "loss_given_default": "0.45",
+        "credit_conversion_factor": "0.75",
+        **more,
+    }
+
+
 def decision(ref: str, **more: Any) -> dict[str, Any]:
     """A stage's outcome."""
     return {"application_ref": ref, "version": "1", "stage": "officer", **more}

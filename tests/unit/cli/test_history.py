@@ -14,7 +14,7 @@ from services.cli.history.files import FilesUnusable, find
 from services.cli.history.history import History, Known
 from services.cli.history.report import Refusal, Report
 from services.cli.history.rows import NOBODY_KNOWN, application_rows, identifier
-from tests.unit.cli.sample_history import Rows, event, loan, small, transaction, version, write
+from tests.unit.cli.sample_history import Rows, event, loan, parameters, small, transaction, version, write
 
 KNOWN_PRODUCTS = {"CONSUMER": "DEM"}
 
@@ -311,6 +311,26 @@ def test_a_line_that_cannot_be_taken_apart_is_refused_alone(tmp_path: Path, name
     history.check()
     assert list(history.parties) == ["P2"]
     assert [each.reason for each in report.refusals] == ["is no row of this file's format"]
+
+
+def test_parameters_of_products_come_with_their_first_day(tmp_path: Path) -> None:
+    rows = small()
+    rows["product_parameters"] = [
+        parameters("CONSUMER", "2020-01-01"),
+        parameters("CONSUMER", "2022-07-01", probability_of_default="0.03"),
+        parameters("CONSUMER", "2020-01-01"),
+        parameters("CONSUMER", "2022-13-01"),
+        parameters("CONSUMER", "2023-01-01", loss_given_default="1.5"),
+        parameters("NONE", "2020-01-01"),
+    ]
+    history, report = checked(rows, tmp_path / "files")
+    assert [line.line for line in history.parameters.values()] == [2, 3]
+    assert {(one.entity, one.line, one.column) for one in report.refusals} == {
+        ("product_parameters", 4, ""),
+        ("product_parameters", 5, "valid_from"),
+        ("product_parameters", 6, "loss_given_default"),
+        ("product_parameters", 7, "product_code"),
+    }
 
 
 def test_reasons_are_those_that_approval_knows() -> None:

@@ -14,7 +14,7 @@ import pytest
 from services.lake.dates import age_on
 from services.lake.samples.german_credit import read, sample_split
 from services.lake.samples.people import person
-from services.lake.samples.reference import BANDS, PRODUCTS, SERVICING_BANDS, missing_rows
+from services.lake.samples.reference import BANDS, PARAMETERS, PRODUCTS, SERVICING_BANDS, missing_rows
 from services.lake.samples.rows import (
     APPROVE_FROM,
     SERVICED_UNTIL,
@@ -145,9 +145,10 @@ def test_products_and_bands_are_added_only_where_they_are_missing() -> None:
         {(b["band"], b["role"]) for b in SERVICING_BANDS},
     )
     assert missing_rows(*every) == []
-    assert len(missing_rows(set(), set(), set())) == len(PRODUCTS) + len(BANDS) + len(SERVICING_BANDS)
-    [insert] = missing_rows(every[0] - {"CAR"}, *every[1:])
-    assert insert.table.name == "product"
+    all_rows = len(PRODUCTS) + len(PARAMETERS) + len(BANDS) + len(SERVICING_BANDS)
+    assert len(missing_rows(set(), set(), set())) == all_rows
+    inserts = missing_rows(every[0] - {"CAR"}, *every[1:])
+    assert [insert.table.name for insert in inserts] == ["product", "product_parameters"]
 
 
 def test_bands_cover_every_amount_once() -> None:

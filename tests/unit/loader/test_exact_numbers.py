@@ -119,7 +119,11 @@ def test_a_value_on_its_bound_passes_before_and_after_the_load(expectations: Any
         ("credit_loan_proposal", "amount", [Decimal("0.0001"), LARGEST]),
         ("credit_loan", "principal", [Decimal("0.0001"), LARGEST]),
         ("credit_loan", "interest_rate", [Decimal(0), Decimal("0.000001"), Decimal("10.000000")]),
-        ("credit_product", "probability_of_default", [Decimal(0), Decimal("0.000001"), Decimal("1.000000")]),
+        (
+            "credit_product_parameters",
+            "probability_of_default",
+            [Decimal(0), Decimal("0.000001"), Decimal("1.000000")],
+        ),
         ("credit_instalment", "interest", [Decimal("0.0000"), Decimal("0.0001"), LARGEST]),
     ],
 )

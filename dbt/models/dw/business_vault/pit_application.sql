@@ -37,6 +37,9 @@ select
     v.product_hk,
     coalesce(p.position_major, 0) as product_position_major,
     coalesce(p.position_minor, 0) as product_position_minor,
+    coalesce(f.product_parameters_hk, {{ ghost_key() }}) as product_parameters_hk,
+    coalesce(f.position_major, 0) as parameters_position_major,
+    coalesce(f.position_minor, 0) as parameters_position_minor,
     case when q.party_hk is null then {{ ghost_key() }} else b.party_hk end as party_hk,
     coalesce(q.position_major, 0) as party_position_major,
     coalesce(q.position_minor, 0) as party_position_minor
@@ -44,5 +47,9 @@ from versions as v
 left join borrowers as b on b.application_hk = v.application_hk
 left join products as p
     on p.product_hk = v.product_hk and p.valid_from <= v.submitted_at and p.valid_to > v.submitted_at
+left join {{ ref('parameters_in_force') }} as f
+    on f.product_hk = v.product_hk
+    and f.valid_from <= {{ business_date('v.submitted_at') }}
+    and f.valid_to > {{ business_date('v.submitted_at') }}
 left join parties as q
     on q.party_hk = b.party_hk and q.valid_from <= v.submitted_at and q.valid_to > v.submitted_at

@@ -3,7 +3,7 @@
     unique_key=['loan_hk', 'snapshot_kind', 'snapshot_date'],
     meta={'affected_key': 'loan_hk'},
     pre_hook=[
-        "{{ note_affected(affected_loans(payments=false)) }}",
+        "{{ note_affected(affected_loans(payments=false, dated=true)) }}",
         "{{ delete_other_snapshots(ref('snapshot_calendar')) }}",
     ],
     indexes=[
@@ -67,7 +67,10 @@ select
     l.position_major as loan_position_major,
     l.position_minor as loan_position_minor,
     coalesce(p.position_major, 0) as product_position_major,
-    coalesce(p.position_minor, 0) as product_position_minor
+    coalesce(p.position_minor, 0) as product_position_minor,
+    coalesce(f.product_parameters_hk, {{ ghost_key() }}) as product_parameters_hk,
+    coalesce(f.position_major, 0) as parameters_position_major,
+    coalesce(f.position_minor, 0) as parameters_position_minor
 from wanted as w
 inner join current_links as c on c.loan_hk = w.loan_hk
 inner join loans as l
@@ -78,3 +81,5 @@ left join products as p
     on p.product_hk = c.product_hk
     and {{ business_date('p.valid_from') }} <= w.snapshot_date
     and {{ business_date('p.valid_to') }} > w.snapshot_date
+left join {{ ref('parameters_in_force') }} as f
+    on f.product_hk = c.product_hk and f.valid_from <= w.snapshot_date and f.valid_to > w.snapshot_date

@@ -10,8 +10,4 @@
     'max_amount',
     'min_term_months',
     'max_term_months',
-    'interest_rate',
-    'probability_of_default',
-    'loss_given_default',
-    'credit_conversion_factor',
 ]) }}

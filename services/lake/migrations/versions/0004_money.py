@@ -6,10 +6,16 @@ what to do with them. Every row that is written from now on is.
 
 from alembic import context, op
 
-from services.lake.tables import MONEY_CHECKS
+from services.lake.tables import INTEREST_RATE_CHECK, MONEY_CHECKS, SHARES_CHECK
 
 revision = "0004"
 down_revision = "0003"
+
+# A product had its rate and shares itself until 0010.
+_CHECKS = {
+    **MONEY_CHECKS,
+    "product": {**MONEY_CHECKS["product"], "interest_rate": INTEREST_RATE_CHECK, "shares": SHARES_CHECK},
+}
 
 
 def upgrade() -> None:
@@ -17,7 +23,7 @@ def upgrade() -> None:
     before, after = (
         ("WITH NOCHECK ", "") if context.get_context().dialect.name == "mssql" else ("", " NOT VALID")
     )
-    for table, checks in MONEY_CHECKS.items():
+    for table, checks in _CHECKS.items():
         for name, condition in checks.items():
             op.execute(
                 f"ALTER TABLE credit.{table} {before}ADD CONSTRAINT ck_{table}_{name} CHECK ({condition}){after}"
@@ -26,6 +32,6 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop them."""
-    for table, checks in MONEY_CHECKS.items():
+    for table, checks in _CHECKS.items():
         for name in checks:
             op.execute(f"ALTER TABLE credit.{table} DROP CONSTRAINT ck_{table}_{name}")
