@@ -91,7 +91,7 @@ async def _run(settings: ImportSettings, files: dict[str, Path], report: Report,
             )
             checked.check()
             if dry_run:
-                for _ in (*checked.instalments(), *checked.transactions()):
+                for _ in (*checked.instalments(), *checked.transactions(), *checked.classifications()):
                     pass
                 return 0.0
             began = time.monotonic()

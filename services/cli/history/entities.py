@@ -299,6 +299,23 @@ ENTITIES: tuple[Entity, ...] = (
             _instant("recorded_at", "When it was recorded; the import's time when empty.", required=False),
         ),
     ),
+    Entity(
+        "classifications",
+        "What loans were classified as before; what they are today is in `loans`.",
+        ("loan_ref", "classification", "effective_from"),
+        (
+            LOAN,
+            Column(
+                "classification",
+                one_of("default", "restructured"),
+                "default or restructured",
+                meaning="What it was.",
+            ),
+            Column("effective_from", past_day, "day", meaning="First day."),
+            Column("effective_to", past_day, "day", meaning="First day on which it was so no longer."),
+            Column("reason", text(1000), "text, at most 1000", False, "Why."),
+        ),
+    ),
 )
 """Parents before children: the order in which files are read and rows are written."""
 

@@ -107,6 +107,10 @@ class History:
                 self._report.unknown["disbursement dates"] += 1
             yield line
 
+    def classifications(self) -> Iterator[Line]:
+        """Read and check what loans were classified as before, in the order of the file."""
+        yield from self._under_loans("classifications", Loan.classification_faults)
+
     def sound(self) -> Iterator[Application]:
         """The applications that are to be written."""
         return (one for one in self.applications.values() if not one.row.refused)

@@ -33,6 +33,8 @@ class Loan:
     """Sums of what stands, by kind."""
     first_day: date | None = None
     """The day of its first disbursement, where it is known."""
+    classified: set[tuple[str, date]] = field(default_factory=set)
+    """Classifications of the past that were read, by their first days."""
     transactions: dict[str, tuple[str, Decimal, bool]] = field(default_factory=dict)
     """By external_ref: kind, amount, and whether it was reversed."""
 
@@ -42,6 +44,16 @@ class Loan:
         years = Decimal(values["term_months"]) / MONTHS_OF_A_YEAR
         interest = rounded(values["principal"] * values["interest_rate"] * years, values["currency"])
         return cls(values["currency"], values["principal"], interest, tolerance, in_lake)
+
+    def classification_faults(self, values: Values) -> Iterator[Fault]:
+        """Say what is wrong with a classification of the past; notes it when nothing is."""
+        key = (values["classification"], values["effective_from"])
+        if key in self.classified:
+            yield "effective_from", "this classification was there before"
+        elif values["effective_to"] <= values["effective_from"]:
+            yield "effective_to", "is not after effective_from"
+        else:
+            self.classified.add(key)
 
     def instalment_faults(self, values: Values) -> Iterator[Fault]:
         """Say what is wrong with an instalment; notes it when nothing is."""

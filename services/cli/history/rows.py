@@ -197,3 +197,16 @@ def transaction_row(line: Line, imported_at: datetime) -> Row:
         "recorded_at": values["recorded_at"] or imported_at,
         "migrated": True,
     }
+
+
+def classification_row(line: Line, imported_at: datetime) -> Row:
+    """What a loan was classified as for some time."""
+    values = line.values
+    refs = (values["loan_ref"], values["classification"], values["effective_from"])
+    return {
+        "id": identifier("classification", *refs),
+        "loan_id": identifier("loan", values["loan_ref"]),
+        **{name: values[name] for name in ("classification", "effective_from", "effective_to", "reason")},
+        "recorded_at": imported_at,
+        "migrated": True,
+    }

@@ -16,6 +16,7 @@ from services.cli.history.report import Report
 from services.cli.history.rows import (
     Row,
     application_rows,
+    classification_row,
     identifier,
     instalment_row,
     parameters_row,
@@ -47,6 +48,7 @@ ENTITY_OF = {
     "loan": "loans",
     "instalment": "instalments",
     "loan_transaction": "transactions",
+    "loan_classification": "classifications",
 }
 """What the tables are called in files."""
 _Item = TypeVar("_Item")
@@ -120,6 +122,10 @@ class Writer:
             await self._add(
                 [("loan_transaction", transaction_row(line, self._imported_at)) for line in lines]
             )
+        for lines in _chunks(history.classifications(), CHUNK_ROWS):
+            await self._add(
+                [("loan_classification", classification_row(line, self._imported_at)) for line in lines]
+            )
 
     async def _add(self, rows: list[tuple[str, Row]], applications: Sequence[UUID] = ()) -> None:
         """Add rows in one transaction; `applications` are those whose parties are kept with their current version."""
@@ -136,8 +142,8 @@ class Writer:
             if applications:
                 await tx.execute(keep_parties(applications))
         for name, count in added.items():
-            if name not in ENTITY_OF:
-                # What a loan is comes with its row, and is no row of a file.
+            if applications and name == "loan_classification":
+                # What a loan is today comes with its row, and is no row of a file.
                 continue
             # A borrower comes with its application, and is no row of a file.
             borrowers = sum(row["role"] == "borrower" for row in by_table[name]) if name == BORROWERS else 0

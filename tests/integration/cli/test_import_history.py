@@ -18,7 +18,17 @@ from services.platform.mesh import inherited
 from services.platform.settings import ROOT
 from tests.conftest import Database
 from tests.integration.lending import Lending
-from tests.unit.cli.sample_history import Rows, event, loan, parameters, small, transaction, version, write
+from tests.unit.cli.sample_history import (
+    Rows,
+    classification,
+    event,
+    loan,
+    parameters,
+    small,
+    transaction,
+    version,
+    write,
+)
 
 COUNTS = {
     "party": 2,
@@ -29,9 +39,9 @@ COUNTS = {
     "application_event": 7,
     "decision": 2,
     "loan": 1,
-    "loan_classification": 0,
     "instalment": 2,
     "loan_transaction": 4,
+    "loan_classification": 0,
 }
 
 
@@ -129,13 +139,14 @@ async def test_later_files_add_to_what_is_there_by_the_banks_numbers(
         "versions": [version("A3", submitted_at="2024-05-01T09:00:00Z")],
         "events": [event("A3", "SUBMITTED", "2024-05-01T09:00:00Z")],
         "transactions": [transaction("T5", kind="payment", amount="602.50", effective_on="2024-03-15")],
+        "classifications": [classification("default", "2024-02-20", "2024-03-15")],
     }
     ended = await imported(fresh_lake, write(later, tmp_path / "later"))
     assert ended.status == 0, ended.output
     added = dict.fromkeys(COUNTS, 0) | dict.fromkeys(
         ("application", "application_party", "application_version", "application_version_party"), 1
     )
-    added |= {"application_event": 1, "loan_transaction": 1}
+    added |= {"application_event": 1, "loan_transaction": 1, "loan_classification": 1}
     assert await counts(fresh_lake) == {name: count + added[name] for name, count in COUNTS.items()}
 
 

@@ -118,6 +118,12 @@ def transaction(ref: str, **more: Any) -> dict[str, Any]:
     return {"loan_ref": "L1", "external_ref": ref, "currency": "DEM", **more}
 
 
+def classification(kind: str, effective_from: str, effective_to: str, **more: Any) -> dict[str, Any]:
+    """What loan L1 was for some time."""
+    days = {"effective_from": effective_from, "effective_to": effective_to}
+    return {"loan_ref": "L1", "classification": kind, **days, **more}
+
+
 def write(rows: Rows, folder: Path, suffix: str = ".csv") -> Path:
     """Write a file an entity; gives the folder."""
     folder.mkdir(exist_ok=True)

@@ -14,7 +14,17 @@ from services.cli.history.files import FilesUnusable, find
 from services.cli.history.history import History, Known
 from services.cli.history.report import Refusal, Report
 from services.cli.history.rows import NOBODY_KNOWN, application_rows, identifier
-from tests.unit.cli.sample_history import Rows, event, loan, parameters, small, transaction, version, write
+from tests.unit.cli.sample_history import (
+    Rows,
+    classification,
+    event,
+    loan,
+    parameters,
+    small,
+    transaction,
+    version,
+    write,
+)
 
 KNOWN_PRODUCTS = {"CONSUMER": "DEM"}
 
@@ -330,6 +340,28 @@ def test_parameters_of_products_come_with_their_first_day(tmp_path: Path) -> Non
         ("product_parameters", 5, "valid_from"),
         ("product_parameters", 6, "loss_given_default"),
         ("product_parameters", 7, "product_code"),
+    }
+
+
+def test_classifications_of_the_past_have_both_days(tmp_path: Path) -> None:
+    rows = small()
+    rows["classifications"] = [
+        classification("default", "2024-02-20", "2024-03-01"),
+        classification("restructured", "2024-02-20", "2024-03-01"),
+        classification("default", "2024-02-20", "2024-03-05"),
+        classification("default", "2024-04-20", "2024-04-20"),
+        classification("written-off", "2024-05-20", "2024-06-20"),
+        classification("default", "2024-06-20", ""),
+        classification("default", "2024-06-20", "2024-07-20", loan_ref="L9"),
+    ]
+    history, report = checked(rows, tmp_path / "files")
+    assert [line.line for line in history.classifications()] == [2, 3]
+    assert {(one.entity, one.line, one.column) for one in report.refusals} == {
+        ("classifications", 4, "effective_from"),
+        ("classifications", 5, "effective_to"),
+        ("classifications", 6, "classification"),
+        ("classifications", 7, "effective_to"),
+        ("classifications", 8, "loan_ref"),
     }
 
 
