@@ -8,7 +8,7 @@
 {#
     payments: whether they matter. A transaction that was never anything but a payment changes nothing of a loan's schedule, nor of what
     is known of the loan on a day.
-    dated: whether that matters which holds from a day on: a product's parameters.
+    dated: whether that matters which holds from a day on: a product's parameters, and what the loan is classified as.
     since: also from which day on; the loan is as it was before. Of a payment it is the earliest day that it was ever of, as what
     undoes it is of no earlier one; of anything else any day.
 #}
@@ -54,7 +54,25 @@
     inner join {{ ref('link_product_parameters') }} as p on p.product_parameters_hk = s.product_parameters_hk
     inner join {{ links.loan }} as l on l.product_hk = p.product_hk
     where {{ new_rows('sat_product_parameters', 's') }}
+    union
+    {{ affected_classifications(since) }}
     {%- endif %}
+{%- endmacro %}
+
+{# Loans that are classified otherwise than before; since as of affected_loans: of a classification the earliest day that it ever began on. #}
+{% macro affected_classifications(since=false) -%}
+{%- set classifications = ref('sat_loan_classification') -%}
+{%- set ever = "cast('1900-01-01' as date)" -%}
+    select l.loan_hk
+        {%- if since %}, (
+            select coalesce(min(coalesce(v.effective_from, {{ ever }})), {{ ever }})
+            from {{ classifications }} as v
+            where v.loan_classification_hk = s.loan_classification_hk and v.operation <> 'd'
+        )
+        {%- endif %}
+    from {{ classifications }} as s
+    inner join {{ ref('link_loan_classification') }} as l on l.loan_classification_hk = s.loan_classification_hk
+    where {{ new_rows('sat_loan_classification', 's') }}
 {%- endmacro %}
 
 {% macro affected_applications() -%}

@@ -49,10 +49,10 @@ def hand_made() -> Portfolio:
     # Paid to the day, but restructured; and one in default that pays.
     restructured = made.loan("restructured", date(2026, 7, 15))
     made.moved("restructured pays", restructured, "payment", Decimal(200), date(2026, 8, 15))
-    made.execute("UPDATE credit.loan SET restructured = true WHERE id = $1", restructured)
+    made.classified("restructured", restructured, "restructured", date(2026, 9, 1))
     unlikely = made.loan("unlikely to pay", date(2026, 7, 15))
     made.moved("unlikely pays", unlikely, "payment", Decimal(200), date(2026, 8, 15))
-    made.execute("UPDATE credit.loan SET defaulted = true WHERE id = $1", unlikely)
+    made.classified("unlikely", unlikely, "default", date(2026, 9, 1))
     # Its disbursement was taken back: no loan after all.
     cancelled = made.loan("cancelled", date(2026, 8, 3))
     made.moved(

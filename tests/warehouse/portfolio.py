@@ -236,6 +236,20 @@ class Portfolio:
         self.moved(f"{name} disbursement", loan, "disbursement", principal, disbursed_on, currency=currency)
         return loan
 
+    def classified(self, name: str, loan: UUID, classification: str, since: date | None) -> None:
+        """Say that a loan is in default or restructured since a day, as a history says it; None when nobody knows."""
+        flag = {"default": "defaulted", "restructured": "restructured"}[classification]
+        self.execute(f"UPDATE credit.loan SET {flag} = true WHERE id = $1", loan)
+        self.insert(
+            "loan_classification",
+            id=identifier(f"classification {name}"),
+            loan_id=loan,
+            classification=classification,
+            effective_from=since,
+            recorded_at=at(AS_OF),
+            migrated=True,
+        )
+
     def moved(  # noqa: PLR0917 - the columns of a transaction
         self,
         name: str,

@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import Database
 from tests.integration.cli.test_import_history import imported
-from tests.unit.cli.sample_history import Rows, event, version, write
+from tests.unit.cli.sample_history import Rows, classification, event, parameters, version, write
 from tests.warehouse.conftest import Warehouse, changes_of
 
 # Three builds of the whole warehouse, which take minutes on a busy machine.
@@ -105,6 +105,9 @@ def history() -> Rows:
             moved("L4", "1", "disbursement", 600, None),
             *(moved("L4", f"{month}", "payment", 100, f"2024-{month:02}-25") for month in range(2, 8)),
         ],
+        # In default for ten days, which were over before the first arrears.
+        "classifications": [classification("default", "2024-02-21", "2024-03-02")],
+        "product_parameters": [parameters("CONSUMER", "2024-05-01", loss_given_default="0")],
     }
 
 
@@ -114,6 +117,8 @@ EXPECTED: dict[str, dict[tuple[str, str], tuple[Any, Any, Any]]] = {
     "2024-03-01": {
         ("exposure", "2024-03-01"): (1600, 2, 1600),
         ("par_0", "2024-03-01"): (0, 1600, 0),
+        # L1 is in default until the day after.
+        ("npl_ratio", "2024-03-01"): (1100, 1600, Decimal("0.6875")),
         ("approval_rate", "2024-01-01"): (2, 2, 1),
         ("approval_rate", "2024-02-01"): (0, 1, 0),
         ("pull_through", "2024-01-01"): (2, 2, 1),
@@ -129,6 +134,9 @@ EXPECTED: dict[str, dict[tuple[str, str], tuple[Any, Any, Any]]] = {
         ("exposure", "2024-05-01"): (1300, 2, 1300),
         ("par_0", "2024-05-01"): (1000, 1300, Decimal("0.7692307692")),
         ("par_30", "2024-05-01"): (0, 1300, 0),
+        ("npl_ratio", "2024-05-01"): (0, 1300, 0),
+        # From this day on a default loses nothing.
+        ("expected_loss", "2024-05-01"): (0, 1300, 0),
         ("booked_volume", "2024-01-01"): (1200, 1, 1200),
         ("loans_without_disbursement_date", "2024-05-01"): (None, 1, 1),
     },

@@ -51,6 +51,7 @@ def things() -> dict[str, str]:
         "loan": key(str(identifier("loan generated 5"))),
         "instalment": key(str(identifier("loan generated 6")), "1"),
         "loan_transaction": key(str(identifier("transaction generated 7 disbursement"))),
+        "loan_classification": key(str(identifier("classification unlikely"))),
         "application_party": key(application[8], str(identifier("party generated 8")), "borrower"),
     }
 
@@ -79,21 +80,6 @@ EXTRA: dict[str, dict[str, Any]] = {
         "national_id": None,
         "party_revision": "1",
         "origin": "submitted",
-    },
-    "loan_classification": {
-        "id": str(identifier("classification")),
-        "loan_id": str(identifier("loan generated 0")),
-        "classification": "default",
-        "effective_from": "2026-01-01",
-        "effective_to": None,
-        "reason": "r",
-        "proposal_id": None,
-        "proposed_by": None,
-        "confirmed_by": None,
-        "ending_proposal_id": None,
-        "ending_confirmed_by": None,
-        "recorded_at": "2026-01-01T00:00:00",
-        "migrated": False,
     },
     "bureau_report": {
         "id": str(identifier("report")),

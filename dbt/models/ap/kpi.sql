@@ -23,6 +23,11 @@ left_out as (
     where m.snapshot_kind = 'as_of' and m.status <> 'cancelled' and m.disbursed_on is null
     group by m.snapshot_date, m.currency
     union all
+    select m.snapshot_date, m.currency, 'loans_without_classification_date', count(*), 'kpi_portfolio'
+    from {{ ref('fact_loan_month') }} as m
+    where m.snapshot_kind = 'as_of' and m.status <> 'cancelled' and m.is_classification_dated = 0
+    group by m.snapshot_date, m.currency
+    union all
     select m.snapshot_date, m.currency, 'loans_without_parameters', count(*), 'expected_loss'
     from {{ ref('fact_loan_month') }} as m
     where m.snapshot_kind = 'as_of' and m.status = 'open' and m.probability_of_default is null

@@ -3,7 +3,8 @@
     A loan without its application or borrower stays in the facts: they only name these.
 -#}
 {%- set parents = {
-    'credit_loan': ('loan_hk', 1, ref('sat_loan'), {'credit_instalment': ref('link_instalment'), 'credit_loan_transaction': ref('link_loan_transaction')}),
+    'credit_loan': ('loan_hk', 1, ref('sat_loan'), {'credit_instalment': ref('link_instalment'), 'credit_loan_transaction': ref('link_loan_transaction'),
+        'credit_loan_classification': ref('link_loan_classification')}),
     'credit_product': ('product_hk', 1, ref('sat_product'), {'credit_loan': ref('link_loan')}),
     'credit_application': ('application_hk', 1, ref('sat_application'), {
         'credit_application_version': ref('link_application_version'), 'credit_application_event': ref('link_application_event'),

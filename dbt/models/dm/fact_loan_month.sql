@@ -19,7 +19,7 @@
 {%- set known = [
     'loan_hk', 'snapshot_kind', 'snapshot_date', 'application_hk', 'party_hk', 'product_hk', 'loan_position_major',
     'loan_position_minor', 'product_position_major', 'product_position_minor', 'product_parameters_hk',
-    'parameters_position_major', 'parameters_position_minor',
+    'parameters_position_major', 'parameters_position_minor', 'is_defaulted', 'is_restructured', 'is_classification_dated',
 ] -%}
 {#- No more than was lent, so it has the type of an amount: a factor of 38 digits would cost T-SQL the scale of the product. -#}
 {%- set undrawn -%}
@@ -44,6 +44,22 @@ case when t.status = 'open' then {{ larger('l.principal - t.disbursed_amount', '
     {%- endif %}
 ),
 
+-- What the loan was classified as on the day. The periods of a classification do not overlap: a snapshot stays one row.
+classified as (
+    select
+        s.*,
+        case when d.loan_hk is null then 0 else 1 end as is_defaulted,
+        case when r.loan_hk is null then 0 else 1 end as is_restructured,
+        case when d.is_dated = 0 or r.is_dated = 0 then 0 else 1 end as is_classification_dated
+    from snapshots as s
+    left join {{ ref('classified_period') }} as d
+        on d.loan_hk = s.loan_hk and d.classification = 'default'
+        and d.effective_from <= s.snapshot_date and d.effective_to > s.snapshot_date
+    left join {{ ref('classified_period') }} as r
+        on r.loan_hk = s.loan_hk and r.classification = 'restructured'
+        and r.effective_from <= s.snapshot_date and r.effective_to > s.snapshot_date
+),
+
 moved as (
     select
         {% for column in known %}s.{{ column }}, {% endfor %}
@@ -56,7 +72,7 @@ moved as (
         sum(case when m.effect = 'payment' then m.amount else 0 end) as paid_amount,
         sum(case when m.effect = 'write-off' then m.amount else 0 end) as written_off_amount,
         sum(case when m.effect = 'recovery' then m.amount else 0 end) as recovered_amount
-    from snapshots as s
+    from classified as s
     inner join {{ ref('loan_movement') }} as m on m.loan_hk = s.loan_hk and m.effective_on <= s.snapshot_date
     group by {% for column in known %}s.{{ column }}{{ ', ' if not loop.last }}{% endfor %}
 ),
@@ -174,11 +190,12 @@ select
     cast(t.disbursed_amount as numeric(38, 4)) as disbursed_amount,
     cast(t.written_off_amount as numeric(38, 4)) as written_off_amount,
     cast(t.recovered_amount as numeric(38, 4)) as recovered_amount,
-    l.restructured as is_restructured,
-    l.defaulted as is_defaulted,
+    t.is_restructured,
+    t.is_defaulted,
+    t.is_classification_dated,
     case
         when t.status <> 'open' then 0
-        when l.defaulted = 1 then 1
+        when t.is_defaulted = 1 then 1
         when
             t.days_past_due > 90
             and t.overdue_amount > {{ var('materiality_amount') }}
@@ -188,8 +205,8 @@ select
     end as is_non_performing,
     case
         when t.status <> 'open' then 0
-        when l.defaulted = 1 or t.days_past_due >= 90 then 3
-        when t.days_past_due > 30 or l.restructured = 1 then 2
+        when t.is_defaulted = 1 or t.days_past_due >= 90 then 3
+        when t.days_past_due > 30 or t.is_restructured = 1 then 2
         else 1
     end as ifrs9_stage
 from stated as t

@@ -36,7 +36,7 @@ def test_what_the_vault_joins_by_is_required() -> None:
         target.table: {*rules_of(target)["keys"], *rules_of(target)["required"]} for target in flow.targets
     }
     links = list((ROOT / "dbt/models/dw/raw_vault").glob("link_*.sql"))
-    assert len(links) == 10
+    assert len(links) == 11
     for path in links:
         called = path.read_text(encoding="utf-8").partition("{{ link(")[2].partition("kept=")[0]
         table = re.findall(r"'(credit_\w+)'", called)[0]

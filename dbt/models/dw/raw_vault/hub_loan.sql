@@ -7,4 +7,5 @@
     ('credit_loan', ['id']),
     ('credit_instalment', ['loan_id']),
     ('credit_loan_transaction', ['loan_id']),
+    ('credit_loan_classification', ['loan_id']),
 ]) }}

@@ -1,0 +1,3 @@
+{{ config(materialized='view') }}
+
+{{ history_of(ref('sat_loan_classification'), 'loan_classification') }}
