@@ -1,0 +1,54 @@
+"""What intake keeps for itself; none of it is captured."""
+
+import sqlalchemy as sa
+
+from services.lake.tables.applications import party
+from services.lake.tables.columns import metadata, own_id, required
+from services.lake.types import UtcDateTime, binary, code, long_text, text
+
+# Not captured: intake's own memory of requests, so that a retried submit is answered and not repeated.
+idempotency_key = sa.Table(
+    "idempotency_key",
+    metadata,
+    sa.Column("caller", sa.Uuid, primary_key=True),
+    sa.Column("key", code(128), primary_key=True),
+    required("request_sha256", binary(32)),
+    required("status", sa.Integer),
+    required("response", long_text()),
+    required("created_at", UtcDateTime),
+    schema="intake",
+    implicit_returning=False,
+)
+
+# Not captured: what intake needs to find two parties with one national id, and who allowed it.
+party_national_id = sa.Table(
+    "party_national_id",
+    metadata,
+    sa.Column("party_id", sa.ForeignKey(party.c.id), primary_key=True),
+    required("national_id_key", text(64)),
+    sa.Index("ix_party_national_id_key", "national_id_key"),
+    schema="intake",
+    implicit_returning=False,
+)
+
+national_id_confirmation = sa.Table(
+    "national_id_confirmation",
+    metadata,
+    own_id(),
+    required("national_id_key", text(64)),
+    required("reason", text(1000)),
+    required("confirmed_by", sa.Uuid),
+    required("confirmed_at", UtcDateTime),
+    sa.Column("party_id", sa.Uuid, sa.ForeignKey(party.c.id)),
+    sa.Column("used_by", sa.Uuid),
+    sa.Column("used_at", UtcDateTime),
+    sa.CheckConstraint("used_by IS NULL OR used_by <> confirmed_by", name="four_eyes"),
+    sa.CheckConstraint(
+        "(party_id IS NULL AND used_by IS NULL AND used_at IS NULL) "
+        "OR (party_id IS NOT NULL AND used_by IS NOT NULL AND used_at IS NOT NULL)",
+        name="use",
+    ),
+    sa.Index("ix_national_id_confirmation_key", "national_id_key"),
+    schema="intake",
+    implicit_returning=False,
+)
