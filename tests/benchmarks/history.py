@@ -26,6 +26,10 @@ LATELY = "timestamp 'today' - interval '5 days' + interval '8 hours' + (n % 3000
 MAKER, OFFICER = (f"md5('{name}')::uuid" for name in ("maker", "officer"))
 BOOKED = "n % 10 = 0"
 DECIDED = "n % 20 <> 19"
+# What a payment and a disbursement have in migrated, proposal_id and confirmed_by.
+BY_ONE = "false, NULL::uuid, NULL::uuid"
+# A third of the principal, in whole pfennigs.
+THIRD = "round((500 + n % 15000) / 3.0, 2)::numeric(19,4)"
 OUTCOME = "CASE WHEN n % 10 IN (3, 6, 9) THEN 'reject' ELSE 'approve' END"
 
 
@@ -44,13 +48,15 @@ def steps_of(began: str) -> tuple[Step, ...]:
             "c",
             "party",
             f"{_id('party')}, 'person', 'Person Nguyễn ' || n, date '1960-01-01' + (n % 15000), 'ID' || n, "
-            f"'p' || n || '@example.org', NULL::text, {MAKER}, {began}, 1",
+            f"'p' || n || '@example.org', NULL::text, {MAKER}, {began}, 1, "
+            "NULL::text",
             "true",
         ),
         (
             "c",
             "application",
-            f"{_id('application')}, 'SUBMITTED', 1, 1, NULL::text, {MAKER}, {began}, {began}, NULL::timestamp",
+            f"{_id('application')}, 'SUBMITTED', 1, 1, NULL::text, {MAKER}, {began}, {began}, NULL::timestamp, "
+            "NULL::text, false",
             "true",
         ),
         ("c", "application_party", f"{_id('application')}, {_id('party')}, 'borrower'", "true"),
@@ -59,28 +65,37 @@ def steps_of(began: str) -> tuple[Step, ...]:
             "application_version",
             f"{_id('application')}, 1, (ARRAY['CONSUMER', 'CAR', 'BUSINESS', 'EDUCATION'])[1 + n % 4], "
             "(500 + n % 15000)::numeric(19,4), 'DEM', 6 + n % 30, 'radio/television', 'branch', "
-            f"{MAKER}, '{{\"housing\": \"own\"}}', 400 + n % 400, '[]', {began}",
+            f"{MAKER}, '{{\"housing\": \"own\"}}', 400 + n % 400, '[]', {began}, "
+            "false",
+            "true",
+        ),
+        (
+            "c",
+            "application_version_party",
+            f"{_id('application')}, 1, {_id('party')}, 'borrower', 'person', 'Person Nguyễn ' || n, "
+            "date '1960-01-01' + (n % 15000), 'ID' || n, 1, 'submitted'",
             "true",
         ),
         (
             "c",
             "application_event",
             f"{_id('submitted')}, {_id('application')}, 1, NULL::text, 'SUBMITTED', {MAKER}, 'maker', NULL::text, "
-            f"NULL::text, {began}",
+            f"NULL::text, {began}, false",
             "true",
         ),
         (
             "c",
             "decision",
             f"{_id('decision')}, {_id('application')}, 1, 'officer', {OUTCOME}, {MAKER}, {OFFICER}, "
-            f"CASE {OUTCOME} WHEN 'reject' THEN 'AFFORDABILITY' END, NULL::text, {began} + interval '1 day'",
+            f"CASE {OUTCOME} WHEN 'reject' THEN 'AFFORDABILITY' END, NULL::text, {began} + interval '1 day', "
+            "false",
             DECIDED,
         ),
         (
             "u",
             "application",
             f"{_id('application')}, CASE {OUTCOME} WHEN 'approve' THEN 'APPROVED' ELSE 'REJECTED' END, 1, 2, "
-            f"NULL::text, {MAKER}, {began}, {began}, {began} + interval '1 day'",
+            f"NULL::text, {MAKER}, {began}, {began}, {began} + interval '1 day', NULL::text, false",
             DECIDED,
         ),
         (
@@ -88,7 +103,8 @@ def steps_of(began: str) -> tuple[Step, ...]:
             "application_event",
             f"{_id('decided')}, {_id('application')}, 1, 'SUBMITTED', "
             f"CASE {OUTCOME} WHEN 'approve' THEN 'APPROVED' ELSE 'REJECTED' END, {OFFICER}, 'officer', "
-            f"CASE {OUTCOME} WHEN 'reject' THEN 'AFFORDABILITY' END, NULL::text, {began} + interval '1 day'",
+            f"CASE {OUTCOME} WHEN 'reject' THEN 'AFFORDABILITY' END, NULL::text, {began} + interval '1 day', "
+            "false",
             DECIDED,
         ),
         (
@@ -96,15 +112,14 @@ def steps_of(began: str) -> tuple[Step, ...]:
             "loan",
             f"{_id('loan')}, {_id('application')}, 1, (ARRAY['CONSUMER', 'CAR', 'BUSINESS', 'EDUCATION'])[1 + n % 4], "
             f"{_id('party')}, (500 + n % 15000)::numeric(19,4), 'DEM', 0.089::numeric(9,6), 3, {OFFICER}, "
-            f"{began} + interval '2 days', false, false",
+            f"{began} + interval '2 days', false, false, NULL::text, false",
             BOOKED,
         ),
         *(
             (
                 "c",
                 "instalment",
-                f"{_id('loan')}, {number}, ({began})::date + {2 + 30 * number}, "
-                "((500 + n % 15000) / 3.0)::numeric(19,4), 10::numeric(19,4)",
+                f"{_id('loan')}, {number}, ({began})::date + {2 + 30 * number}, {THIRD}, 10::numeric(19,4)",
                 BOOKED,
             )
             for number in (1, 2, 3)
@@ -115,13 +130,13 @@ def steps_of(began: str) -> tuple[Step, ...]:
                 "loan_transaction",
                 f"{_id(f'transaction{number}')}, {_id('loan')}, '{kind}', {amount}, 'DEM', "
                 f"({began})::date + {2 + 30 * number}, NULL::uuid, {OFFICER}, "
-                f"{began} + interval '{2 + 30 * number} days'",
+                f"{began} + interval '{2 + 30 * number} days', {BY_ONE}",
                 f"{BOOKED} AND n % {every} = 0",
             )
             for number, kind, amount, every in (
                 (0, "disbursement", "(500 + n % 15000)::numeric(19,4)", 1),
-                (1, "payment", "((500 + n % 15000) / 3.0 + 10)::numeric(19,4)", 20),
-                (2, "payment", "((500 + n % 15000) / 3.0 + 10)::numeric(19,4)", 30),
+                (1, "payment", f"{THIRD} + 10", 20),
+                (2, "payment", f"{THIRD} + 10", 30),
             )
         ),
     )
@@ -134,7 +149,7 @@ def payment(number: int, day: str) -> tuple[Step, ...]:
             "c",
             "loan_transaction",
             f"{_id(f'transaction{number}')}, {_id('loan')}, 'payment', 50::numeric(19,4), 'DEM', ({day})::date, "
-            f"NULL::uuid, {OFFICER}, {day}",
+            f"NULL::uuid, {OFFICER}, {day}, {BY_ONE}",
             BOOKED,
         ),
     )
