@@ -47,15 +47,15 @@ async def test_unit_tests_run_when_asked_for_and_in_no_other_build(built: Wareho
     assert "unit_test" not in kinds()
 
 
-async def test_readers_miss_no_table_while_layers_are_built(built: Warehouse) -> None:
+async def test_readers_miss_no_table_while_layers_are_built(copied: Warehouse) -> None:
     # The bins of the score are a seed, which no analyst reads.
-    names = [name for name in await built.checksums("dm", "ap") if name != "dm.score_bins"]
+    names = [name for name in await copied.checksums("dm", "ap") if name != "dm.score_bins"]
     ready = asyncio.Event()
     reads = 0
 
     async def read() -> None:
         nonlocal reads
-        async with built.database.connect("analyst") as analyst:
+        async with copied.database.connect("analyst") as analyst:
             while not ready.is_set():
                 for name in names:
                     assert await analyst.fetchval(f"SELECT count(*) FROM {name}") is not None, name
@@ -63,9 +63,9 @@ async def test_readers_miss_no_table_while_layers_are_built(built: Warehouse) ->
                 await asyncio.sleep(0.05)
 
     reader = asyncio.create_task(read())
-    await built.models()
+    await copied.models()
     # Behind a layer that was made anew, before the next one is.
-    await built.models("--full-refresh", select="path:models/dm path:seeds")
+    await copied.models("--full-refresh", select="path:models/dm path:seeds")
     ready.set()
     await reader
     assert reads > 10
