@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -179,7 +180,13 @@ class Lending:
         """POST the confirmation, rejection or withdrawal of a proposal that was seen at `revision`."""
         headers = {**user.headers, "If-Match": f'"{revision}"'}
         body = {"comment": "not yet"} if what == "rejection" else None
-        return await self.intake.post(f"/proposals/{proposal_id}/{what}", json=body, headers=headers)
+        # On a busy machine others may have the loan for longer than the service waits; then it is to be sent again.
+        for _ in range(10):
+            answer = await self.intake.post(f"/proposals/{proposal_id}/{what}", json=body, headers=headers)
+            if answer.status_code != 503:
+                break
+            await asyncio.sleep(0.5)
+        return answer
 
     async def by_two(self, user: User, loan_id: str, kind: str, **body: Any) -> httpx.Response:
         """Propose something and have the committee confirm it; the answer to the proposal where that is an error."""
