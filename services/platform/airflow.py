@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 
+from services.platform.certificates import Certificates
 from services.platform.command_environments import command_environments, lineage_transport
 from services.platform.component import Component, Program, Tell
 from services.platform.errors import NotReadyYet, PlatformError
@@ -48,6 +49,7 @@ def password(home: Home) -> str:
 def environment(settings: PlatformSettings, home: Home) -> dict[str, str]:
     """What every process of Airflow is given."""
     metadata = database_url(settings.postgres_port, "airflow", "airflow", home.database_password("airflow"))
+    certificates = settings.certificates
     configured: Mapping[str, Any] = {
         "CORE": {
             "DAGS_FOLDER": FOLDER / "dags",
@@ -69,6 +71,7 @@ def environment(settings: PlatformSettings, home: Home) -> dict[str, str]:
             "BASE_URL": settings.http("airflow"),
             "SECRET_KEY": home.secret("airflow_secret_key"),
             "WORKERS": 1,
+            **_tls(certificates),
         },
         "API_AUTH": {"JWT_SECRET": home.secret("airflow_jwt_secret")},
         "LOGGING": {"BASE_LOG_FOLDER": home.logs / "airflow", "JSON_LOGS": True},
@@ -89,6 +92,7 @@ def environment(settings: PlatformSettings, home: Home) -> dict[str, str]:
         inherited()
         | telemetry_environment(settings)
         | KEEP_ENVIRONMENT
+        | (certificates.environment() if certificates else {})
         | {
             "AIRFLOW_HOME": str(home.root / "airflow"),
             "MALLOC_ARENA_MAX": "2",
@@ -108,6 +112,17 @@ def environment(settings: PlatformSettings, home: Home) -> dict[str, str]:
             for name, value in options.items()
         }
     )
+
+
+def _tls(certificates: Certificates | None) -> dict[str, Path]:
+    """The options of the API server's HTTPS, which its tasks' clients read too."""
+    if certificates is None:
+        return {}
+    return {
+        "SSL_CERT": certificates.server,
+        "SSL_KEY": certificates.server_key,
+        "SSL_CA_FILE": certificates.authority,
+    }
 
 
 class AirflowSchema(Component):
@@ -191,7 +206,7 @@ class AirflowApi(AirflowProcess):
 
     async def ready(self) -> None:
         """It answers."""
-        await answers(f"{self.settings.http('airflow')}/api/v2/version")
+        await answers(self.settings, "airflow", "/api/v2/version")
 
 
 class AirflowScheduler(AirflowProcess):
@@ -250,7 +265,9 @@ async def beats(settings: PlatformSettings, process: str, *, since: float) -> No
         NotReadyYet: it has not.
     """
     try:
-        async with httpx.AsyncClient(timeout=PROBE_SECONDS, trust_env=False) as client:
+        async with httpx.AsyncClient(
+            timeout=PROBE_SECONDS, trust_env=False, verify=settings.trust()
+        ) as client:
             answer = await client.get(f"{settings.http('airflow')}/api/v2/monitor/health")
     except httpx.HTTPError as error:
         raise NotReadyYet(f"Airflow's API does not answer: {str(error) or type(error).__name__}") from error

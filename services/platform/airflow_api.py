@@ -38,7 +38,10 @@ class AirflowApi:
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
         self._http = httpx.AsyncClient(
-            base_url=platform.settings.http("airflow"), timeout=30, trust_env=False
+            base_url=platform.settings.http("airflow"),
+            timeout=30,
+            trust_env=False,
+            verify=platform.settings.trust(),
         )
 
     async def __aenter__(self) -> Self:

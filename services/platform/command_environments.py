@@ -24,6 +24,8 @@ def loader_environment(settings: PlatformSettings, home: Home) -> dict[str, str]
     """What the loader's commands are given."""
     return {
         **telemetry_environment(settings),
+        # A flow may read APIs of anybody's.
+        **({"SSL_CERT_FILE": str(settings.certificates.world)} if settings.certificates else {}),
         **_lineage_environment(settings, home, "loader"),
         "LOG_LEVEL": settings.log_level,
         **access(settings, home, "loader").environment(),

@@ -28,7 +28,7 @@ async def findings(settings: PlatformSettings) -> list[str]:
     pages = [f"{settings.http('exporter')}/metrics"]
     if settings.airflow:
         pages.append(f"{settings.http('airflow')}/flows/metrics")
-    async with httpx.AsyncClient(timeout=PROBE_SECONDS, trust_env=False) as client:
+    async with httpx.AsyncClient(timeout=PROBE_SECONDS, trust_env=False, verify=settings.trust()) as client:
         status, *metrics = await asyncio.gather(
             _get(client, f"{settings.http('verifier')}/status"), *(_get(client, page) for page in pages)
         )

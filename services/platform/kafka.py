@@ -60,7 +60,15 @@ def access(
 ) -> KafkaAccess:
     """How a login reaches the embedded broker; the owner may do everything."""
     password = SecretStr(home.kafka_password(login))
-    return KafkaAccess(settings.kafka_bootstrap, "SASL_PLAINTEXT", login, password, mechanism=mechanism)
+    certificates = settings.certificates
+    return KafkaAccess(
+        settings.kafka_bootstrap,
+        "SASL_SSL" if certificates else "SASL_PLAINTEXT",
+        login,
+        password,
+        certificates.authority if certificates else None,
+        mechanism,
+    )
 
 
 def owner_access(settings: PlatformSettings, home: Home) -> KafkaAccess:
@@ -87,7 +95,9 @@ class Kafka(Component):
     def program(self) -> Program:
         """The broker's process."""
         command = self._java(*OPTIONS, "kafka.Kafka", str(self._configuration))
-        return Program(self.name, command, self.home.run, stop_seconds=30)
+        certificates = self.settings.certificates
+        environment = certificates.environment() if certificates else {}
+        return Program(self.name, command, self.home.run, environment, stop_seconds=30)
 
     async def ready(self) -> None:
         """It answers a client's metadata request."""
@@ -140,6 +150,8 @@ class Kafka(Component):
             "org.apache.kafka.common.security.plain.PlainLoginModule required "
             f'username="{OWNER}" password="{owner}" user_{OWNER}="{owner}";'
         )
+        certificates = self.settings.certificates
+        protocol = "SASL_SSL" if certificates else "SASL_PLAINTEXT"
         properties = {
             "process.roles": "broker,controller",
             "node.id": "1",
@@ -147,7 +159,7 @@ class Kafka(Component):
             "controller.listener.names": "CONTROLLER",
             "listeners": f"CLIENTS://{broker},CONTROLLER://{controller}",
             "advertised.listeners": f"CLIENTS://{broker}",
-            "listener.security.protocol.map": "CLIENTS:SASL_PLAINTEXT,CONTROLLER:SASL_PLAINTEXT",
+            "listener.security.protocol.map": f"CLIENTS:{protocol},CONTROLLER:{protocol}",
             "inter.broker.listener.name": "CLIENTS",
             # Logins of SCRAM are kept by the controllers: a broker cannot enter at them, or itself, by one.
             "sasl.mechanism.inter.broker.protocol": "PLAIN",
@@ -183,6 +195,14 @@ class Kafka(Component):
             "num.network.threads": "1",
             "num.io.threads": "2",
         }
+        if certificates:
+            properties |= {
+                "ssl.keystore.type": "PEM",
+                "ssl.keystore.location": str(certificates.server_both),
+                # The broker is the client of its controller, and of itself.
+                "ssl.truststore.type": "PEM",
+                "ssl.truststore.location": str(certificates.authority),
+            }
         return "".join(f"{name}={value}\n" for name, value in properties.items())
 
 

@@ -129,9 +129,24 @@ def inherited() -> dict[str, str]:
 
 def telemetry_environment(settings: PlatformSettings) -> dict[str, str]:
     """Where a process sends its spans, and how many of them."""
+    certificates = settings.certificates
     return {
         "OTEL_EXPORTER_OTLP_ENDPOINT": settings.http("receiver"),
         "OTEL_TRACES_SAMPLER": settings.traces_sampler,
+        **({"OTEL_EXPORTER_OTLP_CERTIFICATE": str(certificates.authority)} if certificates else {}),
+    }
+
+
+def tls_environment(settings: PlatformSettings) -> dict[str, str]:
+    """What a process of ours serves HTTPS with, and whom its clients trust; nothing without TLS."""
+    certificates = settings.certificates
+    if certificates is None:
+        return {}
+    return {
+        **certificates.environment(),
+        "HTTP_TLS_CERTIFICATE_FILE": str(certificates.server),
+        "HTTP_TLS_KEY_FILE": str(certificates.server_key),
+        "SSL_CERT_FILE": str(certificates.authority),
     }
 
 
@@ -259,8 +274,8 @@ class ServiceProcess(Component):
             "LOG_LEVEL": settings.log_level,
             "AUTH_ISSUER": "creditmesh",
             "AUTH_JWKS_URL": f"{settings.http('auth')}/.well-known/jwks.json",
-            "OTEL_EXPORTER_OTLP_ENDPOINT": settings.http("receiver"),
-            "OTEL_TRACES_SAMPLER": settings.traces_sampler,
+            **telemetry_environment(settings),
+            **tls_environment(settings),
             **self._service.environment,
         }
         for database, login in self._service.logins.items():
@@ -273,7 +288,7 @@ class ServiceProcess(Component):
 
     async def ready(self) -> None:
         """It is ready by its own account."""
-        await answers(f"{self.settings.http(self.name)}/readyz")
+        await answers(self.settings, self.name, "/readyz")
 
 
 def mesh(settings: PlatformSettings, home: Home) -> list[Component]:

@@ -98,6 +98,8 @@ class Platform:
         wanted = self.closure(self.components if names is None else names)
         with self.home.locked():
             self._movements.clear()
+            if self.settings.certificates is not None:
+                await asyncio.to_thread(self.settings.certificates.ensure)
             await asyncio.to_thread(self.supervisor.start)
             done = {name: asyncio.Event() for name in wanted}
             try:

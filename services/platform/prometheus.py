@@ -109,27 +109,44 @@ class Prometheus(Component):
         rules.mkdir(exist_ok=True)
         for file in ALERTS.glob("*.yaml"):
             write_private(rules / file.name, alerts(file, after_seconds=self.settings.alert_after))
-        configuration = Template(BASE.read_text()).substitute(targets=targets, rules=rules)
+        certificates = self.settings.certificates
+        configuration = Template(BASE.read_text()).substitute(
+            targets=targets,
+            rules=rules,
+            scheme="https" if certificates else "http",
+            authority=certificates.authority if certificates else "",
+        )
         write_private(self._configuration, configuration)
+        if certificates:
+            served = {"cert_file": str(certificates.server), "key_file": str(certificates.server_key)}
+            # JSON is YAML.
+            write_private(self._web_configuration, json.dumps({"tls_server_config": served}))
 
     def program(self) -> Program:
         """Prometheus' process."""
+        certificates = self.settings.certificates
         command = (
             str(binary("prometheus", self.settings.tools)),
             f"--config.file={self._configuration}",
             f"--storage.tsdb.path={self.home.data / 'prometheus'}",
             f"--web.listen-address={HOST}:{self.settings.prometheus_port}",
             "--enable-feature=exemplar-storage",
+            *([f"--web.config.file={self._web_configuration}"] if certificates else []),
         )
-        return Program(self.name, command, self.home.run)
+        environment = certificates.environment() if certificates else {}
+        return Program(self.name, command, self.home.run, environment)
 
     async def ready(self) -> None:
         """It is ready by its own account."""
-        await answers(f"{self.settings.http('prometheus')}/-/ready")
+        await answers(self.settings, "prometheus", "/-/ready")
 
     @property
     def _configuration(self) -> Path:
         return self.home.run / "prometheus.yml"
+
+    @property
+    def _web_configuration(self) -> Path:
+        return self.home.run / "prometheus.web.yml"
 
     def _targets(self) -> list[dict[str, Any]]:
         own: list[dict[str, Any]] = [

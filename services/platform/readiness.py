@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 
 import httpx
 
 from services.platform.errors import NotReadyYet
-from services.platform.settings import HOST
+from services.platform.settings import HOST, PlatformSettings
 
 PROBE_SECONDS = 2.0
-# Probes are plain HTTP on the loopback: loading the certificates of the world would cost each 20 ms.
-_NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 async def accepts(port: int) -> None:
@@ -27,17 +24,17 @@ async def accepts(port: int) -> None:
     await writer.wait_closed()
 
 
-async def answers(url: str) -> None:
-    """Return when a GET of `url` answers 200.
+async def answers(settings: PlatformSettings, name: str, path: str) -> None:
+    """Return when a GET of `path` at the process whose port setting is `<name>_port` answers 200.
 
     Raises:
         NotReadyYet: it does not; the message is what the process says about it.
     """
     try:
         async with httpx.AsyncClient(
-            timeout=PROBE_SECONDS, trust_env=False, verify=_NO_CERTIFICATES
+            timeout=PROBE_SECONDS, trust_env=False, verify=settings.trust()
         ) as client:
-            response = await client.get(url)
+            response = await client.get(settings.http(name) + path)
     except httpx.HTTPError as error:
         raise NotReadyYet(str(error) or type(error).__name__) from error
     if response.status_code != 200:

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import random
 import socket
+import ssl
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from services.platform.certificates import Certificates
+from services.platform.home import Home
+
 ROOT = Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
 # Below the range from which the kernel serves outgoing connections, so that a process that is restarted finds its
 # port again.
 SPARE_PORTS = range(18000, 32000)
+
+_NOBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 Port = Annotated[int, Field(ge=1024, le=65535)]
 
@@ -36,6 +42,7 @@ class PlatformSettings(BaseSettings):
     alert_after: float = Field(
         default=60.0, gt=0, description="seconds that something may be wrong before it is an alert"
     )
+    tls: bool = Field(default=False, description="whether all listeners but PostgreSQL's speak TLS alone")
     samples: bool = Field(default=True, description="whether the lake gets the fifty sample applications")
     airflow: bool = Field(default=True, description="whether Airflow is part of the platform")
     flows: Path = Field(default=ROOT / "airflow" / "flows", description="folder of the flow files")
@@ -90,7 +97,21 @@ class PlatformSettings(BaseSettings):
 
     def http(self, name: str) -> str:
         """Base URL of the process whose port setting is `<name>_port`."""
-        return f"http://{HOST}:{self.port_of(f'{name}_port')}"
+        return f"{'https' if self.tls else 'http'}://{HOST}:{self.port_of(f'{name}_port')}"
+
+    @property
+    def certificates(self) -> Certificates | None:
+        """The certificates of a platform that speaks TLS; they are made when it is started."""
+        return Certificates(Home(self.home.resolve()).secrets / "tls") if self.tls else None
+
+    def trust(self) -> ssl.SSLContext:
+        """What a client of the platform's own trusts: its authority, or nobody without TLS and before the first start.
+
+        Loading the certificates of the world would cost each client 20 ms.
+        """
+        if self.certificates is None or not self.certificates.authority.exists():
+            return _NOBODY
+        return self.certificates.client_context()
 
     @property
     def kafka_bootstrap(self) -> str:

@@ -38,13 +38,21 @@ class Zipkin(Component):
             "MEM_MAX_SPANS": str(MAX_SPANS),
             "SELF_TRACING_ENABLED": "false",
         }
+        if certificates := self.settings.certificates:
+            environment |= certificates.environment() | {
+                "ARMERIA_PORTS_0_PROTOCOLS_0": "https",
+                "ARMERIA_SSL_ENABLED": "true",
+                "ARMERIA_SSL_KEYSTORE": certificates.server_store.as_uri(),
+                "ARMERIA_SSL_KEYSTORETYPE": "PKCS12",
+                "ARMERIA_SSL_KEYSTOREPASSWORD": certificates.store_password_file.read_text(),
+            }
         return Program(
             self.name, (java.java(), *options, "-jar", str(jar)), self.home.run, environment, stop_seconds=3
         )
 
     async def ready(self) -> None:
         """Its storage answers."""
-        await answers(f"{self.settings.http('zipkin')}/health")
+        await answers(self.settings, "zipkin", "/health")
 
 
 class Receiver(Component):
@@ -61,10 +69,11 @@ class Receiver(Component):
             "HTTP_PORT": str(self.settings.receiver_port),
             "LOG_LEVEL": self.settings.log_level,
             "ZIPKIN_URL": self.settings.http("zipkin"),
+            **mesh.tls_environment(self.settings),
         }
         command = mesh.python("services.platform.otlp_receiver")
         return Program(self.name, command, ROOT, environment)
 
     async def ready(self) -> None:
         """It is ready by its own account."""
-        await answers(f"{self.settings.http('receiver')}/readyz")
+        await answers(self.settings, "receiver", "/readyz")

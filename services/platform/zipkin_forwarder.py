@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections import deque
 from collections.abc import Iterable
 
@@ -31,7 +32,10 @@ class ZipkinForwarder:
 
     def __init__(self, zipkin_url: str) -> None:
         """`zipkin_url`: base URL of Zipkin."""
-        self._client = httpx.AsyncClient(base_url=zipkin_url, timeout=10.0, trust_env=False)
+        # No proxy of the environment; the authorities are those of the system or of SSL_CERT_FILE.
+        self._client = httpx.AsyncClient(
+            base_url=zipkin_url, timeout=10.0, trust_env=False, verify=ssl.create_default_context()
+        )
         self._spans: deque[bytes] = deque()
         self._bytes = 0
         self._arrived = asyncio.Event()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
+import httpx
 from httpx import Response
 from opentelemetry.trace import SpanKind, Tracer
 
@@ -23,7 +24,11 @@ class Mesh:
 
     def __init__(self, settings: PlatformSettings) -> None:
         self._clients = {
-            name: HttpClient(settings.http(name), timeout_seconds=30)
+            name: HttpClient(
+                settings.http(name),
+                timeout_seconds=30,
+                transport=httpx.AsyncHTTPTransport(verify=settings.trust()),
+            )
             for name in ("auth", "intake", "approval", "search")
         }
 

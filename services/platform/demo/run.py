@@ -37,6 +37,9 @@ async def run_demo(platform: Platform, console: Console, limit: int | None = Non
         PlatformError: an API refused what it should take, or the replica differs from the lake.
     """
     os.environ.setdefault("OTEL_EXPORTER_OTLP_ENDPOINT", platform.settings.http("receiver"))
+    if certificates := platform.settings.certificates:
+        # The exporter's HTTP library lets this variable of the shell go before the exporter's own.
+        os.environ["REQUESTS_CA_BUNDLE"] = str(certificates.authority)
     telemetry = Telemetry.start("demo")
     set_level("ERROR")
     known = passwords(platform.home)
@@ -89,7 +92,7 @@ async def run_demo(platform: Platform, console: Console, limit: int | None = Non
 async def show_trace(platform: Platform, console: Console, trace_id: str) -> None:
     """Print where one application's trace is; the embedded store keeps traces only while it runs."""
     store = platform.settings.http("zipkin")
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(verify=platform.settings.trust()) as client:
         found = await client.get(f"{store}/api/v2/trace/{trace_id}")
     if found.status_code == 200:
         console.print(f"one application's trace: {trace_id}")
