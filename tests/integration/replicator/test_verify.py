@@ -18,7 +18,7 @@ async def test_it_goes_on_by_itself_and_measures_what_differs_by_table(pipeline:
     await pipeline.start("sink")
     await pipeline.lake(party_insert(50))
     await pipeline.start("verifier", VERIFY_EVERY_SECONDS="1")
-    assert (await pipeline.get("verifier", "/readyz")).status_code == 200
+    await pipeline.ready("verifier")
     equal = "credit_replication_verified_timestamp_seconds"
     while not await pipeline.metric("verifier", equal):
         await asyncio.sleep(0.1)
