@@ -86,7 +86,7 @@ async def test_a_request_that_cannot_be_worked_off_says_so_and_holds_nothing_up(
         "credit.party": "the lake refused it (InvalidTextRepresentationError 22P02)",
         "credit.loan": "the lake refused it (InvalidTextRepresentationError 22P02)",
     }
-    assert (await pipeline.get("relay", "/readyz")).status_code == 200
+    await pipeline.ready("relay")
     found = ReplicationStatus.model_validate((await pipeline.get("relay", "/status")).json())
     assert {backfill.table: backfill.error for backfill in found.backfills} == {
         row["table_name"]: row["error"] for row in rows

@@ -89,7 +89,7 @@ async def test_a_row_that_fits_no_record_stops_its_table_alone_and_comes_back(
     assert reason.startswith("relay: the change at ")
     assert FIRST in reason
     assert command == "resume-table credit.application"
-    assert (await running.get("relay", "/readyz")).status_code == 200
+    await running.ready("relay")
     assert await count(running, "SELECT count(*) FROM credit.application") == 3
     result = await running.verify()
     assert (result.findings, list(result.stopped)) == ((), ["credit.application"])
