@@ -292,7 +292,11 @@ def _invalid_request(error: RequestValidationError) -> Problem:
     return Unprocessable(
         "Correct the parts named in errors.",
         # A body of a few kilobytes may have thousands.
-        errors=[{"pointer": _pointer(fault["loc"]), "detail": fault["msg"]} for fault in faults[:MAX_FAULTS]],
+        errors=[
+            # Pydantic's words before those of our own validators.
+            {"pointer": _pointer(fault["loc"]), "detail": fault["msg"].removeprefix("Value error, ")}
+            for fault in faults[:MAX_FAULTS]
+        ],
     )
 
 

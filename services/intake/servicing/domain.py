@@ -302,9 +302,8 @@ class Loan:
             less = (
                 f", less {money.shown(balance.overpaid, self.currency)} overpaid" if balance.overpaid else ""
             )
-            yield Fault(
-                "/amount", f"is more than {money.shown(limit, self.currency)} can be paid: {named}{less}"
-            )
+            most = money.shown(limit, self.currency)
+            yield Fault("/amount", f"is above the {most} that can be paid: {named}{less}")
 
     def _date_faults(self, entry: Entry, reversed_: Transaction | None, today: date) -> Iterator[Fault]:
         ground = self._ground(entry.kind, reversed_)

@@ -164,7 +164,7 @@ async def test_a_payment_beyond_what_is_owed_is_shown_and_bounded(
     tolerance = Decimal(180)  # 0.15 of 1,200
     refused = await record(lending, clerk, loan, "payment", str(owed + tolerance + Decimal("0.01")))
     problem = assert_problem(refused, 422, "/body/amount")
-    assert f"is more than {owed + tolerance:,.2f} DEM can be paid" in problem["errors"][0]["detail"]
+    assert f"is above the {owed + tolerance:,.2f} DEM that can be paid" in problem["errors"][0]["detail"]
     assert (await record(lending, clerk, loan, "payment", str(owed + 100))).status_code == 201
     view = await read(lending, loan)
     sums = ("overpaid", "outstanding_principal", "outstanding_interest")

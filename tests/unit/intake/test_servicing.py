@@ -128,7 +128,7 @@ def test_a_payment_is_at_most_what_is_owed_and_a_tolerance(paid: list[str], most
         loan.check(entry(Kind.PAYMENT, str(above)), TODAY, TOLERANCE)
     (fault,) = caught.value.faults
     assert fault.pointer == "/amount"
-    assert f"{Decimal(most):,.2f} DEM can be paid" in fault.detail
+    assert f"{Decimal(most):,.2f} DEM that can be paid" in fault.detail
     if Decimal(most):
         assert with_(loan, entry(Kind.PAYMENT, most)).overpaid == 20
 
