@@ -15,6 +15,8 @@ from services.chassis.problems import Unavailable
 
 POLL_SECONDS = 2.0
 """With the time of an answer well below the 5 s within which an ended session is refused everywhere."""
+FIRST_POLL_SECONDS = 0.2
+"""As long as there is no list at all: no token is taken until then, though the issuer may have come up meanwhile."""
 FETCH_TIMEOUT_SECONDS = 1.5
 # The flag 00: one poll every two seconds from each process is no trace that anybody wants to see.
 _UNSAMPLED = "00-00000000000000000000000000000001-0000000000000001-00"
@@ -62,7 +64,7 @@ class Revocations:
         if self._ended is None:
             async with self._lock:
                 # While the issuer is down, callers must not queue up here for one time-out each.
-                if self._ended is None and self._clock() - self._tried >= POLL_SECONDS:
+                if self._ended is None and self._clock() - self._tried >= FIRST_POLL_SECONDS:
                     async with self._client() as client:
                         await self._refresh(client)
         if self._ended is None:
@@ -77,13 +79,12 @@ class Revocations:
             while True:
                 async with self._lock:
                     await self._refresh(client)
-                await asyncio.sleep(POLL_SECONDS)
+                await asyncio.sleep(FIRST_POLL_SECONDS if self._ended is None else POLL_SECONDS)
 
     def _client(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(timeout=FETCH_TIMEOUT_SECONDS, transport=self._transport)
 
     async def _refresh(self, client: httpx.AsyncClient) -> None:
-        self._tried = self._clock()
         headers = {"traceparent": _UNSAMPLED} | ({"If-None-Match": self._etag} if self._etag else {})
         try:
             response = await client.get(self._url, headers=headers)
@@ -98,6 +99,8 @@ class Revocations:
                     "ended sessions could not be fetched; the last list goes on", error=type(error).__name__
                 )
             self._failing = True
+            # When it had failed, not when it began: else each that waited here would wait for a time-out of its own.
+            self._tried = self._clock()
             return
         if self._failing:
             _log.info("ended sessions are fetched again")

@@ -172,15 +172,14 @@ async def _start_lending(pipeline: Pipeline) -> httpx.AsyncClient:
         APPLICATION_URL=auth,
         AUTH_KEY_ENCRYPTION_KEY=Fernet.generate_key().decode(),
     )
-    # Before intake asks it for the ended sessions: it asks again after two seconds, and takes no token until then.
-    await pipeline.ready("auth")
     await pipeline.start_module(
         "intake",
         "services.intake.main",
         LAKE_URL=pipeline.lake_url("intake"),
         AUTH_JWKS_URL=f"http://127.0.0.1:{pipeline.ports['auth']}/.well-known/jwks.json",
     )
-    await pipeline.ready("intake")
+    for name in ("auth", "intake"):
+        await pipeline.ready(name)
     return httpx.AsyncClient(timeout=30)
 
 

@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 
 from services.chassis.identity import TokenVerifier
 from services.chassis.problems import Unauthenticated, Unavailable
-from services.chassis.revocations import POLL_SECONDS, Revocations
+from services.chassis.revocations import FIRST_POLL_SECONDS, POLL_SECONDS, Revocations
 from services.chassis.settings import ServiceSettings
 from services.chassis.testing import TokenMaker
 
@@ -129,6 +129,20 @@ async def test_without_any_list_nobody_is_let_in_and_auth_is_not_flooded() -> No
             await revocations.has_ended(uuid7())
 
     assert auth.statuses == [503]
+
+
+async def test_the_first_list_is_asked_for_again_soon() -> None:
+    auth, clock = Auth(), Clock()
+    auth.answer = lambda: httpx.Response(503)
+    revocations = polled(auth, clock)
+    with pytest.raises(Unavailable):
+        await revocations.has_ended(uuid7())
+
+    auth.answer = None
+    clock.now = FIRST_POLL_SECONDS
+
+    assert not await revocations.has_ended(uuid7())
+    assert FIRST_POLL_SECONDS < POLL_SECONDS / 4
 
 
 @pytest.mark.parametrize(
