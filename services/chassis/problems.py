@@ -293,7 +293,7 @@ def _invalid_request(error: RequestValidationError) -> Problem:
         "Correct the parts named in errors.",
         # A body of a few kilobytes may have thousands.
         errors=[
-            # Pydantic's words before those of our own validators.
+            # Pydantic puts these two words before what a validator of ours says.
             {"pointer": _pointer(fault["loc"]), "detail": fault["msg"].removeprefix("Value error, ")}
             for fault in faults[:MAX_FAULTS]
         ],

@@ -19,7 +19,7 @@ from services.lake.types import UtcDateTime, code, day, money, rate, text
 PROPOSAL_KINDS = ("disbursement", "write-off", "recovery", "reversal", "classification")
 """What happens to a loan only by two people; the first disbursement is a part of its booking."""
 CLASSIFICATIONS = ("default", "restructured", "written-off")
-"""What a loan can be; the last follows from its write-offs and is never proposed by itself."""
+"""What a loan can be; the last follows from its write-offs; nobody proposes it."""
 
 
 def _open_classification() -> sa.Index:
