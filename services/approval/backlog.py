@@ -17,7 +17,7 @@ from prometheus_client import Gauge
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.chassis.database import Lake
-from services.chassis.logging import get_logger
+from services.chassis.telemetry.logging import get_logger
 from services.lake.states import State
 from services.lake.tables import application, application_version, approval_band
 

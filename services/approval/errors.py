@@ -6,7 +6,7 @@ from typing import Any
 
 from services.approval import domain
 from services.approval.domain import ChangedParty
-from services.chassis.problems import Conflict, Forbidden, Problem, Unprocessable
+from services.chassis.web.problems import Conflict, Forbidden, Problem, Unprocessable
 
 
 class MakerCannotDecide(Forbidden):

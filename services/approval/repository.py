@@ -23,8 +23,8 @@ from services.approval.domain import (
     changed_party,
 )
 from services.chassis.database import LakeReader, LakeTransaction
-from services.chassis.identity import Caller
-from services.chassis.paging import Cursor
+from services.chassis.web.identity import Caller
+from services.chassis.web.paging import Cursor
 from services.lake import access
 from services.lake.parameters import parameters_on
 from services.lake.schedule import Instalment

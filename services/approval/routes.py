@@ -16,11 +16,12 @@ from services.approval.schemas import (
     UncoveredView,
 )
 from services.approval.service import Approval
-from services.chassis.body_limit import accepts_body, bounded_router
-from services.chassis.identity import Caller, require
-from services.chassis.paging import AfterText, Limit, start_of_page
-from services.chassis.preconditions import ExpectedRevision, etag
-from services.chassis.problems import (
+from services.chassis.web.identity import Caller, require
+from services.chassis.web.input.body_limit import accepts_body, bounded_router
+from services.chassis.web.input.strict import Identifier
+from services.chassis.web.paging import AfterText, Limit, start_of_page
+from services.chassis.web.preconditions import ExpectedRevision, etag
+from services.chassis.web.problems import (
     BadRequest,
     Conflict,
     Forbidden,
@@ -32,7 +33,6 @@ from services.chassis.problems import (
     Unprocessable,
     documented,
 )
-from services.chassis.strict import Identifier
 
 _ALWAYS = (Unauthenticated, Forbidden, Unprocessable)
 _CHANGING = (*_ALWAYS, BadRequest, NotFound, Conflict, PreconditionFailed, PreconditionRequired, Unavailable)

@@ -20,8 +20,8 @@ from services.approval.domain import (
     Version,
     differences,
 )
-from services.chassis.paging import Cursor
-from services.chassis.strict import Day, Remark
+from services.chassis.web.input.strict import Day, Remark
+from services.chassis.web.paging import Cursor
 from services.lake.states import State
 
 StageName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]

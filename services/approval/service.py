@@ -31,9 +31,9 @@ from services.approval.errors import (
 )
 from services.approval.repository import ApprovalRepository
 from services.chassis.database import Lake, LakeReader, LakeTransaction
-from services.chassis.identity import Caller
-from services.chassis.paging import Cursor
-from services.chassis.problems import Problem
+from services.chassis.web.identity import Caller
+from services.chassis.web.paging import Cursor
+from services.chassis.web.problems import Problem
 from services.lake import access
 from services.lake.errors import ActionNotAllowed, NoSuchApplication, StaleRevision
 from services.lake.locks import lock_parties

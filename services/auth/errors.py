@@ -1,6 +1,6 @@
 """The problems of logging in and of managing users."""
 
-from services.chassis.problems import (
+from services.chassis.web.problems import (
     Conflict,
     Forbidden,
     NotFound,

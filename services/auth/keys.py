@@ -12,8 +12,8 @@ from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from uuid_utils.compat import uuid7
 
-from services.chassis.identity import ALGORITHM, TOKEN_TYPE
-from services.chassis.problems import Unavailable
+from services.chassis.web.identity import ALGORITHM, TOKEN_TYPE
+from services.chassis.web.problems import Unavailable
 
 # A new key is published this long before it signs, so that every instance's JWKS already holds it.
 PUBLISHED_BEFORE = timedelta(minutes=5)

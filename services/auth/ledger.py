@@ -13,7 +13,7 @@ from services.auth.domain import Proposal, ProposalKind, ProposalState
 from services.auth.tables import events, proposals
 from services.chassis.access import Role
 from services.chassis.database import ApplicationReader, ApplicationTransaction
-from services.chassis.paging import Cursor
+from services.chassis.web.paging import Cursor
 
 
 async def add_proposal(tx: ApplicationTransaction, new: Proposal) -> None:

@@ -21,15 +21,15 @@ from services.auth.sessions import EndedSessions, Sessions
 from services.auth.settings import AuthSettings, CommandSettings
 from services.auth.users import Users
 from services.chassis.access import Role
-from services.chassis.app import create_app, serve
 from services.chassis.database import ApplicationDatabase
-from services.chassis.health import Check
-from services.chassis.identity import TokenVerifier
-from services.chassis.logging import get_logger
 from services.chassis.migrations import upgrade
-from services.chassis.problems import Unavailable, is_connection_loss
 from services.chassis.settings import load_settings
-from services.chassis.telemetry import Telemetry
+from services.chassis.telemetry.logging import get_logger
+from services.chassis.telemetry.spans import Telemetry
+from services.chassis.web.app import create_app, serve
+from services.chassis.web.health import Check
+from services.chassis.web.identity import TokenVerifier
+from services.chassis.web.problems import Unavailable, is_connection_loss
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 REFRESH_SECONDS = 30.0

@@ -42,11 +42,11 @@ from services.auth.schemas import (
 from services.auth.service import utc_now
 from services.auth.sessions import EndedSessions, Sessions
 from services.auth.users import Actor, Users
-from services.chassis.body_limit import bounded_router
-from services.chassis.identity import Caller, authenticated, require
-from services.chassis.paging import AfterText, Cursor, Limit, start_of_page
-from services.chassis.problems import BadRequest, Unavailable, documented
-from services.chassis.strict import Identifier
+from services.chassis.web.identity import Caller, authenticated, require
+from services.chassis.web.input.body_limit import bounded_router
+from services.chassis.web.input.strict import Identifier
+from services.chassis.web.paging import AfterText, Cursor, Limit, start_of_page
+from services.chassis.web.problems import BadRequest, Unavailable, documented
 
 JWKS_MAX_AGE_SECONDS = 60
 

@@ -21,7 +21,7 @@ from services.auth.domain import (
 )
 from services.auth.sessions import IssuedToken
 from services.chassis.access import Role
-from services.chassis.strict import Flag, Name
+from services.chassis.web.input.strict import Flag, Name
 
 Username = Annotated[str, Field(pattern=USERNAME_PATTERN, examples=["ann.maker"])]
 DisplayName = Annotated[str, Name(200)]

@@ -27,8 +27,8 @@ from services.auth.service import utc_now
 from services.auth.settings import LONGEST_TOKEN_MINUTES
 from services.chassis.access import Role, scopes_of
 from services.chassis.database import ApplicationDatabase
-from services.chassis.identity import AUDIENCE, LEEWAY_SECONDS, Caller
-from services.chassis.telemetry import exemplar
+from services.chassis.telemetry.spans import exemplar
+from services.chassis.web.identity import AUDIENCE, LEEWAY_SECONDS, Caller
 
 CLIENT_ID = "creditmesh"
 """The client of RFC 9068: the platform's own, which alone may send passwords."""

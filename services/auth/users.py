@@ -33,7 +33,7 @@ from services.auth.errors import (
 from services.auth.passwords import Passwords
 from services.auth.service import utc_now
 from services.chassis.database import ApplicationDatabase, ApplicationTransaction
-from services.chassis.paging import Cursor
+from services.chassis.web.paging import Cursor
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,9 @@ from opentelemetry.trace import SpanKind
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from services.chassis import metrics
 from services.chassis.dialects import Dialect, Landing, dialect_named, landing_named
-from services.chassis.telemetry import current_traceparent, exemplar
+from services.chassis.telemetry import metrics
+from services.chassis.telemetry.spans import current_traceparent, exemplar
 
 SLOW_STATEMENT_SECONDS = 0.25
 """A statement slower than this gets a span of its own."""

@@ -23,9 +23,9 @@ from opentelemetry import trace
 from opentelemetry.trace import Link, SpanKind, Status, StatusCode, Tracer
 
 from services.chassis.kafka_access import KafkaAccess
-from services.chassis.logging import get_logger
-from services.chassis.metrics import MESSAGE_PROCESS_DURATION, MESSAGES_CONSUMED, MESSAGES_SENT
-from services.chassis.telemetry import current_traceparent, exemplar, parent_from
+from services.chassis.telemetry.logging import get_logger
+from services.chassis.telemetry.metrics import MESSAGE_PROCESS_DURATION, MESSAGES_CONSUMED, MESSAGES_SENT
+from services.chassis.telemetry.spans import current_traceparent, exemplar, parent_from
 
 TRACEPARENT = "traceparent"
 SYSTEM = "messaging.system"

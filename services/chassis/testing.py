@@ -17,10 +17,10 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from uuid_utils.compat import uuid7
 
-from services.chassis.export import RedactingExporter
-from services.chassis.identity import ALGORITHM, AUDIENCE, TOKEN_TYPE, TokenVerifier
-from services.chassis.logging import configure_logging
-from services.chassis.telemetry import Telemetry, new_provider
+from services.chassis.telemetry.export import RedactingExporter
+from services.chassis.telemetry.logging import configure_logging
+from services.chassis.telemetry.spans import Telemetry, new_provider
+from services.chassis.web.identity import ALGORITHM, AUDIENCE, TOKEN_TYPE, TokenVerifier
 
 Labels = tuple[tuple[str, str], ...]
 

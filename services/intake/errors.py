@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from uuid import UUID
 
-from services.chassis.problems import BadRequest, Conflict, Forbidden, NotFound, Unprocessable
+from services.chassis.web.problems import BadRequest, Conflict, Forbidden, NotFound, Unprocessable
 from services.intake.domain import Fault
 
 

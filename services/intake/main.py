@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
 
-from services.chassis.app import create_app, serve
 from services.chassis.database import Lake
-from services.chassis.health import Check
-from services.chassis.identity import TokenVerifier
 from services.chassis.settings import load_settings
-from services.chassis.telemetry import Telemetry
+from services.chassis.telemetry.spans import Telemetry
+from services.chassis.web.app import create_app, serve
+from services.chassis.web.health import Check
+from services.chassis.web.identity import TokenVerifier
 from services.intake.idempotency import Answers
 from services.intake.national_ids import NationalIds
 from services.intake.party_repository import PartyRepository

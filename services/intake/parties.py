@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from services.chassis.identity import Caller
+from services.chassis.web.identity import Caller
 from services.intake.domain import Party
 from services.intake.errors import PartyNeedsOfficer, PartyNotYours
 from services.lake.states import State

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from services.chassis.access import Personal
 from services.chassis.database import LakeReader, LakeTransaction
-from services.chassis.identity import Caller
+from services.chassis.web.identity import Caller
 from services.intake.domain import Party, PartyDetails, PartyKind
 from services.intake.parties import PartyUse
 from services.lake import access

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from uuid_utils.compat import uuid7
 
 from services.chassis.database import LakeReader, LakeTransaction
-from services.chassis.identity import Caller
+from services.chassis.web.identity import Caller
 from services.intake.domain import (
     MAKER_ROLE,
     AmountBand,

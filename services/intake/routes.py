@@ -7,11 +7,12 @@ from typing import Annotated
 
 from fastapi import Depends, Header, Request, Response
 
-from services.chassis.body_limit import bounded_router
-from services.chassis.identity import Caller, require
-from services.chassis.openapi import required
-from services.chassis.preconditions import ExpectedRevision, etag
-from services.chassis.problems import (
+from services.chassis.web.identity import Caller, require
+from services.chassis.web.input.body_limit import bounded_router
+from services.chassis.web.input.strict import Identifier
+from services.chassis.web.openapi import required
+from services.chassis.web.preconditions import ExpectedRevision, etag
+from services.chassis.web.problems import (
     BadRequest,
     Conflict,
     Forbidden,
@@ -23,7 +24,6 @@ from services.chassis.problems import (
     Unprocessable,
     documented,
 )
-from services.chassis.strict import Identifier
 from services.intake.domain import Answer, Application, Party
 from services.intake.errors import IdempotencyKeyInvalid, IdempotencyKeyMissing
 from services.intake.idempotency import GivenAnswer, IdempotentRequest

@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from services.chassis.strict import Amount, Day, Flag, Identifier, Label, Name, Reference, Whole
+from services.chassis.web.input.strict import Amount, Day, Flag, Identifier, Label, Name, Reference, Whole
 from services.intake.contacts import Email, Phone
 from services.intake.domain import (
     Application,

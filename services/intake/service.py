@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from uuid_utils.compat import uuid7
 
 from services.chassis.database import Lake, LakeReader, LakeTransaction
-from services.chassis.identity import Caller
+from services.chassis.web.identity import Caller
 from services.intake import errors
 from services.intake.domain import (
     Answer,

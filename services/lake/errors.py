@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from services.chassis.problems import Conflict, NotFound, PreconditionFailed, Unavailable
+from services.chassis.web.problems import Conflict, NotFound, PreconditionFailed, Unavailable
 from services.lake.states import TransitionNotAllowed
 
 

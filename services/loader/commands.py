@@ -22,7 +22,7 @@ from rich.table import Table
 from services.chassis import loop
 from services.chassis.database import Warehouse
 from services.chassis.settings import load_settings
-from services.chassis.telemetry import Telemetry
+from services.chassis.telemetry.spans import Telemetry
 from services.loader import bookkeeping
 from services.loader.connectors.factory import connector_of
 from services.loader.connectors.interface import Connector

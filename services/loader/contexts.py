@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from opentelemetry.trace import Span
 
-from services.chassis.telemetry import link_from
+from services.chassis.telemetry.spans import link_from
 
 MOST_LINKS = 1_000
 LOOKS_A_CHUNK = 2_000

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 
 import sqlalchemy as sa
 
-from services.chassis import app as chassis
 from services.chassis.database import Warehouse
 from services.chassis.error_names import error_name
-from services.chassis.health import Check
-from services.chassis.logging import get_logger
 from services.chassis.loop import run
-from services.chassis.telemetry import Telemetry
+from services.chassis.telemetry.logging import get_logger
+from services.chassis.telemetry.spans import Telemetry
+from services.chassis.web import app as chassis
+from services.chassis.web.health import Check
 from services.loader.flows import LoadFlow
 from services.loader.metrics import export
 from services.loader.settings import ExporterSettings

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from opentelemetry.trace import Span, Tracer
 
 from services.chassis.database import Warehouse, WarehouseTransaction
-from services.chassis.telemetry import current_traceparent, parent_from
+from services.chassis.telemetry.spans import current_traceparent, parent_from
 from services.loader import bookkeeping
 from services.loader.bookkeeping import Batch
 from services.loader.checks import Checks

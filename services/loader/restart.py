@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from services.chassis.database import Warehouse
 from services.chassis.dialects import Position
-from services.chassis.telemetry import current_traceparent
+from services.chassis.telemetry.spans import current_traceparent
 from services.loader import bookkeeping
 from services.loader.connectors.interface import Mark, Window
 from services.loader.flows import LoadFlow

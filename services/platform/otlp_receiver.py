@@ -13,12 +13,12 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, Request, Response
 from pydantic import Field
 
-from services.chassis.app import create_app, serve
-from services.chassis.body_limit import bounded_router
-from services.chassis.health import Check
-from services.chassis.problems import BadRequest, Problem, Unavailable
 from services.chassis.settings import ServiceSettings, load_settings
-from services.chassis.telemetry import Telemetry
+from services.chassis.telemetry.spans import Telemetry
+from services.chassis.web.app import create_app, serve
+from services.chassis.web.health import Check
+from services.chassis.web.input.body_limit import bounded_router
+from services.chassis.web.problems import BadRequest, Problem, Unavailable
 from services.platform.otlp_translation import MAX_BODY_BYTES, MalformedRequest, answer, decode, translate
 from services.platform.zipkin_forwarder import DROPPED, ZipkinForwarder
 

@@ -11,7 +11,7 @@ import httpx
 import orjson
 from prometheus_client import Counter, Gauge
 
-from services.chassis.logging import get_logger
+from services.chassis.telemetry.logging import get_logger
 from services.platform.otlp_translation import ZipkinSpan
 
 BUFFER_BYTES = 64 << 20

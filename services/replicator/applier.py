@@ -11,8 +11,8 @@ import asyncpg
 from opentelemetry.trace import Link, Span, SpanKind, Tracer
 
 from services.chassis import messaging
-from services.chassis.logging import get_logger
-from services.chassis.telemetry import parent_from
+from services.chassis.telemetry.logging import get_logger
+from services.chassis.telemetry.spans import parent_from
 from services.replicator import metrics, offsets, quarantine
 from services.replicator.apply import AT_FAULT, Refused, Statement, apply, apply_carefully
 from services.replicator.batch import Batch

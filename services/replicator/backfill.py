@@ -15,7 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from services.chassis.database import Lake
 from services.chassis.dialects import START, Position
 from services.chassis.error_names import error_name
-from services.chassis.logging import get_logger
+from services.chassis.telemetry.logging import get_logger
 from services.lake.journal import JournalReader
 from services.lake.journal.requests import ACTOR, Request, Requests, Taken
 from services.replicator import metrics

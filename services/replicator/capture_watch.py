@@ -7,7 +7,7 @@ import asyncpg
 from pydantic import SecretStr
 
 from services.chassis.database import Lake
-from services.chassis.logging import get_logger
+from services.chassis.telemetry.logging import get_logger
 from services.lake.journal.catalogue import REGENERATE, inspect
 from services.replicator.errors import CaptureUnsound
 from services.replicator.target import connect

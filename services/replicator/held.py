@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
 
 from services.chassis.dialects import Position
-from services.chassis.logging import get_logger
+from services.chassis.telemetry.logging import get_logger
 from services.lake.journal import JournalReader
 from services.replicator.partitions import Partitions
 

@@ -14,17 +14,17 @@ from prometheus_client.registry import Collector
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from services.chassis import app as chassis
 from services.chassis import loop
-from services.chassis.body_limit import bounded_router
 from services.chassis.database import Lake
 from services.chassis.error_names import error_name
-from services.chassis.health import Check, NotReady
-from services.chassis.logging import get_logger
 from services.chassis.messaging import close, open_consumer, open_producer
 from services.chassis.migrations import upgrade
 from services.chassis.settings import load_settings
-from services.chassis.telemetry import Telemetry
+from services.chassis.telemetry.logging import get_logger
+from services.chassis.telemetry.spans import Telemetry
+from services.chassis.web import app as chassis
+from services.chassis.web.health import Check, NotReady
+from services.chassis.web.input.body_limit import bounded_router
 from services.lake.journal import JournalReader, captured_table
 from services.lake.journal.catalogue import triggers
 from services.lake.tables import CAPTURED

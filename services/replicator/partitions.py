@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, KafkaTimeoutError, UnknownTopicOrPartitionError
 
 from services.chassis.dialects import START, Position
-from services.chassis.metrics import MESSAGES_SENT
+from services.chassis.telemetry.metrics import MESSAGES_SENT
 from services.replicator.events import Headers, partition_of
 
 # Longer than the producer itself waits: one that has lost its broker without a word may wait for ever.

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
-from services.chassis.health import NotReady
+from services.chassis.web.health import NotReady
 
 SILENT_SECONDS = 10.0
 """Without an acknowledgement for so long a process is not ready: twice what a broker or a database may take."""

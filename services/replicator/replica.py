@@ -12,7 +12,7 @@ import asyncpg
 import orjson
 
 from services.chassis.dialects import CapturedTable
-from services.chassis.logging import get_logger
+from services.chassis.telemetry.logging import get_logger
 from services.replicator.evolution import accept, create_statement, evolve
 from services.replicator.target import PASSING
 from services.replicator.types import postgresql_type

@@ -12,7 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from services.chassis.database import Lake
 from services.chassis.dialects import Position
 from services.chassis.error_names import error_name
-from services.chassis.logging import get_logger
+from services.chassis.telemetry.logging import get_logger
 from services.lake.journal.retention import Retention
 from services.replicator.errors import CursorBehindRetention
 from services.replicator.held import Held

@@ -11,7 +11,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from services.chassis.dialects import CapturedTable
 from services.chassis.error_names import error_name
-from services.chassis.logging import get_logger
+from services.chassis.telemetry.logging import get_logger
 from services.lake.journal import JournalReader
 from services.replicator import metrics
 from services.replicator.apply import TableWriter

@@ -13,8 +13,8 @@ from aiokafka.errors import KafkaError, KafkaTimeoutError
 from opentelemetry.trace import Tracer
 
 from services.chassis.error_names import error_name
-from services.chassis.health import NotReady
-from services.chassis.logging import get_logger
+from services.chassis.telemetry.logging import get_logger
+from services.chassis.web.health import NotReady
 from services.lake.journal import JournalReader
 from services.replicator import metrics, offsets
 from services.replicator.applier import Applier

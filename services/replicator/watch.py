@@ -11,7 +11,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from services.chassis.database import Lake
 from services.chassis.error_names import error_name
-from services.chassis.logging import get_logger
+from services.chassis.telemetry.logging import get_logger
 from services.replicator import metrics
 from services.replicator.progress import Work
 from services.replicator.settings import CommandSettings, VerifierSettings

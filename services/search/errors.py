@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from services.chassis.problems import Unavailable, Unprocessable
+from services.chassis.web.problems import Unavailable, Unprocessable
 
 
 class ReplicaNotReady(Unavailable):

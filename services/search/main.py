@@ -8,13 +8,13 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
-from services.chassis.app import create_app, serve
 from services.chassis.database import ApplicationDatabase, Lake
-from services.chassis.health import Check
-from services.chassis.identity import TokenVerifier
 from services.chassis.migrations import upgrade
 from services.chassis.settings import load_settings
-from services.chassis.telemetry import Telemetry
+from services.chassis.telemetry.spans import Telemetry
+from services.chassis.web.app import create_app, serve
+from services.chassis.web.health import Check
+from services.chassis.web.identity import TokenVerifier
 from services.search.repository import SearchRepository
 from services.search.routes import router
 from services.search.service import Search

@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from services.chassis.access import Personal, Role
 from services.chassis.database import ApplicationReader, ApplicationTransaction, LakeReader
 from services.chassis.dialects import Position
-from services.chassis.identity import Caller
-from services.chassis.paging import Cursor
+from services.chassis.web.identity import Caller
+from services.chassis.web.paging import Cursor
 from services.lake import access
 from services.lake.tables import (
     application,

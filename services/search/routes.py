@@ -4,11 +4,12 @@ from typing import Annotated
 
 from fastapi import Depends, Query, Request, Response
 
-from services.chassis.body_limit import bounded_router
-from services.chassis.identity import Caller, require
-from services.chassis.paging import start_of_page
-from services.chassis.preconditions import etag
-from services.chassis.problems import (
+from services.chassis.web.identity import Caller, require
+from services.chassis.web.input.body_limit import bounded_router
+from services.chassis.web.input.strict import Identifier
+from services.chassis.web.paging import start_of_page
+from services.chassis.web.preconditions import etag
+from services.chassis.web.problems import (
     BadRequest,
     Forbidden,
     NotFound,
@@ -17,7 +18,6 @@ from services.chassis.problems import (
     Unprocessable,
     documented,
 )
-from services.chassis.strict import Identifier
 from services.search.schemas import ApplicationRecord, ChangeView, FoundPage, SearchParameters
 from services.search.service import Search, Source
 

@@ -10,8 +10,8 @@ import orjson
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from services.chassis.paging import AfterText, Limit
-from services.chassis.strict import AmountOrZero, Identifier, Instant, Words
+from services.chassis.web.input.strict import AmountOrZero, Identifier, Instant, Words
+from services.chassis.web.paging import AfterText, Limit
 from services.lake.currency import Currency
 from services.lake.states import State
 from services.search.domain import MOST_WORDS, Filters, trace_id

@@ -12,9 +12,9 @@ from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 
 from services.chassis.database import ApplicationDatabase, ApplicationReader, Lake
 from services.chassis.error_names import error_name
-from services.chassis.identity import Caller
-from services.chassis.logging import get_logger
-from services.chassis.paging import Cursor
+from services.chassis.telemetry.logging import get_logger
+from services.chassis.web.identity import Caller
+from services.chassis.web.paging import Cursor
 from services.lake.errors import NoSuchApplication
 from services.search.domain import Filters
 from services.search.errors import FiltersContradict, ReplicaNotReady

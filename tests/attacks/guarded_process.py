@@ -10,11 +10,11 @@ from typing import Annotated, Any
 from fastapi import Body, Depends, Form
 from pydantic import BaseModel
 
-from services.chassis.app import create_app, serve
-from services.chassis.body_limit import accepts_body, bounded_router
-from services.chassis.identity import Caller, TokenVerifier, require
 from services.chassis.settings import ServiceSettings, load_settings
-from services.chassis.telemetry import Telemetry
+from services.chassis.telemetry.spans import Telemetry
+from services.chassis.web.app import create_app, serve
+from services.chassis.web.identity import Caller, TokenVerifier, require
+from services.chassis.web.input.body_limit import accepts_body, bounded_router
 
 SMALL_BYTES = 4096
 

@@ -8,9 +8,11 @@ import httpx
 import pytest
 from fastapi import APIRouter
 
-from services.chassis.app import create_app
-from services.chassis.body_limit import DEFAULT_BODY_BYTES, LARGEST_BODY_BYTES, accepts_body
-from services.chassis.json_body import (
+from services.chassis.settings import ServiceSettings
+from services.chassis.testing import TokenMaker, span_recorder
+from services.chassis.web.app import create_app
+from services.chassis.web.input.body_limit import DEFAULT_BODY_BYTES, LARGEST_BODY_BYTES, accepts_body
+from services.chassis.web.input.json_body import (
     MAX_DEPTH,
     DuplicateMember,
     InvalidJson,
@@ -18,8 +20,6 @@ from services.chassis.json_body import (
     nesting,
     parse_json,
 )
-from services.chassis.settings import ServiceSettings
-from services.chassis.testing import TokenMaker, span_recorder
 from tests.attacks.guarded_process import SMALL_BYTES, application
 
 TOKENS = TokenMaker()

@@ -7,15 +7,15 @@ from collections.abc import AsyncIterator
 import pytest
 import uvicorn
 
-from services.chassis.http_server import (
+from services.chassis.settings import ServiceSettings
+from services.chassis.testing import TokenMaker, span_recorder
+from services.chassis.web.http_server import (
     MAX_DRAINED_BYTES,
     MAX_HEADER_BYTES,
     MAX_HEADERS,
     MAX_URL_BYTES,
     BoundedProtocol,
 )
-from services.chassis.settings import ServiceSettings
-from services.chassis.testing import TokenMaker, span_recorder
 from tests.attacks.guarded_process import application
 
 TOKENS = TokenMaker()

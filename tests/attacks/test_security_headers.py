@@ -10,10 +10,10 @@ import httpx
 import pytest
 import uvicorn
 
-from services.chassis.http_server import BoundedProtocol
-from services.chassis.security_headers import ALWAYS, CLOSED_POLICY
 from services.chassis.settings import ServiceSettings
 from services.chassis.testing import TokenMaker, span_recorder
+from services.chassis.web.http_server import BoundedProtocol
+from services.chassis.web.security_headers import ALWAYS, CLOSED_POLICY
 from tests.attacks.guarded_process import application
 
 TOKENS = TokenMaker()

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import httpx
 
-from services.chassis.body_limit import DEFAULT_BODY_BYTES
-from services.chassis.http_server import MAX_URL_BYTES
 from services.chassis.testing import TokenMaker
+from services.chassis.web.http_server import MAX_URL_BYTES
+from services.chassis.web.input.body_limit import DEFAULT_BODY_BYTES
 
 ROOT = Path(__file__).parents[2]
 RESULT = ROOT / "var" / "bench" / "attack.json"

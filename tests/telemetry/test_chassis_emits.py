@@ -6,10 +6,10 @@ from asyncio import Event, timeout
 import httpx
 from aiokafka import ConsumerRecord
 
-from services.chassis.http import HttpClient
 from services.chassis.kafka_access import KafkaAccess
 from services.chassis.messaging import consume, ensure_topics, open_consumer, open_producer, send
 from services.chassis.testing import span_recorder
+from services.chassis.web.http import HttpClient
 from tests.telemetry.emitted import emitted
 from tests.telemetry.registry import Registry
 

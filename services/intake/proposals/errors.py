@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from services.chassis.problems import Conflict, Forbidden, NotFound, PreconditionFailed
+from services.chassis.web.problems import Conflict, Forbidden, NotFound, PreconditionFailed
 from services.intake.proposals.domain import ProposalState, SettlementRefused
 from services.intake.servicing.domain import EntryFaulty
 

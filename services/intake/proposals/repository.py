@@ -10,8 +10,8 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from services.chassis.database import LakeReader, LakeTransaction
-from services.chassis.identity import Caller
-from services.chassis.paging import Cursor
+from services.chassis.web.identity import Caller
+from services.chassis.web.paging import Cursor
 from services.intake.proposals.domain import (
     NOT_BY_WHO_GRANTED,
     Band,

@@ -5,11 +5,12 @@ from typing import Annotated
 
 from fastapi import Depends, Query, Request, Response
 
-from services.chassis.body_limit import bounded_router
-from services.chassis.identity import Caller, require
-from services.chassis.paging import AfterText, Limit, start_of_page
-from services.chassis.preconditions import ExpectedRevision, etag
-from services.chassis.problems import (
+from services.chassis.web.identity import Caller, require
+from services.chassis.web.input.body_limit import bounded_router
+from services.chassis.web.input.strict import FlagText, Identifier
+from services.chassis.web.paging import AfterText, Limit, start_of_page
+from services.chassis.web.preconditions import ExpectedRevision, etag
+from services.chassis.web.problems import (
     BadRequest,
     Conflict,
     Forbidden,
@@ -21,7 +22,6 @@ from services.chassis.problems import (
     Unprocessable,
     documented,
 )
-from services.chassis.strict import FlagText, Identifier
 from services.intake.domain import Answer
 from services.intake.idempotency import IdempotentRequest
 from services.intake.proposals.domain import Proposal, ProposalState

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from services.chassis.paging import Cursor
-from services.chassis.strict import Amount, Day, Flag, Identifier, Label
+from services.chassis.web.input.strict import Amount, Day, Flag, Identifier, Label
+from services.chassis.web.paging import Cursor
 from services.intake.proposals.domain import (
     Classification,
     Proposal,

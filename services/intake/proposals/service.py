@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 from uuid_utils.compat import uuid7
 
 from services.chassis.database import Lake, LakeReader, LakeTransaction
-from services.chassis.identity import Caller
-from services.chassis.paging import Cursor
+from services.chassis.web.identity import Caller
+from services.chassis.web.paging import Cursor
 from services.intake.domain import Answer
 from services.intake.errors import ContentRefused
 from services.intake.idempotency import Answers, GivenAnswer, IdempotentRequest

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from services.chassis.problems import Conflict, NotFound, Unavailable
+from services.chassis.web.problems import Conflict, NotFound, Unavailable
 from services.intake.servicing.domain import TransactionRefused
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from services.chassis.database import LakeReader, LakeTransaction
-from services.chassis.identity import Caller
+from services.chassis.web.identity import Caller
 from services.intake.servicing.domain import Kind, Loan, LoanSummary, Transaction
 from services.lake import access
 from services.lake.schedule import Instalment

@@ -5,10 +5,11 @@ from typing import Annotated
 
 from fastapi import Depends, Query, Request, Response
 
-from services.chassis.body_limit import bounded_router
-from services.chassis.identity import Caller, require
-from services.chassis.paging import Limit
-from services.chassis.problems import (
+from services.chassis.web.identity import Caller, require
+from services.chassis.web.input.body_limit import bounded_router
+from services.chassis.web.input.strict import Identifier
+from services.chassis.web.paging import Limit
+from services.chassis.web.problems import (
     BadRequest,
     Conflict,
     Forbidden,
@@ -18,7 +19,6 @@ from services.chassis.problems import (
     Unprocessable,
     documented,
 )
-from services.chassis.strict import Identifier
 from services.intake.domain import Answer
 from services.intake.idempotency import IdempotentRequest
 from services.intake.routes import IdempotencyKey, answered

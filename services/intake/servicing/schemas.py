@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
-from services.chassis.strict import Amount, Day
+from services.chassis.web.input.strict import Amount, Day
 from services.intake.schemas import Body
 from services.intake.servicing.domain import Kind, Loan, LoanSummary, Transaction
 from services.intake.servicing.service import Recording

@@ -10,7 +10,7 @@ import httpx
 from httpx import Response
 from opentelemetry.trace import SpanKind, Tracer
 
-from services.chassis.http import HttpClient
+from services.chassis.web.http import HttpClient
 from services.platform.errors import PlatformError
 from services.platform.settings import PlatformSettings
 

@@ -10,8 +10,8 @@ import httpx
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from services.chassis.logging import set_level
-from services.chassis.telemetry import Telemetry
+from services.chassis.telemetry.logging import set_level
+from services.chassis.telemetry.spans import Telemetry
 from services.platform.demo.client import Mesh
 from services.platform.demo.feed import Feed, Ledger, people
 from services.platform.demo.payments import record_payments

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 
-from services.chassis.identity import TokenVerifier
+from services.chassis.web.identity import TokenVerifier
 from tests.integration.auth.conftest import bearer, log_in
 
 ROOT = Path(__file__).parents[3]

@@ -15,11 +15,11 @@ from fastapi import Depends, FastAPI
 from services.auth.main import build_app
 from services.auth.passwords import Passwords
 from services.auth.users import Users
-from services.chassis.app import create_app
-from services.chassis.body_limit import bounded_router
-from services.chassis.identity import Caller, authenticated
 from services.chassis.settings import ServiceSettings
 from services.chassis.testing import span_recorder
+from services.chassis.web.app import create_app
+from services.chassis.web.identity import Caller, authenticated
+from services.chassis.web.input.body_limit import bounded_router
 from tests.conftest import Database
 from tests.integration.auth.conftest import PASSWORD, bearer, headers, log_in, settings
 

@@ -8,9 +8,9 @@ import pytest
 from services.auth.domain import FREE_ATTEMPTS
 from services.auth.main import build_app
 from services.auth.users import Users
-from services.chassis.health import CACHE_SECONDS
-from services.chassis.identity import TokenVerifier
 from services.chassis.testing import span_recorder
+from services.chassis.web.health import CACHE_SECONDS
+from services.chassis.web.identity import TokenVerifier
 from tests.conftest import Database
 from tests.integration.auth.conftest import PASSWORD, Wire, bearer, headers, log_in, served, settings
 

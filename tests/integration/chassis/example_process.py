@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from services.chassis.app import create_app, run_with_operations, serve
-from services.chassis.body_limit import bounded_router
 from services.chassis.loop import run
 from services.chassis.settings import ServiceSettings, load_settings
-from services.chassis.telemetry import Telemetry
+from services.chassis.telemetry.spans import Telemetry
+from services.chassis.web.app import create_app, run_with_operations, serve
+from services.chassis.web.input.body_limit import bounded_router
 
 router = bounded_router()
 

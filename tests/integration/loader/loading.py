@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from services.chassis.database import Lake, Warehouse
-from services.chassis.telemetry import new_provider
+from services.chassis.telemetry.spans import new_provider
 from services.loader.bookkeeping import Batch
 from services.loader.connectors.interface import Connector
 from services.loader.connectors.journal import JournalConnector

@@ -15,7 +15,7 @@ from opentelemetry import trace
 
 from services.chassis.database import Lake
 from services.chassis.dialects import START, Position, PostgreSQLLanding, SQLServerLanding
-from services.chassis.telemetry import parent_from
+from services.chassis.telemetry.spans import parent_from
 from services.lake.journal.retention import Retention
 from services.loader.errors import (
     AlreadyLoading,

@@ -4,8 +4,8 @@ import pytest
 from cryptography.fernet import Fernet
 
 from services.auth.keys import PUBLISHED_BEFORE, KeyPolicy, KeyRing, StoredKey, WrongEncryptionKey
-from services.chassis.identity import TokenVerifier
-from services.chassis.problems import Unauthenticated, Unavailable
+from services.chassis.web.identity import TokenVerifier
+from services.chassis.web.problems import Unauthenticated, Unavailable
 
 NOW = datetime.now(UTC)
 POLICY = KeyPolicy(rotation=timedelta(days=30), token_lifetime=timedelta(hours=1))

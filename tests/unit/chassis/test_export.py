@@ -5,8 +5,8 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from prometheus_client import REGISTRY
 
-from services.chassis.export import BoundedSpanProcessor
-from services.chassis.telemetry import (
+from services.chassis.telemetry.export import BoundedSpanProcessor
+from services.chassis.telemetry.spans import (
     MAX_LINKS,
     current_traceparent,
     exemplar,

@@ -3,10 +3,10 @@ import asyncio
 import httpx
 from fastapi import FastAPI
 
-from services.chassis.app import create_app
-from services.chassis.health import Check
 from services.chassis.settings import ServiceSettings
 from services.chassis.testing import SpanRecorder
+from services.chassis.web.app import create_app
+from services.chassis.web.health import Check
 
 
 class Dependency:

@@ -5,9 +5,9 @@ import pytest
 import stamina
 from prometheus_client import REGISTRY
 
-from services.chassis.http import ATTEMPTS, HttpClient, ServerUnavailable
 from services.chassis.resilience import Breaker, BreakerState, RetryBudget
 from services.chassis.testing import SpanRecorder
+from services.chassis.web.http import ATTEMPTS, HttpClient, ServerUnavailable
 
 
 @pytest.fixture(autouse=True)

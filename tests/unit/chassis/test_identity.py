@@ -10,9 +10,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from uuid_utils.compat import uuid7
 
-from services.chassis.identity import ALGORITHM, AUDIENCE, TOKEN_TYPE, TokenVerifier
-from services.chassis.problems import Unauthenticated, Unavailable
 from services.chassis.testing import TokenMaker
+from services.chassis.web.identity import ALGORITHM, AUDIENCE, TOKEN_TYPE, TokenVerifier
+from services.chassis.web.problems import Unauthenticated, Unavailable
 
 
 async def test_a_token_names_its_caller(tokens: TokenMaker) -> None:

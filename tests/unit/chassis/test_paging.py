@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.chassis.paging import Cursor, start_of_page
-from services.chassis.problems import BadRequest
+from services.chassis.web.paging import Cursor, start_of_page
+from services.chassis.web.problems import BadRequest
 
 UTC_TIMES = st.datetimes(min_value=datetime(1900, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - bounds are naive
 

@@ -7,7 +7,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 from services.chassis.dialects import PostgreSQL, SQLServer
 from services.chassis.dialects.sqlserver_errors import TRANSIENT
 from services.chassis.error_names import error_name
-from services.chassis.problems import as_problem, is_connection_loss
+from services.chassis.web.problems import as_problem, is_connection_loss
 
 
 @pytest.mark.parametrize(

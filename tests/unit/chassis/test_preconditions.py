@@ -1,7 +1,7 @@
 import pytest
 
-from services.chassis.preconditions import etag, expected_revision
-from services.chassis.problems import BadRequest, PreconditionRequired
+from services.chassis.web.preconditions import etag, expected_revision
+from services.chassis.web.problems import BadRequest, PreconditionRequired
 
 
 @pytest.mark.parametrize("revision", [0, 1, 42, 999_999_999])

@@ -10,12 +10,12 @@ from pydantic import BaseModel, Field
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from services.chassis.app import create_app
-from services.chassis.body_limit import accepts_body, bounded_router
-from services.chassis.identity import Caller, require
-from services.chassis.problems import Conflict, as_problem, documented
 from services.chassis.settings import ServiceSettings
 from services.chassis.testing import SpanRecorder, TokenMaker, parse_metrics
+from services.chassis.web.app import create_app
+from services.chassis.web.identity import Caller, require
+from services.chassis.web.input.body_limit import accepts_body, bounded_router
+from services.chassis.web.problems import Conflict, as_problem, documented
 
 
 class LimitExceeded(Conflict):

@@ -4,8 +4,8 @@ import httpx
 import pytest
 from fastapi import FastAPI, Request
 
-from services.chassis.app import _Server
 from services.chassis.settings import ServiceSettings
+from services.chassis.web.app import _Server
 
 
 async def seen_address(settings: ServiceSettings, peer: str, forwarded: str) -> str:

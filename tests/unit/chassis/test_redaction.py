@@ -6,8 +6,8 @@ from contextlib import redirect_stdout
 
 import pytest
 
-from services.chassis.logging import configure_logging, get_logger
-from services.chassis.redaction import REDACTED, redact, scrub
+from services.chassis.telemetry.logging import configure_logging, get_logger
+from services.chassis.telemetry.redaction import REDACTED, redact, scrub
 from services.chassis.testing import SpanRecorder
 
 EMAIL = "erika.mustermann@example.org"

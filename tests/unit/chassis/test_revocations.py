@@ -9,11 +9,11 @@ import httpx
 import pytest
 from uuid_utils.compat import uuid7
 
-from services.chassis.identity import TokenVerifier
-from services.chassis.problems import Unauthenticated, Unavailable
-from services.chassis.revocations import FIRST_POLL_SECONDS, POLL_SECONDS, Revocations
 from services.chassis.settings import ServiceSettings
 from services.chassis.testing import TokenMaker
+from services.chassis.web.identity import TokenVerifier
+from services.chassis.web.problems import Unauthenticated, Unavailable
+from services.chassis.web.revocations import FIRST_POLL_SECONDS, POLL_SECONDS, Revocations
 
 URL = "http://auth.test/revocations"
 

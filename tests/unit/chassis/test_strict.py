@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from services.chassis.characters import line, lines, utf16_length
-from services.chassis.json_body import InvalidJson, parse_json
-from services.chassis.strict import (
+from services.chassis.web.input.json_body import InvalidJson, parse_json
+from services.chassis.web.input.strict import (
     Amount,
     AmountOrZero,
     Day,

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.chassis.identity import Caller
+from services.chassis.web.identity import Caller
 from services.intake.domain import Party, PartyDetails, PartyKind
 from services.intake.errors import PartyNeedsOfficer, PartyNotYours
 from services.intake.parties import PartyUse, check_change

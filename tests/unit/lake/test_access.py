@@ -12,7 +12,7 @@ import sqlglot
 from sqlalchemy.dialects import mssql, postgresql
 
 from services.chassis.access import Personal, Role
-from services.chassis.identity import Caller
+from services.chassis.web.identity import Caller
 from services.lake import access
 from services.lake.tables import application, application_party, loan, party
 

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from services.chassis.http import HttpClient
+from services.chassis.web.http import HttpClient
 from services.platform.demo.client import Person, Refused
 
 

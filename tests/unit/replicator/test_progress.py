@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.chassis.health import NotReady
+from services.chassis.web.health import NotReady
 from services.replicator.progress import SILENT_SECONDS, Backlog, Work
 from services.replicator.status import relay_fault
 

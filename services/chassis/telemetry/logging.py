@@ -9,7 +9,7 @@ import structlog
 from opentelemetry import trace
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from services.chassis.redaction import redact
+from services.chassis.telemetry.redaction import redact
 
 # What structlog itself puts into an event; never redacted by key.
 _OWN_KEYS = frozenset({"timestamp", "level", "logger", "service", "trace_id", "span_id"})

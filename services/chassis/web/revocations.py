@@ -9,9 +9,9 @@ from uuid import UUID
 
 import httpx
 
-from services.chassis.logging import get_logger
-from services.chassis.metrics import REVOCATIONS_AGE
-from services.chassis.problems import Unavailable
+from services.chassis.telemetry.logging import get_logger
+from services.chassis.telemetry.metrics import REVOCATIONS_AGE
+from services.chassis.web.problems import Unavailable
 
 POLL_SECONDS = 2.0
 """With the time of an answer well below the 5 s within which an ended session is refused everywhere."""

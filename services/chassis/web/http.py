@@ -9,10 +9,14 @@ import httpx
 import stamina
 from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
 
-from services.chassis.metrics import HTTP_CLIENT_BREAKER_STATE, HTTP_CLIENT_DURATION, HTTP_CLIENT_RETRIES
-from services.chassis.problems import Unavailable
 from services.chassis.resilience import Breaker, RetryBudget
-from services.chassis.telemetry import exemplar
+from services.chassis.telemetry.metrics import (
+    HTTP_CLIENT_BREAKER_STATE,
+    HTTP_CLIENT_DURATION,
+    HTTP_CLIENT_RETRIES,
+)
+from services.chassis.telemetry.spans import exemplar
+from services.chassis.web.problems import Unavailable
 
 CONNECT_SECONDS = 2.0
 ATTEMPTS = 3

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from services.chassis.security_headers import HEADER_LINES
+from services.chassis.web.security_headers import HEADER_LINES
 
 MAX_URL_BYTES = 8 << 10
 MAX_HEADERS = 64

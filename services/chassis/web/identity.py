@@ -13,9 +13,9 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from opentelemetry import trace
 
-from services.chassis.logging import get_logger
-from services.chassis.problems import Forbidden, Unauthenticated, Unavailable
-from services.chassis.revocations import Revocations
+from services.chassis.telemetry.logging import get_logger
+from services.chassis.web.problems import Forbidden, Unauthenticated, Unavailable
+from services.chassis.web.revocations import Revocations
 
 AUDIENCE = "creditmesh"
 ALGORITHM = "EdDSA"

@@ -9,8 +9,8 @@ from opentelemetry.sdk.trace import Event, ReadableSpan, Span, SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.trace import Link, Status
 
-from services.chassis.metrics import SPANS_DROPPED, SPANS_EXPORTED
-from services.chassis.redaction import redact, scrub
+from services.chassis.telemetry.metrics import SPANS_DROPPED, SPANS_EXPORTED
+from services.chassis.telemetry.redaction import redact, scrub
 
 # Queries may carry names and national ids.
 _URL_KEYS = frozenset({"url.full", "http.url", "http.target"})

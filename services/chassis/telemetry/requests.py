@@ -7,9 +7,9 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.chassis.health import Readiness
-from services.chassis.metrics import HTTP_SERVER_DURATION
-from services.chassis.telemetry import exemplar, parent_from
+from services.chassis.telemetry.metrics import HTTP_SERVER_DURATION
+from services.chassis.telemetry.spans import exemplar, parent_from
+from services.chassis.web.health import Readiness
 
 UNTRACED_PATHS = frozenset({"/livez", "/readyz", "/metrics"})
 UNMATCHED = "(unmatched)"

@@ -12,10 +12,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.chassis.identity import check_caller, checks_caller
-from services.chassis.json_body import DuplicateMember, parse_json
-from services.chassis.parameters import Parameters
-from services.chassis.problems import BadRequest, ContentTooLarge, UnsupportedMediaType
+from services.chassis.web.identity import check_caller, checks_caller
+from services.chassis.web.input.json_body import DuplicateMember, parse_json
+from services.chassis.web.input.parameters import Parameters
+from services.chassis.web.problems import BadRequest, ContentTooLarge, UnsupportedMediaType
 
 DEFAULT_BODY_BYTES = 16 << 10
 # Parsing holds the event loop: this much takes a few milliseconds. What is larger is imported from files.

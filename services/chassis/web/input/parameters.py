@@ -14,7 +14,7 @@ from fastapi.dependencies.models import Dependant
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from services.chassis.problems import BadRequest, Unprocessable
+from services.chassis.web.problems import BadRequest, Unprocessable
 
 # A name is repeated in an answer only if it looks like a name of ours.
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")

@@ -5,8 +5,8 @@ from typing import Annotated
 
 from fastapi import Depends, Header
 
-from services.chassis.openapi import required
-from services.chassis.problems import BadRequest, PreconditionRequired
+from services.chassis.web.openapi import required
+from services.chassis.web.problems import BadRequest, PreconditionRequired
 
 _ETAG = re.compile(r'"(0|[1-9][0-9]{0,8})"')
 

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from pydantic import Field
 
-from services.chassis.problems import BadRequest
-from services.chassis.strict import WholeText
+from services.chassis.web.input.strict import WholeText
+from services.chassis.web.problems import BadRequest
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from services.chassis.problems import (
+from services.chassis.web.problems import (
     BadRequest,
     ContentTooLarge,
     Unprocessable,

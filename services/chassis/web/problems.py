@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.chassis.dialects.postgresql_operations import TRANSIENT
 from services.chassis.dialects.sqlserver_errors import is_transient
-from services.chassis.logging import get_logger
+from services.chassis.telemetry.logging import get_logger
 
 MEDIA_TYPE = "application/problem+json"
 PROBLEM_SCHEMA: dict[str, Any] = {

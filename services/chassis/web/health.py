@@ -10,8 +10,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from services.chassis.error_names import error_name
-from services.chassis.logging import get_logger
-from services.chassis.redaction import scrub
+from services.chassis.telemetry.logging import get_logger
+from services.chassis.telemetry.redaction import scrub
 
 CACHE_SECONDS = 1.0
 CHECK_TIMEOUT_SECONDS = 2.0

@@ -14,18 +14,18 @@ from prometheus_client import REGISTRY
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from services.chassis import loop
-from services.chassis.body_limit import LARGEST_BODY_BYTES, BodyLimit, BoundedRoute
-from services.chassis.health import Check, Readiness, health_router
-from services.chassis.http_server import MAX_CONNECTIONS, BoundedProtocol
-from services.chassis.identity import TokenVerifier
-from services.chassis.logging import get_logger, set_level
-from services.chassis.openapi import complete
-from services.chassis.problems import add_problem_handlers, default_responses
-from services.chassis.revocations import Revocations
-from services.chassis.security_headers import SecurityHeaders
 from services.chassis.settings import ServiceSettings
-from services.chassis.telemetry import Telemetry
-from services.chassis.tracing import RequestTelemetry
+from services.chassis.telemetry.logging import get_logger, set_level
+from services.chassis.telemetry.requests import RequestTelemetry
+from services.chassis.telemetry.spans import Telemetry
+from services.chassis.web.health import Check, Readiness, health_router
+from services.chassis.web.http_server import MAX_CONNECTIONS, BoundedProtocol
+from services.chassis.web.identity import TokenVerifier
+from services.chassis.web.input.body_limit import LARGEST_BODY_BYTES, BodyLimit, BoundedRoute
+from services.chassis.web.openapi import complete
+from services.chassis.web.problems import add_problem_handlers, default_responses
+from services.chassis.web.revocations import Revocations
+from services.chassis.web.security_headers import SecurityHeaders
 
 # What is still being served when the drain is over may finish within this time.
 FINISH_SECONDS = 20

@@ -11,8 +11,8 @@ from typing import Any
 
 import orjson
 
-from services.chassis.problems import BadRequest
-from services.chassis.strict import exact_number
+from services.chassis.web.input.strict import exact_number
+from services.chassis.web.problems import BadRequest
 
 MAX_DEPTH = 32
 

@@ -13,8 +13,8 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Link, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from services.chassis.export import BoundedSpanProcessor, RedactingExporter
-from services.chassis.logging import configure_logging
+from services.chassis.telemetry.export import BoundedSpanProcessor, RedactingExporter
+from services.chassis.telemetry.logging import configure_logging
 
 # One flush of the sink links to every sampled change of its batch; the default limit is 128.
 MAX_LINKS = 10_000

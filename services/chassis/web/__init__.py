@@ -1,0 +1,1 @@
+"""What a service serves over HTTP: the application, its limits, identity, problems and paging."""
