@@ -124,4 +124,4 @@ init-sql: $(INSTALLED) ## write deploy/databases/*.sql anew, after a migration o
 	@$(PY) deploy/databases/generate.py
 
 jars-lock: $(INSTALLED) ## write the hashes of the jars anew, after a version was changed
-	@$(PY) -m services.platform.java
+	@$(PY) -m services.platform.components.java

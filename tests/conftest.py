@@ -15,10 +15,10 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from services.chassis.kafka_access import KafkaAccess
+from services.platform.components.mesh import MIGRATIONS, URL_VARIABLE, run_once
+from services.platform.components.postgres import create_database, owner_connection
 from services.platform.home import OWNER
-from services.platform.mesh import MIGRATIONS, URL_VARIABLE, run_once
 from services.platform.platform import Platform
-from services.platform.postgres import create_database, owner_connection
 from services.platform.settings import SPARE_PORTS, PlatformSettings
 
 # What one process runs from its first test to its last, the longest first. One lane needs a whole platform, of which
@@ -139,7 +139,7 @@ async def prometheus(platform: Platform) -> str:
 
 @pytest.fixture(scope="session")
 async def running_platform(platform: Platform) -> Platform:
-    """Everything, with the sample applications and users (see `services.platform.mesh.passwords`)."""
+    """Everything, with the sample applications and users (see `services.platform.components.mesh.passwords`)."""
     await platform.up()
     return platform
 

@@ -9,11 +9,11 @@ from datetime import date
 
 import yaml
 
-from services.platform.airflow import BINARIES
-from services.platform.command_environments import dbt_environment, loader_environment
+from services.platform.components.airflow import BINARIES
+from services.platform.components.command_environments import dbt_environment, loader_environment
+from services.platform.components.mesh import inherited, python
 from services.platform.errors import PlatformError
 from services.platform.home import PRIVATE
-from services.platform.mesh import inherited, python
 from services.platform.platform import Platform
 from services.platform.settings import ROOT
 

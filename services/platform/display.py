@@ -13,11 +13,11 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from services.platform.airflow import USER
-from services.platform.airflow import logins_file as airflow_logins
-from services.platform.mesh import logins_file
+from services.platform.components.airflow import USER
+from services.platform.components.airflow import logins_file as airflow_logins
+from services.platform.components.mesh import logins_file
+from services.platform.components.prometheus import page
 from services.platform.platform import OnChange, Platform, Status
-from services.platform.prometheus import page
 
 # In a file or a pipe there is no width to keep to, and a broken path cannot be copied.
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)

@@ -12,8 +12,8 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from services.platform.airflow_api import FIRST
 from services.platform.build import build_warehouse
+from services.platform.components.airflow_api import FIRST
 from services.platform.demo.payments import record_payments
 from services.platform.demo.run import run_demo
 from services.platform.demo.warehouse import load_with_progress

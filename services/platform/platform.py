@@ -13,19 +13,19 @@ from dataclasses import dataclass, replace
 import psutil
 
 from services.chassis.kafka_access import KafkaAccess
-from services.platform.airflow import airflow
-from services.platform.command_environments import CommandEnvironments
-from services.platform.component import Component
+from services.platform.components.airflow import airflow
+from services.platform.components.command_environments import CommandEnvironments
+from services.platform.components.component import Component
+from services.platform.components.kafka import Kafka, KafkaLogins, access
+from services.platform.components.mesh import mesh
+from services.platform.components.postgres import Databases, Postgres, database_url
+from services.platform.components.prometheus import Prometheus
+from services.platform.components.traces.zipkin import Receiver, Zipkin
 from services.platform.errors import NotAvailableError, NotReadyYet, PlatformError
 from services.platform.home import OWNER, Home
-from services.platform.kafka import Kafka, KafkaLogins, access
-from services.platform.mesh import mesh
 from services.platform.movement import Movement
-from services.platform.postgres import Databases, Postgres, database_url
-from services.platform.prometheus import Prometheus
 from services.platform.settings import HOST, PlatformSettings
 from services.platform.supervision import ALIVE, ProcessInfo, Supervisor, last_words, tail
-from services.platform.zipkin import Receiver, Zipkin
 
 PROBE_INTERVAL = 0.2
 SUPERVISOR_INTERVAL = 0.5

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from services.platform.certificates import Certificates
+from services.platform.components.certificates import Certificates
 from services.platform.home import Home
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -21,7 +21,7 @@ from xmlrpc.client import Fault, ServerProxy
 import psutil
 from supervisor.xmlrpc import SupervisorTransport
 
-from services.platform.component import Program
+from services.platform.components.component import Program
 from services.platform.errors import PlatformError
 from services.platform.home import PRIVATE, Home, write_private
 

@@ -11,8 +11,8 @@ from uuid import UUID
 
 import asyncpg
 
+from services.platform.components.postgres import binaries, create_database, owner_connection
 from services.platform.platform import Platform
-from services.platform.postgres import binaries, create_database, owner_connection
 from tests.conftest import Database
 
 CHANGES_A_TRANSACTION = 100

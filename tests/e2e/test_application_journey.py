@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from services.platform.mesh import passwords
+from services.platform.components.mesh import passwords
 from services.platform.platform import Platform
 from tests.conftest import Database
 from tests.e2e.conftest import Warehouse

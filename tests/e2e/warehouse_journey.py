@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import httpx
 
-from services.platform.airflow_api import load
+from services.platform.components.airflow_api import load
 from services.platform.platform import Platform
 from tests.conftest import Database
 

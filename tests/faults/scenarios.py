@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError
 from cryptography.fernet import Fernet
 
 from services.chassis.messaging import close, open_consumer
-from services.platform.mesh import run_once
+from services.platform.components.mesh import run_once
 from tests.conftest import Database
 from tests.faults.writers import writing
 from tests.integration.replicator.pipeline import Pipeline, until

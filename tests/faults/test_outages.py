@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from services.platform import account
+from services.platform.components.postgres import owner_connection
 from services.platform.home import OWNER
-from services.platform.postgres import owner_connection
 from tests.conftest import Database
 from tests.faults.scenarios import read_only
 from tests.faults.servers import Servers

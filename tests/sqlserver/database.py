@@ -17,8 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from services.chassis.dialects.sqlserver_errors import numbers, sqlstate
+from services.platform.components.mesh import run_once
 from services.platform.home import LOGINS, OWNER
-from services.platform.mesh import run_once
 from tests.sqlserver.translation import translate
 
 PREFIX = "creditmesh_test_"

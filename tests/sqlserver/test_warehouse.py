@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from services.platform.mesh import run_once
+from services.platform.components.mesh import run_once
 from services.platform.settings import ROOT
 from tests.conftest import Database, new_database
 from tests.sqlserver.comparison import comparable, is_bookkeeping

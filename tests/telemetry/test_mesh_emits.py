@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from services.lake.samples.german_credit import read
-from services.platform.mesh import SERVICES, passwords, run_once
+from services.platform.components.mesh import SERVICES, passwords, run_once
 from services.platform.platform import Platform
 from tests.telemetry.emitted import stored
 from tests.telemetry.registry import Registry

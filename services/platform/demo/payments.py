@@ -23,9 +23,9 @@ from services.lake.samples.german_credit import sample_split
 from services.lake.samples.payments import Behaviour, Planned, behaviour
 from services.lake.samples.rows import sample_rows
 from services.lake.schedule import schedule
+from services.platform.components.mesh import passwords
 from services.platform.demo.client import Mesh, Person
 from services.platform.demo.feed import FIRST_NUMBER, Ledger, people
-from services.platform.mesh import passwords
 from services.platform.platform import Platform
 
 CLERKS = ("servicing1", "servicing2")

@@ -12,12 +12,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from services.chassis.telemetry.logging import set_level
 from services.chassis.telemetry.spans import Telemetry
+from services.platform.components.mesh import passwords, run_once
 from services.platform.demo.client import Mesh
 from services.platform.demo.feed import Feed, Ledger, people
 from services.platform.demo.payments import record_payments
 from services.platform.demo.report import counts, latencies, table_of
 from services.platform.demo.warehouse import kpis, load_with_progress, table_of_kpis
-from services.platform.mesh import passwords, run_once
 from services.platform.platform import Platform
 
 MAKERS = ("maker1", "maker2", "maker3")

@@ -13,7 +13,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from services.chassis.telemetry.spans import current_traceparent
-from services.platform.airflow_api import FIRST, load
+from services.platform.components.airflow_api import FIRST, load
 from services.platform.platform import Platform
 
 KPIS = """

@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 
 from services.cli.history.rows import identifier
-from services.platform.mesh import inherited
+from services.platform.components.mesh import inherited
 from services.platform.settings import ROOT
 from tests.conftest import Database
 from tests.integration.lending import Lending

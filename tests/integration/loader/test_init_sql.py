@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from services.loader.errors import SourceChanged
 from services.loader.flow_files import ROOT
-from services.platform.mesh import run_once
+from services.platform.components.mesh import run_once
 from services.platform.platform import Platform
 from tests.conftest import Database, new_database
 from tests.integration.loader.loading import Loading

@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from services.loader.flow_files import FLOWS, landing_tables, read_flows
-from services.platform.mesh import run_once
+from services.platform.components.mesh import run_once
 from tests.conftest import Database
 
 ROW = (

@@ -8,7 +8,7 @@ import signal
 
 import httpx
 
-from services.platform.mesh import USERS, passwords
+from services.platform.components.mesh import USERS, passwords
 from services.platform.platform import Platform
 
 

@@ -15,11 +15,11 @@ import asyncpg
 import psutil
 import pytest
 
-from services.platform.component import Component, Program, Tell
+from services.platform.components.component import Component, Program, Tell
+from services.platform.components.postgres import Postgres
 from services.platform.errors import NotAvailableError, NotReadyYet, PlatformError
 from services.platform.home import LOGINS, Home
 from services.platform.platform import Platform
-from services.platform.postgres import Postgres
 from services.platform.settings import HOST, PlatformSettings
 from tests.conftest import beside_others
 

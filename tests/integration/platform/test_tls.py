@@ -15,8 +15,8 @@ from aiokafka.errors import KafkaConnectionError
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_pem_x509_certificate
 
-from services.platform.certificates import Certificates
-from services.platform.mesh import passwords
+from services.platform.components.certificates import Certificates
+from services.platform.components.mesh import passwords
 from services.platform.platform import Platform
 from services.platform.settings import HOST
 from tests.conftest import Database, beside_others

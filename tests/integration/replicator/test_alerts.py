@@ -14,8 +14,8 @@ import httpx
 import pytest
 import yaml
 
+from services.platform.components.prometheus import ALERTS, alerts
 from services.platform.platform import Platform
-from services.platform.prometheus import ALERTS, alerts
 from services.platform.settings import ROOT, PlatformSettings
 from tests.conftest import beside_others
 from tests.integration.replicator.pipeline import Pipeline, party_insert

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from services.platform import airflow_api
-from services.platform.airflow_api import AirflowApi, Run, load
+from services.platform.components import airflow_api
+from services.platform.components.airflow_api import AirflowApi, Run, load
 from services.platform.platform import Platform
 from services.platform.settings import PlatformSettings
 

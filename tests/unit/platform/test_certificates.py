@@ -11,10 +11,15 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import pkcs12
 
-from services.platform.certificates import AUTHORITY_LIFE, RENEWED_BEFORE, SERVER_LIFE, Certificates
+from services.platform.components.certificates import (
+    AUTHORITY_LIFE,
+    RENEWED_BEFORE,
+    SERVER_LIFE,
+    Certificates,
+)
+from services.platform.components.kafka import Kafka, access
+from services.platform.components.mesh import SERVICES, ServiceProcess
 from services.platform.home import Home
-from services.platform.kafka import Kafka, access
-from services.platform.mesh import SERVICES, ServiceProcess
 from services.platform.settings import PlatformSettings
 
 DAY = timedelta(days=1)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from services.platform.airflow_api import load
-from services.platform.command_environments import by_hand, command_environments
+from services.platform.components.airflow_api import load
+from services.platform.components.command_environments import by_hand, command_environments
 from services.platform.errors import PlatformError
 from services.platform.findings import GAUGES, of_gauges, of_replication
 from services.platform.home import Home

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.platform.airflow import HEARTBEAT_SECONDS, beats
+from services.platform.components.airflow import HEARTBEAT_SECONDS, beats
 from services.platform.errors import NotReadyYet
 from services.platform.settings import PlatformSettings
 from tests.integration.replicator.pipeline import free_port

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from services.platform import java
+from services.platform.components import java
 
 
 def test_the_list_is_read_by_name(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.platform.mesh import inherited
+from services.platform.components.mesh import inherited
 from services.platform.settings import ROOT
 
 LOCK = tomllib.loads((ROOT / "uv.lock").read_text())

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from services.platform import java
+from services.platform.components import java
+from services.platform.components.prometheus import binary
 from services.platform.errors import NotAvailableError
-from services.platform.prometheus import binary
 
 
 @pytest.fixture

@@ -14,7 +14,13 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyVa
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
-from services.platform.otlp_translation import MAX_BODY_BYTES, MalformedRequest, answer, decode, translate
+from services.platform.components.traces.translation import (
+    MAX_BODY_BYTES,
+    MalformedRequest,
+    answer,
+    decode,
+    translate,
+)
 
 TRACE, SPAN = bytes.fromhex("0af7651916cd43dd8448eb211c80319c"), bytes.fromhex("b7ad6b7169203331")
 PROTOBUF = "application/x-protobuf"

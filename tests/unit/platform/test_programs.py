@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from supervisor.datatypes import dict_of_key_value_pairs
 
-from services.platform.component import Program
+from services.platform.components.component import Program
 from services.platform.errors import PlatformError
 
 LOG = Path("/somewhere/a.log")

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
+from services.platform.components.prometheus import ALERTS, alerts, binary
 from services.platform.errors import NotAvailableError
-from services.platform.prometheus import ALERTS, alerts, binary
 from services.platform.settings import PlatformSettings
 
 # promtool's clock begins at 0, so a flow that was last made at time 0 is as old as the test.

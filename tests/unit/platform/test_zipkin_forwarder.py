@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 from prometheus_client import REGISTRY
 
-from services.platform.zipkin_forwarder import BUFFER_BYTES, ZipkinForwarder
+from services.platform.components.traces.forwarder import BUFFER_BYTES, ZipkinForwarder
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
+from services.platform.components.prometheus import ALERTS, alerts, binary
 from services.platform.errors import NotAvailableError
-from services.platform.prometheus import ALERTS, alerts, binary
 from services.platform.settings import PlatformSettings
 
 # Kafka is frozen in the fifth minute, and again in the tenth for good.

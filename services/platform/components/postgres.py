@@ -13,7 +13,7 @@ from pathlib import Path
 import asyncpg
 
 from services.platform import account
-from services.platform.component import Component, Program, Tell
+from services.platform.components.component import Component, Program, Tell
 from services.platform.errors import NotReadyYet, PlatformError
 from services.platform.home import LOGINS, OWNER, PRIVATE, write_private
 from services.platform.readiness import PROBE_SECONDS

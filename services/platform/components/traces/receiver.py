@@ -1,6 +1,6 @@
 """The OTLP/HTTP receiver of the embedded platform: traces in, Zipkin's format out.
 
-It takes the place that a collector has elsewhere. Run as `python -m services.platform.otlp_receiver`; it
+It takes the place that a collector has elsewhere. Run as `python -m services.platform.components.traces.receiver`; it
 exports no spans of its own, for each would cause another.
 """
 
@@ -19,8 +19,14 @@ from services.chassis.web.app import create_app, serve
 from services.chassis.web.health import Check
 from services.chassis.web.input.body_limit import bounded_router
 from services.chassis.web.problems import BadRequest, Problem, Unavailable
-from services.platform.otlp_translation import MAX_BODY_BYTES, MalformedRequest, answer, decode, translate
-from services.platform.zipkin_forwarder import DROPPED, ZipkinForwarder
+from services.platform.components.traces.forwarder import DROPPED, ZipkinForwarder
+from services.platform.components.traces.translation import (
+    MAX_BODY_BYTES,
+    MalformedRequest,
+    answer,
+    decode,
+    translate,
+)
 
 SERVICE = "otlp-receiver"
 # A full batch of an exporter is below one MiB, compressed.

@@ -14,11 +14,11 @@ from aiokafka.errors import KafkaError
 from pydantic import SecretStr
 
 from services.chassis.kafka_access import KafkaAccess, Mechanism
-from services.platform import java
-from services.platform.component import Component, Program, Tell
+from services.platform.components import java
+from services.platform.components.component import Component, Program, Tell
+from services.platform.components.kafka_admin import Operation, Pattern, Resource, Right, set_logins
 from services.platform.errors import NotReadyYet, PlatformError
 from services.platform.home import KAFKA_LOGINS, OWNER, PRIVATE, Home, write_private
-from services.platform.kafka_admin import Operation, Pattern, Resource, Right, set_logins
 from services.platform.readiness import accepts
 from services.platform.settings import HOST, PlatformSettings
 

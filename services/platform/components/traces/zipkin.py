@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from services.platform import java, mesh
-from services.platform.component import Component, Program, Tell
+from services.platform.components import java, mesh
+from services.platform.components.component import Component, Program, Tell
 from services.platform.readiness import answers
 from services.platform.settings import HOST, ROOT
 
@@ -71,7 +71,7 @@ class Receiver(Component):
             "ZIPKIN_URL": self.settings.http("zipkin"),
             **mesh.tls_environment(self.settings),
         }
-        command = mesh.python("services.platform.otlp_receiver")
+        command = mesh.python("services.platform.components.traces.receiver")
         return Program(self.name, command, ROOT, environment)
 
     async def ready(self) -> None:

@@ -12,7 +12,7 @@ from string import Template
 from typing import Any
 
 from services.platform.account import is_root
-from services.platform.component import Component, Program, Tell
+from services.platform.components.component import Component, Program, Tell
 from services.platform.errors import NotAvailableError
 from services.platform.home import write_private
 from services.platform.readiness import answers

@@ -12,7 +12,7 @@ import orjson
 from prometheus_client import Counter, Gauge
 
 from services.chassis.telemetry.logging import get_logger
-from services.platform.otlp_translation import ZipkinSpan
+from services.platform.components.traces.translation import ZipkinSpan
 
 BUFFER_BYTES = 64 << 20
 BATCH_BYTES = 2 << 20

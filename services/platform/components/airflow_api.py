@@ -10,8 +10,8 @@ from typing import Any, Self
 
 import httpx
 
-from services.platform.airflow import USER, logins_file, password
-from services.platform.command_environments import by_hand
+from services.platform.components.airflow import USER, logins_file, password
+from services.platform.components.command_environments import by_hand
 from services.platform.errors import PlatformError
 from services.platform.platform import Platform
 

@@ -7,11 +7,11 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from services.platform.component import Component, Tell
+from services.platform.components.component import Component, Tell
+from services.platform.components.kafka import access
+from services.platform.components.mesh import telemetry_environment
+from services.platform.components.postgres import database_url
 from services.platform.home import Home, write_private
-from services.platform.kafka import access
-from services.platform.mesh import telemetry_environment
-from services.platform.postgres import database_url
 from services.platform.settings import ROOT, PlatformSettings
 
 

@@ -14,13 +14,13 @@ from typing import Any
 
 import httpx
 
-from services.platform.certificates import Certificates
-from services.platform.command_environments import command_environments, lineage_transport
-from services.platform.component import Component, Program, Tell
+from services.platform.components.certificates import Certificates
+from services.platform.components.command_environments import command_environments, lineage_transport
+from services.platform.components.component import Component, Program, Tell
+from services.platform.components.mesh import inherited, telemetry_environment
+from services.platform.components.postgres import database_url
 from services.platform.errors import NotReadyYet, PlatformError
 from services.platform.home import PRIVATE, Home, write_private
-from services.platform.mesh import inherited, telemetry_environment
-from services.platform.postgres import database_url
 from services.platform.readiness import PROBE_SECONDS, answers
 from services.platform.settings import HOST, ROOT, PlatformSettings
 
