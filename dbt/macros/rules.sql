@@ -1,5 +1,5 @@
 {#
-    Generated from the flow files and the lake's tables by services/loader/rules.py; written again by
+    Generated from the flow files and the lake's tables by services/loader/quality/rules.py; written again by
     `GOLDEN_WRITE=1 .venv/bin/python -m pytest tests/unit/loader/test_rules.py`. Bounds are texts, and exact.
 #}
 {% macro rules() -%}

@@ -25,7 +25,7 @@ from services.lake.samples.reference import BANDS, PARAMETERS, PRODUCTS, SERVICI
 from services.lake.samples.rows import in_order, sample_rows  # noqa: E402
 from services.lake.tables import CAPTURED, approval_band, product, product_parameters, servicing_band  # noqa: E402
 from services.loader.derived import derived_statements  # noqa: E402
-from services.loader.flow_files import FLOWS, find_load, landing_tables, read_flows  # noqa: E402
+from services.loader.flows.files import FLOWS, find_load, landing_tables, read_flows  # noqa: E402
 from services.replicator.evolution import create_statement  # noqa: E402
 
 SOURCE = (

@@ -12,9 +12,9 @@ from services.chassis.dialects import CapturedColumn, CapturedTable, ColumnType
 from services.chassis.dialects.landing import escaped, time_text
 from services.lake.journal import captured_table
 from services.lake.types import UtcDateTime, code, long_text, text
-from services.loader.flows import LoadFlow
+from services.loader.flows.model import LoadFlow
+from services.loader.loading.tally import Tally, checksum
 from services.loader.tables import batch, batch_target, watermark
-from services.loader.tally import Tally, checksum
 
 INCARNATION = UUID("00000000-0000-7000-8000-000000000001")
 """No lake has this journal: the loader refuses to go on from the samples, and says what to do."""

@@ -23,16 +23,16 @@ from services.chassis import loop
 from services.chassis.database import Warehouse
 from services.chassis.settings import load_settings
 from services.chassis.telemetry.spans import Telemetry
-from services.loader import bookkeeping
 from services.loader.connectors.factory import connector_of
 from services.loader.connectors.interface import Connector
 from services.loader.connectors.journal import JournalConnector
 from services.loader.errors import InvalidFlow, LoaderError, UnknownFlow, WarehouseFailed
-from services.loader.flow_files import FLOWS, find_load, read_flows
-from services.loader.flows import DbtFlow, LoadFlow
-from services.loader.lineage import Lineage
-from services.loader.load import Loaded, Loader, Tell
-from services.loader.restart import restart_flow
+from services.loader.flows.files import FLOWS, find_load, read_flows
+from services.loader.flows.model import DbtFlow, LoadFlow
+from services.loader.loading import bookkeeping
+from services.loader.loading.lineage import Lineage
+from services.loader.loading.load import Loaded, Loader, Tell
+from services.loader.loading.restart import restart_flow
 from services.loader.settings import LoadSettings, WarehouseSettings
 from services.loader.status import FlowStatus, read_status
 

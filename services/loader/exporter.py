@@ -13,7 +13,7 @@ from services.chassis.telemetry.logging import get_logger
 from services.chassis.telemetry.spans import Telemetry
 from services.chassis.web import app as chassis
 from services.chassis.web.health import Check
-from services.loader.flows import LoadFlow
+from services.loader.flows.model import LoadFlow
 from services.loader.metrics import export
 from services.loader.settings import ExporterSettings
 from services.loader.status import read_status

@@ -8,11 +8,11 @@ import typer
 from services.chassis.database import Warehouse
 from services.chassis.settings import load_settings
 from services.loader import commands
-from services.loader.check import check
 from services.loader.commands import FlowsOption, explained
 from services.loader.derived import derived_statements
-from services.loader.flow_files import FLOWS, landing_tables, read_flows
-from services.loader.flows import DbtFlow
+from services.loader.flows.files import FLOWS, landing_tables, read_flows
+from services.loader.flows.model import DbtFlow
+from services.loader.quality.command import check
 from services.loader.settings import ExporterSettings, WarehouseSettings
 
 MIGRATIONS = Path(__file__).parent / "migrations"

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.chassis.database import Warehouse
-from services.loader.flows import LoadFlow
+from services.loader.flows.model import LoadFlow
 from services.loader.tables import batch, quality_result, quarantine, watermark
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.lake.tables import CAPTURED
-from services.loader.flow_files import FLOWS, ROOT, read_flow
-from services.loader.flows import JournalFlow, Target
-from services.loader.rules import rules_of
+from services.loader.flows.files import FLOWS, ROOT, read_flow
+from services.loader.flows.model import JournalFlow, Target
+from services.loader.quality.rules import rules_of
 
 POSITION, OPERATION, ROW_KEY, IMAGE = 0, 2, 3, 4
 """Places in a change's columns."""

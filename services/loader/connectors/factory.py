@@ -3,7 +3,7 @@
 from services.chassis.database import Lake
 from services.chassis.settings import load_settings
 from services.loader.connectors.interface import Connector
-from services.loader.flows import FilesFlow, HttpFlow, JournalFlow, KafkaFlow, LoadFlow, SqlFlow
+from services.loader.flows.model import FilesFlow, HttpFlow, JournalFlow, KafkaFlow, LoadFlow, SqlFlow
 from services.loader.settings import LakeSettings
 
 # Each imports what its source needs, such as a reader of Parquet; a command waits only for its own.

@@ -13,9 +13,9 @@ import pyarrow as pa  # type: ignore[import-untyped] # it ships no types
 from pyarrow import csv, fs, parquet
 
 from services.loader.connectors.interface import Chunk, Dataset, Mark, Window
+from services.loader.connectors.lines import Lines, paged, parsed
 from services.loader.errors import SourceChanged, SourceUnreachable
-from services.loader.flows import FilesFlow, Target
-from services.loader.lines import Lines, paged, parsed
+from services.loader.flows.model import FilesFlow, Target
 
 PAGE_ROWS = 5_000
 BLOCK_BYTES = 1024 * 1024

@@ -10,9 +10,9 @@ import httpx
 import stamina
 
 from services.loader.connectors.interface import Chunk, Dataset, Mark, Window
+from services.loader.connectors.lines import Lines, parsed
 from services.loader.errors import SourceChanged, SourceUnreachable
-from services.loader.flows import HttpFlow, NextLink, Target
-from services.loader.lines import Lines, parsed
+from services.loader.flows.model import HttpFlow, NextLink, Target
 
 TRIED_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 MOST_PAGES = 1_000_000

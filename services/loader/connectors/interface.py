@@ -7,7 +7,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from services.loader.flows import Target
+from services.loader.flows.model import Target
 
 Chunk = Mapping[str, Sequence[bytes]]
 """Lines (see `services.chassis.dialects.landing.COLUMNS`) by landing table, each table's in order of position."""

@@ -11,7 +11,7 @@ from services.lake.journal.reader import JournalReader
 from services.lake.journal.retention import Retention
 from services.loader.connectors.interface import Chunk, Dataset, Mark, Window, table
 from services.loader.errors import SourceChanged, SourceUnreachable
-from services.loader.flows import JournalFlow, Target
+from services.loader.flows.model import JournalFlow, Target
 
 BEGIN_ANEW = (
     "write all rows into the journal again (`python -m services.replicator.main backfill --all`), then run "

@@ -13,9 +13,9 @@ from aiokafka.errors import KafkaError
 
 from services.chassis.kafka_access import KafkaAccess
 from services.loader.connectors.interface import Chunk, Dataset, Mark, Window
+from services.loader.connectors.lines import Lines, parsed
 from services.loader.errors import SourceChanged, SourceUnreachable
-from services.loader.flows import KafkaFlow, Target
-from services.loader.lines import Lines, parsed
+from services.loader.flows.model import KafkaFlow, Target
 
 READ_SECONDS = 30.0
 """A broker that hands over nothing of a window for so long is not answering."""

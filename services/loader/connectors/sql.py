@@ -13,9 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from services.chassis.dialects import dialect_named
 from services.loader.connectors.interface import Chunk, Dataset, Mark, Window, table
+from services.loader.connectors.lines import Lines
 from services.loader.errors import SourceChanged, SourceUnreachable
-from services.loader.flows import SqlFlow, Target
-from services.loader.lines import Lines
+from services.loader.flows.model import SqlFlow, Target
 
 PAGE_ROWS = 5_000
 

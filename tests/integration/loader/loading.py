@@ -15,12 +15,12 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from services.chassis.database import Lake, Warehouse
 from services.chassis.telemetry.spans import new_provider
-from services.loader.bookkeeping import Batch
 from services.loader.connectors.interface import Connector
 from services.loader.connectors.journal import JournalConnector
-from services.loader.flow_files import FLOWS, ROOT, read_flow
-from services.loader.flows import JournalFlow, LoadFlow
-from services.loader.load import Loaded, Loader
+from services.loader.flows.files import FLOWS, ROOT, read_flow
+from services.loader.flows.model import JournalFlow, LoadFlow
+from services.loader.loading.bookkeeping import Batch
+from services.loader.loading.load import Loaded, Loader
 from tests.conftest import Database
 
 JOURNAL = (

@@ -24,9 +24,9 @@ from services.chassis.messaging import ensure_topics
 from services.loader.connectors.factory import connector_of
 from services.loader.derived import derived_statements
 from services.loader.errors import LoaderError, NotReplayable, SourceChanged, SourceUnreachable
-from services.loader.flow_files import read_flow
-from services.loader.flows import DbtFlow
-from services.loader.load import Loaded
+from services.loader.flows.files import read_flow
+from services.loader.flows.model import DbtFlow
+from services.loader.loading.load import Loaded
 from tests.integration.loader.loading import Loading
 
 FINDINGS = (

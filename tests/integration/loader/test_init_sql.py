@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from services.loader.errors import SourceChanged
-from services.loader.flow_files import ROOT
+from services.loader.flows.files import ROOT
 from services.platform.components.mesh import run_once
 from services.platform.platform import Platform
 from tests.conftest import Database, new_database

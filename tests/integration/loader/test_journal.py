@@ -24,7 +24,7 @@ from services.loader.errors import (
     SourceUnreachable,
     WarehouseFailed,
 )
-from services.loader.flows import Check
+from services.loader.flows.model import Check
 from tests.conftest import Database
 from tests.integration.loader.loading import LANDED, Loading, lake_flow, party
 

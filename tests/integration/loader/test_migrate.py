@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncpg
 import pytest
 
-from services.loader.flow_files import FLOWS, landing_tables, read_flows
+from services.loader.flows.files import FLOWS, landing_tables, read_flows
 from services.platform.components.mesh import run_once
 from tests.conftest import Database
 

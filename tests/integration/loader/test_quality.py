@@ -16,7 +16,7 @@ from services.chassis.database import Lake, Warehouse
 from services.chassis.dialects import START
 from services.lake.tables import CAPTURED
 from services.loader.errors import CheckFailed
-from services.loader.flows import Check, JournalFlow, Target
+from services.loader.flows.model import Check, JournalFlow, Target
 from services.loader.status import read_status
 from tests.integration.loader.loading import Loading, lake_flow, party
 
@@ -28,7 +28,7 @@ def quality() -> Any:
     """The module under test; Great Expectations takes seconds to import, and warns while it does."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from services.loader import quality as found  # noqa: PLC0415
+        from services.loader.quality import reconcile as found  # noqa: PLC0415
     return found
 
 

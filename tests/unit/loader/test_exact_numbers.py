@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from services.loader.checks import Checks
+from services.loader.connectors.lines import Lines
 from services.loader.errors import InvalidFlow
-from services.loader.flow_files import FLOWS, read_flow, read_flows
-from services.loader.flows import Check, JournalFlow, Target
-from services.loader.lines import Lines
+from services.loader.flows.files import FLOWS, read_flow, read_flows
+from services.loader.flows.model import Check, JournalFlow, Target
+from services.loader.quality.checks import Checks
 
 LAKE = FLOWS / "lake.yaml"
 LARGEST = Decimal("999999999999999.9999")
@@ -27,7 +27,7 @@ def expectations() -> Any:
     """The module under test; Great Expectations takes seconds to import, and warns while it does."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from services.loader import expectations as found  # noqa: PLC0415
+        from services.loader.quality import expectations as found  # noqa: PLC0415
     return found
 
 

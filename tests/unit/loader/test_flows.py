@@ -11,8 +11,8 @@ import pytest
 from services.lake.journal import captured_table
 from services.lake.tables import CAPTURED
 from services.loader.errors import InvalidFlow, UnknownFlow
-from services.loader.flow_files import FLOWS, find_load, read_flow, read_flows
-from services.loader.flows import JournalFlow, json_schema
+from services.loader.flows.files import FLOWS, find_load, read_flow, read_flows
+from services.loader.flows.model import JournalFlow, json_schema
 
 SCHEMA = FLOWS / "flow.schema.json"
 

@@ -10,9 +10,9 @@ import sqlglot
 from sqlalchemy.dialects import mssql
 
 from services.chassis.dialects import Position
-from services.loader.flow_files import FLOWS, read_flow
-from services.loader.flows import JournalFlow
-from services.loader.ods import Changes, Span
+from services.loader.flows.files import FLOWS, read_flow
+from services.loader.flows.model import JournalFlow
+from services.loader.quality.ods import Changes, Span
 from services.loader.tables import quality_result
 
 GOLDEN = Path(__file__).parents[2] / "golden/quality.sql"

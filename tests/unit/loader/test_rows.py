@@ -12,13 +12,13 @@ import orjson
 import pytest
 
 from services.chassis.dialects.landing import COLUMNS, unescaped
-from services.loader.checks import Checks, broken
-from services.loader.contexts import MOST_LINKS, Contexts
+from services.loader.connectors.lines import Lines, parsed, plain
 from services.loader.errors import SourceChanged
-from services.loader.flows import Check, HttpFlow, NextLink, Schedule, Target
-from services.loader.flows import HttpSource as Source
-from services.loader.lines import Lines, parsed, plain
-from services.loader.tally import Counted, Tally, checksum
+from services.loader.flows.model import Check, HttpFlow, NextLink, Schedule, Target
+from services.loader.flows.model import HttpSource as Source
+from services.loader.loading.contexts import MOST_LINKS, Contexts
+from services.loader.loading.tally import Counted, Tally, checksum
+from services.loader.quality.checks import Checks, broken
 
 TARGET = Target(source="rates", table="partner_rate", keys=("code",), columns=("code", "rate"))
 FLOW = HttpFlow(

@@ -6,9 +6,9 @@ import os
 import re
 
 from services.lake.tables import CAPTURED
-from services.loader.flow_files import FLOWS, ROOT, read_flow, read_flows
-from services.loader.flows import Check, JournalFlow, Target
-from services.loader.rules import FILE, macro, rules_of
+from services.loader.flows.files import FLOWS, ROOT, read_flow, read_flows
+from services.loader.flows.model import Check, JournalFlow, Target
+from services.loader.quality.rules import FILE, macro, rules_of
 
 
 def test_the_generated_macro_is_current() -> None:

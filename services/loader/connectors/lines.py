@@ -11,7 +11,7 @@ import orjson
 
 from services.chassis.dialects.landing import escaped, time_text
 from services.loader.errors import SourceChanged
-from services.loader.flows import LoadFlow, Target
+from services.loader.flows.model import LoadFlow, Target
 
 INTEGER_BITS = 31
 """JSON readers keep whole numbers up to so many bits; larger ones travel as text, as everything delicate does."""

@@ -11,7 +11,7 @@ from uuid import UUID
 import orjson
 
 from services.chassis.dialects.landing import unescaped
-from services.loader.flows import Check, Target
+from services.loader.flows.model import Check, Target
 
 _IMAGE = 4
 _ISO = {"date": date.fromisoformat, "timestamp": datetime.fromisoformat}

@@ -21,7 +21,8 @@ from services.chassis.dialects import START, Position
 from services.chassis.hashing import hash_of
 from services.lake.journal.reader import JournalReader
 from services.loader.errors import CheckFailed
-from services.loader.expectations import (
+from services.loader.flows.model import JournalFlow, Target
+from services.loader.quality.expectations import (
     ERROR,
     WARNING,
     Demand,
@@ -33,8 +34,7 @@ from services.loader.expectations import (
     filled,
     unique,
 )
-from services.loader.flows import JournalFlow, Target
-from services.loader.ods import LAKE, ORPHANS, PAGE, SET_ASIDE, Changes, Span
+from services.loader.quality.ods import LAKE, ORPHANS, PAGE, SET_ASIDE, Changes, Span
 from services.loader.tables import batch, quality_result, watermark
 
 _ODS_WATERMARK = sa.table(

@@ -13,9 +13,9 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from services.loader.errors import InvalidFlow, UnknownFlow
-from services.loader.flows import ADAPTER, DbtFlow, LoadFlow
+from services.loader.flows.model import ADAPTER, DbtFlow, LoadFlow
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 FLOWS = ROOT / "airflow" / "flows"
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import orjson
 
 from services.lake.tables import CAPTURED
-from services.loader.flow_files import ROOT
-from services.loader.flows import Check, DbtFlow, LoadFlow, Target
+from services.loader.flows.files import ROOT
+from services.loader.flows.model import Check, DbtFlow, LoadFlow, Target
 
 FILE = ROOT / "dbt" / "macros" / "rules.sql"
 _TYPES = {
@@ -24,7 +24,7 @@ _TYPES = {
 }
 """What dbt calls the types of a flow file's checks."""
 _HEAD = """{#
-    Generated from the flow files and the lake's tables by services/loader/rules.py; written again by
+    Generated from the flow files and the lake's tables by services/loader/quality/rules.py; written again by
     `GOLDEN_WRITE=1 .venv/bin/python -m pytest tests/unit/loader/test_rules.py`. Bounds are texts, and exact.
 #}
 {% macro rules() -%}

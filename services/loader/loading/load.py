@@ -11,14 +11,14 @@ from opentelemetry.trace import Span, Tracer
 
 from services.chassis.database import Warehouse, WarehouseTransaction
 from services.chassis.telemetry.spans import current_traceparent, parent_from
-from services.loader import bookkeeping
-from services.loader.bookkeeping import Batch
-from services.loader.checks import Checks
 from services.loader.connectors.interface import Connector, Window
-from services.loader.contexts import Contexts
 from services.loader.errors import LoaderError, NotReplayable, SourceChanged, WarehouseFailed
-from services.loader.flows import JournalFlow, LoadFlow
-from services.loader.tally import Counted, Tally, checksum
+from services.loader.flows.model import JournalFlow, LoadFlow
+from services.loader.loading import bookkeeping
+from services.loader.loading.bookkeeping import Batch
+from services.loader.loading.contexts import Contexts
+from services.loader.loading.tally import Counted, Tally, checksum
+from services.loader.quality.checks import Checks
 
 Tell = Callable[[int], None]
 """Is told how many rows more were written."""

@@ -24,7 +24,7 @@ from great_expectations.expectations.metrics.map_metric_provider import (
     column_condition_partial,
 )
 
-from services.loader.flows import Check
+from services.loader.flows.model import Check
 
 ERROR, WARNING = "error", "warning"
 _PLACE = "place"

@@ -29,9 +29,9 @@ from openlineage.client.facet_v2 import (
 from services.chassis.dialects.landing import COLUMNS
 from services.chassis.telemetry.logging import get_logger
 from services.chassis.telemetry.spans import current_traceparent
-from services.loader.bookkeeping import Batch
 from services.loader.connectors.interface import Dataset, table
-from services.loader.flows import LoadFlow, Target
+from services.loader.flows.model import LoadFlow, Target
+from services.loader.loading.bookkeeping import Batch
 
 PRODUCER = "https://openlineage.io/creditmesh/loader"
 JOB_NAMESPACE = "creditmesh"

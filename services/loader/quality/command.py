@@ -12,12 +12,12 @@ from services.chassis.database import Lake, Warehouse
 from services.chassis.settings import load_settings
 from services.loader.commands import FAILED, FlowArgument, FlowsOption, explained, finish
 from services.loader.errors import UnknownFlow, WarehouseFailed
-from services.loader.flow_files import FLOWS, find_load
-from services.loader.flows import JournalFlow
+from services.loader.flows.files import FLOWS, find_load
+from services.loader.flows.model import JournalFlow
 from services.loader.settings import LakeSettings, WarehouseSettings
 
 if TYPE_CHECKING:
-    from services.loader.expectations import Outcome
+    from services.loader.quality.expectations import Outcome
 
 _console = Console(stderr=True)
 
@@ -36,7 +36,7 @@ def check(name: FlowArgument, flows: FlowsOption = FLOWS) -> None:
     lake_url = load_settings(LakeSettings).lake_url.get_secret_value()
     warehouse_url = load_settings(WarehouseSettings).warehouse_url.get_secret_value()
     # Here: Great Expectations takes seconds to import, and no other command needs it.
-    from services.loader.quality import Checked, QualityCheck  # noqa: PLC0415
+    from services.loader.quality.reconcile import Checked, QualityCheck  # noqa: PLC0415
 
     async def main() -> Checked:
         lake = Lake.open(lake_url, service="loader-check", pool_size=2)

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from services.chassis.database import WarehouseReader
 from services.chassis.dialects import Position
 from services.lake.tables import CAPTURED
-from services.loader.flows import Target
+from services.loader.flows.model import Target
 
 PAGE = 20_000
 """Rows that are held in memory at once."""

@@ -7,9 +7,9 @@ import sqlalchemy as sa
 from services.chassis.database import Warehouse
 from services.chassis.dialects import Position
 from services.chassis.telemetry.spans import current_traceparent
-from services.loader import bookkeeping
 from services.loader.connectors.interface import Mark, Window
-from services.loader.flows import LoadFlow
+from services.loader.flows.model import LoadFlow
+from services.loader.loading import bookkeeping
 
 
 async def restart_flow(warehouse: Warehouse, flow: LoadFlow, window: Window) -> int:

@@ -1,0 +1,1 @@
+"""Flow files: what they may say, and how they are read."""

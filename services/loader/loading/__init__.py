@@ -1,0 +1,1 @@
+"""One load: its window, its rows, its batch, its watermark and its lineage."""

@@ -1,0 +1,1 @@
+"""Whether what was loaded is complete and as its flow demands."""
