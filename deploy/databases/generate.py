@@ -26,7 +26,7 @@ from services.lake.samples.rows import in_order, sample_rows  # noqa: E402
 from services.lake.tables import CAPTURED, approval_band, product, product_parameters, servicing_band  # noqa: E402
 from services.loader.derived import derived_statements  # noqa: E402
 from services.loader.flows.files import FLOWS, find_load, landing_tables, read_flows  # noqa: E402
-from services.replicator.evolution import create_statement  # noqa: E402
+from services.replicator.replica.evolution import create_statement  # noqa: E402
 
 SOURCE = (
     "-- Sample applications: Statlog (German Credit Data), Hans Hofmann, 1994, UCI Machine Learning Repository,\n"

@@ -28,17 +28,19 @@ from services.chassis.web.input.body_limit import bounded_router
 from services.lake.journal import JournalReader, captured_table
 from services.lake.journal.catalogue import triggers
 from services.lake.tables import CAPTURED
-from services.replicator import commands, metrics, quarantine_commands
-from services.replicator.backfill import Backfill
-from services.replicator.capture_watch import check_capture, watch_capture
+from services.replicator import metrics
 from services.replicator.errors import LeaseLost
-from services.replicator.lease import Lease, Owner
+from services.replicator.operations import commands
+from services.replicator.operations import quarantine as quarantine_commands
+from services.replicator.operations.schema import accept_schema, resume_table
 from services.replicator.progress import SILENT_SECONDS, Backlog, Work
-from services.replicator.rebalances import Rebalances
-from services.replicator.relay import Relay
-from services.replicator.replica import create_tables
-from services.replicator.retention import report_passed
-from services.replicator.schema_commands import accept_schema, resume_table
+from services.replicator.relay.backfill import Backfill
+from services.replicator.relay.capture import check_capture, watch_capture
+from services.replicator.relay.lease import Lease, Owner
+from services.replicator.relay.relay import Relay
+from services.replicator.relay.retention import report_passed
+from services.replicator.replica.connection import PASSING, connect
+from services.replicator.replica.tables import create_tables
 from services.replicator.settings import (
     CommandSettings,
     MigrationSettings,
@@ -46,11 +48,16 @@ from services.replicator.settings import (
     SinkSettings,
     VerifierSettings,
 )
-from services.replicator.sink import Sink
-from services.replicator.status import ReplicationStatus
-from services.replicator.target import PASSING, connect
+from services.replicator.sink.rebalances import Rebalances
+from services.replicator.sink.sink import Sink
 from services.replicator.topics import ensure_lake_topics
-from services.replicator.watch import STATUS_SECONDS, current_status, export_status, verify_continuously
+from services.replicator.verification.process import (
+    STATUS_SECONDS,
+    current_status,
+    export_status,
+    verify_continuously,
+)
+from services.replicator.verification.status import ReplicationStatus
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 STAND_BY_SECONDS = 1.0

@@ -2,7 +2,7 @@
 
 from services.chassis.messaging import BATCH_BYTES, TopicMismatch, ensure_topics
 from services.lake.journal import JournalReader
-from services.replicator.partitions import RECORD_MARGIN_BYTES
+from services.replicator.relay.partitions import RECORD_MARGIN_BYTES
 from services.replicator.settings import ReplicatorSettings
 
 LARGEST_RECORD_BYTES = 16 * 1024 * 1024

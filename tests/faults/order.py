@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from services.chassis.dialects import START, Position
-from services.replicator.events import HEARTBEAT, Event, fault_of
+from services.replicator.records import HEARTBEAT, Event, fault_of
 
 
 class Change(NamedTuple):

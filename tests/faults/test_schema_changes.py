@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 import pytest
 
-from services.replicator.verify import NotCaughtUp
+from services.replicator.verification.verifier import NotCaughtUp
 from tests.conftest import Database
 from tests.faults.schema import change
 from tests.faults.validator import Validator

@@ -21,7 +21,7 @@ from aiokafka import TopicPartition
 from services.chassis.dialects import START, CapturedTable, Position
 from services.chassis.messaging import close, open_consumer
 from services.replicator.errors import MalformedEvent
-from services.replicator.events import parse
+from services.replicator.records import parse
 from tests.faults.order import Change, OrderValidator
 from tests.integration.replicator.pipeline import Pipeline
 

@@ -22,7 +22,7 @@ from services.chassis.testing import TokenMaker, span_recorder
 from services.intake import main as intake
 from services.intake.settings import IntakeSettings
 from services.lake.samples.german_credit import read
-from services.replicator.replica import create_tables
+from services.replicator.replica.tables import create_tables
 from services.search import main as search
 from services.search.settings import SearchSettings
 from tests.conftest import Database

@@ -23,8 +23,8 @@ from services.chassis.database import Lake
 from services.chassis.dialects import START
 from services.chassis.kafka_access import KafkaAccess
 from services.lake.journal import Change, JournalReader
-from services.replicator.target import connect
-from services.replicator.verify import Verification, Verifier
+from services.replicator.replica.connection import connect
+from services.replicator.verification.verifier import Verification, Verifier
 
 ROOT = Path(__file__).parents[3]
 

@@ -14,7 +14,7 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c_py
 
 from services.chassis.messaging import open_producer
-from services.replicator.events import Headers
+from services.replicator.records import Headers
 from tests.integration.replicator.pipeline import Pipeline, party_insert, until
 
 PARTY = "credit.party"

@@ -13,10 +13,10 @@ from pydantic import SecretStr
 from services.chassis.database import Lake
 from services.chassis.messaging import close, ensure_topics, open_consumer
 from services.lake.journal import JournalReader
-from services.replicator import sink as sinks
-from services.replicator.rebalances import Rebalances
-from services.replicator.sink import Sink
-from services.replicator.target import connect
+from services.replicator.replica.connection import connect
+from services.replicator.sink import sink as sinks
+from services.replicator.sink.rebalances import Rebalances
+from services.replicator.sink.sink import Sink
 from tests.integration.replicator.pipeline import Pipeline
 
 

@@ -12,8 +12,8 @@ from pydantic import SecretStr
 
 from services.chassis.dialects import Position
 from services.replicator.errors import LeaseLost
-from services.replicator.lease import Cursor, Lease, Owner
-from services.replicator.target import connect
+from services.replicator.relay.lease import Cursor, Lease, Owner
+from services.replicator.replica.connection import connect
 from tests.conftest import Database
 
 CURSOR = Cursor(

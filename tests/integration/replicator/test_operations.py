@@ -9,7 +9,7 @@ import signal
 from services.chassis.dialects import PostgreSQL, dialect_named
 from services.lake.derived import derived_statements
 from services.lake.tables import CAPTURED
-from services.replicator.status import ReplicationStatus
+from services.replicator.verification.status import ReplicationStatus
 from tests.integration.replicator.operating import command
 from tests.integration.replicator.pipeline import Pipeline, party_insert
 

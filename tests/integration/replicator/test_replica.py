@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.chassis.dialects import CapturedColumn, CapturedTable, ColumnType
-from services.replicator.replica import create_tables, follow
+from services.replicator.replica.tables import create_tables, follow
 from tests.conftest import Database
 
 ID = CapturedColumn("id", ColumnType.UUID, nullable=False)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from services.chassis.dialects import CapturedColumn, CapturedTable, ColumnType
-from services.replicator.apply import TableWriter
-from services.replicator.events import parse
-from services.replicator.offsets import claim_arguments
-from services.replicator.replica import create_tables
-from services.replicator.target import take_json_as_it_is
+from services.replicator.records import parse
+from services.replicator.replica.connection import take_json_as_it_is
+from services.replicator.replica.tables import create_tables
+from services.replicator.sink.offsets import claim_arguments
+from services.replicator.sink.writer import TableWriter
 from tests.conftest import Database
 from tests.unit.replicator.records import record
 

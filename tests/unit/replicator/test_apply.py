@@ -6,8 +6,8 @@ import orjson
 import pytest
 
 from services.chassis.dialects import CapturedColumn, CapturedTable, ColumnType
-from services.replicator.apply import TableWriter
-from services.replicator.events import parse
+from services.replicator.records import parse
+from services.replicator.sink.writer import TableWriter
 from tests.unit.replicator.records import record
 
 TABLE = CapturedTable(

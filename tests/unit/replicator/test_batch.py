@@ -6,7 +6,7 @@ from aiokafka import TopicPartition
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.replicator.batch import pieces
+from services.replicator.sink.batch import pieces
 from tests.unit.replicator.records import record
 
 PLACES = [TopicPartition("lake.credit.party", number) for number in range(4)]

@@ -9,7 +9,7 @@ import pytest
 
 from services.chassis.dialects import Position
 from services.replicator.errors import MalformedEvent
-from services.replicator.events import (
+from services.replicator.records import (
     HEARTBEAT,
     Source,
     change_header,

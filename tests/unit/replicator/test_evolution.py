@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from services.chassis.dialects import CapturedColumn, CapturedTable, ColumnType
-from services.replicator.evolution import accept, create_statement, evolve
+from services.replicator.replica.evolution import accept, create_statement, evolve
 
 ID = CapturedColumn("id", ColumnType.UUID, nullable=False)
 

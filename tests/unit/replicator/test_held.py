@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from services.chassis.dialects import Position
-from services.replicator.held import Held, HeldTables, before, reason_of
+from services.replicator.relay.held import Held, HeldTables, before, reason_of
 
 TABLE, KEY = "credit.application", '["1"]'
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from services.chassis.dialects import Position
-from services.replicator import lag
-from services.replicator.lag import read_lag
+from services.replicator.verification import lag
+from services.replicator.verification.lag import read_lag
 
 PARTY, LOAN = "credit.party", "credit.loan"
 NOW = datetime.now(UTC).replace(tzinfo=None)

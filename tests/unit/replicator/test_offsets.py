@@ -9,8 +9,8 @@ import pytest
 
 from services.chassis.dialects import Position
 from services.replicator.errors import GapOnPartition, JournalReplaced
-from services.replicator.events import Event, parse
-from services.replicator.offsets import Progress
+from services.replicator.records import Event, parse
+from services.replicator.sink.offsets import Progress
 from tests.unit.replicator.records import JOURNAL, record
 
 AT_TEN = Progress(kafka_offset=1, position=Position(10), incarnation=JOURNAL, epoch=2, fence=1)

@@ -8,7 +8,7 @@ import pytest
 from aiokafka import ConsumerRecord
 
 from services.chassis.dialects import Position
-from services.replicator.events import HEARTBEAT, Source, change_header, parse
+from services.replicator.records import HEARTBEAT, Source, change_header, parse
 from tests.faults.order import Change, OrderValidator
 
 JOURNAL = UUID("0197a2a0-0000-7000-8000-00000000000a")

@@ -6,7 +6,7 @@ import pytest
 
 from services.chassis.web.health import NotReady
 from services.replicator.progress import SILENT_SECONDS, Backlog, Work
-from services.replicator.status import relay_fault
+from services.replicator.verification.status import relay_fault
 
 
 class Clock:

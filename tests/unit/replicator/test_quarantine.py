@@ -3,7 +3,7 @@
 import orjson
 import pytest
 
-from services.replicator.quarantine import storable_headers
+from services.replicator.sink.quarantine import storable_headers
 from tests.unit.replicator.records import record
 
 

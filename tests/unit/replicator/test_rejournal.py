@@ -6,7 +6,7 @@ import pytest
 
 from services.lake.journal import captured_table
 from services.lake.tables import instalment, party, product
-from services.replicator.rejournal import KeyNotRead, UnknownTable, canonical_key, known
+from services.replicator.operations.rejournal import KeyNotRead, UnknownTable, canonical_key, known
 
 ID = "0197a2a0-0000-7000-8000-00000000000A"
 PARTY, PRODUCT, INSTALMENT = (captured_table(table) for table in (party, product, instalment))

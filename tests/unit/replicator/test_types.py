@@ -12,7 +12,7 @@ import pytest
 
 from services.chassis.dialects import CapturedColumn, CapturedTable, ColumnType
 from services.replicator.errors import ImageNotApplicable
-from services.replicator.types import RowCodec, from_json, json_type, key_from_json, postgresql_type
+from services.replicator.replica.types import RowCodec, from_json, json_type, key_from_json, postgresql_type
 
 
 def column(kind: ColumnType) -> CapturedColumn:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from services.replicator import watch
 from services.replicator.settings import VerifierSettings
+from services.replicator.verification import process as watch
 
 URL = SecretStr("postgresql+asyncpg://nobody@localhost/none")
 

@@ -14,10 +14,10 @@ from services.chassis.error_names import error_name
 from services.chassis.telemetry.logging import get_logger
 from services.replicator import metrics
 from services.replicator.progress import Work
+from services.replicator.replica.connection import PASSING, connect
 from services.replicator.settings import CommandSettings, VerifierSettings
-from services.replicator.status import ReplicationStatus, read_status
-from services.replicator.target import PASSING, connect
-from services.replicator.verify import NotCaughtUp, Verification, Verifier
+from services.replicator.verification.status import ReplicationStatus, read_status
+from services.replicator.verification.verifier import NotCaughtUp, Verification, Verifier
 
 EXPORT_SECONDS = 2.0
 STATUS_SECONDS = 10.0

@@ -16,16 +16,17 @@ from services.chassis.error_names import error_name
 from services.chassis.telemetry.logging import get_logger
 from services.chassis.web.health import NotReady
 from services.lake.journal import JournalReader
-from services.replicator import metrics, offsets
-from services.replicator.applier import Applier
-from services.replicator.batch import Batch, Polled, pieces, select
+from services.replicator import metrics
 from services.replicator.errors import FenceRaised, GapOnPartition
-from services.replicator.events import Undecodable
-from services.replicator.offsets import Progress
 from services.replicator.progress import SILENT_SECONDS, Work
-from services.replicator.rebalances import Rebalances
-from services.replicator.schema import ALTERED, Schema
-from services.replicator.target import PASSING
+from services.replicator.records import Undecodable
+from services.replicator.replica.connection import PASSING
+from services.replicator.sink import offsets
+from services.replicator.sink.batch import Batch, Polled, pieces, select
+from services.replicator.sink.definitions import ALTERED, Schema
+from services.replicator.sink.offsets import Progress
+from services.replicator.sink.rebalances import Rebalances
+from services.replicator.sink.transaction import Applier
 
 POLL_MILLIS = 200
 PIECE_CHANGES = 250

@@ -10,7 +10,7 @@ from aiokafka import TopicPartition
 
 from services.chassis.dialects import Position
 from services.replicator.errors import FenceRaised, GapOnPartition, JournalReplaced
-from services.replicator.events import Event, where
+from services.replicator.records import Event, where
 
 FENCE_RAISED = "CM001"
 """The SQLSTATE that a claim fails with."""

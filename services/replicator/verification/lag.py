@@ -8,7 +8,7 @@ import asyncpg
 
 from services.chassis.database import Lake
 from services.chassis.dialects import START, Position
-from services.replicator.events import partition_of
+from services.replicator.records import partition_of
 
 MOST_COUNTED = 50_000
 

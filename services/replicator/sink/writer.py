@@ -10,9 +10,9 @@ import orjson
 
 from services.chassis.dialects import CapturedTable
 from services.replicator.errors import ImageNotApplicable
-from services.replicator.events import Event, Source
-from services.replicator.offsets import BEHIND_CLAIM, CLAIM
-from services.replicator.types import RowCodec, from_json, json_type, key_from_json
+from services.replicator.records import Event, Source
+from services.replicator.replica.types import RowCodec, from_json, json_type, key_from_json
+from services.replicator.sink.offsets import BEHIND_CLAIM, CLAIM
 
 # Classes 21 (two rows of one key), 22 (data), 23 (integrity) and 54 (a row too large for an index), or a value that
 # asyncpg cannot encode: the row is at fault, not the server.

@@ -11,12 +11,12 @@ from rich.console import Console
 
 from services.chassis.database import Lake
 from services.chassis.settings import load_settings
-from services.replicator import quarantine
-from services.replicator.commands import DIFFERS, WaitSeconds, print_findings, run, with_both
-from services.replicator.lag import table_of
-from services.replicator.rejournal import KeyNotRead, canonical_key, captured_tables, repair
+from services.replicator.operations.commands import DIFFERS, WaitSeconds, print_findings, run, with_both
+from services.replicator.operations.rejournal import KeyNotRead, canonical_key, captured_tables, repair
+from services.replicator.replica.connection import connect
 from services.replicator.settings import CommandSettings, MigrationSettings
-from services.replicator.target import connect
+from services.replicator.sink import quarantine
+from services.replicator.verification.lag import table_of
 
 T = TypeVar("T")
 Ids = Annotated[list[int] | None, typer.Argument(help="ids as `list` prints them")]

@@ -13,10 +13,10 @@ from services.chassis.dialects import CapturedTable
 from services.chassis.settings import load_settings
 from services.lake.journal import JournalReader
 from services.lake.journal.requests import Requests
-from services.replicator.commands import run, with_both
-from services.replicator.evolution import accept, evolve
-from services.replicator.held import REASON, Held
-from services.replicator.replica import accept_newest, standing_at
+from services.replicator.operations.commands import run, with_both
+from services.replicator.relay.held import REASON, Held
+from services.replicator.replica.evolution import accept, evolve
+from services.replicator.replica.tables import accept_newest, standing_at
 from services.replicator.settings import CommandSettings
 
 _console = Console()

@@ -8,7 +8,7 @@ import asyncpg
 import orjson
 from aiokafka import ConsumerRecord
 
-from services.replicator.events import CHANGE, Event
+from services.replicator.records import CHANGE, Event
 
 _OPEN = "SELECT count(*) FROM replication.sink_quarantine WHERE resolved_at IS NULL"
 

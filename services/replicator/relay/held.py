@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Self
 from services.chassis.dialects import Position
 from services.chassis.telemetry.logging import get_logger
 from services.lake.journal import JournalReader
-from services.replicator.partitions import Partitions
+from services.replicator.relay.partitions import Partitions
 
 COMMAND = "resume-table"
 REASON = "relay: "

@@ -13,9 +13,9 @@ import orjson
 
 from services.chassis.dialects import CapturedTable
 from services.chassis.telemetry.logging import get_logger
-from services.replicator.evolution import accept, create_statement, evolve
-from services.replicator.target import PASSING
-from services.replicator.types import postgresql_type
+from services.replicator.replica.connection import PASSING
+from services.replicator.replica.evolution import accept, create_statement, evolve
+from services.replicator.replica.types import postgresql_type
 
 # As format_type gives them.
 _SPELT_OUT = {

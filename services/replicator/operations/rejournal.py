@@ -13,8 +13,8 @@ from services.chassis.dialects import CapturedTable, ColumnType
 from services.lake.journal import JournalReader
 from services.lake.journal.requests import Request, Requests
 from services.replicator.errors import ImageNotApplicable
-from services.replicator.types import RowCodec
-from services.replicator.verify import Mismatch, Verifier
+from services.replicator.replica.types import RowCodec
+from services.replicator.verification.verifier import Mismatch, Verifier
 
 POLL_SECONDS = 0.2
 

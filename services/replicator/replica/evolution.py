@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from services.chassis.dialects import CapturedColumn, CapturedTable, ColumnType
-from services.replicator.types import postgresql_type
+from services.replicator.replica.types import postgresql_type
 
 # Digits before the point that the integers need as numerics.
 _DIGITS = {ColumnType.SMALLINT: 5, ColumnType.INTEGER: 10, ColumnType.BIGINT: 19}

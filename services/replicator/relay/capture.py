@@ -10,7 +10,7 @@ from services.chassis.database import Lake
 from services.chassis.telemetry.logging import get_logger
 from services.lake.journal.catalogue import REGENERATE, inspect
 from services.replicator.errors import CaptureUnsound
-from services.replicator.target import connect
+from services.replicator.replica.connection import connect
 
 _log = get_logger(__name__)
 

@@ -24,7 +24,7 @@ from services.chassis.database import Lake
 from services.chassis.settings import load_settings
 from services.lake.journal.requests import Request, Requests
 from services.lake.journal.retention import NoReader, Retention
-from services.replicator.rejournal import (
+from services.replicator.operations.rejournal import (
     KeyNotRead,
     NobodyWorks,
     UnknownTable,
@@ -34,11 +34,11 @@ from services.replicator.rejournal import (
     known,
     repair,
 )
+from services.replicator.replica.connection import connect
 from services.replicator.settings import CommandSettings, PurgeSettings
-from services.replicator.status import ReplicationStatus
-from services.replicator.target import connect
-from services.replicator.verify import Mismatch, NotCaughtUp, Verification
-from services.replicator.watch import current_status, verify_once
+from services.replicator.verification.process import current_status, verify_once
+from services.replicator.verification.status import ReplicationStatus
+from services.replicator.verification.verifier import Mismatch, NotCaughtUp, Verification
 
 DIFFERS, NOT_IN_TIME = 1, 3
 """Exit statuses; 2 is for a command that was not understood."""

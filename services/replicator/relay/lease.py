@@ -13,7 +13,7 @@ import orjson
 
 from services.chassis.dialects import Position
 from services.replicator.errors import LeaseLost
-from services.replicator.held import COMMAND, Held
+from services.replicator.relay.held import COMMAND, Held
 
 
 @dataclass(slots=True)

@@ -14,10 +14,10 @@ from services.chassis.error_names import error_name
 from services.chassis.telemetry.logging import get_logger
 from services.lake.journal import JournalReader
 from services.replicator import metrics
-from services.replicator.apply import TableWriter
-from services.replicator.held import REASON as RELAY_REASON
-from services.replicator.offsets import Progress
-from services.replicator.replica import Standing, Stop, follow
+from services.replicator.relay.held import REASON as RELAY_REASON
+from services.replicator.replica.tables import Standing, Stop, follow
+from services.replicator.sink.offsets import Progress
+from services.replicator.sink.writer import TableWriter
 
 WATCH_SECONDS = 1.0
 # The replica is not as it was when its definitions were read: by another sink's hand, or a person's.

@@ -7,11 +7,11 @@ from operator import attrgetter
 
 from aiokafka import ConsumerRecord, TopicPartition
 
-from services.replicator.apply import Plan, TableWriter
 from services.replicator.errors import MalformedEvent
-from services.replicator.events import HEARTBEAT, IMAGED, Event, Source, fault_of, parse, where
-from services.replicator.offsets import Progress
-from services.replicator.schema import Schema
+from services.replicator.records import HEARTBEAT, IMAGED, Event, Source, fault_of, parse, where
+from services.replicator.sink.definitions import Schema
+from services.replicator.sink.offsets import Progress
+from services.replicator.sink.writer import Plan, TableWriter
 
 _SIZE = attrgetter("serialized_value_size")
 

@@ -22,8 +22,8 @@ from services.chassis.database import Lake
 from services.chassis.dialects import CapturedTable, Position, PostgreSQL
 from services.lake.journal import JournalReader
 from services.lake.tables import CAPTURED
-from services.replicator.catchup import POLL_SECONDS, NotCaughtUp, catch_up
-from services.replicator.replica import standing_at
+from services.replicator.replica.tables import standing_at
+from services.replicator.verification.catchup import POLL_SECONDS, NotCaughtUp, catch_up
 
 __all__ = ["Mismatch", "NotCaughtUp", "Verification", "Verifier"]
 

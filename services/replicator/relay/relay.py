@@ -18,7 +18,9 @@ from services.chassis.telemetry.spans import current_traceparent, link_from
 from services.lake.journal import Change, JournalReader, JournalStream
 from services.replicator import metrics
 from services.replicator.errors import CursorAheadOfJournal, JournalReplaced
-from services.replicator.events import (
+from services.replicator.failpoints import failpoint
+from services.replicator.progress import Backlog, Work
+from services.replicator.records import (
     HEARTBEAT,
     OPERATIONS,
     TRACEPARENT,
@@ -27,12 +29,10 @@ from services.replicator.events import (
     change_header,
     is_sampled,
 )
-from services.replicator.failpoints import failpoint
-from services.replicator.held import HeldTables
-from services.replicator.lease import Cursor, Lease
-from services.replicator.partitions import HELD, Partitions
-from services.replicator.progress import Backlog, Work
-from services.replicator.retention import refuse_purged
+from services.replicator.relay.held import HeldTables
+from services.replicator.relay.lease import Cursor, Lease
+from services.replicator.relay.partitions import HELD, Partitions
+from services.replicator.relay.retention import refuse_purged
 
 SAVE_EVERY_SECONDS = 0.1
 """A cursor saved later only means more repeats after a crash, which the sink drops."""

@@ -13,12 +13,13 @@ from opentelemetry.trace import Link, Span, SpanKind, Tracer
 from services.chassis import messaging
 from services.chassis.telemetry.logging import get_logger
 from services.chassis.telemetry.spans import parent_from
-from services.replicator import metrics, offsets, quarantine
-from services.replicator.apply import AT_FAULT, Refused, Statement, apply, apply_carefully
-from services.replicator.batch import Batch
-from services.replicator.events import Event, is_sampled, where
+from services.replicator import metrics
 from services.replicator.failpoints import failpoint
-from services.replicator.schema import Schema
+from services.replicator.records import Event, is_sampled, where
+from services.replicator.sink import offsets, quarantine
+from services.replicator.sink.batch import Batch
+from services.replicator.sink.definitions import Schema
+from services.replicator.sink.writer import AT_FAULT, Refused, Statement, apply, apply_carefully
 
 _log = get_logger(__name__)
 

@@ -9,7 +9,7 @@ from aiokafka.errors import KafkaError, KafkaTimeoutError, UnknownTopicOrPartiti
 
 from services.chassis.dialects import START, Position
 from services.chassis.telemetry.metrics import MESSAGES_SENT
-from services.replicator.events import Headers, partition_of
+from services.replicator.records import Headers, partition_of
 
 # Longer than the producer itself waits: one that has lost its broker without a word may wait for ever.
 ACK_SECONDS = 60.0

@@ -15,8 +15,8 @@ from services.chassis.error_names import error_name
 from services.chassis.telemetry.logging import get_logger
 from services.lake.journal.retention import Retention
 from services.replicator.errors import CursorBehindRetention
-from services.replicator.held import Held
-from services.replicator.target import PASSING, connect
+from services.replicator.relay.held import Held
+from services.replicator.replica.connection import PASSING, connect
 
 REPORT_SECONDS = 5.0
 

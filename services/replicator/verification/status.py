@@ -10,8 +10,8 @@ from services.chassis.dialects import Position
 from services.lake.journal import JournalReader
 from services.lake.journal.requests import Requests
 from services.replicator import metrics
-from services.replicator.lag import read_lag, table_of
 from services.replicator.progress import SILENT_SECONDS
+from services.replicator.verification.lag import read_lag, table_of
 
 
 class PartitionStatus(BaseModel):

@@ -1,0 +1,1 @@
+"""Where replication stands: comparison, lag, status, and catching up."""
