@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from services.chassis.database import Lake
 from services.chassis.telemetry.logging import get_logger
-from services.lake.states import State
+from services.lake.domain.states import State
 from services.lake.tables import application, application_version, approval_band
 
 COUNT_EVERY_SECONDS = 30.0

@@ -19,8 +19,8 @@ from services.approval.domain import (
     Version,
 )
 from services.approval.errors import ValueDateRefused
-from services.lake.dates import today
-from services.lake.schedule import Instalment
+from services.lake.domain.dates import today
+from services.lake.domain.schedule import Instalment
 
 
 @dataclass(frozen=True, slots=True)

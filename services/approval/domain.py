@@ -8,8 +8,8 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from services.lake.money import shown
-from services.lake.states import Action, State, after
+from services.lake.domain.money import shown
+from services.lake.domain.states import Action, State, after
 
 BOOKING_ROLES = ("committee", "senior_officer", "officer")
 """Roles that book, the one with the most authority first."""

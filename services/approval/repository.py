@@ -26,9 +26,9 @@ from services.chassis.database import LakeReader, LakeTransaction
 from services.chassis.web.identity import Caller
 from services.chassis.web.paging import Cursor
 from services.lake import access
+from services.lake.domain.schedule import Instalment
+from services.lake.domain.states import State
 from services.lake.parameters import parameters_on
-from services.lake.schedule import Instalment
-from services.lake.states import State
 from services.lake.tables import (
     application,
     application_event,

@@ -22,7 +22,7 @@ from services.approval.domain import (
 )
 from services.chassis.web.input.strict import Day, Remark
 from services.chassis.web.paging import Cursor
-from services.lake.states import State
+from services.lake.domain.states import State
 
 StageName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 

@@ -35,12 +35,12 @@ from services.chassis.web.identity import Caller
 from services.chassis.web.paging import Cursor
 from services.chassis.web.problems import Problem
 from services.lake import access
+from services.lake.domain.money import amount_fault
+from services.lake.domain.schedule import schedule
+from services.lake.domain.states import Action, State, TransitionNotAllowed, after
 from services.lake.errors import ActionNotAllowed, NoSuchApplication, StaleRevision
 from services.lake.locks import lock_parties
 from services.lake.metrics import APPLICATIONS
-from services.lake.money import amount_fault
-from services.lake.schedule import schedule
-from services.lake.states import Action, State, TransitionNotAllowed, after
 
 
 class Approval:

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field
 
 from services.chassis.settings import DatabaseUrl, ServiceSettings
-from services.lake.dates import UTC_ZONE, ZONE_DESCRIPTION
+from services.lake.domain.dates import UTC_ZONE, ZONE_DESCRIPTION
 
 
 class ApprovalSettings(ServiceSettings):

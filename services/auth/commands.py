@@ -8,13 +8,13 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from services.auth.accounts.passwords import Passwords
+from services.auth.accounts.users import Users
 from services.auth.domain import NewUser
 from services.auth.errors import PasswordTooWeak, UsernameTaken
-from services.auth.passwords import Passwords
 from services.auth.schemas import SetUpUserBody
-from services.auth.users import Users
-from services.chassis.access import Role
 from services.chassis.database import ApplicationDatabase
+from services.lake.domain.roles import Role
 
 _Bodies = TypeAdapter(list[SetUpUserBody])
 

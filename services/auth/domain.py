@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
-from services.chassis.access import POWERFUL, Role
+from services.lake.domain.roles import POWERFUL, Role
 
 USERNAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{1,63}$"
 PASSWORD_MIN_LENGTH = 12

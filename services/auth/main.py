@@ -11,16 +11,15 @@ from pathlib import Path
 from cryptography.fernet import Fernet
 from fastapi import FastAPI
 
+from services.auth.accounts.passwords import Passwords
+from services.auth.accounts.users import Users
 from services.auth.commands import InvalidUsers, add_users, described, parse_users, password_from
 from services.auth.domain import NewUser
-from services.auth.keys import KeyPolicy, KeyRing, WrongEncryptionKey
-from services.auth.passwords import Passwords
 from services.auth.routes import UseCases, router
 from services.auth.service import KeyKeeper, utc_now
-from services.auth.sessions import EndedSessions, Sessions
 from services.auth.settings import AuthSettings, CommandSettings
-from services.auth.users import Users
-from services.chassis.access import Role
+from services.auth.tokens.keys import KeyPolicy, KeyRing, WrongEncryptionKey
+from services.auth.tokens.sessions import EndedSessions, Sessions
 from services.chassis.database import ApplicationDatabase
 from services.chassis.migrations import upgrade
 from services.chassis.settings import load_settings
@@ -30,6 +29,7 @@ from services.chassis.web.app import create_app, serve
 from services.chassis.web.health import Check
 from services.chassis.web.identity import TokenVerifier
 from services.chassis.web.problems import Unavailable, is_connection_loss
+from services.lake.domain.roles import Role
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 REFRESH_SECONDS = 30.0

@@ -8,12 +8,12 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from services.auth.audit import name_digest
+from services.auth.accounts.audit import name_digest
 from services.auth.domain import Account, Failures, NetworkFailures, is_username
-from services.auth.keys import StoredKey
 from services.auth.tables import login_failures, network_failures, sessions, signing_keys, users
-from services.chassis.access import Role
+from services.auth.tokens.keys import StoredKey
 from services.chassis.database import ApplicationReader, ApplicationTransaction
+from services.lake.domain.roles import Role
 
 # Any constant: instances that would both make a new signing key wait for each other.
 _KEY_CREATION_LOCK = 0x61757468

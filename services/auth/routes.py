@@ -7,7 +7,8 @@ from typing import Annotated, Any, cast
 
 from fastapi import Depends, Form, Header, Query, Request, Response
 
-from services.auth.audit import EventKind, Origin
+from services.auth.accounts.audit import EventKind, Origin
+from services.auth.accounts.users import Actor, Users
 from services.auth.domain import Account, Proposal, ProposalState
 from services.auth.errors import (
     InvalidCredentials,
@@ -24,7 +25,6 @@ from services.auth.errors import (
     UserNotFound,
     WrongPassword,
 )
-from services.auth.keys import KeyRing
 from services.auth.schemas import (
     EventPage,
     EventView,
@@ -40,8 +40,8 @@ from services.auth.schemas import (
     UserView,
 )
 from services.auth.service import utc_now
-from services.auth.sessions import EndedSessions, Sessions
-from services.auth.users import Actor, Users
+from services.auth.tokens.keys import KeyRing
+from services.auth.tokens.sessions import EndedSessions, Sessions
 from services.chassis.web.identity import Caller, authenticated, require
 from services.chassis.web.input.body_limit import bounded_router
 from services.chassis.web.input.strict import Identifier

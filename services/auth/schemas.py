@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from services.auth.audit import Event, EventKind
+from services.auth.accounts.audit import Event, EventKind
 from services.auth.domain import (
     PASSWORD_MAX_LENGTH,
     PASSWORD_MIN_LENGTH,
@@ -19,9 +19,9 @@ from services.auth.domain import (
     ProposalState,
     UserChange,
 )
-from services.auth.sessions import IssuedToken
-from services.chassis.access import Role
+from services.auth.tokens.sessions import IssuedToken
 from services.chassis.web.input.strict import Flag, Name
+from services.lake.domain.roles import Role
 
 Username = Annotated[str, Field(pattern=USERNAME_PATTERN, examples=["ann.maker"])]
 DisplayName = Annotated[str, Name(200)]

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from services.auth import ledger, repository
-from services.auth.audit import NOWHERE, EventKind, record
+from services.auth import repository
+from services.auth.accounts import ledger
+from services.auth.accounts.audit import NOWHERE, EventKind, record
 from services.auth.domain import FORGET_AFTER
-from services.auth.keys import KeyPolicy, KeyRing
+from services.auth.tokens.keys import KeyPolicy, KeyRing
 from services.chassis.database import ApplicationDatabase
 
 

@@ -11,9 +11,9 @@ from uuid import UUID
 from annotated_types import Interval
 from pydantic import Strict
 
-from services.lake.dates import age_on
-from services.lake.money import amount_fault, shown
-from services.lake.states import Action, State, after
+from services.lake.domain.dates import age_on
+from services.lake.domain.money import amount_fault, shown
+from services.lake.domain.states import Action, State, after
 
 MAKER_ROLE = "maker"
 YOUNGEST, OLDEST = 18, 120

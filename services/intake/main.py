@@ -14,8 +14,8 @@ from services.chassis.web.app import create_app, serve
 from services.chassis.web.health import Check
 from services.chassis.web.identity import TokenVerifier
 from services.intake.idempotency import Answers
-from services.intake.national_ids import NationalIds
-from services.intake.party_repository import PartyRepository
+from services.intake.parties.national_ids import NationalIds
+from services.intake.parties.repository import PartyRepository
 from services.intake.proposals.repository import ProposalRepository
 from services.intake.proposals.routes import router as proposals
 from services.intake.proposals.service import Proposals, Rules

@@ -29,8 +29,8 @@ from services.intake.domain import (
     Score,
 )
 from services.lake import access
+from services.lake.domain.states import State
 from services.lake.parameters import parameters_on
-from services.lake.states import State
 from services.lake.tables import (
     application,
     application_event,

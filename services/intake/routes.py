@@ -27,7 +27,7 @@ from services.chassis.web.problems import (
 from services.intake.domain import Answer, Application, Party
 from services.intake.errors import IdempotencyKeyInvalid, IdempotencyKeyMissing
 from services.intake.idempotency import GivenAnswer, IdempotentRequest
-from services.intake.parties import CORRECT_PARTIES
+from services.intake.parties.rights import CORRECT_PARTIES
 from services.intake.schemas import (
     ApplicationContent,
     ApplicationView,

@@ -16,7 +16,6 @@ from pydantic import (
 )
 
 from services.chassis.web.input.strict import Amount, Day, Flag, Identifier, Label, Name, Reference, Whole
-from services.intake.contacts import Email, Phone
 from services.intake.domain import (
     Application,
     Channel,
@@ -30,9 +29,10 @@ from services.intake.domain import (
     Profile,
     Reason,
 )
-from services.intake.national_ids import Confirmation
-from services.lake.currency import Currency
-from services.lake.states import State
+from services.intake.parties.contacts import Email, Phone
+from services.intake.parties.national_ids import Confirmation
+from services.lake.domain.currency import Currency
+from services.lake.domain.states import State
 
 EARLIEST_BIRTH = date(1880, 1, 1)
 

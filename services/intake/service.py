@@ -31,16 +31,16 @@ from services.intake.domain import (
     party_faults,
 )
 from services.intake.idempotency import Answers, GivenAnswer, IdempotentRequest
-from services.intake.national_ids import Confirmation, NationalIds
-from services.intake.parties import check_change
-from services.intake.party_repository import PartyRepository
+from services.intake.parties.national_ids import Confirmation, NationalIds
+from services.intake.parties.repository import PartyRepository
+from services.intake.parties.rights import check_change
 from services.intake.repository import IntakeRepository
 from services.intake.scorecard import score
-from services.lake.dates import today
+from services.lake.domain.dates import today
+from services.lake.domain.states import State, TransitionNotAllowed
 from services.lake.errors import ActionNotAllowed, NoSuchApplication, StaleRevision
 from services.lake.locks import lock_parties
 from services.lake.metrics import APPLICATIONS
-from services.lake.states import State, TransitionNotAllowed
 
 
 class Intake:

@@ -10,8 +10,8 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from services.chassis.access import CHECKERS, Personal, Role
 from services.chassis.web.identity import Caller
+from services.lake.domain.roles import CHECKERS, Personal, Role
 from services.lake.tables import application, application_party, loan, party
 
 _EVERYTHING = frozenset({Role.AUDITOR})

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from services.chassis.web.problems import Conflict, NotFound, PreconditionFailed, Unavailable
-from services.lake.states import TransitionNotAllowed
+from services.lake.domain.states import TransitionNotAllowed
 
 
 class NoSuchApplication(NotFound):

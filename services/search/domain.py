@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from services.lake.states import State
+from services.lake.domain.states import State
 
 MOST_WORDS = 8
 _ID_PREFIX = re.compile(r"[0-9a-f][0-9a-f-]{3,35}")

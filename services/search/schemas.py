@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from services.chassis.web.input.strict import AmountOrZero, Identifier, Instant, Words
 from services.chassis.web.paging import AfterText, Limit
-from services.lake.currency import Currency
-from services.lake.states import State
+from services.lake.domain.currency import Currency
+from services.lake.domain.states import State
 from services.search.domain import MOST_WORDS, Filters, trace_id
 from services.search.repository import Change
 from services.search.service import Found

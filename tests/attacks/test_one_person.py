@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from services.chassis.access import Role
+from services.lake.domain.roles import Role
 from tests.conftest import Database
 from tests.integration.lending import Lending, User, assert_problem
 

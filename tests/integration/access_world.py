@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from services.chassis.access import Role
+from services.lake.domain.roles import Role
 from tests.integration.lending import Lending, User
 
 M, S, U, N = Role.MAKER, Role.SERVICING, Role.AUDITOR, Role.ANALYST

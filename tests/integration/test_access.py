@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from services.chassis.access import Role
+from services.lake.domain.roles import Role
 from tests.conftest import Database
 from tests.integration.access_world import PERSONAL, ROUTES, SEES, World, outcome
 from tests.integration.lending import Lending, User

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from services.chassis.access import Role
+from services.lake.domain.roles import Role
 from tests.integration import documents
 from tests.integration.lending import Lending
 

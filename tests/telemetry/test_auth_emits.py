@@ -6,14 +6,14 @@ import httpx
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
 
+from services.auth.accounts.passwords import Passwords
+from services.auth.accounts.users import Users
 from services.auth.domain import NewUser
 from services.auth.main import build_app
-from services.auth.passwords import Passwords
 from services.auth.settings import AuthSettings
-from services.auth.users import Users
-from services.chassis.access import Role
 from services.chassis.database import ApplicationDatabase
 from services.chassis.testing import span_recorder
+from services.lake.domain.roles import Role
 from tests.conftest import Database
 from tests.telemetry.emitted import emitted
 from tests.telemetry.registry import Registry

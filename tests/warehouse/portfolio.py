@@ -15,8 +15,8 @@ from uuid import UUID, uuid5
 
 import asyncpg
 
+from services.lake.domain.schedule import schedule
 from services.lake.samples.reference import PRODUCTS
-from services.lake.schedule import schedule
 
 AS_OF = date(2026, 9, 15)
 NAMESPACE = UUID("5eed0000-0000-4000-8000-000000000000")

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from services.chassis.web.input.strict import Name
-from services.lake.schedule import months_later
+from services.lake.domain.schedule import months_later
 from tests.conftest import Database, new_database
 from tests.integration.lending import VALUE_DATE_DAYS_BACK, Lending, User
 from tests.warehouse.conftest import Change, Warehouse

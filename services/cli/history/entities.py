@@ -19,7 +19,7 @@ from services.cli.history.values import (
     text,
     whole,
 )
-from services.lake.states import State
+from services.lake.domain.states import State
 
 MOST_MONEY = "999999999999999.9999"
 CODE = r"[!-~]+"

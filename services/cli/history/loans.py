@@ -7,7 +7,7 @@ from datetime import date
 from decimal import Decimal
 
 from services.cli.history.rules import Fault, Values
-from services.lake.money import amount_fault, rounded
+from services.lake.domain.money import amount_fault, rounded
 
 OVERPAYMENT_TOLERANCE = Decimal("0.15")
 MONTHS_OF_A_YEAR = 12

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from services.cli.history.rules import CLASSIFICATIONS, FINAL, Application, Line
-from services.lake.states import State
+from services.lake.domain.states import State
 
 NAMESPACE = UUID("6f7c1f0e-3a0b-5d0a-9a57-6d1c0c1e7a11")
 """Of every identifier that an import makes: the same number gives the same identifier, whenever it comes."""

@@ -6,8 +6,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from services.lake.money import amount_fault
-from services.lake.states import TRANSITIONS, State
+from services.lake.domain.money import amount_fault
+from services.lake.domain.states import TRANSITIONS, State
 
 Values = Mapping[str, Any]
 Fault = tuple[str, str]

@@ -20,7 +20,7 @@ from services.intake.proposals.domain import (
 )
 from services.intake.schemas import Body
 from services.intake.servicing.schemas import View
-from services.lake.currency import Currency
+from services.lake.domain.currency import Currency
 
 
 class NewProposal(Body):

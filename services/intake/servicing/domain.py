@@ -9,8 +9,8 @@ from typing import Self
 from uuid import UUID
 
 from services.intake.domain import Fault
-from services.lake import money
-from services.lake.schedule import Instalment
+from services.lake.domain import money
+from services.lake.domain.schedule import Instalment
 
 NOTHING = Decimal("0.0000")
 

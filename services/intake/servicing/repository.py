@@ -11,7 +11,7 @@ from services.chassis.database import LakeReader, LakeTransaction
 from services.chassis.web.identity import Caller
 from services.intake.servicing.domain import Kind, Loan, LoanSummary, Transaction
 from services.lake import access
-from services.lake.schedule import Instalment
+from services.lake.domain.schedule import Instalment
 from services.lake.tables import instalment, loan, loan_transaction
 
 _INSTALMENT_COLUMNS = [instalment.c[name] for name in Instalment.__dataclass_fields__]

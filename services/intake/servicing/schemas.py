@@ -12,7 +12,7 @@ from services.chassis.web.input.strict import Amount, Day
 from services.intake.schemas import Body
 from services.intake.servicing.domain import Kind, Loan, LoanSummary, Transaction
 from services.intake.servicing.service import Recording
-from services.lake.currency import Currency
+from services.lake.domain.currency import Currency
 
 
 def _by_one_person(kind: Kind) -> Kind:

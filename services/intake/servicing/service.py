@@ -26,7 +26,7 @@ from services.intake.servicing.domain import (
 from services.intake.servicing.errors import LoanBusy, NoSuchLoan, TransactionNotAllowed
 from services.intake.servicing.metrics import LOAN_TRANSACTIONS
 from services.intake.servicing.repository import ServicingRepository
-from services.lake.dates import today
+from services.lake.domain.dates import today
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,9 @@ from decimal import ROUND_CEILING, Decimal
 from enum import StrEnum
 from zlib import crc32
 
-from services.lake.money import smallest
+from services.lake.domain.money import smallest
+from services.lake.domain.schedule import Instalment, months_later
 from services.lake.samples.reference import CURRENCY
-from services.lake.schedule import Instalment, months_later
 
 SEED = 1994
 CENT = smallest(CURRENCY)

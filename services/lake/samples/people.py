@@ -9,7 +9,7 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from services.lake.schedule import months_later
+from services.lake.domain.schedule import months_later
 
 _GIVEN = (
     "Anna", "Ben", "Clara", "David", "Elif", "Felix", "Greta", "Hannes", "Ida", "Jonas", "Karim", "Lena",

@@ -15,12 +15,12 @@ from typing import Any
 from uuid import UUID
 
 from services.lake import tables
+from services.lake.domain.schedule import schedule
+from services.lake.domain.states import Action, State, after
 from services.lake.samples.german_credit import SampleApplication, sample_split
 from services.lake.samples.payments import Planned, behaviour
 from services.lake.samples.people import person
 from services.lake.samples.reference import BANDS, CURRENCY, PARAMETERS
-from services.lake.schedule import schedule
-from services.lake.states import Action, State, after
 from services.lake.tables import PROPOSAL_KINDS
 
 SEED = 50

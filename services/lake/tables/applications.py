@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from services.lake.states import State
+from services.lake.domain.states import State
 from services.lake.tables.columns import (
     INTEREST_RATE_CHECK,
     SHARES_CHECK,

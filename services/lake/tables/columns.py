@@ -4,8 +4,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from services.lake.money import currency_condition, minor_unit_condition
-from services.lake.states import State
+from services.lake.domain.money import currency_condition, minor_unit_condition
+from services.lake.domain.states import State
 from services.lake.types import code, within_long_text
 
 metadata = sa.MetaData(

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from services.lake.money import currency_condition, minor_unit_condition
+from services.lake.domain.money import currency_condition, minor_unit_condition
 from services.lake.tables.applications import application, application_version, party, product
 from services.lake.tables.columns import (
     MIGRATED,

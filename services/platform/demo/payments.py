@@ -19,10 +19,10 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from services.lake.domain.schedule import schedule
 from services.lake.samples.german_credit import sample_split
 from services.lake.samples.payments import Behaviour, Planned, behaviour
 from services.lake.samples.rows import sample_rows
-from services.lake.schedule import schedule
 from services.platform.components.mesh import passwords
 from services.platform.demo.client import Mesh, Person
 from services.platform.demo.feed import FIRST_NUMBER, Ledger, people

@@ -11,14 +11,14 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy import URL, make_url
 
+from services.auth.accounts.passwords import Passwords
+from services.auth.accounts.users import Users
 from services.auth.domain import NewUser
 from services.auth.main import build_app
-from services.auth.passwords import Passwords
 from services.auth.settings import AuthSettings
-from services.auth.users import Users
-from services.chassis.access import Role
 from services.chassis.database import ApplicationDatabase
 from services.chassis.testing import span_recorder
+from services.lake.domain.roles import Role
 from tests.conftest import Database
 
 PASSWORD = "correct horse battery staple"

@@ -7,9 +7,9 @@ from typing import Any
 
 import httpx
 
+from services.auth.accounts.users import Users
 from services.auth.domain import NewUser
-from services.auth.users import Users
-from services.chassis.access import Role
+from services.lake.domain.roles import Role
 from tests.integration.auth.conftest import PASSWORD, headers
 
 NOBODY = "01980000-0000-7000-8000-000000000009"

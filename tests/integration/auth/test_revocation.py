@@ -12,9 +12,9 @@ import pytest
 import uvicorn
 from fastapi import Depends, FastAPI
 
+from services.auth.accounts.passwords import Passwords
+from services.auth.accounts.users import Users
 from services.auth.main import build_app
-from services.auth.passwords import Passwords
-from services.auth.users import Users
 from services.chassis.settings import ServiceSettings
 from services.chassis.testing import span_recorder
 from services.chassis.web.app import create_app

@@ -10,9 +10,9 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from services.auth import main
-from services.auth.keys import KeyPolicy, KeyRing, WrongEncryptionKey
 from services.auth.service import KeyKeeper
 from services.auth.tables import metadata
+from services.auth.tokens.keys import KeyPolicy, KeyRing, WrongEncryptionKey
 from services.chassis.database import ApplicationDatabase
 from services.chassis.migrations import upgrade, upgrade_sql
 from tests.conftest import Database

@@ -7,9 +7,9 @@ import asyncpg
 import httpx
 import pytest
 
+from services.auth.accounts.users import Users
 from services.auth.domain import NewUser
-from services.auth.users import Users
-from services.chassis.access import POWERFUL, Role
+from services.lake.domain.roles import POWERFUL, Role
 from tests.conftest import Database
 from tests.integration.auth.conftest import PASSWORD, headers, log_in
 

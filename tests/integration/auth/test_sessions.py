@@ -5,9 +5,9 @@ import httpx
 import jwt
 import pytest
 
+from services.auth.accounts.users import Users
 from services.auth.domain import FREE_ATTEMPTS
 from services.auth.main import build_app
-from services.auth.users import Users
 from services.chassis.testing import span_recorder
 from services.chassis.web.health import CACHE_SECONDS
 from services.chassis.web.identity import TokenVerifier

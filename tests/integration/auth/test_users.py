@@ -6,10 +6,10 @@ import httpx
 import jwt
 import pytest
 
+from services.auth.accounts.users import Users
 from services.auth.commands import add_users
 from services.auth.domain import NewUser
-from services.auth.users import Users
-from services.chassis.access import Role
+from services.lake.domain.roles import Role
 from tests.conftest import Database
 from tests.integration.auth.conftest import bearer, headers, log_in
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from services.chassis.database import Lake
-from services.intake.national_ids import NationalIds
+from services.intake.parties.national_ids import NationalIds
 from tests.integration.lending import Lending, User, assert_problem
 
 

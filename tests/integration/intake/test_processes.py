@@ -11,10 +11,10 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from services.chassis.access import SCOPES, Role
 from services.chassis.testing import TokenMaker, span_recorder
 from services.intake.main import build
 from services.intake.settings import IntakeSettings
+from services.lake.domain.roles import SCOPES, Role
 from tests.conftest import Database
 from tests.integration.lending import assert_problem, client_of
 

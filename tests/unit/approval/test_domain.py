@@ -7,7 +7,7 @@ import pytest
 
 from services.approval import domain
 from services.approval.domain import Band, Case, Decision, Outcome, Version, band_for, bands_of, differences
-from services.lake.states import State, TransitionNotAllowed
+from services.lake.domain.states import State, TransitionNotAllowed
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 MAKER, ANNA, BEN = UUID(int=1), UUID(int=2), UUID(int=3)

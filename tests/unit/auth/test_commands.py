@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from services.auth.commands import InvalidUsers, described, parse_users, password_from
-from services.chassis.access import Role
+from services.lake.domain.roles import Role
 
 
 def test_a_generated_password_goes_into_a_file_that_only_its_owner_reads(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from cryptography.fernet import Fernet
 
-from services.auth.keys import PUBLISHED_BEFORE, KeyPolicy, KeyRing, StoredKey, WrongEncryptionKey
+from services.auth.tokens.keys import PUBLISHED_BEFORE, KeyPolicy, KeyRing, StoredKey, WrongEncryptionKey
 from services.chassis.web.identity import TokenVerifier
 from services.chassis.web.problems import Unauthenticated, Unavailable
 

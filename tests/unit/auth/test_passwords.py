@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from services.auth.passwords import weakness
+from services.auth.accounts.passwords import weakness
 
 NAMES = ("Mia.Maker", "Mia Mäker")
 

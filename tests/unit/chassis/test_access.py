@@ -1,6 +1,6 @@
 import pytest
 
-from services.chassis.access import SCOPES, Role, scopes_of
+from services.lake.domain.roles import SCOPES, Role, scopes_of
 
 
 @pytest.mark.parametrize(

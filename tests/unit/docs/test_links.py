@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
-# A file or folder of the repository in code marks, such as `services/lake/money.py`.
+# A file or folder of the repository in code marks, such as `services/lake/domain/money.py`.
 NAMED = re.compile(r"`((?:services|tests|docs|deploy|observability)/[\w./-]+)`")
 
 

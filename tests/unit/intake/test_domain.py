@@ -25,8 +25,8 @@ from services.intake.domain import (
     limit_faults,
     party_faults,
 )
+from services.lake.domain.states import State, TransitionNotAllowed
 from services.lake.samples.german_credit import read
-from services.lake.states import State, TransitionNotAllowed
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 MAKER, BORROWER, OTHER = UUID(int=1), UUID(int=2), UUID(int=3)

@@ -10,8 +10,8 @@ import pytest
 from services.chassis.web.identity import Caller
 from services.intake.domain import Party, PartyDetails, PartyKind
 from services.intake.errors import PartyNeedsOfficer, PartyNotYours
-from services.intake.parties import PartyUse, check_change
-from services.lake.states import State
+from services.intake.parties.rights import PartyUse, check_change
+from services.lake.domain.states import State
 
 ME, OTHER = uuid.UUID(int=1), uuid.UUID(int=2)
 LIVE = [

@@ -20,7 +20,7 @@ from services.intake.servicing.domain import (
     Transaction,
     TransactionRefused,
 )
-from services.lake.schedule import Instalment
+from services.lake.domain.schedule import Instalment
 
 TODAY = date(2026, 6, 30)
 VALUE_DATE = date(2026, 1, 15)

@@ -11,9 +11,9 @@ import sqlalchemy as sa
 import sqlglot
 from sqlalchemy.dialects import mssql, postgresql
 
-from services.chassis.access import Personal, Role
 from services.chassis.web.identity import Caller
 from services.lake import access
+from services.lake.domain.roles import Personal, Role
 from services.lake.tables import application, application_party, loan, party
 
 DIALECTS: tuple[tuple[str, Any], ...] = (("postgres", postgresql.dialect()), ("tsql", mssql.dialect()))

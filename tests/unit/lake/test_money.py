@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.lake.money import (
+from services.lake.domain.money import (
     MINOR_UNITS,
     NoSuchCurrency,
     amount_fault,

@@ -10,9 +10,9 @@ from uuid import UUID
 
 from services.intake.servicing.domain import Entry, Kind, Loan, Transaction
 from services.intake.settings import IntakeSettings
+from services.lake.domain.schedule import schedule
 from services.lake.samples.german_credit import read
 from services.lake.samples.payments import SPREAD_DAYS, Behaviour, Habit, Planned, behaviour, value_date
-from services.lake.schedule import schedule
 
 VALUE_DATE = date(2024, 1, 31)
 SOME = UUID(int=7)

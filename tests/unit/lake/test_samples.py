@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from services.lake.dates import age_on
+from services.lake.domain.dates import age_on
+from services.lake.domain.states import TRANSITIONS, State
 from services.lake.samples.german_credit import read, sample_split
 from services.lake.samples.people import person
 from services.lake.samples.reference import BANDS, PARAMETERS, PRODUCTS, SERVICING_BANDS, missing_rows
@@ -23,7 +24,6 @@ from services.lake.samples.rows import (
     product_of,
     sample_rows,
 )
-from services.lake.states import TRANSITIONS, State
 from services.lake.tables import CAPTURED
 
 

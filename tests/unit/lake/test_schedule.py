@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.lake.money import MINOR_UNITS, amount_fault, smallest
-from services.lake.schedule import annuity, months_later, schedule
+from services.lake.domain.money import MINOR_UNITS, amount_fault, smallest
+from services.lake.domain.schedule import annuity, months_later, schedule
 
 CURRENCIES = st.sampled_from(["JPY", "EUR", "KWD", "CLF"])
 UNITS = st.integers(1, 10**11)

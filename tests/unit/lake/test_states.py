@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from services.lake.states import TRANSITIONS, Action, State, TransitionNotAllowed, after
+from services.lake.domain.states import TRANSITIONS, Action, State, TransitionNotAllowed, after
 
 FINAL = {State.BOOKED, State.REJECTED, State.WITHDRAWN, State.EXPIRED}
 

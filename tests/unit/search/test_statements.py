@@ -9,9 +9,9 @@ from sqlalchemy.dialects import mssql, postgresql
 
 from services.approval import backlog
 from services.approval import repository as approval
-from services.intake import national_ids
-from services.intake import party_repository as parties
 from services.intake import repository as intake
+from services.intake.parties import national_ids
+from services.intake.parties import repository as parties
 from services.intake.proposals import repository as proposals
 from services.intake.servicing import repository as servicing
 from services.search import repository as search

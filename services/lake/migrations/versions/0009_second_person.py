@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from services.lake.money import currency_condition, minor_unit_condition
+from services.lake.domain.money import currency_condition, minor_unit_condition
 from services.lake.types import UtcDateTime, code, day, money, text
 
 revision = "0009"

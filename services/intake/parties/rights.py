@@ -7,7 +7,7 @@ from uuid import UUID
 from services.chassis.web.identity import Caller
 from services.intake.domain import Party
 from services.intake.errors import PartyNeedsOfficer, PartyNotYours
-from services.lake.states import State
+from services.lake.domain.states import State
 
 CORRECT_PARTIES = "parties:correct"
 """The scope of those who correct any party: officers."""

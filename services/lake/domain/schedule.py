@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, localcontext
 
-from services.lake.money import rounded
+from services.lake.domain.money import rounded
 
 MONTHS_OF_A_YEAR = 12
 

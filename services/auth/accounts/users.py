@@ -9,8 +9,10 @@ from uuid import UUID
 from sqlalchemy.exc import IntegrityError
 from uuid_utils.compat import uuid7
 
-from services.auth import ledger, repository
-from services.auth.audit import NOWHERE, Event, EventKind, Origin, record
+from services.auth import repository
+from services.auth.accounts import ledger
+from services.auth.accounts.audit import NOWHERE, Event, EventKind, Origin, record
+from services.auth.accounts.passwords import Passwords
 from services.auth.domain import (
     Account,
     NewUser,
@@ -30,7 +32,6 @@ from services.auth.errors import (
     UsernameTaken,
     UserNotFound,
 )
-from services.auth.passwords import Passwords
 from services.auth.service import utc_now
 from services.chassis.database import ApplicationDatabase, ApplicationTransaction
 from services.chassis.web.paging import Cursor

@@ -8,12 +8,12 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from services.auth.audit import Event, EventKind
+from services.auth.accounts.audit import Event, EventKind
 from services.auth.domain import Proposal, ProposalKind, ProposalState
 from services.auth.tables import events, proposals
-from services.chassis.access import Role
 from services.chassis.database import ApplicationReader, ApplicationTransaction
 from services.chassis.web.paging import Cursor
+from services.lake.domain.roles import Role
 
 
 async def add_proposal(tx: ApplicationTransaction, new: Proposal) -> None:

@@ -11,7 +11,8 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from services.auth import repository
-from services.auth.audit import EventKind, Origin, record
+from services.auth.accounts.audit import EventKind, Origin, record
+from services.auth.accounts.passwords import Passwords
 from services.auth.domain import KNOWN_FOR, Account
 from services.auth.errors import (
     InvalidCredentials,
@@ -20,15 +21,14 @@ from services.auth.errors import (
     SessionEnded,
     WrongPassword,
 )
-from services.auth.keys import KeyRing
 from services.auth.metrics import LOGINS
-from services.auth.passwords import Passwords
 from services.auth.service import utc_now
 from services.auth.settings import LONGEST_TOKEN_MINUTES
-from services.chassis.access import Role, scopes_of
+from services.auth.tokens.keys import KeyRing
 from services.chassis.database import ApplicationDatabase
 from services.chassis.telemetry.spans import exemplar
 from services.chassis.web.identity import AUDIENCE, LEEWAY_SECONDS, Caller
+from services.lake.domain.roles import Role, scopes_of
 
 CLIENT_ID = "creditmesh"
 """The client of RFC 9068: the platform's own, which alone may send passwords."""

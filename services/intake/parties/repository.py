@@ -7,13 +7,13 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from services.chassis.access import Personal
 from services.chassis.database import LakeReader, LakeTransaction
 from services.chassis.web.identity import Caller
 from services.intake.domain import Party, PartyDetails, PartyKind
-from services.intake.parties import PartyUse
+from services.intake.parties.rights import PartyUse
 from services.lake import access
-from services.lake.states import State
+from services.lake.domain.roles import Personal
+from services.lake.domain.states import State
 from services.lake.tables import application, application_party, party
 
 INSERT_PARTY = sa.insert(party)

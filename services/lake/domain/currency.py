@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Strict, WithJsonSchema
 
-from services.lake.money import MINOR_UNITS
+from services.lake.domain.money import MINOR_UNITS
 
 
 def _known(code: str) -> str:

@@ -1,0 +1,1 @@
+"""Users: their passwords, what administrators grant them, and the record of it."""

@@ -1,0 +1,1 @@
+"""Sessions and the keys that sign their tokens."""

@@ -1,0 +1,1 @@
+"""Rules of lending that need no database: money, days, schedules, states, roles."""
