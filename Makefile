@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down status logs reset seed test test-long test-sqlserver test-faults lint typecheck bench-replication bench-warehouse bench-attack init-sql jars-lock
+.PHONY: help install hooks demo up down status logs reset seed test test-long test-sqlserver test-faults lint typecheck bench-replication bench-warehouse bench-attack init-sql jars-lock
 
 UV_VERSION := 0.13.8
 TOOLS := .tools
@@ -14,7 +14,7 @@ INSTALLED := .venv/.installed .venv-airflow/.installed
 PLATFORM := $(PY) -m services.platform.main
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(UV):
 	@found=; \
@@ -53,34 +53,35 @@ SYNC = UV_PROJECT_ENVIRONMENT=$(@D) UV_PYTHON_DOWNLOADS=never $(UV) sync --froze
 # The order of tests/conftest.py, which has the longest first. What is broken throughout ends early, and says why.
 TWO_LANES := --numprocesses 2 --no-loadscope-reorder --maxfail 20 --durations 25
 
-install: $(INSTALLED) ## install the locked dependencies
+##@ Try it
 
 demo: $(INSTALLED) ## start the platform, feed 950 real applications through it, say what to open
 	@$(PLATFORM) demo
 
-up: $(INSTALLED) ## start the platform and wait until all of it is ready
-	@$(PLATFORM) up
-
-down: $(INSTALLED) ## stop the platform; the data stays
-	@$(PLATFORM) down
-
-status: $(INSTALLED) ## show every process; fails when one is not ready
-	@$(PLATFORM) status
-
-logs: $(INSTALLED) ## show and follow a log: make logs SERVICE=intake
-	@$(PLATFORM) logs --follow $(SERVICE)
-
-seed: $(INSTALLED) ## add the sample applications and the users that are missing
-	@$(PLATFORM) seed
-
 reset: $(INSTALLED) ## stop the platform and remove its data, logs and passwords
 	@$(PLATFORM) reset
 
-lint: $(INSTALLED) ## check style, formatting, import arrows and SQL
+##@ Work on it
+
+install: $(INSTALLED) ## install the locked dependencies
+
+hooks: $(INSTALLED) ## check ruff, mypy, sqlfluff and secrets before every commit
+	@.venv/bin/pre-commit install
+
+init-sql: $(INSTALLED) ## regenerate deploy/databases/*.sql, after a migration or a table was changed
+	@$(PY) deploy/databases/generate.py
+
+jars-lock: $(INSTALLED) ## regenerate the hashes of the jars, after a version was changed
+	@$(PY) -m services.platform.components.java
+
+##@ Check it
+
+lint: $(INSTALLED) ## check style, formatting, import arrows, SQL and secrets
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/lint-imports
 	@if compgen -G 'deploy/databases/*.sql' >/dev/null; then .venv/bin/sqlfluff lint --processes 2 deploy/databases; fi
+	@SKIP=ruff,ruff-format,mypy,sqlfluff .venv/bin/pre-commit run --all-files
 
 typecheck: $(INSTALLED) ## check the types
 	@.venv/bin/mypy
@@ -111,6 +112,8 @@ test-sqlserver: $(INSTALLED) ## run cases, services and warehouse on a real SQL 
 	esac
 	@.venv/bin/pytest tests/sqlserver
 
+##@ Measure it
+
 bench-replication: $(INSTALLED) ## measure replication beside PostgreSQL's own; see docs/guides/benchmarks.md
 	@$(PY) -m tests.benchmarks.replication
 
@@ -120,8 +123,19 @@ bench-warehouse: $(INSTALLED) ## measure loads beside a plain COPY; see docs/gui
 bench-attack: $(INSTALLED) ## measure /livez beside attacks on the same service; see docs/guides/benchmarks.md
 	@$(PY) -m tests.benchmarks.attack
 
-init-sql: $(INSTALLED) ## write deploy/databases/*.sql anew, after a migration or a table was changed
-	@$(PY) deploy/databases/generate.py
+##@ Operate it
 
-jars-lock: $(INSTALLED) ## write the hashes of the jars anew, after a version was changed
-	@$(PY) -m services.platform.components.java
+up: $(INSTALLED) ## start the platform and wait until all of it is ready
+	@$(PLATFORM) up
+
+down: $(INSTALLED) ## stop the platform; the data stays
+	@$(PLATFORM) down
+
+status: $(INSTALLED) ## show every process; fails when one is not ready
+	@$(PLATFORM) status
+
+logs: $(INSTALLED) ## show and follow a log: make logs SERVICE=intake
+	@$(PLATFORM) logs --follow $(SERVICE)
+
+seed: $(INSTALLED) ## add the sample applications and the users that are missing
+	@$(PLATFORM) seed

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 # A file or folder of the repository in code marks, such as `services/lake/domain/money.py`.
 NAMED = re.compile(r"`((?:services|tests|docs|deploy|observability)/[\w./-]+)`")
