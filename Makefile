@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install hooks demo up down status logs reset seed test test-long test-sqlserver test-faults lint typecheck bench-replication bench-warehouse bench-attack init-sql jars-lock
+.PHONY: help install hooks docs demo up down status logs reset seed test test-long test-sqlserver test-faults lint typecheck bench-replication bench-warehouse bench-attack init-sql jars-lock
 
 UV_VERSION := 0.13.8
 TOOLS := .tools
@@ -12,6 +12,8 @@ UV := $(BOOT)/bin/uv
 PY := .venv/bin/python
 INSTALLED := .venv/.installed .venv-airflow/.installed
 PLATFORM := $(PY) -m services.platform.main
+# Without the variable the theme prints an advertisement at every build.
+MKDOCS := NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs
 
 help: ## show this list
 	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,6 +70,9 @@ install: $(INSTALLED) ## install the locked dependencies
 hooks: $(INSTALLED) ## check ruff, mypy, sqlfluff and secrets before every commit
 	@.venv/bin/pre-commit install
 
+docs: $(INSTALLED) ## serve the documentation on http://127.0.0.1:17190, rebuilt at every change
+	@$(MKDOCS) serve
+
 init-sql: $(INSTALLED) ## regenerate deploy/databases/*.sql, after a migration or a table was changed
 	@$(PY) deploy/databases/generate.py
 
@@ -76,12 +81,13 @@ jars-lock: $(INSTALLED) ## regenerate the hashes of the jars, after a version wa
 
 ##@ Check it
 
-lint: $(INSTALLED) ## check style, formatting, import arrows, SQL and secrets
+lint: $(INSTALLED) ## check style, formatting, import arrows, SQL, secrets and documentation
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/lint-imports
 	@if compgen -G 'deploy/databases/*.sql' >/dev/null; then .venv/bin/sqlfluff lint --processes 2 deploy/databases; fi
 	@SKIP=ruff,ruff-format,mypy,sqlfluff .venv/bin/pre-commit run --all-files
+	@$(MKDOCS) build --strict --quiet
 
 typecheck: $(INSTALLED) ## check the types
 	@.venv/bin/mypy
