@@ -17,15 +17,15 @@ sys.path.insert(0, str(ROOT))
 
 from warehouse_rows import landing_inserts  # noqa: E402
 
-from services.chassis.dialects import landing_named  # noqa: E402
 from services.chassis.migrations import upgrade_sql  # noqa: E402
-from services.lake.journal import captured_table  # noqa: E402
+from services.lake.journal.capture import captured_table  # noqa: E402
 from services.lake.ownership import DEFINITION_READERS, READERS  # noqa: E402
 from services.lake.samples.reference import BANDS, PARAMETERS, PRODUCTS, SERVICING_BANDS, missing_rows  # noqa: E402
 from services.lake.samples.rows import in_order, sample_rows  # noqa: E402
 from services.lake.tables import CAPTURED, approval_band, product, product_parameters, servicing_band  # noqa: E402
 from services.loader.derived import derived_statements  # noqa: E402
 from services.loader.flows.files import FLOWS, find_load, landing_tables, read_flows  # noqa: E402
+from services.loader.landing import landing_named  # noqa: E402
 from services.replicator.replica.evolution import create_statement  # noqa: E402
 
 SOURCE = (

@@ -8,9 +8,9 @@ from uuid import UUID
 import orjson
 import sqlalchemy as sa
 
-from services.chassis.dialects import CapturedColumn, CapturedTable, ColumnType
-from services.chassis.dialects.landing import escaped, time_text
-from services.lake.journal import captured_table
+from services.lake.journal.capture import captured_table
+from services.lake.journal.lines import escaped, time_text
+from services.lake.journal.model import CapturedColumn, CapturedTable, ColumnType
 from services.lake.types import UtcDateTime, code, long_text, text
 from services.loader.flows.model import LoadFlow
 from services.loader.loading.tally import Tally, checksum

@@ -16,8 +16,8 @@ import sqlalchemy as sa
 from prometheus_client import Gauge
 from sqlalchemy.exc import SQLAlchemyError
 
-from services.chassis.database import Lake
 from services.chassis.telemetry.logging import get_logger
+from services.lake.database import Lake
 from services.lake.domain.states import State
 from services.lake.tables import application, application_version, approval_band
 

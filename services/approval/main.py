@@ -13,12 +13,12 @@ from services.approval.repository import ApprovalRepository
 from services.approval.routes import router
 from services.approval.service import Approval
 from services.approval.settings import ApprovalSettings
-from services.chassis.database import Lake
 from services.chassis.settings import load_settings
 from services.chassis.telemetry.spans import Telemetry
 from services.chassis.web.app import create_app, serve
 from services.chassis.web.health import Check
 from services.chassis.web.identity import TokenVerifier
+from services.lake.database import Lake
 
 SERVICE = "approval"
 

@@ -22,10 +22,10 @@ from services.approval.domain import (
     bands_of,
     changed_party,
 )
-from services.chassis.database import LakeReader, LakeTransaction
 from services.chassis.web.identity import Caller
 from services.chassis.web.paging import Cursor
 from services.lake import access
+from services.lake.database import LakeReader, LakeTransaction
 from services.lake.domain.schedule import Instalment
 from services.lake.domain.states import State
 from services.lake.parameters import parameters_on

@@ -30,11 +30,11 @@ from services.approval.errors import (
     refusal,
 )
 from services.approval.repository import ApprovalRepository
-from services.chassis.database import Lake, LakeReader, LakeTransaction
 from services.chassis.web.identity import Caller
 from services.chassis.web.paging import Cursor
 from services.chassis.web.problems import Problem
 from services.lake import access
+from services.lake.database import Lake, LakeReader, LakeTransaction
 from services.lake.domain.money import amount_fault
 from services.lake.domain.schedule import schedule
 from services.lake.domain.states import Action, State, TransitionNotAllowed, after

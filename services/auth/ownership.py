@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from services.chassis.dialects import Dialect
+from services.chassis.engines import Engine
 
 _GRANTS = {
     "users": "SELECT, INSERT, UPDATE",
@@ -16,7 +16,7 @@ _GRANTS = {
 }
 
 
-def grants(_: Dialect) -> Iterator[str]:
+def grants(_: Engine) -> Iterator[str]:
     """Yield the GRANT statements for the login `auth`."""
     yield "GRANT USAGE ON SCHEMA auth TO auth"
     for table, rights in _GRANTS.items():

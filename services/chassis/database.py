@@ -1,7 +1,6 @@
-"""Engines and transactions, typed by the database they are of.
+"""A database of one process: its pool, its transactions, and what is measured of them.
 
-A lake transaction is one PRODUCER span; its context and the actor go into the database session, from where the
-capture triggers copy them into every journal row of the transaction.
+Each kind of database has a class of its own, so that types say which one a function takes.
 """
 
 import time
@@ -16,18 +15,20 @@ from opentelemetry.trace import SpanKind
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from services.chassis.dialects import Dialect, Landing, dialect_named, landing_named
+from services.chassis.engines import Engine, engine_named
 from services.chassis.telemetry import metrics
-from services.chassis.telemetry.spans import current_traceparent, exemplar
+from services.chassis.telemetry.spans import exemplar
 
 SLOW_STATEMENT_SECONDS = 0.25
 """A statement slower than this gets a span of its own."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Session:
+class Session:
+    """A connection within a transaction."""
+
     connection: AsyncConnection
-    dialect: Dialect
+    dialect: Engine
 
     async def execute(
         self, statement: sa.Executable, parameters: Mapping[str, Any] | list[dict[str, Any]] | None = None
@@ -40,22 +41,7 @@ class _Session:
         return await self.connection.scalar(statement, parameters)
 
 
-class LakeReader(_Session):
-    """Reads of the lake."""
-
-
-class LakeTransaction(LakeReader):
-    """One transaction of the lake; what it writes is captured under its actor and trace."""
-
-    async def try_lock(self, name: str, wait_seconds: int = 0) -> bool:
-        """Take the lock `name` (≤ 200 characters) until the transaction ends; False when somebody has it for so long.
-
-        By default it does not wait. Who has waited in vain can only roll back.
-        """
-        return await self.dialect.try_lock(self.connection, name, wait_seconds)
-
-
-class ApplicationReader(_Session):
+class ApplicationReader(Session):
     """Reads of the application database."""
 
 
@@ -63,26 +49,19 @@ class ApplicationTransaction(ApplicationReader):
     """One transaction of the application database."""
 
 
-@dataclass(frozen=True, slots=True)
-class WarehouseReader(_Session):
-    """Reads of the warehouse."""
-
-    landing: Landing
-
-
-class WarehouseTransaction(WarehouseReader):
-    """One transaction of the warehouse."""
-
-
-class _Database:
-    """One engine with its pool, measured."""
+class Database:
+    """A database with its pool, measured."""
 
     role: str
+    """What the database is to the process, for telemetry: `application`, for instance."""
+
+    dialect: Engine
+    """What of it differs between the engines."""
 
     def __init__(self, engine: AsyncEngine) -> None:
+        """Use a ready pool of connections; `open` makes one."""
         self.engine = engine
-        self.dialect = dialect_named(engine.dialect.name)
-        self.dialect.install(engine)
+        self.dialect = engine_named(engine.dialect.name)
         _observe(engine, self.role, self.dialect.system)
         self._tracer = trace.get_tracer("services.chassis.database")
 
@@ -103,7 +82,7 @@ class _Database:
             ValueError: when the engine is neither PostgreSQL nor SQL Server.
         """
         parsed = sa.make_url(url)
-        dialect = dialect_named(parsed.get_backend_name())
+        dialect = engine_named(parsed.get_backend_name())
         return cls(
             create_async_engine(
                 parsed,
@@ -127,7 +106,8 @@ class _Database:
         await self.engine.dispose()
 
     @asynccontextmanager
-    async def _begin(self, kind: SpanKind) -> AsyncIterator[AsyncConnection]:
+    async def begin(self, kind: SpanKind) -> AsyncIterator[AsyncConnection]:
+        """Open a transaction within a span of `kind`; subclasses give it a type."""
         with self._tracer.start_as_current_span(
             f"transaction {self.role}",
             kind=kind,
@@ -144,31 +124,7 @@ class _Database:
                     yield connection
 
 
-class Lake(_Database):
-    """Database A: where applications, decisions and loans are written."""
-
-    role = "lake"
-
-    @asynccontextmanager
-    async def transaction(self, *, actor: str) -> AsyncIterator[LakeTransaction]:
-        """Open a transaction, committed at the end of the block and rolled back on any exception.
-
-        Args:
-            actor: who does it, kept in every journal row (a user's id or a process's name).
-        """
-        # PRODUCER: the context of this span is what the journal, the topic and the replica's writer continue.
-        async with self._begin(SpanKind.PRODUCER) as connection:
-            await self.dialect.set_context(connection, actor, current_traceparent())
-            yield LakeTransaction(connection, self.dialect)
-
-    @asynccontextmanager
-    async def reading(self) -> AsyncIterator[LakeReader]:
-        """Open a transaction that only reads."""
-        async with self._begin(SpanKind.CLIENT) as connection:
-            yield LakeReader(connection, self.dialect)
-
-
-class ApplicationDatabase(_Database):
+class ApplicationDatabase(Database):
     """Database B1: the replica, and what services keep for themselves."""
 
     role = "application"
@@ -176,37 +132,14 @@ class ApplicationDatabase(_Database):
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[ApplicationTransaction]:
         """Open a transaction, committed at the end of the block and rolled back on any exception."""
-        async with self._begin(SpanKind.CLIENT) as connection:
+        async with self.begin(SpanKind.CLIENT) as connection:
             yield ApplicationTransaction(connection, self.dialect)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[ApplicationReader]:
         """Open a transaction that only reads."""
-        async with self._begin(SpanKind.CLIENT) as connection:
+        async with self.begin(SpanKind.CLIENT) as connection:
             yield ApplicationReader(connection, self.dialect)
-
-
-class Warehouse(_Database):
-    """Database B2: the landing that the loader writes, and what dbt makes of it."""
-
-    role = "warehouse"
-
-    def __init__(self, engine: AsyncEngine) -> None:
-        """Use a ready engine; `open` makes one."""
-        super().__init__(engine)
-        self.landing = landing_named(engine.dialect.name)
-
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[WarehouseTransaction]:
-        """Open a transaction, committed at the end of the block and rolled back on any exception."""
-        async with self._begin(SpanKind.CLIENT) as connection:
-            yield WarehouseTransaction(connection, self.dialect, self.landing)
-
-    @asynccontextmanager
-    async def reading(self) -> AsyncIterator[WarehouseReader]:
-        """Open a transaction that only reads."""
-        async with self._begin(SpanKind.CLIENT) as connection:
-            yield WarehouseReader(connection, self.dialect, self.landing)
 
 
 def _observe(engine: AsyncEngine, role: str, system: str) -> None:

@@ -1,6 +1,6 @@
 """What a log may say of a database's error: its kind and the server's code, never the text, which may quote a row."""
 
-from services.chassis.dialects.sqlserver_errors import code
+from services.chassis.engines.sqlserver import code
 
 
 def error_name(error: BaseException) -> str:

@@ -15,9 +15,9 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from services.chassis.dialects import Dialect, dialect_named
+from services.chassis.engines import Engine, engine_named
 
-AfterMigrations = Callable[[Dialect], Iterable[str]]
+AfterMigrations = Callable[[Engine], Iterable[str]]
 """Statements derived from the schema (triggers, grants), run after the migrations in their transaction."""
 
 
@@ -33,7 +33,7 @@ def upgrade(script_location: Path, url: str, *, version_table_schema: str) -> No
 
     async def run_migrations() -> None:
         engine = create_async_engine(url, poolclass=NullPool, hide_parameters=True)
-        dialect = dialect_named(engine.dialect.name)
+        dialect = engine_named(engine.dialect.name)
         try:
             async with engine.begin() as connection:
                 await connection.execute(sa.text(dialect.create_schema(version_table_schema)))
@@ -82,7 +82,7 @@ def run(after: AfterMigrations | None = None) -> None:
             output_buffer=config.output_buffer,
         )
         with context.begin_transaction():
-            context.execute(dialect_named(name).create_schema(schema))
+            context.execute(engine_named(name).create_schema(schema))
             context.run_migrations()
             _derive(after, name)
         return
@@ -95,7 +95,7 @@ def run(after: AfterMigrations | None = None) -> None:
 def _derive(after: AfterMigrations | None, dialect: str) -> None:
     if after is None:
         return
-    for statement in after(dialect_named(dialect)):
+    for statement in after(engine_named(dialect)):
         # Generated statements hold colons, in JSON above all, that are no bind parameters.
         if context.is_offline_mode():
             context.execute(sa.text(statement.replace(":", r"\:")))

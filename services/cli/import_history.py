@@ -21,7 +21,6 @@ from rich.progress import (
 from rich.table import Table
 from sqlalchemy.exc import SQLAlchemyError
 
-from services.chassis.database import Lake
 from services.chassis.error_names import error_name
 from services.cli.history.entities import ENTITIES
 from services.cli.history.files import FilesUnusable, find
@@ -29,6 +28,7 @@ from services.cli.history.history import History
 from services.cli.history.report import Report
 from services.cli.history.writer import ImportUnderWay, Writer, read_known
 from services.cli.settings import ImportSettings
+from services.lake.database import Lake
 
 REFUSED, USAGE, UNAVAILABLE = 1, 2, 3
 console = Console(stderr=True)

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from services.chassis.database import LakeTransaction
 from services.intake import errors
 from services.intake.domain import Answer
 from services.intake.repository import IntakeRepository, KeptAnswer
+from services.lake.database import LakeTransaction
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
 
-from services.chassis.database import Lake
 from services.chassis.settings import load_settings
 from services.chassis.telemetry.spans import Telemetry
 from services.chassis.web.app import create_app, serve
@@ -26,6 +25,7 @@ from services.intake.servicing.repository import ServicingRepository
 from services.intake.servicing.routes import router as servicing
 from services.intake.servicing.service import Servicing
 from services.intake.settings import IntakeSettings
+from services.lake.database import Lake
 
 SERVICE = "intake"
 

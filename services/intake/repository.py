@@ -11,7 +11,6 @@ import sqlalchemy as sa
 from pydantic import TypeAdapter
 from uuid_utils.compat import uuid7
 
-from services.chassis.database import LakeReader, LakeTransaction
 from services.chassis.web.identity import Caller
 from services.intake.domain import (
     MAKER_ROLE,
@@ -29,6 +28,7 @@ from services.intake.domain import (
     Score,
 )
 from services.lake import access
+from services.lake.database import LakeReader, LakeTransaction
 from services.lake.domain.states import State
 from services.lake.parameters import parameters_on
 from services.lake.tables import (

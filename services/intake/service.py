@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo
 
 from uuid_utils.compat import uuid7
 
-from services.chassis.database import Lake, LakeReader, LakeTransaction
 from services.chassis.web.identity import Caller
 from services.intake import errors
 from services.intake.domain import (
@@ -36,6 +35,7 @@ from services.intake.parties.repository import PartyRepository
 from services.intake.parties.rights import check_change
 from services.intake.repository import IntakeRepository
 from services.intake.scorecard import score
+from services.lake.database import Lake, LakeReader, LakeTransaction
 from services.lake.domain.dates import today
 from services.lake.domain.states import State, TransitionNotAllowed
 from services.lake.errors import ActionNotAllowed, NoSuchApplication, StaleRevision

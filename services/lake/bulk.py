@@ -14,7 +14,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects import mssql, postgresql
 
-from services.chassis.database import LakeTransaction
+from services.lake.database import LakeTransaction
 from services.lake.types import CODE_COLLATION, UtcDateTime
 
 

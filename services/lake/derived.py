@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 
-from services.chassis.dialects import Dialect
-from services.lake.journal import captured_table, install_capture
+from services.lake.journal.capture import captured_table, install_capture
+from services.lake.journal.dialect import JournalDialect
 from services.lake.ownership import CATALOGUE_READER, DEFINITION_READERS, READERS, REQUESTS_WORKER, grants
 from services.lake.tables import CAPTURED
 
 
-def derived_statements(dialect: Dialect) -> Iterator[str]:
+def derived_statements(dialect: JournalDialect) -> Iterator[str]:
     """Yield the statements for one engine, triggers first."""
     yield from install_capture(CAPTURED, dialect)
     yield from dialect.grant_statements(sorted({*READERS, *DEFINITION_READERS}))

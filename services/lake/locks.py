@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from uuid import UUID
 
-from services.chassis.database import LakeTransaction
+from services.lake.database import LakeTransaction
 from services.lake.errors import PartiesBusy
 
 PARTY_LOCK_WAIT_SECONDS = 5

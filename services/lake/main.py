@@ -7,10 +7,10 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from services.chassis.database import Lake
 from services.chassis.migrations import upgrade
 from services.chassis.settings import load_settings
-from services.lake.journal.catalogue import inspect, triggers
+from services.lake.database import Lake
+from services.lake.journal.inspection import inspect, triggers
 from services.lake.samples.reference import missing_rows
 from services.lake.samples.seed import seed_samples
 from services.lake.settings import LakeSettings

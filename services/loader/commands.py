@@ -20,7 +20,6 @@ from rich.progress import (
 from rich.table import Table
 
 from services.chassis import loop
-from services.chassis.database import Warehouse
 from services.chassis.settings import load_settings
 from services.chassis.telemetry.spans import Telemetry
 from services.loader.connectors.factory import connector_of
@@ -35,6 +34,7 @@ from services.loader.loading.load import Loaded, Loader, Tell
 from services.loader.loading.restart import restart_flow
 from services.loader.settings import LoadSettings, WarehouseSettings
 from services.loader.status import FlowStatus, read_status
+from services.loader.warehouse import Warehouse
 
 FAILED, NOT_UNDERSTOOD = 1, 2
 """Exit statuses."""

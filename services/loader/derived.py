@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from services.chassis.dialects import Landing
+from services.loader.landing import Landing
 
 
 def derived_statements(landing: Landing, tables: Sequence[str]) -> Iterator[str]:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import sqlalchemy as sa
 
-from services.chassis.database import Warehouse
 from services.chassis.error_names import error_name
 from services.chassis.loop import run
 from services.chassis.telemetry.logging import get_logger
@@ -17,6 +16,7 @@ from services.loader.flows.model import LoadFlow
 from services.loader.metrics import export
 from services.loader.settings import ExporterSettings
 from services.loader.status import read_status
+from services.loader.warehouse import Warehouse
 
 SERVICE = "loader-exporter"
 STATEMENT_SECONDS = 10.0

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import typer
 
-from services.chassis.database import Warehouse
 from services.chassis.settings import load_settings
 from services.loader import commands
 from services.loader.commands import FlowsOption, explained
@@ -14,6 +13,7 @@ from services.loader.flows.files import FLOWS, landing_tables, read_flows
 from services.loader.flows.model import DbtFlow
 from services.loader.quality.command import check
 from services.loader.settings import ExporterSettings, WarehouseSettings
+from services.loader.warehouse import Warehouse
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 VERSION_SCHEMA = "dl"

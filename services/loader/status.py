@@ -8,9 +8,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.chassis.database import Warehouse
 from services.loader.flows.model import LoadFlow
 from services.loader.tables import batch, quality_result, quarantine, watermark
+from services.loader.warehouse import Warehouse
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from services.chassis import loop
-from services.chassis.database import Lake
 from services.chassis.error_names import error_name
 from services.chassis.messaging import close, open_consumer, open_producer
 from services.chassis.migrations import upgrade
@@ -25,8 +24,10 @@ from services.chassis.telemetry.spans import Telemetry
 from services.chassis.web import app as chassis
 from services.chassis.web.health import Check, NotReady
 from services.chassis.web.input.body_limit import bounded_router
-from services.lake.journal import JournalReader, captured_table
-from services.lake.journal.catalogue import triggers
+from services.lake.database import Lake
+from services.lake.journal.capture import captured_table
+from services.lake.journal.inspection import triggers
+from services.lake.journal.reader import JournalReader
 from services.lake.tables import CAPTURED
 from services.replicator import metrics
 from services.replicator.errors import LeaseLost

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from aiokafka import ConsumerRecord, TopicPartition
 
-from services.chassis.dialects import Position
+from services.lake.journal.model import Position
 from services.replicator.errors import MalformedEvent
 
 HEARTBEAT = "h"

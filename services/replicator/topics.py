@@ -1,7 +1,7 @@
 """The topics of the captured tables."""
 
 from services.chassis.messaging import BATCH_BYTES, TopicMismatch, ensure_topics
-from services.lake.journal import JournalReader
+from services.lake.journal.reader import JournalReader
 from services.replicator.relay.partitions import RECORD_MARGIN_BYTES
 from services.replicator.settings import ReplicatorSettings
 

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
-from services.chassis.database import ApplicationDatabase, Lake
+from services.chassis.database import ApplicationDatabase
 from services.chassis.migrations import upgrade
 from services.chassis.settings import load_settings
 from services.chassis.telemetry.spans import Telemetry
 from services.chassis.web.app import create_app, serve
 from services.chassis.web.health import Check
 from services.chassis.web.identity import TokenVerifier
+from services.lake.database import Lake
 from services.search.repository import SearchRepository
 from services.search.routes import router
 from services.search.service import Search

@@ -9,12 +9,13 @@ from uuid import UUID
 import orjson
 import sqlalchemy as sa
 
-from services.chassis.database import ApplicationReader, ApplicationTransaction, LakeReader
-from services.chassis.dialects import Position
+from services.chassis.database import ApplicationReader, ApplicationTransaction
 from services.chassis.web.identity import Caller
 from services.chassis.web.paging import Cursor
 from services.lake import access
+from services.lake.database import LakeReader
 from services.lake.domain.roles import Personal, Role
+from services.lake.journal.model import Position
 from services.lake.tables import (
     application,
     application_event,

@@ -10,11 +10,12 @@ from uuid import UUID
 
 from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 
-from services.chassis.database import ApplicationDatabase, ApplicationReader, Lake
+from services.chassis.database import ApplicationDatabase, ApplicationReader
 from services.chassis.error_names import error_name
 from services.chassis.telemetry.logging import get_logger
 from services.chassis.web.identity import Caller
 from services.chassis.web.paging import Cursor
+from services.lake.database import Lake
 from services.lake.errors import NoSuchApplication
 from services.search.domain import Filters
 from services.search.errors import FiltersContradict, ReplicaNotReady

@@ -11,8 +11,8 @@ from textwrap import dedent
 
 import asyncpg
 
-from services.chassis.dialects import PostgreSQL
-from services.lake.journal import captured_table
+from services.lake.journal.capture import captured_table
+from services.lake.journal.postgresql import PostgreSQLJournal
 from services.lake.tables import CAPTURED
 
 CHUNK = 50_000
@@ -163,7 +163,7 @@ PAID_LATE = payment(3, f"{ANY_TIME} + interval '95 days'")
 
 def statements(steps: Sequence[Step]) -> Iterator[str]:
     """Yield one insert a step, for applications `$1` to `$2`."""
-    dialect = PostgreSQL()
+    dialect = PostgreSQLJournal()
     for operation, name, values, applies in steps:
         table = TABLES[name]
         columns = ", ".join(column.name for column in table.columns)

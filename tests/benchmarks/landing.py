@@ -8,7 +8,7 @@ from textwrap import dedent
 
 import asyncpg
 
-from services.chassis.dialects import PostgreSQL
+from services.lake.journal.postgresql import PostgreSQLJournal
 from tests.benchmarks.history import CHUNK, STEPS, TABLES, Step
 from tests.conftest import Database
 
@@ -21,7 +21,7 @@ CAPTURED = "timestamp '2024-01-01' + r.n * interval '1 second'"
 
 def statements(steps: Sequence[Step]) -> Iterator[str]:
     """Yield one insert a step: of applications `$1` to `$2`, as batch `$3`, at positions behind `$4`."""
-    dialect = PostgreSQL()
+    dialect = PostgreSQLJournal()
     for place, (operation, name, values, applies) in enumerate(steps, start=1):
         table = TABLES[name]
         columns = ", ".join(column.name for column in table.columns)

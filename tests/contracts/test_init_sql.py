@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from services.chassis.dialects import CapturedTable
-from services.lake.journal import captured_table
+from services.lake.journal.capture import captured_table
+from services.lake.journal.model import CapturedTable
 from services.lake.tables import CAPTURED
 
 ROOT = Path(__file__).parents[2]

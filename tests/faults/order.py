@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from services.chassis.dialects import START, Position
+from services.lake.journal.model import START, Position
 from services.replicator.records import HEARTBEAT, Event, fault_of
 
 

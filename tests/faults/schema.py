@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.chassis.database import Lake
+from services.lake.database import Lake
 from services.lake.ownership import CATALOGUE_READER, REQUESTS_WORKER
 from tests.integration.replicator.pipeline import Pipeline
 

@@ -12,7 +12,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from services.chassis.dialects import CapturedTable, PostgreSQL
+from services.lake.journal.model import CapturedTable
+from services.lake.journal.postgresql import PostgreSQLJournal
 from tests.faults.everything import COLUMNS, KEY, TABLE, Writer, create_statement, literal
 from tests.faults.schema import change
 from tests.faults.validator import Validator
@@ -100,6 +101,6 @@ async def test_case_20_everything_random_is_equal_and_one_corrupted_cell_is_name
     assert rows["n"] > 20, done
 
     table = await definition(pipeline)
-    column, key = await corrupt(pipeline, chance, PostgreSQL().key(table.replica, "r"))
+    column, key = await corrupt(pipeline, chance, PostgreSQLJournal().key(table.replica, "r"))
     findings = (await pipeline.verify()).findings
     assert [(f.table, f.key, f.kind) for f in findings] == [(TABLE, key, "different")], column

@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 import asyncpg
 from aiokafka import TopicPartition
 
-from services.chassis.dialects import START, CapturedTable, Position
 from services.chassis.messaging import close, open_consumer
+from services.lake.journal.model import START, CapturedTable, Position
 from services.replicator.errors import MalformedEvent
 from services.replicator.records import parse
 from tests.faults.order import Change, OrderValidator

@@ -16,11 +16,11 @@ from pydantic import SecretStr
 
 from services.approval import main as approval
 from services.approval.settings import ApprovalSettings
-from services.chassis.dialects import CapturedTable
 from services.chassis.testing import TokenMaker, span_recorder
 from services.intake import main as intake
 from services.intake.settings import IntakeSettings
 from services.lake.domain.roles import Role, scopes_of
+from services.lake.journal.model import CapturedTable
 from services.lake.samples.german_credit import read
 from services.replicator.replica.tables import create_tables
 from services.search import main as search

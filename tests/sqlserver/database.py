@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from services.chassis.dialects.sqlserver_errors import numbers, sqlstate
+from services.chassis.engines.sqlserver import numbers, sqlstate
 from services.platform.components.mesh import run_once
 from services.platform.home import LOGINS, OWNER
 from tests.sqlserver.translation import translate

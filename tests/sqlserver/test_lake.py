@@ -10,9 +10,10 @@ import asyncpg
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from services.chassis.database import Lake
-from services.chassis.dialects import START, CapturedTable, PostgreSQL
-from services.lake.journal import JournalReader
+from services.lake.database import Lake
+from services.lake.journal.model import START, CapturedTable
+from services.lake.journal.postgresql import PostgreSQLJournal
+from services.lake.journal.reader import JournalReader
 from tests.faults.schema import change
 from tests.faults.test_schema_changes import goes_on, stopped
 from tests.faults.validator import Validator
@@ -206,7 +207,7 @@ async def test_case_20_every_type_at_its_boundaries_is_equal_and_one_corrupted_c
     table: CapturedTable = tables[EVERYTHING]
     [row] = await pipeline.replica(
         f"UPDATE {EVERYTHING} AS r SET a_money = a_money + 0.0001 WHERE id = 2 "
-        f"RETURNING {PostgreSQL().key(table.replica, 'r')} AS key"
+        f"RETURNING {PostgreSQLJournal().key(table.replica, 'r')} AS key"
     )
     findings = (await pipeline.verify()).findings
     assert [(f.table, f.key, f.kind) for f in findings] == [(EVERYTHING, row["key"], "different")]

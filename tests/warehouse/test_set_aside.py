@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from services.chassis.database import Warehouse as Connection
 from services.loader.status import read_status
+from services.loader.warehouse import Warehouse as Connection
 from tests.conftest import Database, new_database
 from tests.warehouse.conftest import Change, Warehouse
 from tests.warehouse.misfits import (

@@ -16,8 +16,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.chassis.dialects.postgresql_operations import TRANSIENT
-from services.chassis.dialects.sqlserver_errors import is_transient
+from services.chassis.engines.postgresql import TRANSIENT
+from services.chassis.engines.sqlserver import is_transient
 from services.chassis.telemetry.logging import get_logger
 
 MEDIA_TYPE = "application/problem+json"

@@ -9,7 +9,6 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from services.chassis.database import Lake
 from services.cli.history.history import History, Known
 from services.cli.history.loans import OVERPAYMENT_TOLERANCE, Loan
 from services.cli.history.report import Report
@@ -27,6 +26,7 @@ from services.cli.history.rows import (
 from services.cli.history.rules import Application
 from services.lake import tables
 from services.lake.bulk import add_missing
+from services.lake.database import Lake
 from services.lake.tables import CAPTURED
 
 ACTOR = "history-import"

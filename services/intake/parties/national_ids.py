@@ -17,10 +17,10 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from uuid_utils.compat import uuid7
 
-from services.chassis.database import Lake, LakeReader, LakeTransaction
 from services.chassis.telemetry.logging import get_logger
 from services.chassis.web.input.strict import reference_key
 from services.intake.errors import DuplicateNationalId, NothingToConfirm
+from services.lake.database import Lake, LakeReader, LakeTransaction
 from services.lake.errors import PartiesBusy
 from services.lake.tables import national_id_confirmation, party, party_national_id
 

@@ -7,11 +7,11 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from services.chassis.database import LakeReader, LakeTransaction
 from services.chassis.web.identity import Caller
 from services.intake.domain import Party, PartyDetails, PartyKind
 from services.intake.parties.rights import PartyUse
 from services.lake import access
+from services.lake.database import LakeReader, LakeTransaction
 from services.lake.domain.roles import Personal
 from services.lake.domain.states import State
 from services.lake.tables import application, application_party, party

@@ -9,7 +9,6 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from services.chassis.database import LakeReader, LakeTransaction
 from services.chassis.web.identity import Caller
 from services.chassis.web.paging import Cursor
 from services.intake.proposals.domain import (
@@ -22,6 +21,7 @@ from services.intake.proposals.domain import (
     Standing,
 )
 from services.lake import access
+from services.lake.database import LakeReader, LakeTransaction
 from services.lake.tables import (
     decision,
     loan,

@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo
 
 from uuid_utils.compat import uuid7
 
-from services.chassis.database import Lake, LakeReader, LakeTransaction
 from services.chassis.web.identity import Caller
 from services.chassis.web.paging import Cursor
 from services.intake.domain import Answer
@@ -47,6 +46,7 @@ from services.intake.servicing.domain import EntryFaulty, Kind, Loan, Transactio
 from services.intake.servicing.errors import LoanBusy, NoSuchLoan, TransactionNotAllowed
 from services.intake.servicing.metrics import LOAN_TRANSACTIONS
 from services.intake.servicing.repository import ServicingRepository
+from services.lake.database import Lake, LakeReader, LakeTransaction
 from services.lake.domain.dates import today
 
 

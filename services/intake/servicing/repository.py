@@ -7,10 +7,10 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from services.chassis.database import LakeReader, LakeTransaction
 from services.chassis.web.identity import Caller
 from services.intake.servicing.domain import Kind, Loan, LoanSummary, Transaction
 from services.lake import access
+from services.lake.database import LakeReader, LakeTransaction
 from services.lake.domain.schedule import Instalment
 from services.lake.tables import instalment, loan, loan_transaction
 

@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 
 from uuid_utils.compat import uuid7
 
-from services.chassis.database import Lake, LakeReader
 from services.chassis.web.identity import Caller
 from services.intake.domain import Answer
 from services.intake.errors import ContentRefused
@@ -26,6 +25,7 @@ from services.intake.servicing.domain import (
 from services.intake.servicing.errors import LoanBusy, NoSuchLoan, TransactionNotAllowed
 from services.intake.servicing.metrics import LOAN_TRANSACTIONS
 from services.intake.servicing.repository import ServicingRepository
+from services.lake.database import Lake, LakeReader
 from services.lake.domain.dates import today
 
 

@@ -6,12 +6,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import mssql, postgresql
 
-from services.chassis.dialects import (
+from services.lake.journal.dialect import JournalDialect
+from services.lake.journal.model import (
     OFFSET_SUFFIX,
     CapturedColumn,
     CapturedTable,
     ColumnType,
-    Dialect,
     TypeNotCaptured,
     coarse,
 )
@@ -34,7 +34,7 @@ def captured_table(table: sa.Table) -> CapturedTable:
     return CapturedTable(table.schema or "dbo", table.name, columns, key)
 
 
-def install_capture(tables: Sequence[sa.Table], dialect: Dialect) -> Iterator[str]:
+def install_capture(tables: Sequence[sa.Table], dialect: JournalDialect) -> Iterator[str]:
     """Yield the statements that (re)create the triggers of `tables`.
 
     Migrations run them in their own transaction, so that a table and its capture never disagree.

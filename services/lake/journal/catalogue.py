@@ -1,96 +1,82 @@
-"""What triggers cannot see, found in the catalogue before it is relayed: changed tables, lost triggers, cascades."""
+"""What an engine's catalogue says of captured tables, in the words of the journal."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from services.chassis.database import Lake
-from services.chassis.dialects import CapturedColumn, CapturedTable, ColumnType
-from services.chassis.dialects.catalogue import Catalogue, LiveTable
-from services.lake.journal.reader import JournalReader
-
-REGENERATE = "python -m services.lake.main migrate"
+from services.lake.journal.model import CapturedColumn, CapturedTable, ColumnType, TypeNotCaptured
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
-    """`stopped` names tables whose images can no longer be trusted; `refused` says what forbids relaying at all."""
+class LiveTable:
+    """One captured table as it is now: its definition, or why it can have none, and its triggers."""
 
-    stopped: Mapping[str, str]
-    refused: tuple[str, ...]
+    definition: CapturedTable | None
+    refusal: str | None
+    broken_capture: tuple[str, ...]
+    """Names of capture triggers that are missing, disabled, or not the first to fire."""
+    other_triggers: tuple[str, ...]
 
 
-async def inspect(lake: Lake, reviewed: Collection[str]) -> Findings:
-    """Compare the lake's catalogue with what capture was generated from.
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """A foreign key that changes rows by itself, from `table` to `references`."""
+
+    name: str
+    table: str
+    references: str
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """The captured tables that exist, by full name, and the cascading foreign keys from or to them."""
+
+    tables: Mapping[str, LiveTable]
+    cascades: tuple[ForeignKey, ...]
+
+
+def live_table(
+    full_name: str,
+    columns: Sequence[Any],
+    *,
+    columns_of: Callable[[Any], Iterable[CapturedColumn]],
+    refusal: str | None,
+    expected: Sequence[str],
+    triggers: Mapping[str, bool],
+) -> LiveTable:
+    """Put one table together.
 
     Args:
-        lake: by a login that may see the catalogue.
-        reviewed: triggers (`schema.table.trigger`) that were read and write no captured table.
+        full_name: `schema.name`.
+        columns: the catalogue's rows with `name`, `place_in_key` (None outside the key), `ambiguous` (whether its
+            collation calls different texts equal), and what `columns_of` reads.
+        columns_of: describes a row, or raises TypeNotCaptured.
+        refusal: what is wrong with the table as a whole.
+        expected: names of the capture triggers.
+        triggers: name → whether it is in force, of every trigger of the table.
     """
-    journal = JournalReader(lake)
-    known = await journal.definitions()
-    while True:
-        # Newest definition last: one entry a table.
-        definitions = {table.full_name: table for table in known.values()}
-        async with lake.engine.connect() as connection:
-            catalogue = await lake.dialect.read_catalogue(connection, sorted(definitions))
-        before, known = known, await journal.definitions()
-        # A migration in between would look like a table altered behind capture's back.
-        if list(known) == list(before):
-            return judge(definitions, catalogue, reviewed)
+    definition = None
+    texts = (ColumnType.TEXT, ColumnType.CHAR)
+    try:
+        captured = tuple(column for row in columns for column in columns_of(row))
+        keyed = sorted((row for row in columns if row["place_in_key"] is not None), key=_place_in_key)
+        schema, _, name = full_name.partition(".")
+        definition = CapturedTable(schema, name, captured, tuple(row["name"] for row in keyed))
+        unclear = [row["name"] for row in keyed if row["ambiguous"]]
+        if any(column.type in texts and column.name in unclear for column in definition.key_columns):
+            refusal = (
+                f"key column {', '.join(unclear)} has a collation that calls different texts equal; "
+                "use a binary one"
+            )
+    except (TypeNotCaptured, ValueError) as error:
+        refusal = str(error).removeprefix(f"{full_name}: ")
+    return LiveTable(
+        None if refusal else definition,
+        refusal,
+        tuple(name for name in expected if not triggers.get(name)),
+        tuple(name for name in triggers if name not in expected),
+    )
 
 
-def triggers(text: str) -> frozenset[str]:
-    """Read a setting: names of triggers (`schema.table.trigger`), separated by commas."""
-    return frozenset(name.strip() for name in text.split(",") if name.strip())
-
-
-def judge(
-    definitions: Mapping[str, CapturedTable], catalogue: Catalogue, reviewed: Collection[str]
-) -> Findings:
-    """Say what is wrong, without looking anywhere."""
-    stopped = {
-        table: reason
-        for table, definition in definitions.items()
-        if (reason := _altered(definition, catalogue.tables.get(table)))
-    }
-    refused = [
-        f"foreign key {key.name} of {key.table} to {key.references} cascades: it changes rows before the change "
-        "that caused it is captured. Make it NO ACTION and delete or update in the writer"
-        for key in catalogue.cascades
-    ]
-    refused += [
-        f"trigger {table}.{trigger} is none of capture's: what it writes to a captured table is captured before the "
-        f"change that caused it. Drop it, or add {table}.{trigger} to REVIEWED_TRIGGERS when it writes none"
-        for table, live in catalogue.tables.items()
-        for trigger in live.other_triggers
-        if f"{table}.{trigger}" not in reviewed
-    ]
-    return Findings(stopped, tuple(refused))
-
-
-def _altered(definition: CapturedTable, live: LiveTable | None) -> str | None:
-    if live is None:
-        return "the table is gone, or this login may not see it"
-    if live.refusal is not None:
-        return live.refusal
-    if live.definition is not None:
-        if live.definition.key != definition.key:
-            return f"its key is ({', '.join(live.definition.key)}), captured is ({', '.join(definition.key)})"
-        if differing := _differing(definition, live.definition):
-            return f"altered without regenerating capture: {', '.join(differing)}"
-    if live.broken_capture:
-        return f"capture triggers missing or disabled: {', '.join(live.broken_capture)}"
-    return None
-
-
-def _differing(definition: CapturedTable, live: CapturedTable) -> list[str]:
-    captured, found = _comparable(definition), _comparable(live)
-    return sorted(name for name in captured.keys() | found.keys() if captured.get(name) != found.get(name))
-
-
-def _comparable(table: CapturedTable) -> dict[str, CapturedColumn]:
-    """By name, as their order means nothing; PostgreSQL's bytea has no length."""
-    return {
-        column.name: replace(column, length=None) if column.type is ColumnType.BINARY else column
-        for column in table.columns
-    }
+def _place_in_key(row: Any) -> int:
+    return int(row["place_in_key"])

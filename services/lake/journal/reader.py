@@ -10,8 +10,9 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.chassis.database import Lake
-from services.chassis.dialects import START, CapturedTable, Dialect, Position
+from services.lake.database import Lake
+from services.lake.journal.dialect import JournalDialect
+from services.lake.journal.model import START, CapturedTable, Position
 from services.lake.journal.tables import purged
 
 READ_BYTES = 8 * 1024 * 1024
@@ -49,7 +50,7 @@ class Change(NamedTuple):
 class JournalStream:
     """Reads changes by one connection that commits each statement by itself."""
 
-    def __init__(self, dialect: Dialect, connection: AsyncConnection) -> None:
+    def __init__(self, dialect: JournalDialect, connection: AsyncConnection) -> None:
         self._dialect = dialect
         self._connection = connection
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from services.chassis.database import Lake, LakeTransaction
-from services.chassis.dialects import CapturedTable
+from services.lake.database import Lake, LakeTransaction
+from services.lake.journal.model import CapturedTable
 from services.lake.journal.tables import backfill
 
 ACTOR = "backfill"

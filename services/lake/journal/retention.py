@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from services.chassis.database import Lake, LakeTransaction
-from services.chassis.dialects import Position
+from services.lake.database import Lake, LakeTransaction
+from services.lake.journal.model import Position
 from services.lake.journal.tables import purged, reader
 
 CHUNK_CHANGES = 4_000

@@ -2,5 +2,6 @@
 
 from services.chassis.migrations import run
 from services.lake.derived import derived_statements
+from services.lake.journal.dialect import journal_dialect
 
-run(after=derived_statements)
+run(after=lambda engine: derived_statements(journal_dialect(engine.name)))

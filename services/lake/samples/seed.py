@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from services.chassis.database import Lake
+from services.lake.database import Lake
 from services.lake.samples.rows import in_order, sample_rows
 from services.lake.tables import application
 

@@ -1,7 +1,7 @@
 """Which connector serves a flow."""
 
-from services.chassis.database import Lake
 from services.chassis.settings import load_settings
+from services.lake.database import Lake
 from services.loader.connectors.interface import Connector
 from services.loader.flows.model import FilesFlow, HttpFlow, JournalFlow, KafkaFlow, LoadFlow, SqlFlow
 from services.loader.settings import LakeSettings

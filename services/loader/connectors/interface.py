@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from services.loader.flows.model import Target
 
 Chunk = Mapping[str, Sequence[bytes]]
-"""Lines (see `services.chassis.dialects.landing.COLUMNS`) by landing table, each table's in order of position."""
+"""Lines (see `services.lake.journal.lines.COLUMNS`) by landing table, each table's in order of position."""
 
 
 @dataclass(frozen=True, slots=True)

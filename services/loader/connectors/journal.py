@@ -5,8 +5,8 @@ from contextlib import contextmanager
 
 import sqlalchemy as sa
 
-from services.chassis.database import Lake
-from services.chassis.dialects import START, CapturedTable, Position, landing_named
+from services.lake.database import Lake
+from services.lake.journal.model import START, CapturedTable, Position
 from services.lake.journal.reader import JournalReader
 from services.lake.journal.retention import Retention
 from services.loader.connectors.interface import Chunk, Dataset, Mark, Window, table
@@ -32,7 +32,6 @@ class JournalConnector:
         self._flow = flow
         self._journal = JournalReader(lake)
         self._retention = Retention(lake)
-        self._landing = landing_named(lake.engine.dialect.name)
         self._targets = {target.source: target for target in flow.targets}
         self._definitions: dict[str, CapturedTable] = {}
 
@@ -57,7 +56,7 @@ class JournalConnector:
             async with self._lake.reading() as reading:
                 row = (
                     await reading.execute(
-                        self._landing.journal_end(), {**_range(after, last), "limit": most_rows}
+                        self._lake.dialect.journal_end(), {**_range(after, last), "limit": most_rows}
                     )
                 ).one()
         end = Position(row.major, row.minor)
@@ -108,7 +107,7 @@ class JournalConnector:
             async with autocommit.connect() as connection:
                 await self._lake.dialect.begin_stream(connection)
                 try:
-                    async for block in self._landing.journal_blocks(
+                    async for block in self._lake.dialect.journal_blocks(
                         connection, after, Position.parse(window.position_to), list(self._targets)
                     ):
                         yield lines.sort(block)
@@ -128,7 +127,7 @@ class JournalConnector:
         with self._reaching():
             after, last = await self._bounds(mark)
             async with self._lake.reading() as reading:
-                rows = await reading.execute(self._landing.journal_counts(), _range(after, last))
+                rows = await reading.execute(self._lake.dialect.journal_counts(), _range(after, last))
                 counts = {row.table_name: int(row.changes) for row in rows}
         return {target.table: counts.get(source, 0) for source, target in self._targets.items()}
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import orjson
 
-from services.chassis.dialects.landing import escaped, time_text
+from services.lake.journal.lines import escaped, time_text
 from services.loader.errors import SourceChanged
 from services.loader.flows.model import LoadFlow, Target
 

@@ -11,7 +11,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from services.chassis.dialects import dialect_named
+from services.chassis.engines import engine_named
 from services.loader.connectors.interface import Chunk, Dataset, Mark, Window, table
 from services.loader.connectors.lines import Lines
 from services.loader.errors import SourceChanged, SourceUnreachable
@@ -43,7 +43,7 @@ class SqlConnector:
         variable = self._flow.source.url_variable
         try:
             url = sa.make_url(os.environ.get(variable, ""))
-            dialect = dialect_named(url.get_backend_name())
+            dialect = engine_named(url.get_backend_name())
         except (sa.exc.ArgumentError, ValueError):
             raise SourceUnreachable(
                 f"flow {self._flow.name}: {variable} is not set, or no SQLAlchemy URL of postgresql+asyncpg:// or "

@@ -8,12 +8,12 @@ from uuid import UUID
 import sqlalchemy as sa
 from uuid_utils.compat import uuid7
 
-from services.chassis.database import WarehouseReader, WarehouseTransaction
 from services.loader.connectors.interface import Mark, Window
 from services.loader.errors import AlreadyLoading, NotReplayable
 from services.loader.loading.tally import Counted, checksum
 from services.loader.quality.checks import Finding
 from services.loader.tables import batch, batch_target, quality_result, watermark
+from services.loader.warehouse import WarehouseReader, WarehouseTransaction
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,9 +26,9 @@ from openlineage.client.facet_v2 import (
     schema_dataset,
 )
 
-from services.chassis.dialects.landing import COLUMNS
 from services.chassis.telemetry.logging import get_logger
 from services.chassis.telemetry.spans import current_traceparent
+from services.lake.journal.lines import COLUMNS
 from services.loader.connectors.interface import Dataset, table
 from services.loader.flows.model import LoadFlow, Target
 from services.loader.loading.bookkeeping import Batch

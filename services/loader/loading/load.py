@@ -9,7 +9,6 @@ from typing import Protocol
 import sqlalchemy as sa
 from opentelemetry.trace import Span, Tracer
 
-from services.chassis.database import Warehouse, WarehouseTransaction
 from services.chassis.telemetry.spans import current_traceparent, parent_from
 from services.loader.connectors.interface import Connector, Window
 from services.loader.errors import LoaderError, NotReplayable, SourceChanged, WarehouseFailed
@@ -19,6 +18,7 @@ from services.loader.loading.bookkeeping import Batch
 from services.loader.loading.contexts import Contexts
 from services.loader.loading.tally import Counted, Tally, checksum
 from services.loader.quality.checks import Checks
+from services.loader.warehouse import Warehouse, WarehouseTransaction
 
 Tell = Callable[[int], None]
 """Is told how many rows more were written."""

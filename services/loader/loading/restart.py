@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-from services.chassis.database import Warehouse
-from services.chassis.dialects import Position
 from services.chassis.telemetry.spans import current_traceparent
+from services.lake.journal.model import Position
 from services.loader.connectors.interface import Mark, Window
 from services.loader.flows.model import LoadFlow
 from services.loader.loading import bookkeeping
+from services.loader.warehouse import Warehouse
 
 
 async def restart_flow(warehouse: Warehouse, flow: LoadFlow, window: Window) -> int:

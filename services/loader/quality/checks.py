@@ -10,7 +10,7 @@ from uuid import UUID
 
 import orjson
 
-from services.chassis.dialects.landing import unescaped
+from services.lake.journal.lines import unescaped
 from services.loader.flows.model import Check, Target
 
 _IMAGE = 4

@@ -8,13 +8,14 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from services.chassis.database import Lake, Warehouse
 from services.chassis.settings import load_settings
+from services.lake.database import Lake
 from services.loader.commands import FAILED, FlowArgument, FlowsOption, explained, finish
 from services.loader.errors import UnknownFlow, WarehouseFailed
 from services.loader.flows.files import FLOWS, find_load
 from services.loader.flows.model import JournalFlow
 from services.loader.settings import LakeSettings, WarehouseSettings
+from services.loader.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from services.loader.quality.expectations import Outcome

@@ -6,10 +6,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from services.chassis.database import WarehouseReader
-from services.chassis.dialects import Position
+from services.lake.journal.model import Position
 from services.lake.tables import CAPTURED
 from services.loader.flows.model import Target
+from services.loader.warehouse import WarehouseReader
 
 PAGE = 20_000
 """Rows that are held in memory at once."""

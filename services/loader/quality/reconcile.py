@@ -16,9 +16,9 @@ import pandas as pd
 import sqlalchemy as sa
 from uuid_utils.compat import uuid7
 
-from services.chassis.database import Lake, Warehouse, WarehouseReader
-from services.chassis.dialects import START, Position
 from services.chassis.hashing import hash_of
+from services.lake.database import Lake
+from services.lake.journal.model import START, Position
 from services.lake.journal.reader import JournalReader
 from services.loader.errors import CheckFailed
 from services.loader.flows.model import JournalFlow, Target
@@ -36,6 +36,7 @@ from services.loader.quality.expectations import (
 )
 from services.loader.quality.ods import LAKE, ORPHANS, PAGE, SET_ASIDE, Changes, Span
 from services.loader.tables import batch, quality_result, watermark
+from services.loader.warehouse import Warehouse, WarehouseReader
 
 _ODS_WATERMARK = sa.table(
     "watermark", *(sa.column(name) for name in ("model", "source", "done")), schema="ods"

@@ -20,8 +20,8 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from services.chassis.database import Lake
 from services.chassis.settings import load_settings
+from services.lake.database import Lake
 from services.lake.journal.requests import Request, Requests
 from services.lake.journal.retention import NoReader, Retention
 from services.replicator.operations.rejournal import (

@@ -9,8 +9,8 @@ import orjson
 import typer
 from rich.console import Console
 
-from services.chassis.database import Lake
 from services.chassis.settings import load_settings
+from services.lake.database import Lake
 from services.replicator.operations.commands import DIFFERS, WaitSeconds, print_findings, run, with_both
 from services.replicator.operations.rejournal import KeyNotRead, canonical_key, captured_tables, repair
 from services.replicator.replica.connection import connect

@@ -8,9 +8,9 @@ from uuid import UUID
 import asyncpg
 import orjson
 
-from services.chassis.database import Lake
-from services.chassis.dialects import CapturedTable, ColumnType
-from services.lake.journal import JournalReader
+from services.lake.database import Lake
+from services.lake.journal.model import CapturedTable, ColumnType
+from services.lake.journal.reader import JournalReader
 from services.lake.journal.requests import Request, Requests
 from services.replicator.errors import ImageNotApplicable
 from services.replicator.replica.types import RowCodec

@@ -8,10 +8,10 @@ import orjson
 import typer
 from rich.console import Console
 
-from services.chassis.database import Lake
-from services.chassis.dialects import CapturedTable
 from services.chassis.settings import load_settings
-from services.lake.journal import JournalReader
+from services.lake.database import Lake
+from services.lake.journal.model import CapturedTable
+from services.lake.journal.reader import JournalReader
 from services.lake.journal.requests import Requests
 from services.replicator.operations.commands import run, with_both
 from services.replicator.relay.held import REASON, Held

@@ -12,11 +12,11 @@ from collections.abc import Callable
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from services.chassis.database import Lake
-from services.chassis.dialects import START, Position
 from services.chassis.error_names import error_name
 from services.chassis.telemetry.logging import get_logger
-from services.lake.journal import JournalReader
+from services.lake.database import Lake
+from services.lake.journal.model import START, Position
+from services.lake.journal.reader import JournalReader
 from services.lake.journal.requests import ACTOR, Request, Requests, Taken
 from services.replicator import metrics
 from services.replicator.failpoints import failpoint
@@ -70,7 +70,7 @@ class Backfill:
                     request = await self._requests.write_page(tx, request, table, self._page_rows)
                     failpoint("backfill.before_commit")
             except DBAPIError as error:
-                if error.connection_invalidated or self._lake.dialect.passes_by_itself(error):
+                if error.connection_invalidated or self._lake.dialect.is_transient(error):
                     raise
                 _log.error("a backfill cannot be worked off", table=request.table, error=error_name(error))
                 await self._requests.fail(

@@ -6,9 +6,9 @@ from collections.abc import Collection
 import asyncpg
 from pydantic import SecretStr
 
-from services.chassis.database import Lake
 from services.chassis.telemetry.logging import get_logger
-from services.lake.journal.catalogue import REGENERATE, inspect
+from services.lake.database import Lake
+from services.lake.journal.inspection import REGENERATE, inspect
 from services.replicator.errors import CaptureUnsound
 from services.replicator.replica.connection import connect
 

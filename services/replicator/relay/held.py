@@ -7,9 +7,9 @@ has of it beyond that is sent when the table is resumed.
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
 
-from services.chassis.dialects import Position
 from services.chassis.telemetry.logging import get_logger
-from services.lake.journal import JournalReader
+from services.lake.journal.model import Position
+from services.lake.journal.reader import JournalReader
 from services.replicator.relay.partitions import Partitions
 
 COMMAND = "resume-table"

@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 import orjson
 
-from services.chassis.dialects import Position
+from services.lake.journal.model import Position
 from services.replicator.errors import LeaseLost
 from services.replicator.relay.held import COMMAND, Held
 

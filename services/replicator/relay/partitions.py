@@ -7,8 +7,8 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, KafkaTimeoutError, UnknownTopicOrPartitionError
 
-from services.chassis.dialects import START, Position
 from services.chassis.telemetry.metrics import MESSAGES_SENT
+from services.lake.journal.model import START, Position
 from services.replicator.records import Headers, partition_of
 
 # Longer than the producer itself waits: one that has lost its broker without a word may wait for ever.

@@ -12,10 +12,10 @@ from aiokafka import AIOKafkaProducer
 from opentelemetry.trace import SpanKind, TraceFlags, Tracer
 
 from services.chassis import messaging
-from services.chassis.dialects import Position
 from services.chassis.telemetry.logging import get_logger
 from services.chassis.telemetry.spans import current_traceparent, link_from
-from services.lake.journal import Change, JournalReader, JournalStream
+from services.lake.journal.model import Position
+from services.lake.journal.reader import Change, JournalReader, JournalStream
 from services.replicator import metrics
 from services.replicator.errors import CursorAheadOfJournal, JournalReplaced
 from services.replicator.failpoints import failpoint

@@ -9,10 +9,10 @@ from pydantic import SecretStr
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from services.chassis.database import Lake
-from services.chassis.dialects import Position
 from services.chassis.error_names import error_name
 from services.chassis.telemetry.logging import get_logger
+from services.lake.database import Lake
+from services.lake.journal.model import Position
 from services.lake.journal.retention import Retention
 from services.replicator.errors import CursorBehindRetention
 from services.replicator.relay.held import Held

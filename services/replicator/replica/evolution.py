@@ -7,7 +7,7 @@ the backfill that every new definition asks for.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from services.chassis.dialects import CapturedColumn, CapturedTable, ColumnType
+from services.lake.journal.model import CapturedColumn, CapturedTable, ColumnType
 from services.replicator.replica.types import postgresql_type
 
 # Digits before the point that the integers need as numerics.

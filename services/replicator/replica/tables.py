@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import asyncpg
 import orjson
 
-from services.chassis.dialects import CapturedTable
 from services.chassis.telemetry.logging import get_logger
+from services.lake.journal.model import CapturedTable
 from services.replicator.replica.connection import PASSING
 from services.replicator.replica.evolution import accept, create_statement, evolve
 from services.replicator.replica.types import postgresql_type

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import orjson
 
-from services.chassis.dialects import CapturedColumn, CapturedTable, ColumnType
+from services.lake.journal.model import CapturedColumn, CapturedTable, ColumnType
 from services.replicator.errors import ImageNotApplicable
 
 _POSTGRESQL = {

@@ -9,10 +9,10 @@ from aiokafka.errors import UnknownTopicOrPartitionError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from services.chassis.dialects import CapturedTable
 from services.chassis.error_names import error_name
 from services.chassis.telemetry.logging import get_logger
-from services.lake.journal import JournalReader
+from services.lake.journal.model import CapturedTable
+from services.lake.journal.reader import JournalReader
 from services.replicator import metrics
 from services.replicator.relay.held import REASON as RELAY_REASON
 from services.replicator.replica.tables import Standing, Stop, follow

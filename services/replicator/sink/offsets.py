@@ -8,7 +8,7 @@ from uuid import UUID
 import asyncpg
 from aiokafka import TopicPartition
 
-from services.chassis.dialects import Position
+from services.lake.journal.model import Position
 from services.replicator.errors import FenceRaised, GapOnPartition, JournalReplaced
 from services.replicator.records import Event, where
 

@@ -15,7 +15,7 @@ from opentelemetry.trace import Tracer
 from services.chassis.error_names import error_name
 from services.chassis.telemetry.logging import get_logger
 from services.chassis.web.health import NotReady
-from services.lake.journal import JournalReader
+from services.lake.journal.reader import JournalReader
 from services.replicator import metrics
 from services.replicator.errors import FenceRaised, GapOnPartition
 from services.replicator.progress import SILENT_SECONDS, Work

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import asyncpg
 import orjson
 
-from services.chassis.dialects import CapturedTable
+from services.lake.journal.model import CapturedTable
 from services.replicator.errors import ImageNotApplicable
 from services.replicator.records import Event, Source
 from services.replicator.replica.types import RowCodec, from_json, json_type, key_from_json

@@ -5,8 +5,8 @@ import time
 
 import asyncpg
 
-from services.chassis.dialects import Position
-from services.lake.journal import JournalReader
+from services.lake.journal.model import Position
+from services.lake.journal.reader import JournalReader
 
 POLL_SECONDS = 0.05
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import asyncpg
 
-from services.chassis.database import Lake
-from services.chassis.dialects import START, Position
+from services.lake.database import Lake
+from services.lake.journal.model import START, Position
 from services.replicator.records import partition_of
 
 MOST_COUNTED = 50_000

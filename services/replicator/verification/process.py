@@ -9,9 +9,9 @@ import asyncpg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from services.chassis.database import Lake
 from services.chassis.error_names import error_name
 from services.chassis.telemetry.logging import get_logger
+from services.lake.database import Lake
 from services.replicator import metrics
 from services.replicator.progress import Work
 from services.replicator.replica.connection import PASSING, connect

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import asyncpg
 from pydantic import BaseModel
 
-from services.chassis.database import Lake
-from services.chassis.dialects import Position
-from services.lake.journal import JournalReader
+from services.lake.database import Lake
+from services.lake.journal.model import Position
+from services.lake.journal.reader import JournalReader
 from services.lake.journal.requests import Requests
 from services.replicator import metrics
 from services.replicator.progress import SILENT_SECONDS

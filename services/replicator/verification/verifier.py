@@ -18,9 +18,10 @@ from typing import Any
 
 import asyncpg
 
-from services.chassis.database import Lake
-from services.chassis.dialects import CapturedTable, Position, PostgreSQL
-from services.lake.journal import JournalReader
+from services.lake.database import Lake
+from services.lake.journal.model import CapturedTable, Position
+from services.lake.journal.postgresql import PostgreSQLJournal
+from services.lake.journal.reader import JournalReader
 from services.lake.tables import CAPTURED
 from services.replicator.replica.tables import standing_at
 from services.replicator.verification.catchup import POLL_SECONDS, NotCaughtUp, catch_up
@@ -37,7 +38,7 @@ FOLLOW_SECONDS = 5.0
 """However long the replica took to catch up, the sink gets so long to follow a definition."""
 """So many last verifications keep the rows that they found different."""
 
-_REPLICA = PostgreSQL()
+_REPLICA = PostgreSQLJournal()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from services.approval.backlog import Backlog
-from services.chassis.database import Lake
 from services.chassis.testing import parse_metrics
+from services.lake.database import Lake
 from tests.integration.lending import Lending, assert_problem
 
 PRODUCT = (

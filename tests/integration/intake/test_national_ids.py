@@ -10,8 +10,8 @@ import asyncpg
 import httpx
 import pytest
 
-from services.chassis.database import Lake
 from services.intake.parties.national_ids import NationalIds
+from services.lake.database import Lake
 from tests.integration.lending import Lending, User, assert_problem
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from services.chassis.database import Lake
 from services.chassis.testing import span_recorder
+from services.lake.database import Lake
 from tests.integration.lending import Lending, User, assert_problem
 
 VALUE_DATE = datetime.now(UTC).date() - timedelta(days=200)

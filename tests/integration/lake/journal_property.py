@@ -11,8 +11,8 @@ from uuid import uuid4
 
 from sqlalchemy.exc import DBAPIError
 
-from services.chassis.dialects import Position
-from services.lake.journal import Change, JournalReader
+from services.lake.journal.model import Position
+from services.lake.journal.reader import Change, JournalReader
 from tests.conftest import Database
 from tests.integration.lake.journal_writer import LOST, Writer
 

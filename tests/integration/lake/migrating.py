@@ -10,8 +10,8 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from services.chassis.dialects import dialect_named
 from services.lake.derived import derived_statements
+from services.lake.journal.dialect import journal_dialect
 from tests.conftest import Database
 
 
@@ -23,7 +23,7 @@ async def migrate(lake: Database, module: str, *, up: bool) -> None:
         with Operations.context(MigrationContext.configure(connection)):
             (migration.upgrade if up else migration.downgrade)()
         if up:
-            for statement in derived_statements(dialect_named("postgresql")):
+            for statement in derived_statements(journal_dialect("postgresql")):
                 connection.exec_driver_sql(statement)
 
     engine = create_async_engine(lake.url(), poolclass=NullPool)

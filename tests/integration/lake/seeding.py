@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from services.chassis.database import Lake
+from services.lake.database import Lake
 from tests.conftest import Database
 
 

@@ -11,9 +11,8 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from services.chassis.database import Lake
-from services.lake.journal import JournalReader
-from services.lake.journal.reader import READ_BYTES
+from services.lake.database import Lake
+from services.lake.journal.reader import READ_BYTES, JournalReader
 from tests.conftest import Database
 from tests.integration.lake.journal_property import check, new_seed
 from tests.integration.lake.journal_writer import INSERT

@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator
 import psutil
 import pytest
 
-from services.chassis.database import Lake
-from services.lake.journal import JournalReader
+from services.lake.database import Lake
+from services.lake.journal.reader import JournalReader
 from services.platform.platform import Platform
 from tests.conftest import Database, beside_others, migrated
 from tests.integration.lake.journal_property import check, new_seed

@@ -6,8 +6,8 @@ import asyncpg
 import orjson
 import pytest
 
-from services.chassis.database import Lake
-from services.lake.journal import captured_table
+from services.lake.database import Lake
+from services.lake.journal.capture import captured_table
 from services.lake.journal.requests import Requests, Taken
 from services.lake.tables import instalment, product
 from tests.conftest import Database

@@ -13,14 +13,15 @@ from typing import Any
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from services.chassis.database import Lake, Warehouse
 from services.chassis.telemetry.spans import new_provider
+from services.lake.database import Lake
 from services.loader.connectors.interface import Connector
 from services.loader.connectors.journal import JournalConnector
 from services.loader.flows.files import FLOWS, ROOT, read_flow
 from services.loader.flows.model import JournalFlow, LoadFlow
 from services.loader.loading.bookkeeping import Batch
 from services.loader.loading.load import Loaded, Loader
+from services.loader.warehouse import Warehouse
 from tests.conftest import Database
 
 JOURNAL = (

@@ -18,7 +18,6 @@ from aiokafka import AIOKafkaProducer
 from moto.server import ThreadedMotoServer
 from pyarrow import fs, parquet
 
-from services.chassis.dialects import landing_named
 from services.chassis.kafka_access import KafkaAccess
 from services.chassis.messaging import ensure_topics
 from services.loader.connectors.factory import connector_of
@@ -26,6 +25,7 @@ from services.loader.derived import derived_statements
 from services.loader.errors import LoaderError, NotReplayable, SourceChanged, SourceUnreachable
 from services.loader.flows.files import read_flow
 from services.loader.flows.model import DbtFlow
+from services.loader.landing import landing_named
 from services.loader.loading.load import Loaded
 from tests.integration.loader.loading import Loading
 

@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 from opentelemetry import trace
 
-from services.chassis.database import Lake
-from services.chassis.dialects import START, Position, PostgreSQLLanding, SQLServerLanding
 from services.chassis.telemetry.spans import parent_from
+from services.lake.database import Lake
+from services.lake.journal.model import START, Position
+from services.lake.journal.postgresql import PostgreSQLJournal
 from services.lake.journal.retention import Retention
+from services.lake.journal.sqlserver import SQLServerJournal
 from services.loader.errors import (
     AlreadyLoading,
     NotReplayable,
@@ -92,13 +94,13 @@ async def test_lines_of_sql_server_are_those_of_postgresql(loading: Loading) -> 
     server: Any = Server()
     theirs = [
         line
-        async for block in SQLServerLanding().journal_blocks(server, START, end, tables)
+        async for block in SQLServerJournal().journal_blocks(server, START, end, tables)
         for line in block.split(b"\n")
     ]
     lake = Lake.open(loading.lake.url(), service="test", pool_size=1)
     try:
         async with lake.engine.connect() as connection:
-            blocks = PostgreSQLLanding().journal_blocks(connection, START, end, tables)
+            blocks = PostgreSQLJournal().journal_blocks(connection, START, end, tables)
             ours = [line async for block in blocks for line in block.split(b"\n")]
     finally:
         await lake.dispose()

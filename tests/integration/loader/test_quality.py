@@ -12,12 +12,13 @@ import orjson
 import pytest
 import sqlalchemy as sa
 
-from services.chassis.database import Lake, Warehouse
-from services.chassis.dialects import START
+from services.lake.database import Lake
+from services.lake.journal.model import START
 from services.lake.tables import CAPTURED
 from services.loader.errors import CheckFailed
 from services.loader.flows.model import Check, JournalFlow, Target
 from services.loader.status import read_status
+from services.loader.warehouse import Warehouse
 from tests.integration.loader.loading import Loading, lake_flow, party
 
 LAKE = {table.fullname: table for table in CAPTURED}

@@ -19,10 +19,10 @@ import httpx
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
-from services.chassis.database import Lake
-from services.chassis.dialects import START
 from services.chassis.kafka_access import KafkaAccess
-from services.lake.journal import Change, JournalReader
+from services.lake.database import Lake
+from services.lake.journal.model import START
+from services.lake.journal.reader import Change, JournalReader
 from services.replicator.replica.connection import connect
 from services.replicator.verification.verifier import Verification, Verifier
 

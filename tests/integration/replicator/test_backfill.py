@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from services.chassis.database import Lake
+from services.lake.database import Lake
 from services.lake.journal.requests import Requests
 from tests.integration.replicator.pipeline import Pipeline, party_insert
 

@@ -10,9 +10,9 @@ from aiokafka.errors import KafkaTimeoutError
 from opentelemetry import trace
 from pydantic import SecretStr
 
-from services.chassis.database import Lake
 from services.chassis.messaging import close, ensure_topics, open_consumer
-from services.lake.journal import JournalReader
+from services.lake.database import Lake
+from services.lake.journal.reader import JournalReader
 from services.replicator.replica.connection import connect
 from services.replicator.sink import sink as sinks
 from services.replicator.sink.rebalances import Rebalances

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 
-from services.chassis.dialects import Position
+from services.lake.journal.model import Position
 from services.replicator.errors import LeaseLost
 from services.replicator.relay.lease import Cursor, Lease, Owner
 from services.replicator.replica.connection import connect

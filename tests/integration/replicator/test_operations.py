@@ -6,8 +6,9 @@ import asyncio
 import json
 import signal
 
-from services.chassis.dialects import PostgreSQL, dialect_named
 from services.lake.derived import derived_statements
+from services.lake.journal.dialect import journal_dialect
+from services.lake.journal.postgresql import PostgreSQLJournal
 from services.lake.tables import CAPTURED
 from services.replicator.verification.status import ReplicationStatus
 from tests.integration.replicator.operating import command
@@ -126,13 +127,13 @@ async def test_a_page_gives_way_to_a_writer_and_is_written_when_it_has_ended(pip
 async def test_a_migration_that_changes_a_table_asks_for_its_backfill(pipeline: Pipeline) -> None:
     await pipeline.lake(party_insert(50))
     async with pipeline.lake_database.connect() as connection:
-        for statement in derived_statements(dialect_named("postgresql")):
+        for statement in derived_statements(journal_dialect("postgresql")):
             await connection.execute(statement)
         assert await connection.fetchval("SELECT count(*) FROM journal.backfill") == 0
         await connection.execute(
             "UPDATE journal.captured_table SET fingerprint = 'another' WHERE table_name = 'credit.party'"
         )
-        for statement in derived_statements(PostgreSQL()):
+        for statement in derived_statements(PostgreSQLJournal()):
             await connection.execute(statement)
         requests = await connection.fetch("SELECT table_name, keys, requested_by FROM journal.backfill")
     assert [tuple(request) for request in requests] == [("credit.party", None, "migration")]

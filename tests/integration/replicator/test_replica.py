@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.chassis.dialects import CapturedColumn, CapturedTable, ColumnType
+from services.lake.journal.model import CapturedColumn, CapturedTable, ColumnType
 from services.replicator.replica.tables import create_tables, follow
 from tests.conftest import Database
 

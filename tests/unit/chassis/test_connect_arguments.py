@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from services.chassis.dialects import PostgreSQL, SQLServer
+from services.chassis.engines import PostgreSQL, SQLServer
 
 
 def test_postgresql_is_told_the_client_and_the_limit() -> None:

@@ -4,8 +4,8 @@ import asyncpg
 import pytest
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 
-from services.chassis.dialects import PostgreSQL, SQLServer
-from services.chassis.dialects.sqlserver_errors import TRANSIENT
+from services.chassis.engines import PostgreSQL, SQLServer
+from services.chassis.engines.sqlserver import TRANSIENT
 from services.chassis.error_names import error_name
 from services.chassis.web.problems import as_problem, is_connection_loss
 
@@ -27,7 +27,7 @@ from services.chassis.web.problems import as_problem, is_connection_loss
     ],
 )
 def test_postgresql_tells_by_the_sqlstate(error: type[asyncpg.PostgresError], passes: bool) -> None:
-    assert PostgreSQL().passes_by_itself(DBAPIError("SELECT", {}, error("it says"))) is passes
+    assert PostgreSQL().is_transient(DBAPIError("SELECT", {}, error("it says"))) is passes
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_postgresql_tells_by_the_sqlstate(error: type[asyncpg.PostgresError], pa
 )
 def test_sql_server_tells_by_the_number_or_the_driver_gives_up(state: str, text: str, passes: bool) -> None:
     error = DBAPIError("EXEC", {}, Exception(state, f"[{state}] {text}"))
-    assert SQLServer().passes_by_itself(error) is passes
+    assert SQLServer().is_transient(error) is passes
     assert is_connection_loss(error) is passes
 
 

@@ -8,9 +8,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import mssql, postgresql
 
-from services.chassis.dialects import CapturedColumn, CapturedTable, ColumnType, Position
-from services.lake.journal import captured_table
-from services.lake.journal.capture import TypeNotCaptured
+from services.lake.journal.capture import TypeNotCaptured, captured_table
+from services.lake.journal.model import CapturedColumn, CapturedTable, ColumnType, Position
 from services.lake.tables import CAPTURED
 from services.lake.types import UtcDateTime, binary, code, day, long_text, money, rate, text
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from services.chassis.dialects import CapturedColumn, CapturedTable, ColumnType, TypeNotCaptured
-from services.chassis.dialects.catalogue import Catalogue, ForeignKey, LiveTable, live_table
-from services.chassis.dialects.postgresql_catalogue import columns_of as postgresql_columns
-from services.chassis.dialects.sqlserver_catalogue import columns_of as sqlserver_columns
-from services.lake.journal.catalogue import judge
+from services.lake.journal.catalogue import Catalogue, ForeignKey, LiveTable, live_table
+from services.lake.journal.inspection import judge
+from services.lake.journal.model import CapturedColumn, CapturedTable, ColumnType, TypeNotCaptured
+from services.lake.journal.postgresql.catalogue import columns_of as postgresql_columns
+from services.lake.journal.sqlserver.catalogue import columns_of as sqlserver_columns
 
 ID = CapturedColumn("id", ColumnType.UUID, nullable=False)
 NAME = CapturedColumn("name", ColumnType.TEXT, nullable=False, length=20)

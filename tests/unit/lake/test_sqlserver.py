@@ -11,18 +11,12 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
-from services.chassis.dialects import (
-    START,
-    CapturedColumn,
-    CapturedTable,
-    ColumnType,
-    Position,
-    PostgreSQL,
-    SQLServer,
-)
-from services.chassis.dialects.sqlserver_catalogue import CASCADES, COLUMNS, TRIGGERS
 from services.lake.derived import derived_statements
-from services.lake.journal import captured_table, install_capture
+from services.lake.journal.capture import captured_table, install_capture
+from services.lake.journal.model import START, CapturedColumn, CapturedTable, ColumnType, Position
+from services.lake.journal.postgresql import PostgreSQLJournal
+from services.lake.journal.sqlserver import SQLServerJournal
+from services.lake.journal.sqlserver.catalogue import CASCADES, COLUMNS, TRIGGERS
 from services.lake.tables import CAPTURED
 
 ROOT = Path(__file__).parents[3]
@@ -68,7 +62,7 @@ class Recorder:
 
 async def every_statement() -> list[str]:
     """All that the dialect can say, on a table with a column of every type."""
-    dialect = SQLServer()
+    dialect = SQLServerJournal()
     recorder: Any = Recorder()
     await dialect.set_context(recorder, "actor", "00-0-0-01")
     await dialect.try_lock(recorder, "name")
@@ -145,7 +139,7 @@ def test_the_init_sql_parses_batch_by_batch() -> None:
 @pytest.mark.parametrize("table", CAPTURED, ids=lambda table: table.name)
 def test_triggers_of_every_table_parse_and_stand_in_the_init_sql(table: Any) -> None:
     init = INIT.read_text(encoding="utf-8")
-    triggers = [s for s in install_capture([table], SQLServer()) if s.startswith("CREATE TRIGGER")]
+    triggers = [s for s in install_capture([table], SQLServerJournal()) if s.startswith("CREATE TRIGGER")]
     assert len(triggers) == 3
     for trigger in triggers:
         assert trigger in init
@@ -156,7 +150,10 @@ def test_triggers_of_every_table_parse_and_stand_in_the_init_sql(table: Any) -> 
 
 
 def test_both_dialects_capture_the_same_tables_and_grant_the_same() -> None:
-    derived = {dialect.name: list(derived_statements(dialect)) for dialect in (PostgreSQL(), SQLServer())}
+    derived = {
+        dialect.name: list(derived_statements(dialect))
+        for dialect in (PostgreSQLJournal(), SQLServerJournal())
+    }
     triggers = {
         name: sum(statement.startswith("CREATE TRIGGER") for statement in statements)
         for name, statements in derived.items()
@@ -176,14 +173,14 @@ def test_both_dialects_capture_the_same_tables_and_grant_the_same() -> None:
 def test_texts_of_two_collations_are_never_concatenated_as_they_are(table: Any) -> None:
     captured = captured_table(table)
     texts = [f"r.[{column.name}]" for column in captured.columns if column.type is ColumnType.TEXT]
-    digest = SQLServer().row_hashes(captured, 256)
+    digest = SQLServerJournal().row_hashes(captured, 256)
     for text in texts:
         assert text in digest
         assert not re.findall(rf"{re.escape(text)}(?! COLLATE Latin1_General_100_BIN2_UTF8)", digest)
 
 
 def test_a_text_key_that_changes_in_case_or_trailing_blanks_only_is_a_moved_key() -> None:
-    update = next(s for s in SQLServer().create_capture(EVERY_TYPE) if "AFTER UPDATE" in s)
+    update = next(s for s in SQLServerJournal().create_capture(EVERY_TYPE) if "AFTER UPDATE" in s)
     assert "n.[a_text] = r.[a_text] COLLATE Latin1_General_100_BIN2_UTF8" in update
     assert "DATALENGTH(n.[a_text]) = DATALENGTH(r.[a_text])" in update
     assert "DATALENGTH(n.[a_binary]) = DATALENGTH(r.[a_binary])" in update
@@ -191,6 +188,6 @@ def test_a_text_key_that_changes_in_case_or_trailing_blanks_only_is_a_moved_key(
 
 
 def test_an_offset_is_read_from_the_instant_it_belongs_to() -> None:
-    insert = next(s for s in SQLServer().create_capture(EVERY_TYPE) if "AFTER INSERT" in s)
+    insert = next(s for s in SQLServerJournal().create_capture(EVERY_TYPE) if "AFTER INSERT" in s)
     assert "DATEPART(tz, r.[a_timestamptz])) AS [a_timestamptz_offset_minutes]" in insert
     assert "SWITCHOFFSET(r.[a_timestamptz], '+00:00')" in insert

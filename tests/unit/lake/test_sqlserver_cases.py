@@ -15,7 +15,7 @@ import pytest
 import sqlglot
 from sqlalchemy.exc import DBAPIError
 
-from services.chassis.dialects.sqlserver_errors import TRANSIENT
+from services.chassis.engines.sqlserver import TRANSIENT
 from services.platform.settings import ROOT
 from tests.sqlserver import test_services
 from tests.sqlserver.comparison import comparable

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.lake.journal import captured_table
+from services.lake.journal.capture import captured_table
 from services.lake.tables import CAPTURED
 from services.loader.errors import InvalidFlow, UnknownFlow
 from services.loader.flows.files import FLOWS, find_load, read_flow, read_flows

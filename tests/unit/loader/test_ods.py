@@ -9,7 +9,7 @@ from pathlib import Path
 import sqlglot
 from sqlalchemy.dialects import mssql
 
-from services.chassis.dialects import Position
+from services.lake.journal.model import Position
 from services.loader.flows.files import FLOWS, read_flow
 from services.loader.flows.model import JournalFlow
 from services.loader.quality.ods import Changes, Span

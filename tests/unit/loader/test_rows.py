@@ -11,7 +11,7 @@ from uuid import UUID
 import orjson
 import pytest
 
-from services.chassis.dialects.landing import COLUMNS, unescaped
+from services.lake.journal.lines import COLUMNS, unescaped
 from services.loader.connectors.lines import Lines, parsed, plain
 from services.loader.errors import SourceChanged
 from services.loader.flows.model import Check, HttpFlow, NextLink, Schedule, Target

@@ -13,18 +13,19 @@ import sqlglot
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.chassis.dialects import SQLServerLanding
-from services.chassis.dialects.landing import COLUMNS, escaped, time_text, unescaped
-from services.chassis.dialects.sqlserver_landing import insert_lines, select_lines
+from services.lake.journal.lines import COLUMNS, escaped, time_text, unescaped
+from services.lake.journal.sqlserver import SQLServerJournal
 from services.loader.derived import derived_statements
+from services.loader.landing import SQLServerLanding
+from services.loader.landing.sqlserver import insert_lines, select_lines
 
 INIT = Path(__file__).parents[3] / "deploy/databases/warehouse.sqlserver.sql"
 GOLDEN = Path(__file__).parents[2] / "golden/warehouse.sql"
 
 
 def every_statement() -> list[str]:
-    """All that the landing can say of one table."""
-    landing = SQLServerLanding()
+    """All that a load can say of one table, and of the journal."""
+    landing, journal = SQLServerLanding(), SQLServerJournal()
     return [
         *derived_statements(landing, ["credit_loan"]),
         str(landing.lock_watermark()),
@@ -33,8 +34,8 @@ def every_statement() -> list[str]:
         str(insert_lines("dl.credit_loan")),
         str(select_lines("credit_loan")),
         str(landing.delete_batch("credit_loan")),
-        str(landing.journal_end()),
-        str(landing.journal_counts()),
+        str(journal.journal_end()),
+        str(journal.journal_counts()),
         *landing.create_stage("credit_loan"),
         str(landing.count_alive("credit_loan")),
         str(landing.land_differences("credit_loan", complete=False)),

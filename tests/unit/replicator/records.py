@@ -7,7 +7,7 @@ from uuid import UUID
 
 from aiokafka import ConsumerRecord
 
-from services.chassis.dialects import Position
+from services.lake.journal.model import Position
 
 JOURNAL = UUID("0197a2a0-0000-7000-8000-00000000000a")
 TOPIC = "lake.credit.party"

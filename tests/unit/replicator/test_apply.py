@@ -5,7 +5,7 @@ from __future__ import annotations
 import orjson
 import pytest
 
-from services.chassis.dialects import CapturedColumn, CapturedTable, ColumnType
+from services.lake.journal.model import CapturedColumn, CapturedTable, ColumnType
 from services.replicator.records import parse
 from services.replicator.sink.writer import TableWriter
 from tests.unit.replicator.records import record

@@ -7,7 +7,7 @@ import zlib
 
 import pytest
 
-from services.chassis.dialects import Position
+from services.lake.journal.model import Position
 from services.replicator.errors import MalformedEvent
 from services.replicator.records import (
     HEARTBEAT,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from services.chassis.dialects import CapturedColumn, CapturedTable, ColumnType
+from services.lake.journal.model import CapturedColumn, CapturedTable, ColumnType
 from services.replicator.replica.evolution import accept, create_statement, evolve
 
 ID = CapturedColumn("id", ColumnType.UUID, nullable=False)

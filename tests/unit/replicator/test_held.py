@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from services.chassis.dialects import Position
+from services.lake.journal.model import Position
 from services.replicator.relay.held import Held, HeldTables, before, reason_of
 
 TABLE, KEY = "credit.application", '["1"]'

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from services.chassis.dialects import Position
+from services.lake.journal.model import Position
 from services.replicator.verification import lag
 from services.replicator.verification.lag import read_lag
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from services.chassis.dialects import Position
+from services.lake.journal.model import Position
 from services.replicator.errors import GapOnPartition, JournalReplaced
 from services.replicator.records import Event, parse
 from services.replicator.sink.offsets import Progress

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from aiokafka import ConsumerRecord
 
-from services.chassis.dialects import Position
+from services.lake.journal.model import Position
 from services.replicator.records import HEARTBEAT, Source, change_header, parse
 from tests.faults.order import Change, OrderValidator
 

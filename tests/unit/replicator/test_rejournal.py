@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.lake.journal import captured_table
+from services.lake.journal.capture import captured_table
 from services.lake.tables import instalment, party, product
 from services.replicator.operations.rejournal import KeyNotRead, UnknownTable, canonical_key, known
 

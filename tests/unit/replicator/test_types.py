@@ -10,7 +10,7 @@ from uuid import UUID
 import orjson
 import pytest
 
-from services.chassis.dialects import CapturedColumn, CapturedTable, ColumnType
+from services.lake.journal.model import CapturedColumn, CapturedTable, ColumnType
 from services.replicator.errors import ImageNotApplicable
 from services.replicator.replica.types import RowCodec, from_json, json_type, key_from_json, postgresql_type
 

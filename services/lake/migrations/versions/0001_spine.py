@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import context, op
 
-from services.chassis.dialects import dialect_named
+from services.lake.journal.dialect import journal_dialect
 from services.lake.types import UtcDateTime, binary, code, day, long_text, money, rate, text
 
 revision = "0001"
@@ -12,7 +12,7 @@ down_revision = None
 
 def upgrade() -> None:
     """Create the schemas, the tables and an empty journal."""
-    dialect = dialect_named(context.get_context().dialect.name)
+    dialect = journal_dialect(context.get_context().dialect.name)
     for schema in ("credit", "intake"):
         op.execute(dialect.create_schema(schema))
     op.create_table(

@@ -2,7 +2,7 @@
 
 from alembic import context, op
 
-from services.chassis.dialects import dialect_named
+from services.lake.journal.dialect import journal_dialect
 
 revision = "0003"
 down_revision = "0002"
@@ -10,11 +10,11 @@ down_revision = "0002"
 
 def upgrade() -> None:
     """Create what the engine needs for it."""
-    for statement in dialect_named(context.get_context().dialect.name).create_read():
+    for statement in journal_dialect(context.get_context().dialect.name).create_read():
         op.execute(statement)
 
 
 def downgrade() -> None:
     """Drop it."""
-    for statement in dialect_named(context.get_context().dialect.name).drop_read():
+    for statement in journal_dialect(context.get_context().dialect.name).drop_read():
         op.execute(statement)

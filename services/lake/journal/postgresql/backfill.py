@@ -4,13 +4,12 @@ The login that asks for a backfill writes nothing into the journal itself: one f
 say what the table holds at that moment.
 """
 
-import re
 from collections.abc import Callable, Sequence
 from textwrap import dedent
 
 import sqlalchemy as sa
 
-from services.chassis.dialects.interface import CapturedColumn, CapturedTable, ColumnType
+from services.lake.journal.model import CapturedColumn, CapturedTable, ColumnType
 
 LOCK_WAIT = "500ms"
 """Below the second after which a server looks for deadlocks, so that a backfill gives way and no writer is ended.
@@ -34,10 +33,6 @@ _KEY_TYPES = {
     ColumnType.BINARY: "bytea",
 }
 
-TRANSIENT = re.compile(r"(08|40|53|57|58)...|55P03|25006|25P03")
-"""SQLSTATEs that say nothing against a statement: the connection, a rollback, resources, an operator, the system around
-the server; a lock that was not had in time; a read-only database; an idle transaction that was ended."""
-
 _DELETE_THROUGH = sa.text("DELETE FROM journal.change WHERE position <= :major")
 _SELECT_WAITING = sa.text(
     "SELECT position AS major, 0::bigint AS minor, table_name, key, captured_at FROM journal.change "
@@ -45,7 +40,7 @@ _SELECT_WAITING = sa.text(
 )
 
 
-class PostgreSQLOperations:
+class PostgreSQLBackfill:
     """The part of the dialect that operators' work needs."""
 
     def grant_backfill(self, table: CapturedTable, login: str) -> Sequence[str]:
@@ -62,11 +57,6 @@ class PostgreSQLOperations:
         return sa.text(
             f"SELECT last_key, rows_written FROM journal.repair_{table.schema}_{table.name}(:keys)"
         )
-
-    def passes_by_itself(self, error: BaseException) -> bool:
-        """Look at the SQLSTATE."""
-        state = getattr(getattr(error, "orig", error), "sqlstate", None)
-        return isinstance(state, str) and TRANSIENT.fullmatch(state) is not None
 
     def delete_through(self) -> sa.TextClause:
         """Delete by the primary key."""

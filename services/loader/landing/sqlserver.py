@@ -6,26 +6,11 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.chassis.dialects.interface import Position
-from services.chassis.dialects.landing import (
-    COLUMNS,
-    LOADER,
-    TRANSFORMED,
-    TRANSFORMER,
-    escaped,
-    time_text,
-    unescaped,
-)
-from services.chassis.dialects.sqlserver import CODE, TEXT, SQLServer
-from services.chassis.dialects.sqlserver_errors import LOCK_NOT_GRANTED, numbers
+from services.chassis.engines.sqlserver import CODE, LOCK_NOT_GRANTED, TEXT, numbers
+from services.lake.journal.lines import COLUMNS, escaped, time_text, unescaped
+from services.loader.landing.interface import LOADER, TRANSFORMED, TRANSFORMER
 
 WRITE_LINES, READ_LINES = 5_000, 10_000
-READ_BYTES = 8 * 1024 * 1024
-_ABOVE = (
-    "stamp >= CONVERT(binary(8), CAST(:after_major AS bigint)) "
-    "AND (stamp > CONVERT(binary(8), CAST(:after_major AS bigint)) OR id > :after_minor) "
-    "AND stamp <= CONVERT(binary(8), CAST(:horizon_major AS bigint))"
-)
 
 _TYPES = {
     "position_major": "bigint",
@@ -54,7 +39,7 @@ _REQUIRED = frozenset({"position_major", "position_minor", "operation", "row_key
 
 
 class SQLServerLanding:
-    """The SQL Server half of `services.chassis.dialects.landing.Landing`."""
+    """The SQL Server half of `services.loader.landing.interface.Landing`."""
 
     def create_table(self, name: str) -> Sequence[str]:
         """Create it with its clustered primary key and no other index: dbt reads whole batches."""
@@ -173,44 +158,6 @@ class SQLServerLanding:
     def delete_batch(self, table: str) -> sa.TextClause:
         """Delete by the clustered key."""
         return sa.text(f"DELETE FROM dl.{table} WHERE batch_id = :batch_id")
-
-    def journal_end(self) -> sa.TextClause:
-        """Walk the clustered key."""
-        return sa.text(
-            "SELECT TOP (1) CONVERT(bigint, stamp) AS major, id AS minor, place AS changes FROM ("
-            "SELECT TOP (:limit) stamp, id, ROW_NUMBER() OVER (ORDER BY stamp, id) AS place FROM journal.change "
-            f"WHERE {_ABOVE} ORDER BY stamp, id) AS batch ORDER BY place DESC"
-        )
-
-    def journal_counts(self) -> sa.TextClause:
-        """Count by table."""
-        return sa.text(
-            f"SELECT table_name, COUNT_BIG(*) AS changes FROM journal.change WHERE {_ABOVE} GROUP BY table_name"
-        )
-
-    async def journal_blocks(
-        self, connection: AsyncConnection, after: Position, through: Position, tables: Sequence[str]
-    ) -> AsyncIterator[bytes]:
-        """Page through the clustered key."""
-        wanted = frozenset(tables)
-        while after < through:
-            rows = await SQLServer().fetch_changes(connection, after, through, READ_LINES, READ_BYTES)
-            if not rows:
-                return
-            lines = [
-                b"\t".join(
-                    map(
-                        escaped,
-                        (f"{table} {fingerprint}", *row[:2], *row[3:9], time_text(row[9])),
-                    )
-                )
-                for row in rows
-                # `through` may be in the middle of a stamp, which fetch_changes does not know.
-                if (table := row[2]) in wanted and (row[0], row[1]) <= through and (fingerprint := row[6])
-            ]
-            if lines:
-                yield b"\n".join(lines)
-            after = Position(rows[-1][0], rows[-1][1])
 
     async def read(
         self, connection: AsyncConnection, table: str, batch_id: int

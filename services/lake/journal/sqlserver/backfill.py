@@ -8,17 +8,16 @@ from collections.abc import Callable, Sequence
 
 import sqlalchemy as sa
 
-from services.chassis.dialects.interface import CapturedColumn, CapturedTable, ColumnType
-from services.chassis.dialects.sqlserver_errors import is_transient
+from services.chassis.engines.sqlserver import CODE
+from services.lake.journal.model import CapturedColumn, CapturedTable, ColumnType
 
 LOCK_WAIT_MILLIS = 500
 
-_CODE = "COLLATE Latin1_General_100_BIN2_UTF8"
 _TEXTS = (ColumnType.TEXT, ColumnType.CHAR)
 
 _KEY_TYPES = {
-    ColumnType.TEXT: f"nvarchar(850) {_CODE}",
-    ColumnType.CHAR: f"nvarchar(850) {_CODE}",
+    ColumnType.TEXT: f"nvarchar(850) {CODE}",
+    ColumnType.CHAR: f"nvarchar(850) {CODE}",
     ColumnType.UUID: "uniqueidentifier",
     ColumnType.BOOLEAN: "bit",
     ColumnType.SMALLINT: "smallint",
@@ -44,7 +43,7 @@ _SELECT_WAITING = sa.text(
 )
 
 
-class SQLServerOperations:
+class SQLServerBackfill:
     """The part of the dialect that operators' work needs."""
 
     def grant_backfill(self, table: CapturedTable, login: str) -> Sequence[str]:
@@ -65,10 +64,6 @@ class SQLServerOperations:
             "DECLARE @keys nvarchar(max) = :keys; "
             f"EXEC journal.repair_{table.schema}_{table.name} @keys = @keys"
         )
-
-    def passes_by_itself(self, error: BaseException) -> bool:
-        """Look at the server's number, and at the SQLSTATE where the driver itself gave up."""
-        return is_transient(error)
 
     def delete_through(self) -> sa.TextClause:
         """Delete by the clustered key."""
@@ -200,18 +195,18 @@ def _compared(columns: tuple[CapturedColumn, ...], strict: str, last: str, varia
 
 
 def _own(column: CapturedColumn) -> str:
-    return f"r.[{column.name}]" + (f" {_CODE}" if column.type in _TEXTS else "")
+    return f"r.[{column.name}]" + (f" {CODE}" if column.type in _TEXTS else "")
 
 
 def _other(column: CapturedColumn, variable: str) -> str:
     if column.type in _TEXTS:
         # UTF-8 as the codes are, so that their index serves; a column of nvarchar widens it again.
-        return f"CONVERT(varchar(850), {variable} {_CODE})"
+        return f"CONVERT(varchar(850), {variable} {CODE})"
     return variable
 
 
 def _equal(column: CapturedColumn, one: str, other: str) -> str:
-    collation = f" {_CODE}" if column.type in _TEXTS else ""
+    collation = f" {CODE}" if column.type in _TEXTS else ""
     return f"{one}.[{column.name}] = {other}.[{column.name}]{collation}"
 
 
@@ -223,7 +218,7 @@ def _key_type(column: CapturedColumn) -> str:
 
 def _bare(column: CapturedColumn) -> str:
     """The type of a variable, which takes no collation."""
-    return _key_type(column).removesuffix(f" {_CODE}")
+    return _key_type(column).removesuffix(f" {CODE}")
 
 
 def _value(column: CapturedColumn, array: str, index: int) -> str:

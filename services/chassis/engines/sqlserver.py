@@ -1,11 +1,19 @@
-"""SQL Server's errors: the SQLSTATE and the server's number, and which of them are transient.
+"""SQL Server 2019 and later: connections, locks by name, and errors.
 
-The server's errors share few SQLSTATEs, so the number decides. The ODBC driver puts it in brackets behind the message
-that it belongs to: `… deadlock victim. Rerun the transaction. (1205) (SQLExecDirectW)`.
+An error has an SQLSTATE and the server's number. The server's errors share few SQLSTATEs, so the number decides. The
+ODBC driver puts it in brackets behind the message that it belongs to:
+`… deadlock victim. Rerun the transaction. (1205) (SQLExecDirectW)`.
 """
 
 import re
 from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+CODE = "COLLATE Latin1_General_100_BIN2_UTF8"
+TEXT = "COLLATE Latin1_General_100_CI_AS_SC"
 
 TRANSIENT: Mapping[int, str] = {
     # Other sessions are in the way.
@@ -114,3 +122,51 @@ def code(error: BaseException | None) -> str | None:
     if state is None:
         return None
     return "/".join([state, *map(str, numbers(error)[:1])])
+
+
+class SQLServer:
+    """The SQL Server half of `services.chassis.engines.Engine`."""
+
+    name = "mssql"
+    system = "microsoft.sql_server"
+
+    def connect_arguments(self, service: str, command_seconds: float | None) -> dict[str, Any]:
+        """Limit how long a statement may take; all else an ODBC connection is told by its URL."""
+        del service
+        if command_seconds is None:
+            return {}
+
+        async def limit(connection: Any) -> None:
+            # pyodbc takes whole seconds, and 0 for no limit.
+            connection.timeout = max(1, round(command_seconds))
+
+        return {"after_created": limit}
+
+    async def try_lock(self, connection: AsyncConnection, name: str, wait_seconds: int = 0) -> bool:
+        """Take a transaction-long application lock; `name` is at most 255 characters."""
+        result = await connection.scalar(
+            sa.text(
+                # The driver's implicit transaction begins with the first statement that reads a table; EXEC is
+                # none, and without a transaction there is no owner for the lock.
+                "SET NOCOUNT ON; DECLARE @result int; "
+                "SELECT @result = schema_id FROM sys.schemas WHERE name = N'journal'; "
+                "EXEC @result = sp_getapplock @Resource = :name, @LockMode = 'Exclusive', "
+                f"@LockOwner = 'Transaction', @LockTimeout = {wait_seconds * 1000:d}; "
+                # Else every later statement of this session would tell no count.
+                "SET NOCOUNT OFF; SELECT @result"
+            ),
+            {"name": name},
+        )
+        return int(result) >= 0 if result is not None else False
+
+    def create_schema(self, name: str) -> str:
+        """Create a schema where it is missing; CREATE SCHEMA must be alone in its batch, hence EXEC."""
+        return f"IF SCHEMA_ID(N'{name}') IS NULL EXEC (N'CREATE SCHEMA {name}')"
+
+    def is_transient(self, error: BaseException) -> bool:
+        """Look at the server's number, and at the SQLSTATE where the driver itself gave up."""
+        return is_transient(error)
+
+    def error_code(self, error: BaseException) -> str | None:
+        """Give the ODBC SQLSTATE and the server's number."""
+        return code(error)

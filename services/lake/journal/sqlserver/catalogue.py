@@ -9,14 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.chassis.dialects.catalogue import Catalogue, ForeignKey, LiveTable, live_table
-from services.chassis.dialects.interface import (
-    OFFSET_SUFFIX,
-    CapturedColumn,
-    ColumnType,
-    TypeNotCaptured,
-    coarse,
-)
+from services.lake.journal.catalogue import Catalogue, ForeignKey, LiveTable, live_table
+from services.lake.journal.model import OFFSET_SUFFIX, CapturedColumn, ColumnType, TypeNotCaptured, coarse
 
 COLUMNS = """
 SELECT CONCAT(s.name, '.', t.name) AS table_name, c.name AS name,

@@ -1,30 +1,22 @@
 """PostgreSQL: the warehouse's landing, written by COPY."""
 
-import asyncio
 import io
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Sequence
 from textwrap import dedent
-from typing import Any
 
-import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.chassis.dialects.interface import Position
-from services.chassis.dialects.landing import COLUMNS, LOADER, TRANSFORMED, TRANSFORMER
+from services.chassis.engines.postgresql import as_database_error, asyncpg_connection
+from services.lake.journal.lines import COLUMNS
+from services.loader.landing.interface import LOADER, TRANSFORMED, TRANSFORMER
 
 READ_LINES = 10_000
-BLOCK_BYTES = 4 * 1024 * 1024
-_JOURNAL_LINES = (
-    "SELECT table_name || ' ' || fingerprint, position, 0, operation, key, image, fingerprint, actor, traceparent, "
-    "captured_at FROM journal.change WHERE position > $1 AND position <= $2 AND table_name = ANY($3) ORDER BY position"
-)
 LOCK_NOT_AVAILABLE = "55P03"
 
 
 class PostgreSQLLanding:
-    """The PostgreSQL half of `services.chassis.dialects.landing.Landing`."""
+    """The PostgreSQL half of `services.loader.landing.interface.Landing`."""
 
     def create_table(self, name: str) -> Sequence[str]:
         """Create it with its primary key and no other index: dbt reads whole batches."""
@@ -103,8 +95,8 @@ class PostgreSQLLanding:
         """COPY them in, each with the batch id before it."""
         prefix = b"%d\t" % batch_id
         block = prefix + (b"\n" + prefix).join(lines) + b"\n"
-        with _as_sqlalchemy(f"COPY {table}"):
-            done = await driver(connection).copy_to_table(
+        with as_database_error(f"COPY {table}"):
+            done = await asyncpg_connection(connection).copy_to_table(
                 f"stage_{table}" if stage else table,
                 schema_name=None if stage else "dl",
                 columns=("batch_id", *COLUMNS),
@@ -138,58 +130,6 @@ class PostgreSQLLanding:
         """Delete by the primary key."""
         return sa.text(f"DELETE FROM dl.{table} WHERE batch_id = :batch_id")
 
-    def journal_end(self) -> sa.TextClause:
-        """Walk the primary key."""
-        return sa.text(
-            "SELECT max(position) AS major, 0::bigint AS minor, count(*) AS changes FROM ("
-            "SELECT position FROM journal.change WHERE position > :after_major AND :after_minor = 0 "
-            "AND position <= :horizon_major ORDER BY position LIMIT :limit) AS batch HAVING count(*) > 0"
-        )
-
-    def journal_counts(self) -> sa.TextClause:
-        """Count by table."""
-        return sa.text(
-            "SELECT table_name, count(*) AS changes FROM journal.change WHERE position > :after_major "
-            "AND :after_minor = 0 AND position <= :horizon_major GROUP BY table_name"
-        )
-
-    async def journal_blocks(
-        self, connection: AsyncConnection, after: Position, through: Position, tables: Sequence[str]
-    ) -> AsyncIterator[bytes]:
-        """COPY them out, one statement for all; the server waits while a block is being written elsewhere."""
-        blocks: asyncio.Queue[bytes | None] = asyncio.Queue(maxsize=1)
-        pending: list[bytes] = []
-        size = 0
-
-        async def take(data: bytes) -> None:
-            nonlocal size
-            pending.append(data)
-            size += len(data)
-            if size >= BLOCK_BYTES:
-                block, _, rest = b"".join(pending).rpartition(b"\n")
-                pending[:], size = [rest], len(rest)
-                await blocks.put(block)
-
-        async def copy() -> None:
-            try:
-                with _as_sqlalchemy("COPY journal.change"):
-                    await driver(connection).copy_from_query(
-                        _JOURNAL_LINES, after.major, through.major, list(tables), output=take
-                    )
-                if rest := b"".join(pending):
-                    await blocks.put(rest.removesuffix(b"\n"))
-            finally:
-                await blocks.put(None)
-
-        copying = asyncio.create_task(copy())
-        try:
-            while (block := await blocks.get()) is not None:
-                yield block
-            await copying
-        finally:
-            copying.cancel()
-            await asyncio.gather(copying, return_exceptions=True)
-
     async def read(
         self, connection: AsyncConnection, table: str, batch_id: int
     ) -> AsyncIterator[Sequence[bytes]]:
@@ -197,7 +137,7 @@ class PostgreSQLLanding:
         last = (-(2**63), -(2**63))
         while True:
             buffer = io.BytesIO()
-            await driver(connection).copy_from_query(
+            await asyncpg_connection(connection).copy_from_query(
                 f"SELECT {', '.join(COLUMNS)} FROM dl.{table} WHERE batch_id = $1 "
                 "AND (position_major, position_minor) > ($2, $3) "
                 "ORDER BY position_major, position_minor LIMIT $4",
@@ -219,20 +159,3 @@ def _newest(table: str) -> str:
         f"SELECT DISTINCT ON (row_key) row_key, operation, image, actor, position_minor FROM {table} "
         "ORDER BY row_key, position_major DESC, position_minor DESC"
     )
-
-
-@contextmanager
-def _as_sqlalchemy(statement: str) -> Iterator[None]:
-    """Let the driver's errors be SQLAlchemy's, as those of all other statements are."""
-    try:
-        yield
-    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise sa.exc.DBAPIError(statement, None, error, hide_parameters=True) from error
-
-
-def driver(connection: AsyncConnection) -> Any:
-    """Give asyncpg's own connection, for COPY."""
-    synchronous = connection.sync_connection
-    if synchronous is None:
-        raise RuntimeError("the connection is not open")
-    return synchronous.connection.driver_connection

@@ -6,14 +6,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.chassis.dialects.catalogue import Catalogue, ForeignKey, LiveTable, live_table
-from services.chassis.dialects.interface import (
-    OFFSET_SUFFIX,
-    CapturedColumn,
-    ColumnType,
-    TypeNotCaptured,
-    coarse,
-)
+from services.lake.journal.catalogue import Catalogue, ForeignKey, LiveTable, live_table
+from services.lake.journal.model import OFFSET_SUFFIX, CapturedColumn, ColumnType, TypeNotCaptured, coarse
 
 CAPTURE_TRIGGERS = ("capture_insert", "capture_update", "capture_delete", "refuse_truncate")
 

@@ -1,0 +1,22 @@
+"""The two database engines behind one narrow interface."""
+
+from services.chassis.engines.interface import Engine
+from services.chassis.engines.postgresql import PostgreSQL
+from services.chassis.engines.sqlserver import SQLServer
+
+__all__ = ["Engine", "PostgreSQL", "SQLServer", "engine_named"]
+
+
+def engine_named(name: str) -> Engine:
+    """Give the engine for SQLAlchemy's backend name (`postgresql` or `mssql`).
+
+    Raises:
+        ValueError: for any other engine.
+    """
+    engines: tuple[Engine, ...] = (PostgreSQL(), SQLServer())
+    for engine in engines:
+        if engine.name == name:
+            return engine
+    raise ValueError(
+        f"no dialect for {name!r}: the URL must begin with postgresql+asyncpg:// or mssql+aioodbc://"
+    )

@@ -1,0 +1,91 @@
+"""PostgreSQL 16 and later: connections, locks by name, and errors."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import asyncpg
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+TRANSIENT = re.compile(r"(08|40|53|57|58)...|55P03|25006|25P03")
+"""SQLSTATEs that say nothing against a statement: the connection, a rollback, resources, an operator, the system around
+the server; a lock that was not had in time; a read-only database; an idle transaction that was ended."""
+
+_TRY = sa.text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))")
+_LIMIT = sa.text("SELECT set_config('lock_timeout', :limit, true)")
+_WAIT = sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
+_NOT_HAD_IN_TIME = "55P03"
+
+
+class PostgreSQL:
+    """The PostgreSQL half of `services.chassis.engines.Engine`."""
+
+    name = "postgresql"
+    system = "postgresql"
+
+    def connect_arguments(self, service: str, command_seconds: float | None) -> dict[str, Any]:
+        """Name the client, and wait at most 5 s for the server to let it in."""
+        return {
+            "server_settings": {"application_name": service},
+            "timeout": 5,
+            "command_timeout": command_seconds,
+        }
+
+    async def try_lock(self, connection: AsyncConnection, name: str, wait_seconds: int = 0) -> bool:
+        """Take an advisory lock on the name's hash; False when it was not had in time.
+
+        Who has waited in vain has a transaction that can only be rolled back; who waits once waits no longer for any
+        other lock of the transaction either.
+        """
+        # Nearly always free: one statement.
+        if await connection.scalar(_TRY, {"name": name}):
+            return True
+        if not wait_seconds:
+            return False
+        await connection.execute(_LIMIT, {"limit": f"{wait_seconds}s"})
+        try:
+            await connection.execute(_WAIT, {"name": name})
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) == _NOT_HAD_IN_TIME:
+                return False
+            raise
+        return True
+
+    def create_schema(self, name: str) -> str:
+        """Create a schema where it is missing."""
+        return f"CREATE SCHEMA IF NOT EXISTS {name}"
+
+    def is_transient(self, error: BaseException) -> bool:
+        """Look at the SQLSTATE."""
+        state = getattr(getattr(error, "orig", error), "sqlstate", None)
+        return isinstance(state, str) and TRANSIENT.fullmatch(state) is not None
+
+    def error_code(self, error: BaseException) -> str | None:
+        """Give the SQLSTATE."""
+        original = getattr(error, "orig", error)
+        code = getattr(original, "sqlstate", None) or getattr(original, "pgcode", None)
+        return str(code) if code else None
+
+
+def asyncpg_connection(connection: AsyncConnection) -> Any:
+    """Give asyncpg's own connection: a hundred thousand rows a second are too many for another layer of rows.
+
+    Raises:
+        RuntimeError: the connection is not open.
+    """
+    synchronous = connection.sync_connection
+    if synchronous is None:
+        raise RuntimeError("the connection is not open")
+    return synchronous.connection.driver_connection
+
+
+@contextmanager
+def as_database_error(statement: str) -> Iterator[None]:
+    """Let the driver's errors be SQLAlchemy's, as those of all other statements are."""
+    try:
+        yield
+    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise sa.exc.DBAPIError(statement, None, error, hide_parameters=True) from error

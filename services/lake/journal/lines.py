@@ -1,0 +1,66 @@
+"""A change as a line of text, which the landing takes as it is."""
+
+from datetime import datetime
+from typing import Any
+
+COLUMNS = (
+    "position_major",
+    "position_minor",
+    "operation",
+    "row_key",
+    "image",
+    "fingerprint",
+    "actor",
+    "traceparent",
+    "captured_at",
+)
+"""The columns of a landing table behind `batch_id`, in the order of a line.
+
+A line is how PostgreSQL's COPY writes a row as text, whatever the engine: fields parted by tabs, NULL as `\\N`, and
+what would part or end a line escaped by a backslash. Times are in UTC, ISO 8601 with a blank, digits of a second
+without zeros at the end. Checksums are of lines, so they are the same on both engines and in a replay.
+"""
+
+
+def time_text(value: datetime | None) -> str | None:
+    """Give a naive time in UTC as it stands in a line."""
+    if value is None:
+        return None
+    text = str(value)
+    return text.rstrip("0") if value.microsecond else text
+
+
+def unescaped(field: bytes) -> str | None:
+    """Give the text that a field of a line stands for."""
+    if field == b"\\N":
+        return None
+    if b"\\" not in field:
+        return field.decode()
+    parts = field.split(b"\\\\")
+    for escape, plain in _ESCAPES:
+        parts = [part.replace(escape, plain) for part in parts]
+    return b"\\".join(parts).decode()
+
+
+def escaped(value: Any) -> bytes:
+    """Give the field of a line for a text or number, or NULL for None."""
+    if value is None:
+        return b"\\N"
+    field = str(value).encode()
+    if _PLAIN.isdisjoint(field):
+        return field
+    field = field.replace(b"\\", b"\\\\")
+    for escape, plain in _ESCAPES:
+        field = field.replace(plain, escape)
+    return field
+
+
+_ESCAPES = (
+    (b"\\t", b"\t"),
+    (b"\\n", b"\n"),
+    (b"\\r", b"\r"),
+    (b"\\b", b"\b"),
+    (b"\\f", b"\f"),
+    (b"\\v", b"\v"),
+)
+_PLAIN = frozenset(b"\\\t\n\r\b\f\v")

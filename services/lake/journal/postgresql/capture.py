@@ -1,0 +1,221 @@
+"""PostgreSQL: what captures changes.
+
+The horizon: before its first journal row a transaction takes a shared advisory lock whose key is the
+sequence's last value at that moment, so it draws only positions above that key. A reader takes the smaller of
+the sequence's last value and the lowest such key: a writer without its lock yet will draw above it, and a
+commit is visible before its locks go.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from textwrap import dedent
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from services.lake.journal.model import (
+    CapturedTable,
+)
+from services.lake.journal.postgresql.backfill import create_backfill, request_if_changed
+from services.lake.journal.postgresql.images import FLOATS, PostgreSQLImages
+
+# Advisory lock keys of the horizon are this tag in the upper 16 bits, a position in the lower 48.
+_HORIZON_TAG = 0x434A
+FIRST_OF_KEY = "split_part(key, '\"', 2)"
+"""The first text of a key, which an index is on."""
+
+
+class PostgreSQLCapture(PostgreSQLImages):
+    """The journal's tables, and the triggers that write it."""
+
+    def install(self, engine: AsyncEngine) -> None:
+        """Do nothing: a transaction's settings end with it."""
+
+    async def set_context(self, connection: AsyncConnection, actor: str, traceparent: str | None) -> None:
+        """Set both for the transaction, in one statement."""
+        await connection.execute(
+            sa.text(
+                "SELECT set_config('journal.actor', :actor, true), "
+                "set_config('journal.traceparent', :traceparent, true)"
+            ),
+            {"actor": actor, "traceparent": traceparent or ""},
+        )
+
+    def create_journal(self) -> Sequence[str]:
+        """Create sequence, journal, its audit index, incarnation and definitions, and the TRUNCATE guard."""
+        return (
+            "CREATE SEQUENCE journal.position CACHE 1",
+            # One value drawn at once: a sequence never used has no last value to build a horizon from.
+            "SELECT nextval('journal.position')",
+            dedent("""\
+                CREATE TABLE journal.change (
+                    position bigint NOT NULL CONSTRAINT pk_change PRIMARY KEY,
+                    table_name varchar(130) NOT NULL,
+                    operation char(1) NOT NULL,
+                    key text NOT NULL,
+                    image text,
+                    fingerprint varchar(16) NOT NULL,
+                    actor varchar(128) NOT NULL,
+                    traceparent varchar(55),
+                    captured_at timestamp NOT NULL
+                )"""),
+            # For the audit of one record and what belongs to it: the first text of the key, hashed. With table, key and
+            # position in it the index cost a bulk insert more than all the rest of the journal.
+            f"CREATE INDEX ix_change_first_of_key ON journal.change USING hash ({FIRST_OF_KEY})",
+            dedent("""\
+                CREATE TABLE journal.incarnation (
+                    id uuid NOT NULL CONSTRAINT pk_incarnation PRIMARY KEY,
+                    created_at timestamp NOT NULL
+                )"""),
+            "INSERT INTO journal.incarnation VALUES (gen_random_uuid(), clock_timestamp() AT TIME ZONE 'UTC')",
+            dedent("""\
+                CREATE TABLE journal.captured_table (
+                    fingerprint varchar(16) NOT NULL CONSTRAINT pk_captured_table PRIMARY KEY,
+                    table_name varchar(130) NOT NULL,
+                    definition text NOT NULL,
+                    installed_at timestamp NOT NULL
+                )"""),
+            dedent(f"""\
+                CREATE FUNCTION journal.enter() RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+                SET search_path = pg_catalog, pg_temp AS $$
+                DECLARE
+                    remembered text := current_setting('journal.bound', true);
+                    -- Whatever the setting says, the key locked is not above the last value drawn, and the lock
+                    -- is held before this statement draws: a session that plays with the setting cannot make
+                    -- the reader skip its rows. Taking a lock that is already held costs next to nothing.
+                    bound bigint := least(pg_sequence_last_value('journal.position'), nullif(remembered, '')::bigint);
+                BEGIN
+                    PERFORM pg_advisory_xact_lock_shared(({_HORIZON_TAG}::bigint << 48) | greatest(bound, 0));
+                    IF remembered IS DISTINCT FROM bound::text THEN
+                        PERFORM set_config('journal.bound', bound::text, true);
+                        -- A change that readers have seen must survive a crash of the server.
+                        PERFORM set_config('synchronous_commit', 'on', true);
+                    END IF;
+                END $$"""),
+            # Whoever could call it could hold the horizon back; the triggers run with their owner's rights.
+            "REVOKE EXECUTE ON FUNCTION journal.enter() FROM PUBLIC",
+            dedent(f"""\
+                CREATE FUNCTION journal.horizon() RETURNS bigint LANGUAGE plpgsql
+                SET search_path = pg_catalog, pg_temp AS $$
+                DECLARE
+                    -- First the sequence, then the locks: a writer without its lock yet will draw above this.
+                    last bigint := pg_sequence_last_value('journal.position');
+                    lowest bigint := (
+                        SELECT min(((classid::bigint & 65535) << 32) | objid::bigint) FROM pg_locks
+                        WHERE locktype = 'advisory' AND mode = 'ShareLock'
+                        AND objsubid = 1 AND classid::bigint >> 16 = {_HORIZON_TAG}
+                        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                    );
+                BEGIN
+                    IF pg_is_in_recovery() THEN
+                        RAISE EXCEPTION 'this server is a standby: it knows no horizon'
+                            USING HINT = 'Give the relay the URL of the primary.';
+                    END IF;
+                    RETURN least(last, lowest);
+                END $$"""),
+            # With its owner's rights: a login sees no other session's transaction.
+            dedent(f"""\
+                CREATE FUNCTION journal.oldest_writer_seconds() RETURNS double precision LANGUAGE sql SECURITY DEFINER
+                SET search_path = pg_catalog, pg_temp AS $$
+                    SELECT coalesce(max(extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, p.prepared))), 0)
+                    FROM pg_locks AS l LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid
+                    LEFT JOIN pg_prepared_xacts AS p ON l.virtualtransaction = '-1/' || p.transaction::text
+                    WHERE l.locktype = 'advisory' AND l.mode = 'ShareLock'
+                    AND l.objsubid = 1 AND l.classid::bigint >> 16 = {_HORIZON_TAG}
+                    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                $$"""),
+            dedent("""\
+                CREATE FUNCTION journal.refuse_truncate() RETURNS trigger LANGUAGE plpgsql AS $$
+                BEGIN
+                    RAISE EXCEPTION 'TRUNCATE of %.% is refused: capture cannot see it', TG_TABLE_SCHEMA, TG_TABLE_NAME
+                        USING HINT = 'Use DELETE, which is captured.', ERRCODE = 'feature_not_supported';
+                END $$"""),
+        )
+
+    def create_capture(self, table: CapturedTable) -> Sequence[str]:
+        """One statement-level trigger an event, on transition tables; the writer needs no right on the journal."""
+        statements = [
+            request_if_changed(table),
+            f"INSERT INTO journal.captured_table VALUES ('{table.fingerprint}', '{table.full_name}', "
+            f"'{_quoted(table.to_json())}', clock_timestamp() AT TIME ZONE 'UTC') "
+            # The newest is the one that is in force, even when it was in force before.
+            "ON CONFLICT (fingerprint) DO UPDATE SET installed_at = EXCLUDED.installed_at",
+        ]
+        moved = " AND ".join(f"n.{name} = r.{name}" for name in table.key)
+        # A statement has no pairs of old and new rows. Keys that went are deletes, written first; every new
+        # row is an image: a moved key is a delete and an insert.
+        gone = self._write(
+            table, "d", f"old_rows AS r WHERE NOT EXISTS (SELECT FROM new_rows AS n WHERE {moved})"
+        )
+        events = {
+            "insert": ("NEW TABLE AS new_rows", [self._write(table, "c", "new_rows AS r")]),
+            "update": (
+                "OLD TABLE AS old_rows NEW TABLE AS new_rows",
+                [gone, self._write(table, "u", "new_rows AS r")],
+            ),
+            "delete": ("OLD TABLE AS old_rows", [self._write(table, "d", "old_rows AS r")]),
+        }
+        for event, (transition, writes) in events.items():
+            function = f"journal.capture_{table.schema}_{table.name}_{event}"
+            statements += [
+                f"DROP TRIGGER IF EXISTS capture_{event} ON {table.full_name}",
+                f"DROP FUNCTION IF EXISTS {function}",
+                self._function(table, function, writes),
+                f"CREATE TRIGGER capture_{event} AFTER {event.upper()} ON {table.full_name} "
+                f"REFERENCING {transition} FOR EACH STATEMENT EXECUTE FUNCTION {function}()",
+            ]
+        statements += [
+            f"DROP TRIGGER IF EXISTS refuse_truncate ON {table.full_name}",
+            f"CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON {table.full_name} "
+            "FOR EACH STATEMENT EXECUTE FUNCTION journal.refuse_truncate()",
+        ]
+        return [*statements, *self.create_backfill(table)]
+
+    def create_backfill(self, table: CapturedTable) -> Sequence[str]:
+        """Two functions with their owner's rights."""
+        return create_backfill(table, self.key(table, "r"), partial(self._write, table))
+
+    def _function(self, table: CapturedTable, function: str, writes: Sequence[str]) -> str:
+        body = "".join(f"    {write};\n" for write in writes)
+        # column_text renders every type independent of the session's settings; digits of floats alone depend on one.
+        floats = any(column.type in FLOATS for column in table.columns)
+        return (
+            f"CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER\n"
+            f"SET search_path = pg_catalog, pg_temp{' SET extra_float_digits = 1' if floats else ''} AS $$\n"
+            "<<capture>>\n"
+            "DECLARE\n"
+            "    actor text := coalesce(nullif(current_setting('journal.actor', true), ''), session_user);\n"
+            "    traceparent text := nullif(current_setting('journal.traceparent', true), '');\n"
+            "    captured_at timestamp := clock_timestamp() AT TIME ZONE 'UTC';\n"
+            "BEGIN\n"
+            "    PERFORM journal.enter();\n"
+            f"{body}"
+            "    RETURN NULL;\n"
+            "END $$"
+        )
+
+    def _write(self, table: CapturedTable, operation: str, source: str) -> str:
+        image = "NULL" if operation == "d" else self.image(table, "r")
+        return (
+            "INSERT INTO journal.change SELECT nextval('journal.position'), "
+            f"'{table.full_name}', '{operation}', {self.key(table, 'r')}, {image}, "
+            f"'{table.fingerprint}', capture.actor, capture.traceparent, capture.captured_at FROM {source}"
+        )
+
+    def grant_statements(self, logins: Sequence[str]) -> Sequence[str]:
+        """Grant USAGE on the lake's schemas, and the sequence's last value, which the reader asks for."""
+        names = ", ".join(logins)
+        return (
+            f"GRANT USAGE ON SCHEMA credit, journal TO {names}",
+            "GRANT USAGE ON SCHEMA intake TO intake",
+            f"GRANT SELECT ON SEQUENCE journal.position TO {names}",
+        )
+
+    def grant_catalogue(self, login: str) -> Sequence[str]:
+        """Do nothing: everybody sees the catalogue here."""
+        del login
+        return ()
+
+
+def _quoted(text: str) -> str:
+    return text.replace("'", "''")

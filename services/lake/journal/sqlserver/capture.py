@@ -1,0 +1,168 @@
+"""SQL Server: what captures changes. No MERGE, no CREATE OR ALTER."""
+
+from collections.abc import Sequence
+from functools import partial
+from textwrap import dedent
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from services.chassis.engines.sqlserver import CODE, TEXT
+from services.lake.journal.model import (
+    CapturedColumn,
+    CapturedTable,
+    ColumnType,
+)
+from services.lake.journal.sqlserver.backfill import create_backfill, request_if_changed
+from services.lake.journal.sqlserver.images import SQLServerImages, quoted
+
+# Equal values of these may be of different length: blanks and zero bytes at the end count for nothing here.
+_MIND_LENGTH = (ColumnType.TEXT, ColumnType.BINARY)
+
+
+class SQLServerCapture(SQLServerImages):
+    """The journal's tables, and the triggers that write it."""
+
+    def install(self, engine: AsyncEngine) -> None:
+        """Clear the session's context whenever a connection returns to the pool.
+
+        Here the context outlives the transaction: without this the next user of the connection would write
+        under the actor and the trace of the last one.
+        """
+
+        def clear(dbapi_connection: Any, _record: Any, state: Any) -> None:
+            # Found by the garbage collector: it is about to be closed, and nothing may be awaited here.
+            if state.terminate_only:
+                return
+            cursor = dbapi_connection.cursor()
+            cursor.execute(
+                "EXEC sp_set_session_context @key = N'actor', @value = NULL; "
+                "EXEC sp_set_session_context @key = N'traceparent', @value = NULL"
+            )
+            cursor.close()
+
+        sa.event.listen(engine.sync_engine, "reset", clear)
+
+    async def set_context(self, connection: AsyncConnection, actor: str, traceparent: str | None) -> None:
+        """Set both for the session; never read-only, since the connection is pooled."""
+        await connection.execute(
+            sa.text(
+                # Variables with a type: @value is a sql_variant, which takes no (max) types, and of a NULL that is
+                # bound to it the driver would have to guess the type.
+                "DECLARE @actor nvarchar(128) = :actor, @traceparent varchar(55) = :traceparent; "
+                "EXEC sp_set_session_context @key = N'actor', @value = @actor; "
+                "EXEC sp_set_session_context @key = N'traceparent', @value = @traceparent"
+            ),
+            {"actor": actor, "traceparent": traceparent},
+        )
+
+    def create_journal(self) -> Sequence[str]:
+        """Create journal, its audit index, incarnation and definitions. TRUNCATE is refused by grants here."""
+        return (
+            dedent(f"""\
+                CREATE TABLE journal.change (
+                    stamp rowversion NOT NULL,
+                    id bigint IDENTITY(1, 1) NOT NULL,
+                    table_name varchar(130) {CODE} NOT NULL,
+                    operation char(1) {CODE} NOT NULL,
+                    [key] varchar(850) {CODE} NOT NULL,
+                    image nvarchar(max) {TEXT} NULL,
+                    fingerprint varchar(16) {CODE} NOT NULL,
+                    actor nvarchar(128) {TEXT} NOT NULL,
+                    traceparent varchar(55) {CODE} NULL,
+                    captured_at datetime2(6) NOT NULL,
+                    CONSTRAINT pk_change PRIMARY KEY CLUSTERED (stamp, id)
+                )"""),
+            # Else the writer of five thousand rows locks the whole journal, and every other one waits for its commit.
+            # By EXEC, as the parsers that check the T-SQL do not know the option.
+            "EXEC sp_executesql N'ALTER TABLE journal.change SET (LOCK_ESCALATION = DISABLE)'",
+            "CREATE INDEX ix_change_table_name_key_position ON journal.change (table_name, [key], stamp, id)",
+            dedent("""\
+                CREATE TABLE journal.incarnation (
+                    id uniqueidentifier NOT NULL CONSTRAINT pk_incarnation PRIMARY KEY,
+                    created_at datetime2(6) NOT NULL
+                )"""),
+            "INSERT INTO journal.incarnation (id, created_at) VALUES (NEWID(), SYSUTCDATETIME())",
+            dedent(f"""\
+                CREATE TABLE journal.captured_table (
+                    fingerprint varchar(16) {CODE} NOT NULL,
+                    table_name varchar(130) {CODE} NOT NULL,
+                    [definition] nvarchar(max) {TEXT} NOT NULL,
+                    installed_at datetime2(6) NOT NULL,
+                    CONSTRAINT pk_captured_table PRIMARY KEY (fingerprint)
+                )"""),
+        )
+
+    def create_capture(self, table: CapturedTable) -> Sequence[str]:
+        """One AFTER trigger an event; the writer needs no right on the journal, as one owner has both schemas."""
+        fingerprint = table.fingerprint
+        statements = [
+            request_if_changed(table),
+            # The newest is the one that is in force, even when it was in force before.
+            f"UPDATE journal.captured_table SET installed_at = SYSUTCDATETIME() WHERE fingerprint = '{fingerprint}'",
+            "INSERT INTO journal.captured_table (fingerprint, table_name, [definition], installed_at) "
+            f"SELECT '{fingerprint}', '{table.full_name}', N'{_quoted(table.to_json())}', SYSUTCDATETIME() "
+            f"WHERE NOT EXISTS (SELECT 1 FROM journal.captured_table WHERE fingerprint = '{fingerprint}')",
+        ]
+        moved = " AND ".join(_same(column) for column in table.key_columns)
+        gone = self._write(
+            table, "d", f"deleted AS r WHERE NOT EXISTS (SELECT 1 FROM inserted AS n WHERE {moved})"
+        )
+        events = {
+            "insert": [self._write(table, "c", "inserted AS r")],
+            "update": [gone, self._write(table, "u", "inserted AS r")],
+            "delete": [self._write(table, "d", "deleted AS r")],
+        }
+        for event, writes in events.items():
+            trigger = f"{table.schema}.capture_{table.name}_{event}"
+            body = "".join(f"    {write};\n" for write in writes)
+            statements += [
+                f"DROP TRIGGER IF EXISTS {trigger}",
+                f"CREATE TRIGGER {trigger} ON {table.schema}.{quoted(table.name)} AFTER {event.upper()} AS\n"
+                "BEGIN\n"
+                "    SET NOCOUNT ON;\n"
+                "    DECLARE @actor nvarchar(128) = "
+                "COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());\n"
+                "    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));\n"
+                "    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();\n"
+                f"{body}"
+                "END",
+                f"EXEC sp_settriggerorder @triggername = N'{trigger}', @order = N'First', "
+                f"@stmttype = N'{event.upper()}'",
+            ]
+        return [*statements, *self.create_backfill(table)]
+
+    def create_backfill(self, table: CapturedTable) -> Sequence[str]:
+        """Two procedures, for whose callers their owner's rights count."""
+        return create_backfill(table, self.key(table, "r"), partial(self._write, table))
+
+    def _write(self, table: CapturedTable, operation: str, source: str) -> str:
+        image = "NULL" if operation == "d" else self.image(table, "r")
+        return (
+            "INSERT INTO journal.change "
+            "(table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) "
+            f"SELECT '{table.full_name}', '{operation}', {self.key(table, 'r')}, {image}, "
+            f"'{table.fingerprint}', @actor, @traceparent, @captured_at FROM {source}"
+        )
+
+    def grant_statements(self, logins: Sequence[str]) -> Sequence[str]:
+        """Do nothing: a grant on a table is enough to see it here."""
+        del logins
+        return ()
+
+    def grant_catalogue(self, login: str) -> Sequence[str]:
+        """Grant what shows the catalogue, and shows or changes no row."""
+        return (f"GRANT VIEW DEFINITION ON SCHEMA::credit TO {login}",)
+
+
+def _same(column: CapturedColumn) -> str:
+    """Compare a key column of `n` and `r` as the replica does: bytewise, and minding trailing blanks."""
+    new, old = f"n.{quoted(column.name)}", f"r.{quoted(column.name)}"
+    binary = f" {CODE}" if column.type in {ColumnType.TEXT, ColumnType.CHAR} else ""
+    length = f" AND DATALENGTH({new}) = DATALENGTH({old})" if column.type in _MIND_LENGTH else ""
+    return f"{new} = {old}{binary}{length}"
+
+
+def _quoted(text: str) -> str:
+    return text.replace("'", "''")
