@@ -142,3 +142,10 @@ def test_every_target_is_in_the_help_under_a_purpose() -> None:
     purposes = re.findall(r"^(\S.*)$", shown, re.MULTILINE)
     assert purposes == ["Try it", "Work on it", "Check it", "Measure it", "Operate it"]
     assert sorted(re.findall(r"^  ([a-z-]+) ", shown, re.MULTILINE)) == sorted(phony.group(1).split())
+
+
+def test_the_readme_shows_a_picture_within_its_first_screen() -> None:
+    first = "\n".join((ROOT / "README.md").read_text(encoding="utf-8").splitlines()[:20])
+    picture = re.search(r"!\[.+\]\((docs/images/\S+\.png)\)", first)
+    assert picture is not None
+    assert (ROOT / picture[1]).read_bytes().startswith(b"\x89PNG")
