@@ -21,6 +21,7 @@ from services.auth.settings import AuthSettings, CommandSettings
 from services.auth.tokens.keys import KeyPolicy, KeyRing, WrongEncryptionKey
 from services.auth.tokens.sessions import EndedSessions, Sessions
 from services.chassis.database import ApplicationDatabase
+from services.chassis.engines import is_transient
 from services.chassis.migrations import upgrade
 from services.chassis.settings import load_settings
 from services.chassis.telemetry.logging import get_logger
@@ -28,7 +29,7 @@ from services.chassis.telemetry.spans import Telemetry
 from services.chassis.web.app import create_app, serve
 from services.chassis.web.health import Check
 from services.chassis.web.identity import TokenVerifier
-from services.chassis.web.problems import Unavailable, is_connection_loss
+from services.chassis.web.problems import Unavailable
 from services.lake.domain.roles import Role
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -95,7 +96,7 @@ async def _keep_keys(keeper: KeyKeeper) -> None:
             )
             await asyncio.sleep(REFRESH_SECONDS)
         except Exception as error:
-            if not is_connection_loss(error):
+            if not is_transient(error):
                 raise
             # The keys in memory go on signing and verifying.
             _log.warning("signing keys were not refreshed: the database cannot be reached", error=str(error))

@@ -25,7 +25,7 @@ from services.chassis.telemetry.spans import Telemetry
 from services.loader.connectors.factory import connector_of
 from services.loader.connectors.interface import Connector
 from services.loader.connectors.journal import JournalConnector
-from services.loader.errors import InvalidFlow, LoaderError, UnknownFlow, WarehouseFailed
+from services.loader.errors import InvalidFlow, LoaderError, UnknownFlow, WarehouseFailed, what_failed
 from services.loader.flows.files import FLOWS, find_load, read_flows
 from services.loader.flows.model import DbtFlow, LoadFlow
 from services.loader.loading import bookkeeping
@@ -287,8 +287,7 @@ def _answering() -> Iterator[None]:
     try:
         yield
     except (OSError, TimeoutError, sa.exc.SQLAlchemyError) as error:
-        said = (str(error).splitlines() or [""])[0]
-        raise WarehouseFailed(f"the warehouse does not answer ({type(error).__name__}: {said})") from error
+        raise WarehouseFailed(f"the warehouse {what_failed(error)}") from error
 
 
 def _progress() -> Progress:

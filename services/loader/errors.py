@@ -1,5 +1,18 @@
 """What a person can put right; each message says what happened, where, and what to do."""
 
+from services.chassis.engines import is_transient
+
+
+def what_failed(error: BaseException) -> str:
+    """Say what a database's error means for whoever reads it, with the first line of what the database said."""
+    said = (str(error).splitlines() or [""])[0]
+    meaning = (
+        "cannot serve at the moment; the same command may succeed later"
+        if is_transient(error)
+        else "refused a statement; the same command will fail again"
+    )
+    return f"{meaning} ({type(error).__name__}: {said})"
+
 
 class LoaderError(Exception):
     """A load that cannot be done; nothing was written, the watermark is where it was."""

@@ -1,7 +1,6 @@
 """PostgreSQL 16 and later: connections, locks by name, and errors."""
 
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,9 +9,26 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-TRANSIENT = re.compile(r"(08|40|53|57|58)...|55P03|25006|25P03")
-"""SQLSTATEs that say nothing against a statement: the connection, a rollback, resources, an operator, the system around
-the server; a lock that was not had in time; a read-only database; an idle transaction that was ended."""
+from services.chassis.engines.interface import is_lost
+
+TRANSIENT: Mapping[str, str] = {
+    # Whole classes, by their first two characters.
+    "08": "no connection, or it broke",
+    "40": "the server rolled the transaction back: deadlock or conflict",
+    "53": "no memory, disk space or connection left",
+    "57": "an operator or a timeout ended the statement; the server shuts down, starts or recovers",
+    "58": "the system around the server failed: disk or files",
+    # Single codes of other classes.
+    "25006": "the database is read-only",
+    "25P03": "an idle transaction was ended",
+    "25P04": "a transaction took longer than the server allows",
+    "55006": "the object is in use",
+    "55P03": "a lock was not granted in time",
+}
+"""SQLSTATE, or the class of it, to what it says. Nothing is wrong with the statement: the same one may succeed later.
+
+Source: appendix "PostgreSQL Error Codes" of PostgreSQL's manual.
+"""
 
 _TRY = sa.text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))")
 _LIMIT = sa.text("SELECT set_config('lock_timeout', :limit, true)")
@@ -59,9 +75,9 @@ class PostgreSQL:
         return f"CREATE SCHEMA IF NOT EXISTS {name}"
 
     def is_transient(self, error: BaseException) -> bool:
-        """Look at the SQLSTATE."""
+        """Look the SQLSTATE and its class up in `TRANSIENT`."""
         state = getattr(getattr(error, "orig", error), "sqlstate", None)
-        return isinstance(state, str) and TRANSIENT.fullmatch(state) is not None
+        return is_lost(error) or (isinstance(state, str) and (state in TRANSIENT or state[:2] in TRANSIENT))
 
     def error_code(self, error: BaseException) -> str | None:
         """Give the SQLSTATE."""

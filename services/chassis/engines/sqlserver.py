@@ -12,6 +12,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.chassis.engines.interface import is_lost
+
 CODE = "COLLATE Latin1_General_100_BIN2_UTF8"
 TEXT = "COLLATE Latin1_General_100_CI_AS_SC"
 
@@ -21,13 +23,21 @@ TRANSIENT: Mapping[int, str] = {
     1205: "deadlock victim",
     1222: "a lock was not granted in time",
     3960: "update conflict under snapshot isolation",
+    3966: "row version of the snapshot no longer kept",
+    41301: "conflict in a memory-optimised table",
+    41302: "update conflict in a memory-optimised table",
+    41305: "read conflict in a memory-optimised table",
+    41325: "phantom in a memory-optimised table",
     # Resources: memory, disk, log, quota.
     701: "no memory for the query",
     802: "no memory in the buffer pool",
+    845: "a page could not be latched in time",
     1101: "no space for a page",
     1105: "no space in the file group",
+    8628: "no memory to optimise the query",
     8645: "memory was not granted in time",
     8651: "memory grant below the minimum",
+    9001: "the transaction log is not available",
     9002: "the transaction log is full",
     10928: "resource limit of the database reached",
     10929: "server too busy for the database",
@@ -52,6 +62,7 @@ TRANSIENT: Mapping[int, str] = {
     3904: "database in transition",
     3906: "database read-only",
     4060: "database cannot be opened",
+    4221: "login to a read-only replica timed out",
     # Availability groups: this replica does not serve, or a failover is under way.
     976: "replica does not take connections",
     978: "replica takes read-only connections alone",
@@ -61,6 +72,8 @@ TRANSIENT: Mapping[int, str] = {
     988: "replica has no quorum",
     41142: "replica not ready for failover",
     # The server or its gateway goes, comes or loses the session.
+    64: "connection lost while logging in",
+    121: "network timeout",
     233: "no process at the other end",
     596: "session was ended",
     6005: "server shuts down",
@@ -79,7 +92,10 @@ TRANSIENT: Mapping[int, str] = {
     42108: "pool paused",
     42109: "pool warming up",
 }
-"""The server's number to what it says. Nothing is wrong with the statement: the same one may pass later."""
+"""The server's number to what it says. Nothing is wrong with the statement: the same one may succeed later.
+
+Source: "Database Engine events and errors" of SQL Server's documentation, and its list of transient connection errors.
+"""
 
 LOCK_NOT_GRANTED = 1222
 DUPLICATES = (2601, 2627)
@@ -106,14 +122,6 @@ def numbers(error: BaseException | None) -> tuple[int, ...]:
         return ()
     text = getattr(getattr(error, "orig", error), "args", ("", ""))[1]
     return tuple(map(int, _NUMBER.findall(str(text))))
-
-
-def is_transient(error: BaseException | None) -> bool:
-    """Say whether an ODBC error says nothing against the statement; False for errors that are none of ODBC's."""
-    state = sqlstate(error)
-    return state is not None and (
-        state.startswith(_LOST_STATES) or any(number in TRANSIENT for number in numbers(error))
-    )
 
 
 def code(error: BaseException | None) -> str | None:
@@ -164,8 +172,12 @@ class SQLServer:
         return f"IF SCHEMA_ID(N'{name}') IS NULL EXEC (N'CREATE SCHEMA {name}')"
 
     def is_transient(self, error: BaseException) -> bool:
-        """Look at the server's number, and at the SQLSTATE where the driver itself gave up."""
-        return is_transient(error)
+        """Look the server's number up in `TRANSIENT`, and the SQLSTATE where the driver itself gave up."""
+        state = sqlstate(error)
+        return is_lost(error) or (
+            state is not None
+            and (state.startswith(_LOST_STATES) or any(number in TRANSIENT for number in numbers(error)))
+        )
 
     def error_code(self, error: BaseException) -> str | None:
         """Give the ODBC SQLSTATE and the server's number."""

@@ -7,17 +7,13 @@ from http import HTTPStatus
 from typing import Any, ClassVar
 
 import orjson
-from asyncpg import InternalClientError
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from opentelemetry import trace
-from sqlalchemy.exc import DBAPIError, InterfaceError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.chassis.engines.postgresql import TRANSIENT
-from services.chassis.engines.sqlserver import is_transient
+from services.chassis.engines import is_transient
 from services.chassis.telemetry.logging import get_logger
 
 MEDIA_TYPE = "application/problem+json"
@@ -223,21 +219,9 @@ def as_problem(error: Exception) -> Problem:
         problem = kind(_own_words(error)) if kind else _of_status(error.status_code, error.detail)
         problem.headers.update(error.headers or {})
         return problem
-    if is_connection_loss(error):
+    if is_transient(error):
         return Unavailable("A database cannot be reached, or cannot serve at the moment; try again shortly.")
     return Problem("The error was logged under the trace id; quote it when you report it.")
-
-
-def is_connection_loss(error: BaseException) -> bool:
-    """Whether `error` says that a server cannot be reached or cannot serve now, not that it refused a statement."""
-    if isinstance(error, DBAPIError):
-        if error.connection_invalidated or isinstance(error, InterfaceError):
-            return True
-        return error.orig is not None and (_has_lost_sqlstate(error.orig) or is_transient(error.orig))
-    # InternalClientError: the server ended the session between two statements, and its farewell is still being read.
-    return isinstance(
-        error, PoolTimeout | ConnectionError | TimeoutError | InternalClientError
-    ) or _has_lost_sqlstate(error)
 
 
 def problem_response(scope: Scope, problem: Problem) -> Response:
@@ -314,11 +298,6 @@ def _of_status(status: int, detail: str) -> Problem:
     # An instance attribute: the class has no status of its own for what a framework raises.
     problem.__dict__["status"] = status
     return problem
-
-
-def _has_lost_sqlstate(error: BaseException) -> bool:
-    state = getattr(error, "sqlstate", None)
-    return isinstance(state, str) and TRANSIENT.fullmatch(state) is not None
 
 
 def _response(description: str) -> dict[str, Any]:

@@ -139,7 +139,7 @@ class Requests:
 
         Raises:
             Taken: somebody else has worked on it since.
-            sqlalchemy.exc.DBAPIError: `dialect.passes_by_itself` says whether it is worth another try.
+            sqlalchemy.exc.DBAPIError: `dialect.is_transient` says whether it is worth another try.
         """
         # On SQL Server the transaction begins with the first statement that reads a table, and must not begin inside
         # the procedure.

@@ -10,7 +10,7 @@ from services.lake.journal.model import START, CapturedTable, Position
 from services.lake.journal.reader import JournalReader
 from services.lake.journal.retention import Retention
 from services.loader.connectors.interface import Chunk, Dataset, Mark, Window, table
-from services.loader.errors import SourceChanged, SourceUnreachable
+from services.loader.errors import SourceChanged, SourceUnreachable, what_failed
 from services.loader.flows.model import JournalFlow, Target
 
 BEGIN_ANEW = (
@@ -152,8 +152,7 @@ class JournalConnector:
             yield
         except (OSError, TimeoutError, sa.exc.SQLAlchemyError) as error:
             raise SourceUnreachable(
-                f"flow {self._flow.name}: the lake does not answer ({type(error).__name__}: {_first_line(error)}); "
-                "is LAKE_URL right, and the lake up?"
+                f"flow {self._flow.name}: the lake {what_failed(error)}. Is LAKE_URL right, and the lake up?"
             ) from error
 
 
@@ -203,7 +202,3 @@ def _compare(flow: str, target: Target, definition: CapturedTable | None, finger
 
 def _range(after: Position, last: Position) -> dict[str, int]:
     return {"after_major": after.major, "after_minor": after.minor, "horizon_major": last.major}
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [""])[0]

@@ -11,7 +11,7 @@ from opentelemetry.trace import Span, Tracer
 
 from services.chassis.telemetry.spans import current_traceparent, parent_from
 from services.loader.connectors.interface import Connector, Window
-from services.loader.errors import LoaderError, NotReplayable, SourceChanged, WarehouseFailed
+from services.loader.errors import LoaderError, NotReplayable, SourceChanged, WarehouseFailed, what_failed
 from services.loader.flows.model import JournalFlow, LoadFlow
 from services.loader.loading import bookkeeping
 from services.loader.loading.bookkeeping import Batch
@@ -245,8 +245,7 @@ class Loader:
         except LoaderError:
             raise
         except (OSError, TimeoutError, sa.exc.SQLAlchemyError) as error:
-            said = (str(error).splitlines() or [""])[0]
             raise WarehouseFailed(
-                f"flow {self._flow.name}: the warehouse did not answer, or refused ({type(error).__name__}: {said}); "
-                "nothing of this window was loaded, the next run takes it anew"
+                f"flow {self._flow.name}: the warehouse {what_failed(error)}. Nothing of this window was loaded; "
+                "the next run loads it"
             ) from error

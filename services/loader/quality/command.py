@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from services.chassis.settings import load_settings
 from services.lake.database import Lake
 from services.loader.commands import FAILED, FlowArgument, FlowsOption, explained, finish
-from services.loader.errors import UnknownFlow, WarehouseFailed
+from services.loader.errors import UnknownFlow, WarehouseFailed, what_failed
 from services.loader.flows.files import FLOWS, find_load
 from services.loader.flows.model import JournalFlow
 from services.loader.settings import LakeSettings, WarehouseSettings
@@ -47,10 +47,9 @@ def check(name: FlowArgument, flows: FlowsOption = FLOWS) -> None:
                 bar = progress.add_task(f"{name}: tables", total=len(flow.targets))
                 return await QualityCheck(flow, lake, warehouse).run(lambda _: progress.advance(bar))
         except (OSError, TimeoutError, sa.exc.SQLAlchemyError) as error:
-            said = (str(error).splitlines() or [""])[0]
             raise WarehouseFailed(
-                f"flow {name}: the lake or the warehouse does not answer ({type(error).__name__}: {said}); "
-                "are LAKE_URL and WAREHOUSE_URL right, and both up?"
+                f"flow {name}: the lake or the warehouse {what_failed(error)}. Are LAKE_URL and WAREHOUSE_URL right, "
+                "and both up?"
             ) from error
         finally:
             await lake.dispose()

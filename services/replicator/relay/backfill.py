@@ -70,7 +70,7 @@ class Backfill:
                     request = await self._requests.write_page(tx, request, table, self._page_rows)
                     failpoint("backfill.before_commit")
             except DBAPIError as error:
-                if error.connection_invalidated or self._lake.dialect.is_transient(error):
+                if self._lake.dialect.is_transient(error):
                     raise
                 _log.error("a backfill cannot be worked off", table=request.table, error=error_name(error))
                 await self._requests.fail(

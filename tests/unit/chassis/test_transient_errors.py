@@ -1,17 +1,19 @@
-"""Which errors of a lake say nothing against a request, so that it is tried again and not closed for good."""
+"""Which errors of a database are transient: the same request may succeed later, and the answer is 503."""
 
 import asyncpg
 import pytest
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from services.chassis.engines import PostgreSQL, SQLServer
-from services.chassis.engines.sqlserver import TRANSIENT
+from services.chassis.engines import PostgreSQL, SQLServer, is_transient
+from services.chassis.engines.postgresql import TRANSIENT as POSTGRESQL
+from services.chassis.engines.sqlserver import TRANSIENT as SQLSERVER
 from services.chassis.error_names import error_name
-from services.chassis.web.problems import as_problem, is_connection_loss
+from services.chassis.web.problems import as_problem
 
 
 @pytest.mark.parametrize(
-    ("error", "passes"),
+    ("error", "transient"),
     [
         (asyncpg.LockNotAvailableError, True),
         (asyncpg.DeadlockDetectedError, True),
@@ -26,12 +28,59 @@ from services.chassis.web.problems import as_problem, is_connection_loss
         (asyncpg.InsufficientPrivilegeError, False),
     ],
 )
-def test_postgresql_tells_by_the_sqlstate(error: type[asyncpg.PostgresError], passes: bool) -> None:
-    assert PostgreSQL().is_transient(DBAPIError("SELECT", {}, error("it says"))) is passes
+def test_postgresql_tells_by_the_sqlstate(error: type[asyncpg.PostgresError], transient: bool) -> None:
+    assert PostgreSQL().is_transient(DBAPIError("SELECT", {}, error("it says"))) is transient
+    # The replicator uses the driver without SQLAlchemy.
+    assert PostgreSQL().is_transient(error("it says")) is transient
+
+
+def postgresql_errors() -> list[type[asyncpg.PostgresError]]:
+    """Every error of the driver that has a code of its own."""
+    kinds = [kind for kind in vars(asyncpg.exceptions).values() if isinstance(kind, type)]
+    return [kind for kind in kinds if issubclass(kind, asyncpg.PostgresError) and kind.sqlstate]
+
+
+@pytest.mark.parametrize("code", POSTGRESQL)
+def test_every_transient_code_of_postgresql_is_answered_by_503(code: str) -> None:
+    # A class of codes with each of its codes that the driver knows.
+    found = [kind for kind in postgresql_errors() if str(kind.sqlstate).startswith(code)]
+    assert found, "the driver knows no such code: is it right?"
+    for kind in found:
+        problem = as_problem(DBAPIError("INSERT", {}, kind("it says")))
+        assert (problem.status, problem.headers) == (503, {"Retry-After": "1"}), kind
+
+
+def test_no_other_code_of_postgresql_is_transient() -> None:
+    others = [kind for kind in postgresql_errors() if not str(kind.sqlstate).startswith(tuple(POSTGRESQL))]
+    assert len(others) > 150
+    for kind in others:
+        assert not is_transient(kind("it says")), kind
+        assert as_problem(DBAPIError("INSERT", {}, kind("it says"))).status == 500, kind
 
 
 @pytest.mark.parametrize(
-    ("state", "text", "passes"),
+    ("error", "transient"),
+    [
+        (ConnectionRefusedError(111, "refused"), True),
+        (OSError("Multiple exceptions: [Errno 111] …, [Errno 111] …"), True),
+        (TimeoutError(), True),
+        (PoolTimeout("no connection became free"), True),
+        (asyncpg.InterfaceError("connection is closed"), True),
+        (asyncpg.InternalClientError("unexpected message"), True),
+        # A socket of the server that is gone has no name in the error; a file of ours has.
+        (FileNotFoundError(2, "No such file or directory"), True),
+        (FileNotFoundError(2, "No such file or directory", "settings.json"), False),
+        (ValueError("no number"), False),
+    ],
+)
+def test_a_failed_connection_is_transient_whatever_the_engine(error: Exception, transient: bool) -> None:
+    assert PostgreSQL().is_transient(error) is transient
+    assert SQLServer().is_transient(error) is transient
+    assert is_transient(error) is transient
+
+
+@pytest.mark.parametrize(
+    ("state", "text", "transient"),
     [
         (
             "42000",
@@ -81,13 +130,15 @@ def test_postgresql_tells_by_the_sqlstate(error: type[asyncpg.PostgresError], pa
         ("22018", "[Microsoft][SQL Server]Conversion failed. (8169) (SQLExecDirectW)", False),
     ],
 )
-def test_sql_server_tells_by_the_number_or_the_driver_gives_up(state: str, text: str, passes: bool) -> None:
+def test_sql_server_tells_by_the_number_or_the_driver_gives_up(
+    state: str, text: str, transient: bool
+) -> None:
     error = DBAPIError("EXEC", {}, Exception(state, f"[{state}] {text}"))
-    assert SQLServer().is_transient(error) is passes
-    assert is_connection_loss(error) is passes
+    assert SQLServer().is_transient(error) is transient
+    assert is_transient(error) is transient
 
 
-@pytest.mark.parametrize("number", TRANSIENT)
+@pytest.mark.parametrize("number", SQLSERVER)
 def test_every_transient_number_of_sql_server_is_answered_by_503(number: int) -> None:
     error = DBAPIError(
         "EXEC", {}, Exception("42000", f"[42000] [Microsoft]It says so. ({number}) (SQLExecDirectW)")
