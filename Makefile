@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install hooks docs demo up down status logs reset seed test test-long test-sqlserver test-faults lint typecheck bench-replication bench-warehouse bench-attack init-sql jars-lock
+.PHONY: help install hooks docs docs-tables demo up down status logs reset seed test test-long test-sqlserver test-faults lint typecheck bench-replication bench-warehouse bench-attack init-sql jars-lock
 
 UV_VERSION := 0.13.8
 TOOLS := .tools
@@ -73,6 +73,10 @@ hooks: $(INSTALLED) ## check ruff, mypy, sqlfluff and secrets before every commi
 docs: $(INSTALLED) ## serve the documentation on http://127.0.0.1:17190, rebuilt at every change
 	@$(MKDOCS) serve
 
+docs-tables: $(INSTALLED) ## regenerate figures and tables of the guides, after what they describe was changed
+	@$(PY) docs/figures/generate.py
+	@$(PY) docs/generate.py
+
 init-sql: $(INSTALLED) ## regenerate deploy/databases/*.sql, after a migration or a table was changed
 	@$(PY) deploy/databases/generate.py
 
@@ -87,6 +91,7 @@ lint: $(INSTALLED) ## check style, formatting, import arrows, SQL, secrets and d
 	@.venv/bin/lint-imports
 	@if compgen -G 'deploy/databases/*.sql' >/dev/null; then .venv/bin/sqlfluff lint --processes 2 deploy/databases; fi
 	@SKIP=ruff,ruff-format,mypy,sqlfluff .venv/bin/pre-commit run --all-files
+	@$(PY) docs/generate.py --check
 	@$(MKDOCS) build --strict --quiet
 
 typecheck: $(INSTALLED) ## check the types

@@ -17,7 +17,7 @@ class WarehouseSettings(BaseSettings):
 
 
 class LakeSettings(BaseSettings):
-    """What a flow from the journal reads beside."""
+    """What a flow from the journal reads too."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
@@ -30,7 +30,9 @@ class LoadSettings(WarehouseSettings):
     """What plan, run and replay read."""
 
     loader_batch_rows: int = Field(
-        250_000, ge=1, description="a window of more rows is cut into batches of so many, each a transaction"
+        250_000,
+        ge=1,
+        description="most rows in one batch; a larger window is split, and each batch is one transaction",
     )
     traceparent: str | None = Field(
         None, description="W3C trace context of the caller, which the load continues"
@@ -41,4 +43,6 @@ class ExporterSettings(ServiceSettings):
     """What the exporter reads."""
 
     warehouse_url: DatabaseUrl = Field(description=WAREHOUSE)
-    exporter_every_seconds: float = Field(5.0, gt=0, description="pause between two looks into the warehouse")
+    exporter_every_seconds: float = Field(
+        5.0, gt=0, description="seconds between two queries of the warehouse"
+    )

@@ -41,49 +41,58 @@ class ReplicatorSettings(KafkaSettings, CommandSettings):
         ge=0, le=65535, description="TCP port of /livez, /readyz, /metrics (the relay: /status)"
     )
     topic_prefix: str = Field(
-        "lake.", min_length=1, description="before schema and table in a topic's name; one prefix a lake"
+        "lake.",
+        min_length=1,
+        description="what a topic's name begins with, before schema and table; one prefix for each lake",
     )
     topic_partitions: int = Field(
         2,
         ge=1,
         le=1000,
-        description="partitions of each topic lake.*, fixed for a topic's life: as many sinks can share a table; "
-        "each makes every fetch a little slower",
+        description="partitions of each topic lake.*, fixed for a topic's life; at most this many sinks can share a "
+        "table, and each makes every fetch a little slower",
     )
     instance: str = Field(
         default_factory=lambda: f"{socket.gethostname()}:{os.environ.get('HTTP_PORT', '0')}",
-        description="name of this process among its like; the same after a restart, so that it resumes at once",
+        description="name of this process among those of its kind; one that keeps it over a restart resumes at once",
     )
 
 
 class RelaySettings(ReplicatorSettings):
     """What the relay reads."""
 
-    relay_batch_changes: int = Field(5_000, ge=1, le=100_000, description="most changes read at once")
+    relay_batch_changes: int = Field(
+        5_000, ge=1, le=100_000, description="most changes read in one statement"
+    )
     relay_compression: Literal["none", "lz4", "zstd", "gzip", "snappy"] = Field(
-        "none", description="how batches are compressed: a quarter of the relay's time for half the bytes"
+        "none",
+        description="compression of batches; it costs a quarter of the relay's time and saves half of the bytes",
     )
     reviewed_triggers: str = Field(
         "",
         description="triggers on captured tables that write none: schema.table.trigger, separated by commas",
     )
     relay_catalogue_seconds: float = Field(
-        10.0, gt=0, description="how often the lake's tables and triggers are compared with what is captured"
+        10.0,
+        gt=0,
+        description="seconds between two comparisons of the lake's tables and triggers with what is captured",
     )
-    relay_lease_seconds: float = Field(10.0, ge=1, description="a relay silent for so long loses its lease")
+    relay_lease_seconds: float = Field(
+        10.0, ge=1, description="seconds of silence after which a relay loses its lease"
+    )
     relay_command_seconds: float = Field(
         30.0,
         gt=0,
-        description="a statement of the lake that takes longer is given up, and relaying begins again at the cursor",
+        description="seconds after which a statement on the lake is abandoned and relaying restarts at the cursor",
     )
     relay_idle_poll_seconds: float = Field(
-        0.01, gt=0, le=5, description="longest pause between polls when idle"
+        0.01, gt=0, le=5, description="longest pause between two polls when idle, seconds"
     )
     relay_pace_seconds: float = Field(
         0.008,
         ge=0,
         le=1,
-        description="after a round that carried changes the next begins so long after it: fewer rounds under load",
+        description="seconds from the start of a round that carried changes to the next: fewer rounds under load",
     )
     backfill_page_rows: int = Field(
         2_000, ge=1, le=100_000, description="most rows that a backfill locks and writes in one transaction"
@@ -95,13 +104,17 @@ class VerifierSettings(CommandSettings):
 
     http_port: int = Field(ge=0, le=65535, description="TCP port of /livez, /readyz, /metrics and /status")
     verify_every_seconds: float = Field(
-        300.0, ge=1, description="pause between two verifications; each reads every row on both sides"
+        300.0, ge=1, description="seconds between two verifications; each reads every row on both sides"
     )
     verify_command_seconds: float = Field(
-        1800.0, ge=1, description="a statement that takes longer is given up: reading a table's rows is one"
+        1800.0,
+        ge=1,
+        description="seconds after which a statement is abandoned; reading all rows of a table is one statement",
     )
     verify_wait_seconds: float = Field(
-        60.0, ge=1, description="a replica that does not catch up in so long is not verified this time"
+        60.0,
+        ge=1,
+        description="seconds to wait for the replica to catch up; if it does not, this verification is skipped",
     )
 
 
@@ -117,10 +130,10 @@ class SinkSettings(ReplicatorSettings):
     sink_session_seconds: float = Field(
         10.0,
         ge=3,
-        description="a sink silent for so long loses its partitions; its open transaction goes at half",
+        description="seconds of silence after which a sink loses its partitions; after half, its transaction is ended",
     )
     sink_command_seconds: float = Field(
         60.0,
         gt=0,
-        description="a statement of either database that takes longer is given up and tried again",
+        description="seconds after which a statement on either database is abandoned and retried",
     )
