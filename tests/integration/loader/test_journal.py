@@ -310,10 +310,10 @@ async def test_databases_that_are_down_are_told_apart(loading: Loading) -> None:
 
     lake = loading.lake
     loading.lake = Down(lake.platform, "nowhere")
-    with pytest.raises(SourceUnreachable, match="the lake does not answer"):
+    with pytest.raises(SourceUnreachable, match="the lake cannot serve at the moment"):
         await loading.run()
     warehouse, loading.lake, loading.warehouse = loading.warehouse, lake, Down(lake.platform, "nowhere")
-    with pytest.raises(WarehouseFailed, match="the warehouse did not answer"):
+    with pytest.raises(WarehouseFailed, match="the warehouse cannot serve at the moment"):
         await loading.run()
     loading.warehouse = warehouse
     assert await loading.watermark() is None

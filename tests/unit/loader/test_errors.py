@@ -15,7 +15,9 @@ from services.loader.errors import what_failed
             "cannot serve at the moment; the same command may succeed later",
         ),
         (
-            DBAPIError("INSERT", {}, Exception("25000", "[25000] [Microsoft]read-only. (3906) (SQL)")),
+            DBAPIError(
+                "INSERT", {}, Exception("25000", "[25000] [Microsoft]read-only. (3906) (SQLExecDirectW)")
+            ),
             "cannot serve at the moment; the same command may succeed later",
         ),
         (
