@@ -145,9 +145,11 @@ async def running_platform(platform: Platform) -> Platform:
 
 
 @asynccontextmanager
-async def new_database(platform: Platform, kind: str, template: str = "template1") -> AsyncIterator[Database]:
+async def new_database(
+    platform: Platform, kind: str, template: str = "template1", name: str | None = None
+) -> AsyncIterator[Database]:
     """A database of this kind (`lake`, `application`, `warehouse`) for a block, copied from `template`."""
-    name = f"{kind}_{uuid.uuid4().hex[:12]}"
+    name = name or f"{kind}_{uuid.uuid4().hex[:12]}"
     port, password = platform.settings.postgres_port, platform.home.database_password(OWNER)
     async with owner_connection(port, password) as owner:
         await create_database(owner, name, kind, template)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import shutil
 from pathlib import Path
 
 from services.platform.settings import ROOT
+from tests.warehouse.forks import Forks
 
 DBT = ROOT / ".venv-airflow" / "bin" / "dbt"
 
@@ -57,11 +57,12 @@ def with_hooks(folder: Path, target: str) -> Path:
 
 
 async def compiled(
-    folder: Path, *, incremental: bool, target: str = "production", **environment: str
+    forks: Forks, folder: Path, *, incremental: bool, target: str = "production", **environment: str
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Compile everything without a server, as for a first run or for one that adds.
 
     Args:
+        forks: where dbt is already imported.
         folder: where the copy of the project and what dbt parses and compiles go.
         incremental: whether models are compiled as for a run that adds.
         target: `production` for SQL Server, `embedded` for PostgreSQL.
@@ -71,16 +72,16 @@ async def compiled(
         The statements of the models by their names, without hooks; and those of hooks and tests by any name.
     """
     project = with_hooks(folder, target)
-    process = await asyncio.create_subprocess_exec(
-        str(DBT),
-        *("compile", "--select", "resource_type:model", "resource_type:test"),
-        *("--target", target, "--no-introspect", "--no-populate-cache"),
-        *("--project-dir", str(project), "--profiles-dir", str(project)),
-        *("--target-path", str(folder), "--log-path", str(folder)),
-        *("--vars", f"{{compile_incremental: {str(incremental).lower()}, as_of_date: '2026-09-15'}}"),
-        env={name: os.environ[name] for name in ("HOME", "PATH") if name in os.environ} | environment,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
+    process = await forks.start(
+        (
+            str(DBT),
+            *("compile", "--select", "resource_type:model", "resource_type:test"),
+            *("--target", target, "--no-introspect", "--no-populate-cache"),
+            *("--project-dir", str(project), "--profiles-dir", str(project)),
+            *("--target-path", str(folder), "--log-path", str(folder)),
+            *("--vars", f"{{compile_incremental: {str(incremental).lower()}, as_of_date: '2026-09-15'}}"),
+        ),
+        {name: os.environ[name] for name in ("HOME", "PATH") if name in os.environ} | environment,
     )
     said, _ = await process.communicate()
     assert process.returncode == 0, said.decode()[-4000:]

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
+import shutil
 from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +19,18 @@ import pytest
 
 from services.platform.settings import ROOT
 from tests.conftest import Database, new_database
+from tests.warehouse.forks import PYTHON, Child, Forks
 from tests.warehouse.hand_made import hand_made
 from tests.warehouse.portfolio import AS_OF, generated
 
-PYTHON = ROOT / ".venv-airflow" / "bin" / "python"
 LANDED = (
     "position_major, position_minor, operation, row_key, image, fingerprint, actor, traceparent, captured_at"
 )
+PARSED = "partial_parse.msgpack"
 TRACEPARENT = f"00-{'ab' * 16}-{'cd' * 8}-01"
+
+# The one after the other have the same name, by which dbt knows what it has parsed: it parses again for another one.
+IN_TURN = "warehouse_in_turn"
 
 Change = tuple[str, tuple[Any, ...]]
 """The table of a change, and its columns as LANDED names them."""
@@ -48,6 +56,12 @@ class Warehouse:
     """Given to dbt/build.py beside what it always gets."""
     project: Path = ROOT / "dbt"
     """The folder of the dbt project."""
+    forks: Forks | None = None
+    """Where dbt is already imported; None runs the command as everybody does."""
+    parsed: Path | None = None
+    """A folder with what dbt has parsed for other warehouses of the same name."""
+    tells_lineage: bool = False
+    """Whether the run's lineage is written, to `lineage.json` in `folder`."""
 
     async def land(self, changes: Iterable[Change]) -> int:
         """Land changes as the next batch; its id."""
@@ -73,7 +87,7 @@ class Warehouse:
             )
         return self.batches
 
-    async def start(self, select: str, *more: str) -> asyncio.subprocess.Process:
+    async def start(self, select: str, *more: str) -> asyncio.subprocess.Process | Child:
         """Start dbt/build.py as the transformer."""
         environment = {
             name: os.environ[name]
@@ -81,23 +95,46 @@ class Warehouse:
             if name in os.environ
         } | {
             "WAREHOUSE_URL": self.database.url("transformer"),
-            "DBT_TARGET_PATH": str(self.folder),
-            "OPENLINEAGE__TRANSPORT": json.dumps(
-                {"type": "file", "log_file_path": str(self.folder / "lineage.json"), "append": True}
-            ),
-            **self.environment,
+            "DBT_TARGET_PATH": str(self._targets(more)),
         }
+        if self.tells_lineage:
+            environment["OPENLINEAGE__TRANSPORT"] = json.dumps(
+                {"type": "file", "log_file_path": str(self.folder / "lineage.json"), "append": True}
+            )
+        environment |= self.environment
         variables = json.dumps({"as_of_date": AS_OF.isoformat()})
+        command = (str(self.project / "build.py"), "--select", select, "--vars", variables, *more)
+        if self.forks:
+            return await self.forks.start(command, environment)
         return await asyncio.create_subprocess_exec(
             str(PYTHON),
-            str(self.project / "build.py"),
-            *("--select", select, "--vars", variables),
-            *more,
+            *command,
             cwd=ROOT,
             env=environment,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
+
+    def _targets(self, more: Sequence[str]) -> Path:
+        """The folder of dbt's targets, one for each setting that it parses again for; begins with what is parsed."""
+        targets = self.folder / self._setting(more)
+        if self.parsed and not targets.exists():
+            kept = self.parsed / targets.name
+            if kept.exists():
+                (targets / "parsed").mkdir(parents=True)
+                shutil.copy(kept, targets / "parsed" / PARSED)
+        return targets
+
+    def _keep_parsed(self, more: Sequence[str]) -> None:
+        """Keep what dbt has parsed for the next warehouse with the same settings."""
+        targets = self.folder / self._setting(more)
+        if self.parsed and not (self.parsed / targets.name).exists():
+            shutil.copy(next(targets.glob(f"*/{PARSED}")), self.parsed / targets.name)
+
+    def _setting(self, more: Sequence[str]) -> str:
+        variables = [value for name, value in pairwise(more) if name == "--vars"]
+        settings = [self.database.name, str(self.project), sorted(self.environment.items()), variables]
+        return hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:12]
 
     async def build(self, select: str = "path:models path:seeds", *more: str, status: int = 0) -> Built:
         """Build, and give what was said when it ended as expected."""
@@ -105,6 +142,7 @@ class Warehouse:
         said, _ = await process.communicate()
         output = said.decode()
         assert process.returncode == status, output[-6000:]
+        self._keep_parsed(more)
         return Built(status, json.loads(output.strip().splitlines()[-1]), output)
 
     async def models(self, *more: str, select: str = "path:models path:seeds", status: int = 0) -> Built:
@@ -156,28 +194,50 @@ async def changes(lake_template: Database) -> Sequence[Change]:
 
 
 @pytest.fixture(scope="session")
+async def forks(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Forks]:
+    """A process that has imported dbt, and forks for each build."""
+    async with Forks.started(tmp_path_factory.mktemp("forks")) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def parsed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What dbt has parsed for the warehouses of this session."""
+    return tmp_path_factory.mktemp("parsed")
+
+
+@pytest.fixture(scope="session")
 async def built(
     changes: Sequence[Change], warehouse_template: Database, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Warehouse]:
-    """A warehouse with everything in one batch, built and tested once for all tests here."""
+    """A warehouse with everything in one batch, built and tested once for all tests here, by the real command."""
     async with new_database(warehouse_template.platform, "warehouse", warehouse_template.name) as database:
-        made = Warehouse(database, tmp_path_factory.mktemp("dbt"))
+        made = Warehouse(database, tmp_path_factory.mktemp("dbt"), tells_lineage=True)
         await made.land(changes)
         await made.build("path:models path:seeds", "--tests", "all")
         yield made
 
 
+@asynccontextmanager
+async def in_turn(
+    template: Database, folder: Path, forks: Forks, parsed: Path, batches: int = 0
+) -> AsyncIterator[Warehouse]:
+    """A copy of a warehouse for one test, under the name that all of these have."""
+    async with new_database(template.platform, "warehouse", template.name, IN_TURN) as database:
+        yield Warehouse(database, folder, batches, forks=forks, parsed=parsed)
+
+
 @pytest.fixture
 async def pieced(
-    warehouse_template: Database, tmp_path_factory: pytest.TempPathFactory
+    warehouse_template: Database, tmp_path: Path, forks: Forks, parsed: Path
 ) -> AsyncIterator[Warehouse]:
     """A second warehouse, empty, for changes that come in pieces."""
-    async with new_database(warehouse_template.platform, "warehouse", warehouse_template.name) as database:
-        yield Warehouse(database, tmp_path_factory.mktemp("dbt"))
+    async with in_turn(warehouse_template, tmp_path / "dbt", forks, parsed) as warehouse:
+        yield warehouse
 
 
 @pytest.fixture
-async def copied(built: Warehouse, tmp_path: Path) -> AsyncIterator[Warehouse]:
+async def copied(built: Warehouse, tmp_path: Path, forks: Forks, parsed: Path) -> AsyncIterator[Warehouse]:
     """A copy of what is built, for what comes afterwards."""
-    async with new_database(built.database.platform, "warehouse", built.database.name) as database:
-        yield Warehouse(database, tmp_path / "dbt", built.batches)
+    async with in_turn(built.database, tmp_path / "dbt", forks, parsed, built.batches) as warehouse:
+        yield warehouse

@@ -40,6 +40,7 @@ async def test_a_lineage_server_that_is_down_or_babbles_fails_no_build(
 
 
 async def test_a_lineage_that_cannot_be_made_fails_no_build(pieced: Warehouse) -> None:
+    pieced.tells_lineage = True
     for wrong in (
         {"OPENLINEAGE_PARENT_ID": "flows/dag/no-uuid"},
         {"OPENLINEAGE__TRANSPORT": json.dumps({"type": "carrier-pigeon"})},

@@ -16,6 +16,7 @@ import pytest
 
 from tests.warehouse.compiling import compiled
 from tests.warehouse.conftest import Warehouse
+from tests.warehouse.forks import Forks
 
 # The first of them builds the whole warehouse, which takes minutes on a busy machine.
 pytestmark = pytest.mark.timeout(900)
@@ -144,9 +145,12 @@ async def note_affected(connection: asyncpg.Connection[asyncpg.Record], count: i
 
 
 @pytest.fixture(scope="module")
-async def statements(built: Warehouse, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+async def statements(
+    built: Warehouse, forks: Forks, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
     """What an incremental build runs for each model: its body, and how it finds the keys that it is about."""
     models, hooks = await compiled(
+        forks,
         tmp_path_factory.mktemp("plans"),
         incremental=True,
         target="embedded",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from sqlglot import exp
 
 from services.platform.settings import ROOT
 from tests.warehouse.compiling import DBT, compiled
+from tests.warehouse.forks import Forks
 from tests.warehouse.linting import complaints
 from tests.warehouse.sums import Money
 from tests.warehouse.test_hashing import GOLDEN
@@ -19,15 +21,27 @@ from tests.warehouse.test_hashing import GOLDEN
 FORBIDDEN = ("::", "date_trunc", " limit ", "group by 1", " merge into ", "lateral", " filter (")
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Both compilations share what dbt has parsed."""
-    return tmp_path_factory.mktemp("sqlserver")
+@dataclass(frozen=True)
+class Compiled:
+    """The project as dbt compiled it for SQL Server."""
+
+    incremental: bool
+    folder: Path
+    models: dict[str, str]
+    others: dict[str, str]
 
 
-@pytest.mark.parametrize("incremental", [True, False])
-async def test_every_model_compiles_to_t_sql(folder: Path, incremental: bool) -> None:
-    statements, others = await compiled(folder, incremental=incremental)
+@pytest.fixture(scope="module", params=[True, False])
+async def project(
+    request: pytest.FixtureRequest, forks: Forks, tmp_path_factory: pytest.TempPathFactory
+) -> Compiled:
+    """The project, compiled once for a run that adds and once for a first one."""
+    folder = tmp_path_factory.mktemp("sqlserver")
+    return Compiled(request.param, folder, *await compiled(forks, folder, incremental=request.param))
+
+
+async def test_every_model_compiles_to_t_sql(project: Compiled) -> None:
+    statements, others, incremental = project.models, project.others, project.incremental
     assert set(statements) == {path.stem for path in (ROOT / "dbt" / "models").rglob("*.sql")}
     for name, statement in statements.items():
         (parsed,) = sqlglot.parse(statement, read="tsql", error_level=sqlglot.ErrorLevel.RAISE)
@@ -56,7 +70,7 @@ async def test_every_model_compiles_to_t_sql(folder: Path, incremental: bool) ->
     start = hub.index("lower(convert(char(64)")
     expression = hub[start : hub.index(", 2))", start) + len(", 2))")]
     assert expression.replace("product_code", "c.text") in GOLDEN.read_text()
-    assert await complaints(folder / "compiled" / "creditmesh" / "models", "tsql") == ""
+    assert await complaints(project.folder / "compiled" / "creditmesh" / "models", "tsql") == ""
 
 
 FLAGS = """
@@ -76,7 +90,7 @@ async def said(*command: str) -> str:
     return output.decode()
 
 
-async def test_no_flag_of_the_adapter_that_is_off_ends_a_build(folder: Path) -> None:
+async def test_no_flag_of_the_adapter_that_is_off_ends_a_build(tmp_path: Path) -> None:
     """The adapter asks for one at a model's second run, to widen columns; being off, each says so by an event."""
     flags = (await said(str(DBT.with_name("python")), "-c", FLAGS)).split()
     assert "dbt_sqlserver_enable_safe_type_expansion" in flags
@@ -84,7 +98,14 @@ async def test_no_flag_of_the_adapter_that_is_off_ends_a_build(folder: Path) -> 
     output = await said(
         str(DBT),
         *("compile", "--inline", f"select '{asked}' as answers", "--target", "production"),
-        *("--no-introspect", "--no-populate-cache", "--target-path", str(folder), "--log-path", str(folder)),
+        *(
+            "--no-introspect",
+            "--no-populate-cache",
+            "--target-path",
+            str(tmp_path),
+            "--log-path",
+            str(tmp_path),
+        ),
         *("--project-dir", str(ROOT / "dbt"), "--profiles-dir", str(ROOT / "dbt")),
     )
     assert "False" in output.rpartition("select '")[2]
@@ -95,10 +116,9 @@ async def test_no_flag_of_the_adapter_that_is_off_ends_a_build(folder: Path) -> 
 FACTORS, SHARE = {(28, 4), (19, 4)}, (19, 18)
 
 
-@pytest.mark.parametrize("incremental", [True, False])
-async def test_no_sum_of_money_is_narrower_than_38_digits(folder: Path, incremental: bool) -> None:
-    statements, _ = await compiled(folder, incremental=incremental)
-    nodes = json.loads((folder / "manifest.json").read_text())["nodes"]
+async def test_no_sum_of_money_is_narrower_than_38_digits(project: Compiled) -> None:
+    statements = project.models
+    nodes = json.loads((project.folder / "manifest.json").read_text())["nodes"]
     waiting = {
         node["name"]: {one.split(".")[-1] for one in node["depends_on"]["nodes"] if one.startswith("model.")}
         for node in nodes.values()
