@@ -1,4 +1,4 @@
-"""The hash contract of the warehouse: the same text gives the same hash in Python, PostgreSQL and T-SQL.
+"""The hash contract: the same text gives the same hash in Python, PostgreSQL and T-SQL.
 
 SHA-256, in lower-case hex, of the UTF-8 bytes of the parts joined by U+001F. A part is `=` and its text, a NULL is `~`.
 Nothing is normalised: a name composed (NFC) and decomposed (NFD) are two texts with two hashes. The SQL of both engines

@@ -121,7 +121,7 @@ async def open_consumer(
 async def ensure_topics(
     kafka: KafkaAccess, topics: Mapping[str, int], *, configs: Mapping[str, str] | None = None
 ) -> dict[str, int]:
-    """Create those of `topics` (name → partitions) that do not exist, with the broker's replication.
+    """Create those of `topics` (name → partitions) that do not exist, with the broker's default of replicas.
 
     `configs` are topic settings such as `retention.ms`. Returns how many bytes a record batch of each topic may have.
     Raises TopicMismatch when one exists with another number of partitions: the order of keys would break.

@@ -60,7 +60,7 @@ def span_recorder() -> SpanRecorder:
 
 @dataclass
 class TokenMaker:
-    """Makes access tokens as auth does, signed by a key of its own."""
+    """Makes access tokens as their issuer does, signed by a key of its own."""
 
     issuer: str = "creditmesh"
     audience: str = AUDIENCE

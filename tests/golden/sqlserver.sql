@@ -186,9 +186,9 @@ ORDER BY table_name, name;
 GO
 DECLARE @actor nvarchar(128) = :actor, @traceparent varchar(55) = :traceparent; EXEC sp_set_session_context @key = N'actor', @value = @actor; EXEC sp_set_session_context @key = N'traceparent', @value = @traceparent;
 GO
-SET NOCOUNT ON; DECLARE @result int; SELECT @result = schema_id FROM sys.schemas WHERE name = N'journal'; EXEC @result = sp_getapplock @Resource = :name, @LockMode = 'Exclusive', @LockOwner = 'Transaction', @LockTimeout = 0; SET NOCOUNT OFF; SELECT @result;
+SET NOCOUNT ON; DECLARE @result int; SELECT @result = schema_id FROM sys.schemas WHERE name = N'dbo'; EXEC @result = sp_getapplock @Resource = :name, @LockMode = 'Exclusive', @LockOwner = 'Transaction', @LockTimeout = 0; SET NOCOUNT OFF; SELECT @result;
 GO
-SET NOCOUNT ON; DECLARE @result int; SELECT @result = schema_id FROM sys.schemas WHERE name = N'journal'; EXEC @result = sp_getapplock @Resource = :name, @LockMode = 'Exclusive', @LockOwner = 'Transaction', @LockTimeout = 5000; SET NOCOUNT OFF; SELECT @result;
+SET NOCOUNT ON; DECLARE @result int; SELECT @result = schema_id FROM sys.schemas WHERE name = N'dbo'; EXEC @result = sp_getapplock @Resource = :name, @LockMode = 'Exclusive', @LockOwner = 'Transaction', @LockTimeout = 5000; SET NOCOUNT OFF; SELECT @result;
 GO
 SELECT CONVERT(bigint, MIN_ACTIVE_ROWVERSION());
 GO

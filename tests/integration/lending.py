@@ -237,3 +237,18 @@ def assert_problem(response: httpx.Response, status: int, *pointers: str) -> dic
     assert body["instance"]
     assert [error["pointer"] for error in body.get("errors", [])] == list(pointers)
     return body
+
+
+async def rows_of(lending: Lending) -> dict[str, int]:
+    """How many rows each table that intake writes has."""
+    tables = [
+        "credit.party",
+        "credit.application",
+        "credit.application_version",
+        "credit.application_party",
+        "credit.application_version_party",
+        "credit.application_event",
+        "intake.idempotency_key",
+    ]
+    async with lending.lake.connect() as connection:
+        return {name: await connection.fetchval(f"SELECT count(*) FROM {name}") for name in tables}

@@ -157,7 +157,7 @@ class SQLServer:
                 # The driver's implicit transaction begins with the first statement that reads a table; EXEC is
                 # none, and without a transaction there is no owner for the lock.
                 "SET NOCOUNT ON; DECLARE @result int; "
-                "SELECT @result = schema_id FROM sys.schemas WHERE name = N'journal'; "
+                "SELECT @result = schema_id FROM sys.schemas WHERE name = N'dbo'; "
                 "EXEC @result = sp_getapplock @Resource = :name, @LockMode = 'Exclusive', "
                 f"@LockOwner = 'Transaction', @LockTimeout = {wait_seconds * 1000:d}; "
                 # Else every later statement of this session would tell no count.

@@ -16,7 +16,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from services.chassis.telemetry.export import BoundedSpanProcessor, RedactingExporter
 from services.chassis.telemetry.logging import configure_logging
 
-# One flush of the sink links to every sampled change of its batch; the default limit is 128.
+# One flush of a consumer links to every sampled change of its batch; the default limit is 128.
 MAX_LINKS = 10_000
 QUEUE_SPANS = 8_192
 BATCH_SPANS = 512

@@ -16,7 +16,6 @@ from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, genera
 from services.chassis import loop
 from services.chassis.settings import ServiceSettings
 from services.chassis.telemetry.logging import get_logger, set_level
-from services.chassis.telemetry.requests import RequestTelemetry
 from services.chassis.telemetry.spans import Telemetry
 from services.chassis.web.health import Check, Readiness, health_router
 from services.chassis.web.http_server import MAX_CONNECTIONS, BoundedProtocol
@@ -24,6 +23,7 @@ from services.chassis.web.identity import TokenVerifier
 from services.chassis.web.input.body_limit import LARGEST_BODY_BYTES, BodyLimit, BoundedRoute
 from services.chassis.web.openapi import complete
 from services.chassis.web.problems import add_problem_handlers, default_responses
+from services.chassis.web.request_telemetry import RequestTelemetry
 from services.chassis.web.revocations import Revocations
 from services.chassis.web.security_headers import SecurityHeaders
 
@@ -50,7 +50,7 @@ def create_app(
 ) -> FastAPI:
     """The application of one process: `routers` plus /livez, /readyz and /metrics.
 
-    With routers it also serves /docs and /openapi.json; the sink passes none. `checks` decide
+    With routers it also serves /docs and /openapi.json; a process without an API passes none. `checks` decide
     about readiness; `lifespan` opens and closes what the routes use; `verifier` is needed by
     routes that `require` a scope (built from `auth_jwks_url` when not given). Requests with more than
     `max_body_bytes` are refused with 413; routes have smaller limits of their own. Raises TypeError for a route that

@@ -19,7 +19,7 @@ from services.chassis.web.revocations import Revocations
 
 AUDIENCE = "creditmesh"
 ALGORITHM = "EdDSA"
-"""The algorithm of the tokens that auth signs."""
+"""The algorithm by which access tokens are signed."""
 SIGNATURE_ALGORITHMS = frozenset({"EdDSA", "ES256", "ES384", "ES512", "PS256", "PS384", "PS512", "RS256"})
 """What a published key may be for; each has a public half."""
 TOKEN_TYPE = "at+jwt"  # noqa: S105 - the name of a kind (RFC 9068), no secret
@@ -39,7 +39,7 @@ _SCOPES = "__required_scopes__"
 
 _log = get_logger(__name__)
 _bearer = HTTPBearer(
-    auto_error=False, bearerFormat="JWT", description="Access token from auth's POST /token."
+    auto_error=False, bearerFormat="JWT", description="Access token from POST /token of the issuer."
 )
 
 

@@ -277,7 +277,7 @@ class Remark(_Text):
 
 @dataclass(frozen=True, slots=True)
 class Words(_Text):
-    """Words to search for, which may be none."""
+    """Words to look for, which may be none."""
 
     schema: ClassVar[dict[str, Any]] = {"pattern": f"^[^{_UNSEEN}]*$"}
 
