@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from mkdocs.exceptions import PluginError
+
+sys.path.insert(0, str(Path(__file__).parent))
+import records
 
 # What a browser loads without being asked to. A link that a reader follows may lead anywhere.
 LOADED = {
@@ -40,11 +44,22 @@ def _expanded(entry: Any, docs: Path) -> Any:
             return {title: _expanded(value, docs) for title, value in entry.items()}
         case list():
             return [_expanded(value, docs) for value in entry]
+        case "decisions/":
+            return [f"{entry}README.md", *_decisions(entry, docs)]
         case str() if entry.endswith("/"):
             pages = sorted((docs / entry).glob("*.md"), key=lambda page: (page.stem != "README", page.name))
             return [entry + page.name for page in pages]
         case _:
             return entry
+
+
+def _decisions(entry: str, docs: Path) -> list[dict[str, list[str]]]:
+    """The records by area, those that were superseded last."""
+    found = records.read_records(docs / entry)
+    current = [record for record in found if record.successor is None]
+    old = [entry + record.file for record in found if record.successor is not None]
+    areas = [{area: [entry + record.file for record in group]} for area, group in records.by_area(current)]
+    return [*areas, {"Superseded": old}] if old else areas
 
 
 def on_post_page(output: str, page: Any, config: Any) -> str:  # noqa: ARG001 - mkdocs passes these names

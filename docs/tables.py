@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import records
 import sqlalchemy as sa
 import yaml
 from pydantic.fields import FieldInfo
@@ -362,6 +363,7 @@ def _runbook(path: str) -> str:
 TABLES: Mapping[str, Callable[[], str]] = {
     "alerts": alerts,
     "databases": databases,
+    "decisions": records.index,
     "flows": flows,
     "logins": logins,
     "make-targets": make_targets,

@@ -27,8 +27,9 @@ def generator() -> ModuleType:
 
 @pytest.fixture
 def copied(tmp_path: Path) -> Path:
-    """A copy of the guides."""
-    shutil.copytree(ROOT / "docs/guides", tmp_path / "docs/guides")
+    """A copy of the pages that have tables."""
+    for folder in ("guides", "decisions"):
+        shutil.copytree(ROOT / "docs" / folder, tmp_path / "docs" / folder)
     return tmp_path / "docs"
 
 
