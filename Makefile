@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install hooks docs docs-tables demo up down status logs reset seed test test-long test-sqlserver test-faults lint typecheck bench-replication bench-warehouse bench-attack init-sql jars-lock
+.PHONY: help install hooks docs docs-tables demo up down status logs reset seed test test-unit test-long test-sqlserver test-faults lint typecheck bench-replication bench-warehouse bench-attack init-sql jars-lock
 
 UV_VERSION := 0.13.8
 TOOLS := .tools
@@ -106,6 +106,9 @@ test: $(INSTALLED) ## run every check and every test but the long ones, and repo
 	@COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml .venv/bin/coverage run -m pytest -m 'not long' $(TWO_LANES)
 	@.venv/bin/coverage combine --quiet
 	@.venv/bin/coverage report
+
+test-unit: $(INSTALLED) ## run the tests that need no server, in half a minute
+	@.venv/bin/pytest tests/unit --numprocesses 2 --quiet
 
 test-long: $(INSTALLED) ## run the acceptance cases that take half a minute or more
 	@.venv/bin/pytest -m long

@@ -41,8 +41,9 @@ def read_flow(path: Path) -> LoadFlow | DbtFlow:
     shown = _shown(path)
     try:
         text = path.read_text(encoding="utf-8")
-        node = yaml.compose(text, Loader=_Loader)
-        raw = yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        raw = None if node is None else loader.construct_document(node)
     except (yaml.YAMLError, UnicodeDecodeError, InvalidOperation) as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
