@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install hooks docs docs-tables demo up down status logs reset seed test test-unit test-long test-sqlserver test-faults lint typecheck bench-replication bench-warehouse bench-attack init-sql jars-lock
+.PHONY: help install hooks docs docs-tables demo up down status logs reset seed test test-unit test-long test-sqlserver test-faults lint typecheck bench-replication bench-warehouse bench-attack dbt-models init-sql jars-lock
 
 UV_VERSION := 0.13.8
 TOOLS := .tools
@@ -77,6 +77,9 @@ docs-tables: $(INSTALLED) ## regenerate figures and tables of the guides, after 
 	@$(PY) docs/figures/generate.py
 	@$(PY) docs/generate.py
 
+dbt-models: $(INSTALLED) ## write the generated models of dbt, after a table, a flow file or dbt/vault.yml was changed
+	@$(PY) -m services.loader.vault.main
+
 init-sql: $(INSTALLED) ## regenerate deploy/databases/*.sql, after a migration or a table was changed
 	@$(PY) deploy/databases/generate.py
 
@@ -89,6 +92,7 @@ lint: $(INSTALLED) ## check style, formatting, import arrows, SQL, secrets and d
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/lint-imports
+	@$(PY) -m services.loader.vault.main --check
 	@if compgen -G 'deploy/databases/*.sql' >/dev/null; then .venv/bin/sqlfluff lint --processes 2 deploy/databases; fi
 	@SKIP=ruff,ruff-format,mypy,sqlfluff .venv/bin/pre-commit run --all-files
 	@$(PY) docs/generate.py --check

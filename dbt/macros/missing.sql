@@ -17,10 +17,10 @@
     {%- set found = [] -%}
     {%- for id in node.depends_on.nodes if id.startswith('model.') -%}
         {%- set upstream = graph.nodes[id] -%}
-        {%- if upstream.schema == 'ods' -%}
+        {%- if kind_of(upstream) == 'typed_changes' -%}
             {%- do found.append(upstream.name) -%}
         {#- A hub has the keys that anything mentions; no number is made of them. -#}
-        {%- elif not upstream.name.startswith('hub_') -%}
+        {%- elif kind_of(upstream) != 'hub' -%}
             {%- do found.extend(typed_behind(upstream)) -%}
         {%- endif -%}
     {%- endfor -%}

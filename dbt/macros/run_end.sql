@@ -10,7 +10,7 @@
         {%- do states.update({result.node.unique_id: result.status | string}) -%}
     {%- endfor -%}
     {%- set tests = {} -%}
-    {%- for test in graph.nodes.values() if test.resource_type == 'test' and test.test_metadata and test.test_metadata.name.endswith('_in_new_rows') -%}
+    {%- for test in graph.nodes.values() if test.resource_type == 'test' and test.config.meta.get('looks_at') == 'new_rows' -%}
         {%- do tests.setdefault(test.attached_node, []).append(states.get(test.unique_id)) -%}
     {%- endfor -%}
     {%- set found = [] -%}

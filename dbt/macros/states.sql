@@ -16,7 +16,7 @@
 {% endmacro %}
 
 {% macro keeps_state(node) -%}
-    {{ return(node.resource_type == 'seed' or (node.resource_type == 'model' and node.fqn[1] != 'ods' and 'raw_vault' not in node.fqn)) }}
+    {{ return(node.resource_type == 'seed' or (node.resource_type == 'model' and not kind_of(node))) }}
 {%- endmacro %}
 
 {# The names of the models and seeds whose states are part of that of `node`: those that it reads, and through views those behind them. #}

@@ -49,12 +49,15 @@
         alter table ods.watermark add tested bigint not null constraint df_watermark_tested default -1;
 {% endmacro %}
 
+{# What a generated model is: typed_changes, hub, link, satellite or history; none for a model written by hand (services/loader/vault). #}
+{% macro kind_of(node) -%}{{ return(node.config.get('meta', {}).get('kind')) }}{%- endmacro %}
+
 {# The inputs of a model that are read by batch: landed tables, their typed copies, satellites. #}
 {% macro batched_inputs(node) %}
     {%- set found = [] -%}
     {%- for id in node.depends_on.nodes -%}
         {%- set input = graph.sources.get(id) or graph.nodes.get(id) -%}
-        {%- if input and (input.schema in ('dl', 'ods') or input.name.startswith('sat_')) -%}
+        {%- if input and (input.resource_type == 'source' or kind_of(input) in ('typed_changes', 'satellite')) -%}
             {%- do found.append(input) -%}
         {%- endif -%}
     {%- endfor -%}

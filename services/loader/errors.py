@@ -22,6 +22,10 @@ class InvalidFlow(LoaderError):
     """A flow file is not valid: every fault with file, line and field."""
 
 
+class InvalidMapping(LoaderError):
+    """The mapping of the vault is not valid, or does not fit the lake's tables: one line for each fault."""
+
+
 class UnknownFlow(LoaderError):
     """There is no flow of this name, or it is not one that the loader loads."""
 

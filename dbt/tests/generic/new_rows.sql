@@ -1,4 +1,5 @@
 {% test unique_in_new_rows(model, columns) %}
+{{- config(meta={'looks_at': 'new_rows'}) -}}
 select {% for column in columns %}t.{{ column }}, {% endfor %}count(*) as times
 from {{ model }} as t
 where exists (
@@ -12,10 +13,12 @@ having count(*) > 1
 
 {# only: a condition on `n`, which row must have a value. #}
 {% test filled_in_new_rows(model, column_name, only='1 = 1') %}
+{{- config(meta={'looks_at': 'new_rows'}) -}}
 select n.{{ column_name }} from {{ model }} as n where n.{{ column_name }} is null and {{ only }} and {{ untested_rows(model.identifier, 'n') }}
 {% endtest %}
 
 {% test refers_in_new_rows(model, column_name, to, field) %}
+{{- config(meta={'looks_at': 'new_rows'}) -}}
 select n.{{ column_name }}
 from {{ model }} as n
 where {{ untested_rows(model.identifier, 'n') }}

@@ -24,8 +24,8 @@ _TYPES = {
 }
 """What dbt calls the types of a flow file's checks."""
 _HEAD = """{#
-    Generated from the flow files and the lake's tables by services/loader/quality/rules.py; written again by
-    `GOLDEN_WRITE=1 .venv/bin/python -m pytest tests/unit/loader/test_rules.py`. Bounds are texts, and exact.
+    Generated from the flow files and the lake's tables by services/loader/quality/rules.py; `make dbt-models`
+    writes it again. Bounds are texts, and exact.
 #}
 {% macro rules() -%}
 {{ return("""

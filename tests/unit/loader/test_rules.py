@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 
 from services.lake.tables import CAPTURED
-from services.loader.flows.files import FLOWS, ROOT, read_flow, read_flows
+from services.loader.flows.files import FLOWS, ROOT, read_flow
 from services.loader.flows.model import Check, JournalFlow, Target
-from services.loader.quality.rules import FILE, macro, rules_of
-
-
-def test_the_generated_macro_is_current() -> None:
-    text = macro(read_flows(FLOWS))
-    if os.environ.get("GOLDEN_WRITE"):
-        FILE.write_text(text, encoding="utf-8")
-    assert FILE.read_text(encoding="utf-8") == text
+from services.loader.quality.rules import rules_of
 
 
 def test_every_column_that_the_lake_requires_is_required() -> None:
