@@ -51,7 +51,7 @@ from services.replicator.settings import (
 )
 from services.replicator.sink.rebalances import Rebalances
 from services.replicator.sink.sink import Sink
-from services.replicator.topics import ensure_lake_topics
+from services.replicator.topics import ensure_lake_topics, topic_of
 from services.replicator.verification.process import (
     STATUS_SECONDS,
     current_status,
@@ -241,7 +241,7 @@ async def _sink_once(
         settings.kafka(),
         settings.sink_group,
         f"sink-{settings.instance}",
-        [settings.topic_prefix + table for table in tables],
+        [topic_of(settings.topic_prefix, table) for table in tables],
         listener=rebalances,
         session_timeout_millis=round(settings.sink_session_seconds * 1000),
         fetch_wait_millis=FETCH_WAIT_MILLIS,

@@ -42,8 +42,8 @@ class ReplicatorSettings(KafkaSettings, CommandSettings):
     )
     topic_prefix: str = Field(
         "lake.",
-        min_length=1,
-        description="what a topic's name begins with, before schema and table; one prefix for each lake",
+        pattern=r"^[A-Za-z0-9._-]*\.$",
+        description="what a topic's name begins with, before schema and table; ends with a dot; one for each lake",
     )
     topic_partitions: int = Field(
         2,

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from services.replicator.relay.relay import HEARTBEAT_SECONDS, HEARTBEAT_TURNS
+from services.replicator.relay.timing import HEARTBEAT_SECONDS, HEARTBEAT_TURNS
 from tests.faults.servers import Servers
 from tests.faults.validator import Validator
 from tests.integration.replicator.pipeline import Pipeline, party_insert, until

@@ -16,7 +16,7 @@ from services.replicator.operations.rejournal import KeyNotRead, canonical_key, 
 from services.replicator.replica.connection import connect
 from services.replicator.settings import CommandSettings, MigrationSettings
 from services.replicator.sink import quarantine
-from services.replicator.verification.lag import table_of
+from services.replicator.topics import table_of
 
 T = TypeVar("T")
 Ids = Annotated[list[int] | None, typer.Argument(help="ids as `list` prints them")]

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Self
 
 from services.chassis.telemetry.logging import get_logger
 from services.lake.journal.model import Position
-from services.lake.journal.reader import JournalReader
+from services.replicator.ports import Journal
 from services.replicator.relay.partitions import Partitions
 
 COMMAND = "resume-table"
@@ -62,7 +62,7 @@ def reason_of(operation: str | None, at: str, key: str, size: int, largest: int)
 class HeldTables:
     """The tables that a relay holds."""
 
-    def __init__(self, journal: JournalReader, partitions: Partitions) -> None:
+    def __init__(self, journal: Journal, partitions: Partitions) -> None:
         """Asks the `journal` what became of a row, and lets the `partitions` take or refuse a table's changes."""
         self._journal = journal
         self._partitions = partitions

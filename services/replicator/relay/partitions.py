@@ -2,23 +2,17 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, KafkaTimeoutError, UnknownTopicOrPartitionError
 
 from services.chassis.telemetry.metrics import MESSAGES_SENT
 from services.lake.journal.model import START, Position
+from services.replicator.ports import RecordBatch, RecordProducer
 from services.replicator.records import Headers, partition_of
-
-# Longer than the producer itself waits: one that has lost its broker without a word may wait for ever.
-ACK_SECONDS = 60.0
-
+from services.replicator.topics import RECORD_MARGIN_BYTES, topic_of
 
 HELD = -1
 """No image is so small: what is held costs a change nothing but the comparison that it undergoes anyway."""
-RECORD_MARGIN_BYTES = 16 * 1024
-"""What a record has beside its image: key, headers, the batch's own head."""
 
 
 class Partition:
@@ -31,20 +25,21 @@ class Partition:
 
     __slots__ = ("builder", "count", "largest", "number", "producer", "sent", "topic")
 
-    def __init__(self, producer: AIOKafkaProducer, topic: str, number: int, sent: str, largest: int) -> None:
+    def __init__(self, producer: RecordProducer, topic: str, number: int, sent: str, largest: int) -> None:
         self.producer = producer
         self.topic = topic
         self.number = number
         self.sent = sent
         self.largest = largest
-        self.builder: Any = None
+        self.builder: RecordBatch | None = None
         self.count = 0
 
     def append(self, key: bytes | None, value: bytes | None, timestamp_ms: int, headers: Headers) -> bool:
         """Add a record to the open batch, or say that it is full."""
-        if self.builder is None:
-            self.builder = self.producer.create_batch()
-        taken = self.builder.append(timestamp=timestamp_ms, key=key, value=value, headers=headers)
+        builder = self.builder
+        if builder is None:
+            builder = self.builder = self.producer.create_batch()
+        taken = builder.append(timestamp=timestamp_ms, key=key, value=value, headers=headers)
         if taken is None:
             return False
         self.count += 1
@@ -54,8 +49,19 @@ class Partition:
 class Partitions:
     """All partitions of one relay."""
 
-    def __init__(self, producer: AIOKafkaProducer, topic_prefix: str, count: int) -> None:
+    def __init__(
+        self, producer: RecordProducer, topic_prefix: str, count: int, *, ack_seconds: float
+    ) -> None:
+        """Create the partitions of no table; `begin` adds those of each table.
+
+        Args:
+            producer: sends their batches.
+            topic_prefix: stands before a table's name in its topic's.
+            count: partitions of each topic, at least 1.
+            ack_seconds: an acknowledgement that takes longer counts as failed.
+        """
         self._producer = producer
+        self._ack_seconds = ack_seconds
         self._topic_prefix = topic_prefix
         self._count = count
         self._of: dict[str, list[Partition]] = {}
@@ -68,7 +74,7 @@ class Partitions:
         `tables` says how many bytes a record batch of each table's topic may have.
         """
         for table, most in tables.items():
-            topic = self._topic_prefix + table
+            topic = topic_of(self._topic_prefix, table)
             self._largest[table] = most - RECORD_MARGIN_BYTES
             self._of[table] = [
                 Partition(
@@ -126,8 +132,10 @@ class Partitions:
         return [partition for partitions in self._of.values() for partition in partitions]
 
     async def hand_over(self, partition: Partition) -> None:
-        """Give the open batch to the producer, whose bounded buffer holds the caller back."""
+        """Give the open batch, if there is one, to the producer, whose bounded buffer holds the caller back."""
         builder, partition.builder = partition.builder, None
+        if builder is None:
+            return
         # Nothing will be added to it: the producer need not wait for more.
         builder.close()
         ack = await self._producer.send_batch(builder, partition.topic, partition=partition.number)
@@ -147,7 +155,7 @@ class Partitions:
         except KafkaError:
             return False
 
-    async def acknowledged(self) -> None:
+    async def await_acknowledgements(self) -> None:
         """Wait for every acknowledgement.
 
         Raises:
@@ -155,10 +163,10 @@ class Partitions:
         """
         acks, self._acks = self._acks, []
         if acks:
-            _, waiting = await asyncio.wait(acks, timeout=ACK_SECONDS)
+            _, waiting = await asyncio.wait(acks, timeout=self._ack_seconds)
             if waiting:
                 raise KafkaTimeoutError(
-                    f"{len(waiting)} batches were not acknowledged in {ACK_SECONDS:.0f} s"
+                    f"{len(waiting)} batches were not acknowledged in {self._ack_seconds:.0f} s"
                 )
         for result in await asyncio.gather(*acks, return_exceptions=True):
             if isinstance(result, BaseException):

@@ -5,48 +5,30 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
-from uuid import UUID
+from datetime import UTC
 
-from aiokafka import AIOKafkaProducer
-from opentelemetry.trace import SpanKind, TraceFlags, Tracer
+from opentelemetry.trace import SpanKind, Tracer
 
 from services.chassis import messaging
 from services.chassis.telemetry.logging import get_logger
-from services.chassis.telemetry.spans import current_traceparent, link_from
+from services.chassis.telemetry.spans import link_from
 from services.lake.journal.model import Position
-from services.lake.journal.reader import Change, JournalReader, JournalStream
+from services.lake.journal.reader import Change
 from services.replicator import metrics
 from services.replicator.errors import CursorAheadOfJournal, JournalReplaced
-from services.replicator.failpoints import failpoint
+from services.replicator.failpoints import failpoint as process_failpoint
+from services.replicator.ports import ChangeStream, Clock, Failpoint, Journal, RecordProducer
 from services.replicator.progress import Backlog, Work
-from services.replicator.records import (
-    HEARTBEAT,
-    OPERATIONS,
-    TRACEPARENT,
-    Headers,
-    Source,
-    change_header,
-    is_sampled,
-)
+from services.replicator.records import is_sampled
+from services.replicator.relay.appender import Appender
 from services.replicator.relay.held import HeldTables
-from services.replicator.relay.lease import Cursor, Lease
-from services.replicator.relay.partitions import HELD, Partitions
+from services.replicator.relay.lease import Cursor
+from services.replicator.relay.partitions import Partitions
+from services.replicator.relay.ports import RelayLease
 from services.replicator.relay.retention import refuse_purged
+from services.replicator.relay.timing import RelayTiming
 
-SAVE_EVERY_SECONDS = 0.1
-"""A cursor saved later only means more repeats after a crash, which the sink drops."""
-HEARTBEAT_SECONDS = 1.0
-ASK_SECONDS = 2.0
-"""After so long without an acknowledgement an idle relay asks whether Kafka is there."""
-HEARTBEAT_TURNS = 10
-"""A tenth of the partitions at a time, so that they never hold up a change together."""
-SHORTEST_PAUSE_SECONDS = 0.001
-MANY_CHANGES = 500
-"""So many at once, and more will follow: they are read without a wait."""
 MAX_LINKS = 10_000
-RESEND_CHANGES = 5000
-"""How much of the journal is looked through at once for a table that is resumed, between what all tables send."""
 
 _log = get_logger(__name__)
 
@@ -56,9 +38,9 @@ class Relay:
 
     def __init__(
         self,
-        journal: JournalReader,
-        producer: AIOKafkaProducer,
-        lease: Lease,
+        journal: Journal,
+        producer: RecordProducer,
+        lease: RelayLease,
         tracer: Tracer,
         *,
         topic_prefix: str,
@@ -68,26 +50,51 @@ class Relay:
         pace_seconds: float,
         work: Work,
         backlog: Backlog,
+        timing: RelayTiming | None = None,
+        clock: Clock = time.monotonic,
+        failpoint: Failpoint = process_failpoint,
     ) -> None:
+        """Create a relay for one epoch; `begin` and then `run` must follow.
+
+        Args:
+            journal: where changes are read from.
+            producer: sends them. It must be new with each epoch, so that nothing buffered before is sent after.
+            lease: acquired; its epoch goes into every record.
+            tracer: of the spans that sending is seen by.
+            topic_prefix: stands before a table's name in its topic's, such as `lake.`.
+            partitions: of each topic, at least 1; a topic's number never changes.
+            batch_changes: at most so many changes are read at once, at least 1.
+            idle_poll_seconds: the longest pause between two reads while nothing is captured.
+            pace_seconds: the shortest time from one read to the next while pages are not full; 0 for none.
+            work: is told of each acknowledgement.
+            backlog: is told of the oldest change that waits for one.
+            timing: intervals and sizes, the defaults of `RelayTiming` when None.
+            clock: monotonic seconds.
+            failpoint: is called at each crash point.
+        """
         self._journal = journal
         self._lease = lease
         self._tracer = tracer
-        self._partitions = Partitions(producer, topic_prefix, partitions)
+        self._timing = timing or RelayTiming()
+        self._clock = clock
+        self._failpoint = failpoint
+        self._partitions = Partitions(
+            producer, topic_prefix, partitions, ack_seconds=self._timing.ack_seconds
+        )
+        self._held = HeldTables(journal, self._partitions)
+        self._appender = Appender(self._partitions, self._held, tracer, turns=self._timing.heartbeat_turns)
         self._batch_changes = batch_changes
         self._idle_poll_seconds = idle_poll_seconds
-        self._incarnation = UUID(int=0)
+        self._pace_seconds = pace_seconds
+        self._work = work
+        self._backlog = backlog
         self._cursor = Cursor(None, Position(0), None)
         self._saved_at = 0.0
         self._unsaved = False
         self._sending: asyncio.Task[None] | None = None
         self._saving: asyncio.Task[None] | None = None
         self._measuring: asyncio.Task[None] | None = None
-        self._turn = 0
-        self._pace_seconds = pace_seconds
-        self._work = work
-        self._backlog = backlog
         self._asking: asyncio.Task[None] | None = None
-        self._held = HeldTables(journal, self._partitions)
 
     @property
     def position(self) -> Position:
@@ -95,10 +102,10 @@ class Relay:
         return self._cursor.position
 
     async def begin(self, cursor: Cursor, tables: Mapping[str, int]) -> None:
-        """Check that `cursor` belongs to this journal, and take it up.
+        """Check that `cursor` belongs to this journal, and adopt it.
 
         Args:
-            cursor: what the lease remembered.
+            cursor: as the lease returned it.
             tables: every captured table, and how many bytes a record batch of its topic may have.
 
         Raises:
@@ -106,10 +113,10 @@ class Relay:
             CursorBehindRetention: changes above the cursor have been purged.
             CursorAheadOfJournal: there is no change where the cursor stands.
         """
-        self._incarnation = await self._journal.incarnation()
-        if cursor.incarnation is not None and cursor.incarnation != self._incarnation:
+        incarnation = await self._journal.incarnation()
+        if cursor.incarnation is not None and cursor.incarnation != incarnation:
             raise JournalReplaced(
-                f"the cursor is of journal {cursor.incarnation}, the lake holds {self._incarnation}: the lake was "
+                f"the cursor is of journal {cursor.incarnation}, the lake holds {incarnation}: the lake was "
                 "replaced. Make the replica anew and let the relay begin from the start"
             )
         refuse_purged(await self._journal.purged(), cursor.position)
@@ -125,9 +132,10 @@ class Relay:
                     f"the change at {cursor.position} was captured at {captured_at}, the cursor remembers "
                     f"{cursor.captured_at}: the journal went another way after a restore. Verify the replica first"
                 )
-        self._cursor = Cursor(self._incarnation, cursor.position, cursor.captured_at)
+        self._cursor = Cursor(incarnation, cursor.position, cursor.captured_at)
         self._partitions.begin(tables, cursor.sent)
         self._held.begin(cursor.held)
+        self._appender.begin(self._lease.epoch, incarnation)
         metrics.RELAY_EPOCH.set(self._lease.epoch)
         _log.info("relay begins", epoch=self._lease.epoch, position=str(cursor.position))
 
@@ -142,38 +150,39 @@ class Relay:
             await self._relay(stream, stop)
         if self._unsaved:
             self._begin_saving()
-            await self._saved()
+            await self._await_save()
         await self._lease.release()
 
-    async def _relay(self, stream: JournalStream, stop: asyncio.Event) -> None:
-        pause = SHORTEST_PAUSE_SECONDS
-        beat_at = time.monotonic() + HEARTBEAT_SECONDS / HEARTBEAT_TURNS
+    async def _relay(self, stream: ChangeStream, stop: asyncio.Event) -> None:
+        pause = self._timing.shortest_pause_seconds
+        beat_seconds = self._timing.heartbeat_seconds / self._timing.heartbeat_turns
+        beat_at = self._clock() + beat_seconds
         after = self._cursor.position
         try:
             while not stop.is_set():
-                began = time.monotonic()
+                began = self._clock()
                 changes = await stream.read(after, self._batch_changes)
-                beat = time.monotonic() >= beat_at
+                beat = self._clock() >= beat_at
                 if beat:
-                    beat_at = time.monotonic() + HEARTBEAT_SECONDS / HEARTBEAT_TURNS
+                    beat_at = self._clock() + beat_seconds
                 if changes:
                     after = changes[-1].position
                 if changes or beat:
                     # Beside the reading of what follows: one round at a time, each after all acks of the one before.
-                    await self._sent()
+                    await self._await_send()
                     self._sending = asyncio.create_task(self._round(changes, beat))
                 if changes:
-                    pause = SHORTEST_PAUSE_SECONDS
-                    if len(changes) < MANY_CHANGES:
+                    pause = self._timing.shortest_pause_seconds
+                    if len(changes) < self._timing.full_page_changes:
                         # What a round costs, here and behind, depends little on what it carries: under load a
                         # short wait makes few rounds of many, and all of it faster.
-                        await asyncio.sleep(began + self._pace_seconds - time.monotonic())
+                        await asyncio.sleep(began + self._pace_seconds - self._clock())
                 else:
                     await asyncio.sleep(pause)
                     pause = min(pause * 2, self._idle_poll_seconds)
-            await self._sent()
-            await self._saved()
-            await self._measured()
+            await self._await_send()
+            await self._await_save()
+            await self._await_measurement()
         finally:
             under_way = [
                 task
@@ -184,7 +193,7 @@ class Relay:
                 task.cancel()
             await asyncio.gather(*under_way, return_exceptions=True)
 
-    async def _sent(self) -> None:
+    async def _await_send(self) -> None:
         """Wait until the round that is on its way has arrived; raises whatever its sending raised."""
         sending, self._sending = self._sending, None
         if sending is not None:
@@ -194,19 +203,19 @@ class Relay:
         """Send changes, if there are any, and heartbeats, if it is time for them: by one request."""
         if changes:
             await self._send(changes, beat)
-        elif await self._append_heartbeats(self._cursor.position):
+        elif await self._appender.append_heartbeats(self._cursor.position):
             await self._partitions.flush()
-            await self._partitions.acknowledged()
+            await self._partitions.await_acknowledgements()
             self._work.acknowledged()
             self._unsaved = True
         for table in list(self._held.resuming):
             await self._resend(table)
         await self._save_when_due()
-        if self._held and beat and self._turn == 0:
-            await self._saved()
+        if self._held and beat and self._appender.turn == 0:
+            await self._await_save()
             self._held.find_resumed(await self._lease.stopped())
-        if beat and self._turn == 0 and (self._measuring is None or self._measuring.done()):
-            await self._measured()
+        if beat and self._appender.turn == 0 and (self._measuring is None or self._measuring.done()):
+            await self._await_measurement()
             self._measuring = asyncio.create_task(self._measure())
 
     async def _send(self, changes: Sequence[Change], beat: bool) -> None:
@@ -229,13 +238,13 @@ class Relay:
                 messaging.BATCH_COUNT: len(changes),
             },
         ):
-            await self._append_all(changes)
+            await self._appender.append(changes)
             if beat:
-                await self._append_heartbeats(changes[-1].position)
+                await self._appender.append_heartbeats(changes[-1].position)
             await self._partitions.flush()
-            failpoint("relay.before_acks")
-            await self._partitions.acknowledged()
-        failpoint("relay.after_acks")
+            self._failpoint("relay.before_acks")
+            await self._partitions.await_acknowledgements()
+        self._failpoint("relay.after_acks")
         self._work.acknowledged()
         self._backlog.empty()
         # Only now, after every ack: a crash before this repeats the batch, and the sink drops what it has.
@@ -246,81 +255,42 @@ class Relay:
             if table not in self._held:
                 metrics.RELAYED.labels(table).inc(count)
 
-    async def _append_all(self, changes: Sequence[Change]) -> None:
-        """Put every change into the batch of its partition."""
-        sources: dict[str, str] = {}
-        contexts: dict[str | None, Headers] = {}
-        captured_at: datetime | None = None
-        captured_ms = 0
-        for major, minor, table, operation, key, image, fingerprint, _, traceparent, at in changes:
-            # What is the same for many changes is made once.
-            source = sources.get(fingerprint)
-            if source is None:
-                source = sources[fingerprint] = str(Source(self._lease.epoch, self._incarnation, fingerprint))
-            context = contexts.get(traceparent)
-            if context is None:
-                context = contexts[traceparent] = self._context(traceparent)
-            if at != captured_at:
-                captured_at = at
-                captured_ms = int(at.replace(tzinfo=UTC).timestamp() * 1000)
-            position = f"{major}.{minor}"
-            value = None if image is None else image.encode()
-            partition = self._partitions.of(table, encoded := key.encode())
-            # Of a table that is held no change is small enough.
-            if (0 if value is None else len(value)) > partition.largest or operation not in OPERATIONS:
-                if partition.largest != HELD:
-                    unknown = None if operation in OPERATIONS else operation
-                    await self._held.leave_out(Position(major, minor), table, unknown, key, len(value or b""))
-                continue
-            headers = [change_header(operation, position, partition.sent, source), *context]
-            if not partition.append(encoded, value, captured_ms, headers):
-                await self._partitions.hand_over(partition)
-                partition.append(encoded, value, captured_ms, headers)
-            partition.sent = position
-
     async def _resend(self, table: str) -> None:
         """Send some of what a table has missed; when that is all, it goes on with the others.
 
         All of the journal that is not above the cursor has been read, and nothing of this table was sent of it.
         """
         through = self._cursor.position
-        changes = await self._journal.read_between(self._held.after(table), through, RESEND_CHANGES)
+        changes = await self._journal.read_between(
+            self._held.after(table), through, self._timing.resend_changes
+        )
         self._partitions.resume(table)
-        await self._append_all([change for change in changes if change.table == table])
+        await self._appender.append([change for change in changes if change.table == table])
         await self._partitions.flush()
-        await self._partitions.acknowledged()
+        await self._partitions.await_acknowledgements()
         self._unsaved = True
         is_all = not changes or changes[-1].position >= through
         self._held.sent(table, None if is_all else changes[-1].position)
-
-    def _context(self, traceparent: str | None) -> Headers:
-        if traceparent is None:
-            # A script's or a DBA's change: its trace begins here, one root for all of this read.
-            traceparent = self._root()
-        return [(TRACEPARENT, traceparent.encode())] if traceparent else []
-
-    def _root(self) -> str | None:
-        with self._tracer.start_as_current_span("change without context", kind=SpanKind.PRODUCER) as span:
-            sampled = span.get_span_context().trace_flags & TraceFlags.SAMPLED
-            return current_traceparent() if sampled else None
 
     async def _save_when_due(self) -> None:
         """Save the cursor beside the relaying: it need not wait for the disk, only not run far ahead of it.
 
         Saving renews the lease; when there is nothing to save, it is renewed now and then.
         """
-        elapsed = time.monotonic() - self._saved_at
-        if elapsed >= SAVE_EVERY_SECONDS:
-            await self._saved()
+        elapsed = self._clock() - self._saved_at
+        if elapsed >= self._timing.save_every_seconds:
+            await self._await_save()
             if self._unsaved:
                 self._begin_saving()
-            elif elapsed >= HEARTBEAT_SECONDS:
+            elif elapsed >= self._timing.heartbeat_seconds:
                 self._saving = asyncio.create_task(self._renew())
-                self._saved_at = time.monotonic()
+                self._saved_at = self._clock()
 
     async def _renew(self) -> None:
         """Hold the lease while nothing is to be sent, and find out meanwhile whether Kafka still answers."""
-        if self._work.silent_seconds > ASK_SECONDS and (self._asking is None or self._asking.done()):
+        if self._work.silent_seconds > self._timing.ask_seconds and (
+            self._asking is None or self._asking.done()
+        ):
             self._asking = asyncio.create_task(self._ask())
         await self._lease.renew(self._work.silent_seconds)
 
@@ -333,41 +303,23 @@ class Relay:
         held, stopping = self._held.to_save()
         cursor = replace(self._cursor, sent=self._partitions.sent(), held=held, stopping=stopping)
         self._saving = asyncio.create_task(self._save(cursor))
-        self._saved_at = time.monotonic()
+        self._saved_at = self._clock()
         self._unsaved = False
 
     async def _save(self, cursor: Cursor) -> None:
         await self._lease.save(cursor)
-        failpoint("relay.after_save")
+        self._failpoint("relay.after_save")
 
-    async def _saved(self) -> None:
+    async def _await_save(self) -> None:
         """Wait until the cursor that is being saved is; raises whatever its saving raised."""
         saving, self._saving = self._saving, None
         if saving is not None:
             await saving
 
-    async def _append_heartbeats(self, position: Position) -> bool:
-        """Tell the partitions whose turn it is how far the journal has been relayed, unless their last record does.
-
-        Whether there are any. All that is at or below `position` must have been appended before.
-        """
-        self._turn = (self._turn + 1) % HEARTBEAT_TURNS
-        behind = self._partitions.behind(position, self._turn, HEARTBEAT_TURNS)
-        text = str(position)
-        source = str(Source(self._lease.epoch, self._incarnation))
-        now_ms = int(time.time() * 1000)
-        for partition in behind:
-            headers = [change_header(HEARTBEAT, text, partition.sent, source)]
-            if not partition.append(None, None, now_ms, headers):
-                await self._partitions.hand_over(partition)
-                partition.append(None, None, now_ms, headers)
-            partition.sent = text
-        return bool(behind)
-
     async def _measure(self) -> None:
         metrics.HORIZON_HELD.set(await self._journal.oldest_writer_seconds())
 
-    async def _measured(self) -> None:
+    async def _await_measurement(self) -> None:
         """Wait until what is being measured is; raises whatever that raised."""
         measuring, self._measuring = self._measuring, None
         if measuring is not None:

@@ -18,6 +18,7 @@ from services.replicator.relay.held import REASON as RELAY_REASON
 from services.replicator.replica.tables import Standing, Stop, follow
 from services.replicator.sink.offsets import Progress
 from services.replicator.sink.writer import TableWriter
+from services.replicator.topics import table_of, topic_of
 
 WATCH_SECONDS = 1.0
 # The replica is not as it was when its definitions were read: by another sink's hand, or a person's.
@@ -152,7 +153,7 @@ class Schema:
             aiokafka.errors.UnknownTopicOrPartitionError: a table is captured whose topic this sink does not read yet:
                 it must begin again.
         """
-        topics = {self._topic_prefix + table.full_name for table in self._newest.values()}
+        topics = {topic_of(self._topic_prefix, table.full_name) for table in self._newest.values()}
         if unread := topics - self._consumer.subscription():
             raise UnknownTopicOrPartitionError(f"captured since this sink began: {', '.join(sorted(unread))}")
         if self.stopped or list(self._newest) != list(self._loaded):
@@ -160,10 +161,10 @@ class Schema:
         else:
             await self._refresh(connection)
         for place, progress in owned.items():
-            if self._table_of(place) in self._closed and place not in self._held:
+            if table_of(place.topic) in self._closed and place not in self._held:
                 self.hold(place, "", progress.kafka_offset)
         for place, fingerprint in list(self._held.items()):
-            if fingerprint not in self.stopped and self._table_of(place) not in self._closed:
+            if fingerprint not in self.stopped and table_of(place.topic) not in self._closed:
                 self.let_go(place)
 
     def hold(self, place: TopicPartition, fingerprint: str, offset: int) -> None:
@@ -177,13 +178,10 @@ class Schema:
             _log.error(
                 "a partition waits",
                 place=f"{place.topic}/{place.partition}@{offset}",
-                reason=self.tables.get(self._table_of(place)),
+                reason=self.tables.get(table_of(place.topic)),
             )
 
     def let_go(self, place: TopicPartition) -> None:
         """Read on in a partition, if it was held."""
         if self._held.pop(place, None) is not None and place in self._consumer.assignment():
             self._consumer.resume(place)
-
-    def _table_of(self, place: TopicPartition) -> str:
-        return str(place.topic).removeprefix(self._topic_prefix)

@@ -9,6 +9,7 @@ import asyncpg
 from services.lake.database import Lake
 from services.lake.journal.model import START, Position
 from services.replicator.records import partition_of
+from services.replicator.topics import table_of
 
 MOST_COUNTED = 50_000
 
@@ -97,8 +98,3 @@ async def _count(
             lag.rows += 1
             lag.captured = position
             lag.oldest = lag.oldest or change.captured_at
-
-
-def table_of(topic: str) -> str:
-    """The captured table whose changes a topic carries: its last two parts, whatever the prefix."""
-    return ".".join(topic.split(".")[-2:])

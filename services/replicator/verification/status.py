@@ -11,7 +11,8 @@ from services.lake.journal.reader import JournalReader
 from services.lake.journal.requests import Requests
 from services.replicator import metrics
 from services.replicator.progress import SILENT_SECONDS
-from services.replicator.verification.lag import read_lag, table_of
+from services.replicator.topics import table_of
+from services.replicator.verification.lag import read_lag
 
 
 class PartitionStatus(BaseModel):

@@ -9,8 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from services.replicator.relay.partitions import RECORD_MARGIN_BYTES
-from services.replicator.topics import LARGEST_RECORD_BYTES
+from services.replicator.topics import LARGEST_RECORD_BYTES, RECORD_MARGIN_BYTES
 from tests.integration.replicator.pipeline import ROOT, Pipeline, party_insert, until
 
 APPLICATION = (

@@ -7,8 +7,7 @@ from sqlalchemy.schema import CreateTable
 
 from services.lake.tables import CAPTURED
 from services.lake.types import LONG_TEXT_BYTES
-from services.replicator.relay.partitions import RECORD_MARGIN_BYTES
-from services.replicator.topics import LARGEST_RECORD_BYTES
+from services.replicator.topics import LARGEST_RECORD_BYTES, RECORD_MARGIN_BYTES
 
 # JSON writes a control character, one byte in UTF-8, as six; every other character as its one to four bytes.
 ESCAPED = 6
