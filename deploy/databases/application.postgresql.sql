@@ -380,6 +380,35 @@ ALTER TABLE replication.relay ADD COLUMN acknowledged_at timestamptz;
 
 UPDATE replication.alembic_version SET version_num='0004' WHERE replication.alembic_version.version_num = '0003';
 
+-- Running upgrade 0004 -> 0005
+
+CREATE VIEW replication.partition_progress AS
+    SELECT p.topic, p.partition, p.relayed_major, p.relayed_minor,
+        coalesce(o.position_major, 0) AS applied_major, coalesce(o.position_minor, 0) AS applied_minor,
+        -- NULL until a sink has taken the partition over.
+        o.updated_at
+    FROM (
+        SELECT split_part(place, '/', 1) AS topic, split_part(place, '/', 2)::integer AS partition,
+            split_part(relayed, '.', 1)::bigint AS relayed_major, split_part(relayed, '.', 2)::bigint AS relayed_minor
+        FROM replication.relay CROSS JOIN LATERAL jsonb_each_text(sent) AS s (place, relayed)
+    ) AS p
+    LEFT JOIN replication.sink_offset AS o ON o.topic = p.topic AND o.partition = p.partition;
+
+GRANT SELECT ON replication.partition_progress TO relay, sink, verifier;
+
+ALTER TABLE replication.stopped_table ADD COLUMN kind varchar(16);
+
+UPDATE replication.stopped_table
+    SET kind = split_part(reason, ': ', 1), reason = substr(reason, strpos(reason, ': ') + 2)
+    WHERE split_part(reason, ': ', 1) IN ('schema', 'capture', 'relay');
+
+UPDATE replication.stopped_table SET kind = 'schema' WHERE kind IS NULL;
+
+ALTER TABLE replication.stopped_table ALTER COLUMN kind SET NOT NULL,
+        ADD CONSTRAINT ck_stopped_table_kind CHECK (kind IN ('schema', 'capture', 'relay'));
+
+UPDATE replication.alembic_version SET version_num='0005' WHERE replication.alembic_version.version_num = '0004';
+
 COMMIT;
 
 -- The replica belongs to the sink.

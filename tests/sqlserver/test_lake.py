@@ -157,8 +157,10 @@ async def test_case_19_a_disabled_trigger_stops_its_table_and_a_cascade_the_rela
     await pipeline.start("relay")
     await pipeline.start("sink")
     await pipeline.lake("ALTER TABLE credit.party DISABLE TRIGGER capture_insert")
-    assert (await stopped(pipeline))["reason"] == (
-        "capture: capture triggers missing or disabled: capture_party_insert"
+    row = await stopped(pipeline)
+    assert (row["kind"], row["reason"]) == (
+        "capture",
+        "capture triggers missing or disabled: capture_party_insert",
     )
     await pipeline.lake("ALTER TABLE credit.party ENABLE TRIGGER capture_insert")
     await goes_on(pipeline)

@@ -14,10 +14,11 @@ from services.lake.journal.model import CapturedTable
 from services.lake.journal.reader import JournalReader
 from services.lake.journal.requests import Requests
 from services.replicator.operations.commands import run, with_both
-from services.replicator.relay.held import REASON, Held
+from services.replicator.relay.held import Held
 from services.replicator.replica.evolution import accept, evolve
 from services.replicator.replica.tables import accept_newest, standing_at
 from services.replicator.settings import CommandSettings
+from services.replicator.store import StopKind, clear_stop
 
 _console = Console()
 
@@ -82,11 +83,7 @@ def resume_table(table: Annotated[str, typer.Argument(help="schema.name")]) -> N
                 "the lake, then run this again"
             )
             return 1
-        await connection.execute(
-            "DELETE FROM replication.stopped_table WHERE table_name = $1 AND starts_with(reason, $2)",
-            table,
-            REASON,
-        )
+        await clear_stop(connection, table, StopKind.RELAY)
         _say(f"{table}: done; the relay sends what the table has missed, within seconds")
         return 0
 

@@ -11,6 +11,7 @@ from services.lake.database import Lake
 from services.lake.journal.inspection import REGENERATE, inspect
 from services.replicator.errors import CaptureUnsound
 from services.replicator.replica.connection import connect
+from services.replicator.store import StopKind, StoppedTable, clear_stops, stop_tables
 
 _log = get_logger(__name__)
 
@@ -32,19 +33,13 @@ async def check_capture(lake: Lake, connection: asyncpg.Connection, reviewed: Co
     for table, reason in findings.stopped.items():
         _log.error("capture of a table cannot be trusted", table=table, reason=reason, command=REGENERATE)
     async with connection.transaction():
-        await connection.execute(
-            "DELETE FROM replication.stopped_table WHERE reason LIKE 'capture: %' AND table_name <> ALL ($1::text[])",
-            list(findings.stopped),
-        )
-        await connection.execute(
-            """
-            INSERT INTO replication.stopped_table (table_name, reason, command)
-            SELECT table_name, 'capture: ' || reason, $3 FROM unnest($1::text[], $2::text[]) AS s (table_name, reason)
-            ON CONFLICT (table_name) DO UPDATE SET reason = EXCLUDED.reason, command = EXCLUDED.command
-            """,
-            list(findings.stopped),
-            list(findings.stopped.values()),
-            REGENERATE,
+        await clear_stops(connection, StopKind.CAPTURE, but=findings.stopped)
+        await stop_tables(
+            connection,
+            [
+                StoppedTable(table, StopKind.CAPTURE, reason, REGENERATE)
+                for table, reason in findings.stopped.items()
+            ],
         )
 
 

@@ -13,8 +13,6 @@ from services.replicator.ports import Journal
 from services.replicator.relay.partitions import Partitions
 
 COMMAND = "resume-table"
-REASON = "relay: "
-"""How the reason of a stopped table begins that the relay has stopped."""
 
 _log = get_logger(__name__)
 
@@ -56,7 +54,7 @@ def reason_of(operation: str | None, at: str, key: str, size: int, largest: int)
         if operation is None
         else f"unknown operation {operation!r}"
     )
-    return f"{REASON}the change at {at} of row {key} cannot be relayed: {wrong}. Correct that row in the lake first"
+    return f"the change at {at} of row {key} cannot be relayed: {wrong}. Correct that row in the lake first"
 
 
 class HeldTables:

@@ -14,6 +14,7 @@ import orjson
 from services.lake.journal.model import Position
 from services.replicator.errors import LeaseLost
 from services.replicator.relay.held import COMMAND, Held
+from services.replicator.store import StopKind, StoppedTable, stop_tables, stopped_tables
 
 
 @dataclass(slots=True)
@@ -109,16 +110,12 @@ class Lease:
             # In one transaction: a cursor that has passed a table's changes says so where people look.
             async with self._connection.transaction():
                 await self._save(cursor)
-                await self._connection.execute(
-                    """
-                    INSERT INTO replication.stopped_table (table_name, reason, command)
-                    SELECT table_name, reason, $3 || ' ' || table_name
-                    FROM unnest($1::text[], $2::text[]) AS h (table_name, reason)
-                    ON CONFLICT (table_name) DO UPDATE SET reason = EXCLUDED.reason, command = EXCLUDED.command
-                    """,
-                    list(cursor.stopping),
-                    list(cursor.stopping.values()),
-                    COMMAND,
+                await stop_tables(
+                    self._connection,
+                    [
+                        StoppedTable(table, StopKind.RELAY, reason, f"{COMMAND} {table}")
+                        for table, reason in cursor.stopping.items()
+                    ],
                 )
         else:
             await self._save(cursor)
@@ -147,8 +144,7 @@ class Lease:
 
     async def stopped(self) -> set[str]:
         """The tables that stand still, whoever stopped them."""
-        rows = await self._connection.fetch("SELECT table_name FROM replication.stopped_table")
-        return {row["table_name"] for row in rows}
+        return set(await stopped_tables(self._connection))
 
     async def release(self) -> None:
         """Let the next relay begin at once."""

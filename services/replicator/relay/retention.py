@@ -17,6 +17,7 @@ from services.lake.journal.retention import Retention
 from services.replicator.errors import CursorBehindRetention
 from services.replicator.relay.held import Held
 from services.replicator.replica.connection import PASSING, connect
+from services.replicator.store import partition_progress
 
 REPORT_SECONDS = 5.0
 
@@ -60,24 +61,15 @@ async def _passed(application: SecretStr) -> dict[str, Position]:
         relay = await connection.fetchrow(
             "SELECT position_major, position_minor, held FROM replication.relay"
         )
-        # A partition that lost records on Kafka is sent them again from here.
-        replica = await connection.fetchrow(
-            """
-            SELECT coalesce(o.position_major, 0) AS position_major, coalesce(o.position_minor, 0) AS position_minor
-            FROM replication.relay CROSS JOIN jsonb_object_keys(sent) AS place
-            LEFT JOIN replication.sink_offset AS o ON place = o.topic || '/' || o.partition
-            ORDER BY 1, 2 LIMIT 1
-            """
-        )
+        applied = [each.applied for each in await partition_progress(connection)]
     finally:
         await connection.close()
-    passed = {
-        name: Position(row["position_major"], row["position_minor"])
-        for name, row in {"relay": relay, "replica": replica}.items()
-        if row is not None
-    }
+    passed: dict[str, Position] = {}
     if relay is not None:
         # What a held table has missed is read again when it is resumed.
         held = [Held.from_json(kept).after for kept in orjson.loads(relay["held"]).values()]
-        passed["relay"] = min([passed["relay"], *held])
+        passed["relay"] = min([Position(relay["position_major"], relay["position_minor"]), *held])
+    if applied:
+        # A partition that lost records on Kafka is sent them again from here.
+        passed["replica"] = min(applied)
     return passed

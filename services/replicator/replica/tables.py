@@ -16,6 +16,7 @@ from services.lake.journal.model import CapturedTable
 from services.replicator.replica.connection import PASSING
 from services.replicator.replica.evolution import accept, create_statement, evolve
 from services.replicator.replica.types import postgresql_type
+from services.replicator.store import StopKind, StoppedTable, clear_stop
 
 # As format_type gives them.
 _SPELT_OUT = {
@@ -31,15 +32,6 @@ ALTER_SECONDS = 6 * 3600.0
 ACCEPT = "python -m services.replicator.main accept-schema {table}"
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Why images of a definition cannot be applied, and the command that resolves it."""
-
-    table: str
-    reason: str
-    command: str
-
-
 @dataclass(slots=True)
 class Standing:
     """What the replica makes of each definition, by fingerprint.
@@ -49,7 +41,7 @@ class Standing:
     """
 
     writable: dict[str, tuple[CapturedTable, CapturedTable]] = field(default_factory=dict)
-    stopped: dict[str, Stop] = field(default_factory=dict)
+    stopped: dict[str, StoppedTable] = field(default_factory=dict)
     superseded: set[str] = field(default_factory=set)
 
 
@@ -92,9 +84,7 @@ async def accept_newest(connection: asyncpg.Connection, history: Sequence[Captur
         for statement in accept(stands_at or history[0], newest):
             await connection.execute(statement, timeout=ALTER_SECONDS)
         await _note(connection, newest)
-        await connection.execute(
-            "DELETE FROM replication.stopped_table WHERE table_name = $1", newest.full_name
-        )
+        await clear_stop(connection, newest.full_name)
 
 
 async def lock(connection: asyncpg.Connection) -> None:
@@ -143,7 +133,7 @@ async def _follow_one(
     await _let_be_null(connection, stands_at, writable)
 
 
-async def _altered_by_hand(connection: asyncpg.Connection, stands_at: CapturedTable) -> Stop | None:
+async def _altered_by_hand(connection: asyncpg.Connection, stands_at: CapturedTable) -> StoppedTable | None:
     """Say what makes a table unlike the definition that it tells, None when its images fit."""
     table = stands_at.full_name
     rows = await connection.fetch(
@@ -155,9 +145,9 @@ async def _altered_by_hand(connection: asyncpg.Connection, stands_at: CapturedTa
     for column in stands_at.columns:
         wanted = postgresql_type(column)
         if types[column.name] != _SPELT_OUT.get(wanted, wanted):
-            return Stop(
+            return _stop(
                 table,
-                f"schema: altered by hand: column {column.name} is {types[column.name]}, not {wanted}",
+                f"altered by hand: column {column.name} is {types[column.name]}, not {wanted}",
                 f"ALTER TABLE {table} DROP COLUMN {column.name}, ADD COLUMN {column.name} {wanted} (as login sink); "
                 f"then backfill {table}",
             )
@@ -169,20 +159,22 @@ async def _altered_by_hand(connection: asyncpg.Connection, stands_at: CapturedTa
     )
     if tuple(key or ()) != stands_at.key:
         wanted = ", ".join(stands_at.key)
-        return Stop(
+        return _stop(
             table,
-            f"schema: altered by hand: the key is ({', '.join(key or ())}), not ({wanted})",
+            f"altered by hand: the key is ({', '.join(key or ())}), not ({wanted})",
             f"ALTER TABLE {table} ADD CONSTRAINT pk_{stands_at.name} PRIMARY KEY ({wanted}) (as login sink)",
         )
     return None
 
 
-async def _step(connection: asyncpg.Connection, old: CapturedTable, new: CapturedTable) -> Stop | None:
+async def _step(
+    connection: asyncpg.Connection, old: CapturedTable, new: CapturedTable
+) -> StoppedTable | None:
     """Follow from one definition to the next, or say why not."""
     table = new.full_name
     evolution = evolve(old, new)
     if evolution.losses:
-        return Stop(table, f"schema: {'; '.join(evolution.losses)}", ACCEPT.format(table=table))
+        return _stop(table, "; ".join(evolution.losses), ACCEPT.format(table=table))
     try:
         async with connection.transaction():
             for statement in evolution.follow:
@@ -193,7 +185,7 @@ async def _step(connection: asyncpg.Connection, old: CapturedTable, new: Capture
     except asyncpg.PostgresError as error:
         # Something that is not ours depends on the table. Tried again every second.
         statements = "; ".join(evolution.follow)
-        return Stop(table, f"schema: the replica cannot be altered: {error}", f"{statements} (as login sink)")
+        return _stop(table, f"the replica cannot be altered: {error}", f"{statements} (as login sink)")
     if evolution.follow:
         _log.info("the replica follows", table=table, statements=evolution.follow)
     return None
@@ -260,3 +252,7 @@ async def _live_columns(connection: asyncpg.Connection, table: CapturedTable) ->
         table.full_name,
     )
     return {row["attname"] for row in rows} or None
+
+
+def _stop(table: str, reason: str, command: str) -> StoppedTable:
+    return StoppedTable(table, StopKind.SCHEMA, reason, command)

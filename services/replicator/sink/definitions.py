@@ -14,10 +14,17 @@ from services.chassis.telemetry.logging import get_logger
 from services.lake.journal.model import CapturedTable
 from services.lake.journal.reader import JournalReader
 from services.replicator import metrics
-from services.replicator.relay.held import REASON as RELAY_REASON
-from services.replicator.replica.tables import Standing, Stop, follow
+from services.replicator.replica.tables import Standing, follow
 from services.replicator.sink.offsets import Progress
 from services.replicator.sink.writer import TableWriter
+from services.replicator.store import (
+    StopKind,
+    StoppedTable,
+    by_kind,
+    clear_stops,
+    stop_tables,
+    stopped_tables,
+)
 from services.replicator.topics import table_of, topic_of
 
 WATCH_SECONDS = 1.0
@@ -42,8 +49,8 @@ class Schema:
         self._standing = Standing()
         self._reported: set[str] = set()
         # Tables whose capture is not to be trusted, and tables that the relay holds, as the relay says.
-        self._closed: dict[str, str] = {}
-        self._unsent: dict[str, str] = {}
+        self._closed: dict[str, StoppedTable] = {}
+        self._unsent: dict[str, StoppedTable] = {}
         # Fingerprint of the definition that a partition waits for; "" when its whole table is closed.
         self._held: dict[TopicPartition, str] = {}
         self._loaded: Mapping[str, CapturedTable] = {}
@@ -51,7 +58,7 @@ class Schema:
         self.writers: Mapping[str, TableWriter] = {}
 
     @property
-    def stopped(self) -> Mapping[str, Stop]:
+    def stopped(self) -> Mapping[str, StoppedTable]:
         """By fingerprint: images that must not be applied yet."""
         return self._standing.stopped
 
@@ -63,7 +70,8 @@ class Schema:
     @property
     def tables(self) -> Mapping[str, str]:
         """Every table that stands still, and why."""
-        return {stop.table: stop.reason for stop in self.stopped.values()} | self._closed | self._unsent
+        stops = {stop.table: stop for stop in self.stopped.values()} | self._closed | self._unsent
+        return {table: str(stop) for table, stop in stops.items()}
 
     @property
     def held(self) -> Set[TopicPartition]:
@@ -110,33 +118,16 @@ class Schema:
                 _log.error("a table stops", table=stop.table, reason=stop.reason, command=stop.command)
         self._standing, self._loaded = standing, definitions
         # Here alone, where all definitions were just read: another sink may know of one more.
-        await connection.execute(
-            "DELETE FROM replication.stopped_table WHERE reason LIKE 'schema: %' AND table_name <> ALL ($1::text[])",
-            [stop.table for stop in standing.stopped.values()],
-        )
+        await clear_stops(connection, StopKind.SCHEMA, but=[stop.table for stop in standing.stopped.values()])
         await self._refresh(connection)
 
     async def _refresh(self, connection: asyncpg.Connection) -> None:
-        """Keep the list of stopped tables true, take notice of what the relay wrote there."""
-        stops = list({stop.table: stop for stop in self.stopped.values()}.values())
-        await connection.execute(
-            """
-            INSERT INTO replication.stopped_table (table_name, reason, command)
-            SELECT * FROM unnest($1::text[], $2::text[], $3::text[])
-            ON CONFLICT (table_name) DO UPDATE SET reason = EXCLUDED.reason, command = EXCLUDED.command
-            WHERE stopped_table.reason LIKE 'schema: %'
-            """,
-            [stop.table for stop in stops],
-            [stop.reason for stop in stops],
-            [stop.command for stop in stops],
-        )
-        rows = await connection.fetch("SELECT table_name, reason FROM replication.stopped_table")
-        self._closed = {
-            row["table_name"]: row["reason"] for row in rows if row["reason"].startswith("capture: ")
-        }
-        self._unsent = {
-            row["table_name"]: row["reason"] for row in rows if row["reason"].startswith(RELAY_REASON)
-        }
+        """Keep the list of stopped tables true, and adopt what the relay wrote there."""
+        stops = {stop.table: stop for stop in self.stopped.values()}
+        await stop_tables(connection, stops.values(), replace=False)
+        listed = await stopped_tables(connection)
+        self._closed = by_kind(listed, StopKind.CAPTURE)
+        self._unsent = by_kind(listed, StopKind.RELAY)
         tables = set(self.tables)
         for table in self._reported - tables:
             metrics.TABLE_STOPPED.remove(table)

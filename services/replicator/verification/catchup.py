@@ -7,6 +7,8 @@ import asyncpg
 
 from services.lake.journal.model import Position
 from services.lake.journal.reader import JournalReader
+from services.replicator.store import partition_progress, stopped_tables
+from services.replicator.topics import table_of
 
 POLL_SECONDS = 0.05
 
@@ -24,20 +26,10 @@ async def catch_up(journal: JournalReader, replica: asyncpg.Connection, *, secon
     position = await journal.last_position()
     deadline = time.monotonic() + seconds
     while True:
-        behind = await replica.fetch(
-            """
-            SELECT place FROM replication.relay CROSS JOIN jsonb_object_keys(sent) AS place
-            LEFT JOIN replication.sink_offset AS o ON place = o.topic || '/' || o.partition
-            WHERE (o.topic IS NULL OR (o.position_major, o.position_minor) < ($1::bigint, $2::bigint))
-            AND NOT EXISTS (
-                SELECT FROM replication.stopped_table AS s
-                WHERE right(split_part(place, '/', 1), length(s.table_name)) = s.table_name
-            )
-            ORDER BY place
-            """,
-            position.major,
-            position.minor,
-        )
+        behind = [each for each in await partition_progress(replica) if not each.has_applied(position)]
+        # Read after the progress: a table that goes on meanwhile is waited for.
+        stopped = await stopped_tables(replica)
+        behind = [each for each in behind if table_of(each.topic) not in stopped]
         relayed = await replica.fetchval(
             "SELECT (position_major, position_minor) >= ($1::bigint, $2::bigint) FROM replication.relay",
             position.major,
@@ -46,7 +38,7 @@ async def catch_up(journal: JournalReader, replica: asyncpg.Connection, *, secon
         if relayed and not behind:
             return position
         if time.monotonic() > deadline:
-            named = ", ".join(row["place"] for row in behind[:5]) or "the relay's cursor"
+            named = ", ".join(map(str, behind[:5])) or "the relay's cursor"
             raise NotCaughtUp(
                 f"position {position} was not reached in {seconds:.0f} s by {named}"
                 f"{' and others' if len(behind) > 5 else ''}: see that relay and sink run"

@@ -9,6 +9,7 @@ import asyncpg
 from services.lake.database import Lake
 from services.lake.journal.model import START, Position
 from services.replicator.records import partition_of
+from services.replicator.store import partition_progress
 from services.replicator.topics import table_of
 
 MOST_COUNTED = 50_000
@@ -40,22 +41,12 @@ async def read_lag(
     Changes are looked at one by one, at most `MOST_COUNTED` of them: that says which partition each is for. Those of
     the `stopped` tables by themselves: they may begin so far back that nothing newer would be looked at.
     """
-    rows = await replica.fetch(
-        """
-        SELECT place, sent ->> place AS relayed, o.position_major, o.position_minor
-        FROM replication.relay CROSS JOIN jsonb_object_keys(sent) AS place
-        LEFT JOIN replication.sink_offset AS o ON place = o.topic || '/' || o.partition
-        """
-    )
     applied: dict[str, dict[int, Position]] = {}
     relayed: dict[str, list[Position]] = {}
-    for row in rows:
-        topic, _, partition = row["place"].rpartition("/")
-        table = table_of(topic)
-        applied.setdefault(table, {})[int(partition)] = Position(
-            row["position_major"] or 0, row["position_minor"] or 0
-        )
-        relayed.setdefault(table, []).append(Position.parse(row["relayed"]))
+    for each in await partition_progress(replica):
+        table = table_of(each.topic)
+        applied.setdefault(table, {})[each.partition] = each.applied
+        relayed.setdefault(table, []).append(each.relayed)
     for table in tables:
         applied.setdefault(table, {0: START})
     lags = {

@@ -11,6 +11,7 @@ from services.lake.journal.reader import JournalReader
 from services.lake.journal.requests import Requests
 from services.replicator import metrics
 from services.replicator.progress import SILENT_SECONDS
+from services.replicator.store import partition_progress, stopped_tables
 from services.replicator.topics import table_of
 from services.replicator.verification.lag import read_lag
 
@@ -133,9 +134,7 @@ async def read_status(lake: Lake, replica: asyncpg.Connection) -> ReplicationSta
     journal = JournalReader(lake)
     captured = await journal.last_position()
     names = sorted({table.full_name for table in (await journal.definitions()).values()})
-    stopped = {
-        row["table_name"]: row for row in await replica.fetch("SELECT * FROM replication.stopped_table")
-    }
+    stopped = await stopped_tables(replica)
     lags = await read_lag(lake, replica, names, stopped.keys())
     relay = await replica.fetchrow(
         "SELECT owner, epoch, expires_at > clock_timestamp() AS held, working_since IS NOT NULL AS worked, "
@@ -143,7 +142,7 @@ async def read_status(lake: Lake, replica: asyncpg.Connection) -> ReplicationSta
         "position_major, position_minor FROM replication.relay"
     )
     fault = relay_fault(relay["held"], relay["worked"], relay["silent"])
-    partitions = await _partitions(replica)
+    partitions = await partition_progress(replica)
     quarantined: dict[str, int] = {}
     for row in await replica.fetch(
         "SELECT topic, count(*) AS n FROM replication.sink_quarantine WHERE resolved_at IS NULL GROUP BY topic"
@@ -167,7 +166,7 @@ async def read_status(lake: Lake, replica: asyncpg.Connection) -> ReplicationSta
         relay_epoch=relay["epoch"],
         relay_alive=fault is None,
         relay_fault=fault,
-        lag_partitions=sum(Position.parse(p.applied) < Position.parse(p.relayed) for p in partitions),
+        lag_partitions=sum(each.applied < each.relayed for each in partitions),
         quarantined=sum(quarantined.values()),
         verified=None
         if verified is None
@@ -192,12 +191,20 @@ async def read_status(lake: Lake, replica: asyncpg.Connection) -> ReplicationSta
                 lag_seconds=lag.seconds,
                 quarantined=quarantined.get(name, 0),
                 mismatches=mismatches.get(name, 0),
-                stopped=stopped[name]["reason"] if name in stopped else None,
-                command=stopped[name]["command"] if name in stopped else None,
+                stopped=str(stopped[name]) if name in stopped else None,
+                command=stopped[name].command if name in stopped else None,
             )
             for name, lag in lags.items()
         ],
-        partitions=partitions,
+        partitions=[
+            PartitionStatus(
+                partition=str(each),
+                relayed=str(each.relayed),
+                applied=str(each.applied),
+                updated_at=each.updated_at,
+            )
+            for each in partitions
+        ],
         backfills=[
             BackfillStatus(table=request.table, rows_done=request.rows_done, error=request.error)
             for request in await Requests(lake).outstanding()
@@ -218,23 +225,3 @@ def relay_fault(held: bool, worked: bool, silent: float | None) -> str | None:
     if silent is None or silent > SILENT_SECONDS:
         return "Kafka has acknowledged nothing" + ("" if silent is None else f" for {silent:.0f} s")
     return None
-
-
-async def _partitions(replica: asyncpg.Connection) -> list[PartitionStatus]:
-    rows = await replica.fetch(
-        """
-        SELECT place, sent ->> place AS relayed, o.position_major, o.position_minor, o.updated_at
-        FROM replication.relay CROSS JOIN jsonb_object_keys(sent) AS place
-        LEFT JOIN replication.sink_offset AS o ON place = o.topic || '/' || o.partition
-        ORDER BY place
-        """
-    )
-    return [
-        PartitionStatus(
-            partition=row["place"],
-            relayed=row["relayed"],
-            applied=str(Position(row["position_major"] or 0, row["position_minor"] or 0)),
-            updated_at=row["updated_at"],
-        )
-        for row in rows
-    ]

@@ -24,6 +24,7 @@ from services.lake.journal.postgresql import PostgreSQLJournal
 from services.lake.journal.reader import JournalReader
 from services.lake.tables import CAPTURED
 from services.replicator.replica.tables import standing_at
+from services.replicator.store import stopped_tables
 from services.replicator.verification.catchup import POLL_SECONDS, NotCaughtUp, catch_up
 
 __all__ = ["Mismatch", "NotCaughtUp", "Verification", "Verifier"]
@@ -152,10 +153,7 @@ class Verifier:
         return found is not None and found.fingerprint == table.fingerprint
 
     async def _stopped(self) -> set[str]:
-        return {
-            row["table_name"]
-            for row in await self._replica.fetch("SELECT table_name FROM replication.stopped_table")
-        }
+        return set(await stopped_tables(self._replica))
 
     async def _wait_for_replica(self) -> Position:
         return await catch_up(self._journal, self._replica, seconds=self._wait_seconds)

@@ -20,9 +20,9 @@ FIRST, SECOND, THIRD = (f"00000000-0000-0000-0000-00000000000{n}" for n in (1, 2
 
 
 async def stopped(pipeline: Pipeline) -> dict[str, tuple[str, str]]:
-    """Reason and command of every stopped table."""
-    rows = await pipeline.replica("SELECT table_name, reason, command FROM replication.stopped_table")
-    return {row["table_name"]: (row["reason"], row["command"]) for row in rows}
+    """Kind and reason, and command, of every stopped table."""
+    rows = await pipeline.replica("SELECT table_name, kind, reason, command FROM replication.stopped_table")
+    return {row["table_name"]: (f"{row['kind']}: {row['reason']}", row["command"]) for row in rows}
 
 
 async def resume(pipeline: Pipeline, table: str = "credit.application") -> tuple[int | None, str]:

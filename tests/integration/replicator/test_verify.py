@@ -107,8 +107,8 @@ async def test_a_stopped_table_is_said_and_the_others_are_verified(pipeline: Pip
     await pipeline.lake(party_insert(10))
     await pipeline.equal()
     await pipeline.replica(
-        "INSERT INTO replication.stopped_table (table_name, reason, command) VALUES "
-        "('credit.loan', 'a column was dropped', 'accept-schema credit.loan')"
+        "INSERT INTO replication.stopped_table (table_name, kind, reason, command) VALUES "
+        "('credit.loan', 'schema', 'a column was dropped', 'accept-schema credit.loan')"
     )
     result = await pipeline.verify()
     assert (result.findings, result.stopped, result.equal) == ((), ("credit.loan",), False)

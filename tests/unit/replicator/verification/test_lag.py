@@ -49,7 +49,15 @@ class Replica:
     async def fetch(self, _query: str) -> list[dict[str, Any]]:
         applied = {PARTY: 1, LOAN: 5}
         return [
-            {"place": f"lake.{table}/0", "relayed": "6.0", "position_major": at, "position_minor": 0}
+            {
+                "topic": f"lake.{table}",
+                "partition": 0,
+                "relayed_major": 6,
+                "relayed_minor": 0,
+                "applied_major": at,
+                "applied_minor": 0,
+                "updated_at": NOW,
+            }
             for table, at in applied.items()
         ]
 
