@@ -114,7 +114,13 @@ def history() -> str:
     ]
     for entity in ENTITIES:
         key = ", ".join(f"`{name}`" for name in entity.key)
-        lines += ["", f"## {entity.name}", "", f"{entity.meaning} A row is told by {key}.", ""]
+        lines += [
+            "",
+            f"## {entity.name}",
+            "",
+            f"{entity.meaning} {key} {'identify' if len(entity.key) > 1 else 'identifies'} a row.",
+            "",
+        ]
         lines += ["| column | takes | meaning |", "| --- | --- | --- |"]
         lines += (
             f"| {column.name}{' *' if column.required else ''} | {column.takes} | {column.meaning} |"

@@ -35,7 +35,7 @@ LAG = Gauge(
 )
 TABLE_STOPPED = Gauge(
     "credit_replication_table_stopped",
-    "1 for a table that stands still until a person acts; the status says why.",
+    "1 for a table that is stopped until a person acts; the status says why.",
     ("table",),
 )
 QUARANTINED = Gauge("credit_replication_quarantined_records", "Open entries of the quarantine.")
