@@ -45,6 +45,8 @@ class ReplicatorSettings(KafkaSettings, CommandSettings):
         pattern=r"^[A-Za-z0-9._-]*\.$",
         description="what a topic's name begins with, before schema and table; ends with a dot; one for each lake",
     )
+    # A fetch names the partitions of all tables. At 1,000 messages a second on a busy machine, Kafka took 2.3 ms
+    # (median) with 12 partitions in a fetch, 3 ms with 24, 7.5 to 10 ms with 48.
     topic_partitions: int = Field(
         2,
         ge=1,
@@ -85,9 +87,12 @@ class RelaySettings(ReplicatorSettings):
         gt=0,
         description="seconds after which a statement on the lake is abandoned and relaying restarts at the cursor",
     )
+    # On a quiet lake a change waits for half of it on average.
     relay_idle_poll_seconds: float = Field(
         0.01, gt=0, le=5, description="longest pause between two polls when idle, seconds"
     )
+    # At 1,000 transactions a second on two cores, 8 ms instead of 6 made the median 1 ms later, took a tenth off the
+    # work of relay, broker and sink, and did not slow the slowest hundredth.
     relay_pace_seconds: float = Field(
         0.008,
         ge=0,
