@@ -100,6 +100,7 @@ lint: $(INSTALLED) ## check style, formatting, import arrows, SQL, secrets and d
 
 typecheck: $(INSTALLED) ## check the types
 	@.venv/bin/mypy
+	@.venv/bin/mypy docs/*.py
 	@MYPYPATH=airflow/plugins:airflow/dags:airflow/tests:dbt .venv/bin/mypy --python-executable .venv-airflow/bin/python \
 	  --cache-dir .mypy_cache/airflow \
 	  -m flows -m flow_files -m flow_tasks -m flow_metrics -m describe_dags -m build -m reporting

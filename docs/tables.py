@@ -7,13 +7,15 @@ import importlib
 import inspect
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import records
 import sqlalchemy as sa
 import yaml
+from limits import limits
+from markdown_table import table
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
@@ -50,16 +52,6 @@ SETTINGS = [
 ]
 
 
-def _table(heads: str, rows: Iterable[Iterable[object]]) -> str:
-    """A Markdown table; `heads` are the columns' titles, separated by `|`."""
-    titles = heads.split("|")
-    lines = [f"| {' | '.join(titles)} |", f"| {' | '.join(['---'] * len(titles))} |"]
-    for row in rows:
-        cells = [str(cell).replace("|", "\\|").replace("\n", " ") for cell in row]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
 def _code(*names: str) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
@@ -77,7 +69,7 @@ def _platform_defaults() -> dict[str, Any]:
 def processes() -> str:
     """The processes of ours, with what each enters."""
     ports = _platform_defaults()
-    return _table(
+    return table(
         "process|command|port|database logins|Kafka",
         (
             (
@@ -96,7 +88,7 @@ def ports() -> str:
     """Every port that the embedded platform listens on."""
     defaults = _platform_defaults()
     listens = {port: component.name for component in _components() for port in component.ports}
-    return _table(
+    return table(
         "port|what|listens|setting",
         (
             (defaults[name], name.removesuffix("_port").replace("_", " "), listens[name], f"`{variable}`")
@@ -111,7 +103,7 @@ def ports() -> str:
 
 def databases() -> str:
     """The databases, who creates their tables and who may connect."""
-    return _table(
+    return table(
         "database|variable|migrated by|logins",
         (
             (
@@ -131,7 +123,7 @@ def logins() -> str:
     for grant in grants():
         if grant.privilege != "SELECT":
             writes[grant.login].add(grant.table)
-    return _table(
+    return table(
         "login|databases|Kafka|writes in the lake",
         (
             (
@@ -152,7 +144,7 @@ def ownership() -> str:
         if grant.privilege != "SELECT":
             said = grant.privilege + (f" of {', '.join(grant.columns)}" if grant.columns else "")
             rights.setdefault(grant.table, {}).setdefault(grant.login, []).append(said)
-    return _table(
+    return table(
         "table|may write",
         (
             (f"`{table}`", "; ".join(f"**{login}** {', '.join(may)}" for login, may in by_login.items()))
@@ -164,7 +156,7 @@ def ownership() -> str:
 def scopes() -> str:
     """Every scope and the roles that have it."""
     names = sorted(set().union(*SCOPES.values()))
-    return _table(
+    return table(
         "scope|roles",
         (
             (f"`{scope}`", ", ".join(role for role, given in SCOPES.items() if scope in given))
@@ -177,16 +169,16 @@ def topics() -> str:
     """The topics of the captured tables."""
     fields = ReplicatorSettings.model_fields
     prefix, partitions = fields["topic_prefix"].default, fields["topic_partitions"].default
-    return _table(
+    return table(
         "topic|key|partitions|largest record",
         (
             (
-                f"`{prefix}{table.schema}.{table.name}`",
-                ", ".join(column.name for column in table.primary_key.columns),
+                f"`{prefix}{captured.schema}.{captured.name}`",
+                ", ".join(column.name for column in captured.primary_key.columns),
                 partitions,
                 f"{LARGEST_RECORD_BYTES // 2**20} MiB",
             )
-            for table in CAPTURED
+            for captured in CAPTURED
         ),
     )
 
@@ -199,18 +191,18 @@ def tables() -> str:
         ("application", auth_tables),
         ("warehouse", loader_tables),
     )
-    return _table(
+    return table(
         "database|table|key|columns|captured",
         (
             (
                 database,
-                f"`{table.fullname}`",
-                ", ".join(column.name for column in table.primary_key.columns),
-                len(table.columns),
-                "yes" if table in CAPTURED else "",
+                f"`{declared.fullname}`",
+                ", ".join(column.name for column in declared.primary_key.columns),
+                len(declared.columns),
+                "yes" if declared in CAPTURED else "",
             )
             for database, metadata in owned
-            for table in _sorted(metadata)
+            for declared in _sorted(metadata)
         ),
     )
 
@@ -222,7 +214,7 @@ def _sorted(metadata: sa.MetaData) -> list[sa.Table]:
 def flows() -> str:
     """The flows of the warehouse, as their files say."""
     found = read_flows(ROOT / "airflow" / "flows")
-    return _table(
+    return table(
         "flow|layer|connector|runs|fresh within|what it makes",
         (
             (
@@ -278,7 +270,7 @@ def _settings_of(cls: type[BaseSettings]) -> str:
         for name, field in own
         if not name.endswith("_port") or cls is not PlatformSettings
     ]
-    return _table("variable|default|what it is", rows) if rows else ""
+    return table("variable|default|what it is", rows) if rows else ""
 
 
 def _default(field: FieldInfo) -> str:
@@ -301,7 +293,7 @@ def make_targets() -> str:
             purpose = line.removeprefix("##@ ")
         elif target := re.match(r"([a-z-]+):.*## (.*)", line):
             rows.append((purpose, f"`make {target[1]}`", target[2]))
-    return _table("to|command|does", rows)
+    return table("to|command|does", rows)
 
 
 def _declared(name: str) -> list[dict[str, Any]]:
@@ -312,7 +304,7 @@ def _declared(name: str) -> list[dict[str, Any]]:
 
 def metrics() -> str:
     """Every metric that is declared."""
-    return _table(
+    return table(
         "metric|type|from|labels|what it counts",
         (
             (
@@ -329,7 +321,7 @@ def metrics() -> str:
 
 def spans() -> str:
     """Every span that is declared."""
-    return _table(
+    return table(
         "span|kind|from|what it covers",
         (
             (f"`{span['name']}`", span["kind"], ", ".join(span["emitted_by"]), span["description"])
@@ -346,7 +338,7 @@ def alerts() -> str:
         for group in yaml.safe_load(file.read_text(encoding="utf-8"))["groups"]
         for rule in group["rules"]
     )
-    return _table(
+    return table(
         "alert|severity|runbook",
         (
             (f"`{rule['alert']}`", rule["labels"]["severity"], _runbook(rule["annotations"]["runbook"]))
@@ -365,6 +357,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "databases": databases,
     "decisions": records.index,
     "flows": flows,
+    "limits": limits,
     "logins": logins,
     "make-targets": make_targets,
     "metrics": metrics,

@@ -1,0 +1,60 @@
+# ruff: noqa: INP001 - a module of docs/generate.py
+"""The table of what a request may send."""
+
+from __future__ import annotations
+
+from markdown_table import table
+
+from services.chassis.web.http_server import (
+    BODY_SECONDS,
+    HEAD_SECONDS,
+    MAX_CONNECTIONS,
+    MAX_DRAINED_BYTES,
+    MAX_HEADER_BYTES,
+    MAX_HEADERS,
+    MAX_URL_BYTES,
+)
+from services.chassis.web.input.body_limit import DEFAULT_BODY_BYTES, LARGEST_BODY_BYTES, MAX_FORM_FIELDS
+from services.chassis.web.input.json_body import MAX_DEPTH
+
+
+def limits() -> str:
+    """The limits on requests, with the answer to what exceeds them."""
+    return table(
+        "limit|value|answer",
+        (
+            (
+                "body of a route",
+                f"{_kib(DEFAULT_BODY_BYTES)}; `accepts_body` below a route's decorator declares another, at most "
+                f"{_kib(LARGEST_BODY_BYTES)}, because parsing holds the event loop",
+                "413, with `max_bytes`",
+            ),
+            (
+                "content type",
+                "`application/json`, for a form `application/x-www-form-urlencoded`; UTF-8, not compressed",
+                "415",
+            ),
+            (
+                "JSON",
+                f"RFC 8259 without NaN, lone surrogates and byte order mark; {MAX_DEPTH} levels; each member once",
+                "400 `invalid-json`, `nested-too-deep`, `duplicate-member`",
+            ),
+            ("form", f"{MAX_FORM_FIELDS} fields, each once", "400"),
+            (
+                "URL, headers",
+                f"{_kib(MAX_URL_BYTES)}; {MAX_HEADERS} headers, {_kib(MAX_HEADER_BYTES)} together",
+                "414, 431, and the connection ends",
+            ),
+            (
+                "time",
+                f"{HEAD_SECONDS:g} s for a head, {BODY_SECONDS:g} s for a body",
+                "408, and the connection ends",
+            ),
+            ("body that continues after its answer", _kib(MAX_DRAINED_BYTES), "the connection ends"),
+            ("connections", f"{MAX_CONNECTIONS} at once", "503"),
+        ),
+    )
+
+
+def _kib(size: int) -> str:
+    return f"{size // 1024} KiB"
