@@ -20,5 +20,5 @@ class ApprovalSettings(ServiceSettings):
     lake_pool_size: int = Field(10, ge=1, le=200, description="most connections to the lake, 1 to 200")
     business_time_zone: ZoneInfo = Field(default=ZoneInfo(UTC_ZONE), description=ZONE_DESCRIPTION)
     value_date_days_back: int = Field(
-        30, ge=0, le=36_525, description="days by which a booking may be dated back, 0 to 36525"
+        30, ge=0, le=36_525, description="most days before today that a booking may be dated, 0 to 36525"
     )

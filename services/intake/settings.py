@@ -21,11 +21,11 @@ class IntakeSettings(ServiceSettings):
     lake_pool_size: int = Field(10, ge=1, le=200, description="most connections to the lake, 1 to 200")
     business_time_zone: ZoneInfo = Field(default=ZoneInfo(UTC_ZONE), description=ZONE_DESCRIPTION)
     loan_lock_wait_seconds: int = Field(
-        5, ge=0, le=30, description="seconds to wait while others record under a loan, 0 to 30"
+        5, ge=0, le=30, description="seconds that a request waits for the lock of a loan, 0 to 30"
     )
     overpayment_tolerance: Decimal = Field(
         Decimal("0.15"),
         ge=0,
         le=1,
-        description="how much more than what is owed may be paid under a loan, as a fraction of its principal, 0 to 1",
+        description="payment allowed beyond the outstanding amount of a loan, as a fraction of its principal, 0 to 1",
     )

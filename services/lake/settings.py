@@ -14,5 +14,5 @@ class LakeSettings(BaseSettings):
     )
     reviewed_triggers: str = Field(
         "",
-        description="triggers on captured tables that write none: schema.table.trigger, separated by commas",
+        description="reviewed triggers that write no captured table: schema.table.trigger, separated by commas",
     )

@@ -37,26 +37,30 @@ class PlatformSettings(BaseSettings):
         default="parentbased_always_on", description="OTEL_TRACES_SAMPLER of the services"
     )
     start_timeout: float = Field(
-        default=120.0, gt=0, description="seconds that a process that is not ready yet may do nothing"
+        default=120.0,
+        gt=0,
+        description="seconds without progress after which a process that is not ready fails the start",
     )
     alert_after: float = Field(
-        default=60.0, gt=0, description="seconds that something may be wrong before it is an alert"
+        default=60.0, gt=0, description="seconds for which a fault lasts before its alert fires"
     )
-    tls: bool = Field(default=False, description="whether all listeners but PostgreSQL's speak TLS alone")
-    samples: bool = Field(default=True, description="whether the lake gets the fifty sample applications")
+    tls: bool = Field(default=False, description="whether all listeners but PostgreSQL's use only TLS")
+    samples: bool = Field(
+        default=True, description="whether the fifty sample applications are added to the lake"
+    )
     airflow: bool = Field(default=True, description="whether Airflow is part of the platform")
     flows: Path = Field(default=ROOT / "airflow" / "flows", description="folder of the flow files")
     flows_interval: int = Field(
-        default=300, gt=0, description="seconds until Airflow looks again for changes of the flow files"
+        default=300, gt=0, description="seconds between two looks of Airflow at the flow files"
     )
     alert_webhook: str = Field(
         default="", description="URL to which Airflow posts each failure of a flow, if any"
     )
     lineage_url: str = Field(
-        default="", description="OpenLineage server that takes the events; without one they go into files"
+        default="", description="OpenLineage server for the events; without one they go into files"
     )
     postgres_options: dict[str, str] = Field(
-        default={}, description="settings of PostgreSQL over the platform's own, as a JSON object"
+        default={}, description="settings of PostgreSQL that override the platform's, as a JSON object"
     )
 
     auth_port: Port = 17101

@@ -72,7 +72,7 @@ class RelaySettings(ReplicatorSettings):
     )
     reviewed_triggers: str = Field(
         "",
-        description="triggers on captured tables that write none: schema.table.trigger, separated by commas",
+        description="reviewed triggers that write no captured table: schema.table.trigger, separated by commas",
     )
     relay_catalogue_seconds: float = Field(
         10.0,
