@@ -63,9 +63,11 @@ from services.replicator.verification.status import ReplicationStatus
 MIGRATIONS = Path(__file__).parent / "migrations"
 STAND_BY_SECONDS = 1.0
 SWITCH_SECONDS = 0.0005
+"""How long a thread may hold Python's lock; its default is 5 ms. While the thread that exports spans computes, whatever
+arrives from the network waits for it."""
 FETCH_WAIT_MILLIS = 50
-"""aiokafka has one fetch under way, for the partitions of which nothing is left with it. One whose records were still
-being worked on when it asked waits for so long at most, however little the others bring."""
+"""How long the broker may hold back a fetch that finds nothing. aiokafka has one fetch in flight, for the partitions whose
+records are used up. A busy partition waits behind it, so a shorter wait is better; an idle sink asks that much more often."""
 BEGIN_AGAIN = (*PASSING, KafkaError, DBAPIError, PoolTimeout)
 """What relay and sink wait out: a database or Kafka that is not there, or does not answer in time."""
 

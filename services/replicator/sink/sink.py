@@ -30,11 +30,11 @@ from services.replicator.sink.transaction import Applier
 
 POLL_MILLIS = 200
 PIECE_CHANGES = 250
-"""Sorted out at once, a millisecond's work: the batch that is being written gets its turns in between."""
+"""Changes parsed in one piece, about a millisecond's work: the batch that is being written gets its turns in between."""
 LEAST_CHANGES = 1000
-"""A batch is not begun with fewer while more are at hand."""
+"""A batch does not start with fewer while more are available."""
 LARGE_BYTES = 16 * 1024 * 1024
-"""Nor does a batch grow further with images of so many bytes."""
+"""A batch with images of this many bytes does not grow further."""
 REPORT_SECONDS = 1.0
 LONGEST_BACKOFF_SECONDS = 10.0
 STUCK_SECONDS = 15.0
@@ -42,7 +42,7 @@ STUCK_SECONDS = 15.0
 
 COMMIT_SECONDS = 5.0
 LOST_SECONDS = 20.0
-"""A client that cannot tell its group anything for so long will not be able to again: it is made anew."""
+"""A client that cannot reach its group for this long will not recover: it is recreated."""
 
 _log = get_logger(__name__)
 
