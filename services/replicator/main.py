@@ -66,8 +66,8 @@ SWITCH_SECONDS = 0.0005
 """How long a thread may hold Python's lock; its default is 5 ms. While the thread that exports spans computes, whatever
 arrives from the network waits for it."""
 FETCH_WAIT_MILLIS = 50
-"""How long the broker may hold back a fetch that finds nothing. aiokafka has one fetch in flight, for the partitions whose
-records are used up. A busy partition waits behind it, so a shorter wait is better; an idle sink asks that much more often."""
+"""How long the broker may hold back a fetch that finds nothing. aiokafka has one fetch in flight, for the partitions
+whose records are used up. A busy partition waits behind it; with a shorter wait an idle sink asks more often."""
 BEGIN_AGAIN = (*PASSING, KafkaError, DBAPIError, PoolTimeout)
 """What relay and sink wait out: a database or Kafka that is not there, or does not answer in time."""
 

@@ -30,7 +30,7 @@ from services.replicator.sink.transaction import Applier
 
 POLL_MILLIS = 200
 PIECE_CHANGES = 250
-"""Changes parsed in one piece, about a millisecond's work: the batch that is being written gets its turns in between."""
+"""Changes parsed in one piece, a millisecond's work: the batch that is being written gets its turns in between."""
 LEAST_CHANGES = 1000
 """A batch does not start with fewer while more are available."""
 LARGE_BYTES = 16 * 1024 * 1024
