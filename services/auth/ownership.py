@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from sqlalchemy.engine import Connection
+
 from services.chassis.engines import Engine
 
 _GRANTS = {
@@ -16,7 +18,7 @@ _GRANTS = {
 }
 
 
-def grants(_: Engine) -> Iterator[str]:
+def grants(_engine: Engine, _connection: Connection | None) -> Iterator[str]:
     """Yield the GRANT statements for the login `auth`."""
     yield "GRANT USAGE ON SCHEMA auth TO auth"
     for table, rights in _GRANTS.items():

@@ -4,6 +4,8 @@ A package has a folder `migrations/` with `versions/` and an `env.py` of one lin
 """
 
 import asyncio
+import sys
+import time
 from collections.abc import Callable, Iterable
 from io import StringIO
 from pathlib import Path
@@ -12,36 +14,82 @@ import sqlalchemy as sa
 from alembic import command, context
 from alembic.config import Config
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from services.chassis.engines import Engine, engine_named
+from services.chassis.engines.interface import is_lost
+from services.chassis.error_names import error_name
 
-AfterMigrations = Callable[[Engine], Iterable[str]]
-"""Statements derived from the schema (triggers, grants), run after the migrations in their transaction."""
+AfterMigrations = Callable[[Engine, Connection | None], Iterable[str]]
+"""Gives statements derived from the schema (triggers, grants), run after the migrations in their transaction.
+
+The connection is None where SQL is written for a database that is not at hand."""
+
+LOCK_TIMEOUT_SECONDS = 0.5
+"""Who waits for a lock makes all others wait that come after. A migration beside traffic gives way, and tries again."""
+ATTEMPTS = 30
+PAUSE_SECONDS = 1.0
 
 
-def upgrade(script_location: Path, url: str, *, version_table_schema: str) -> None:
+class MigrationBlocked(SystemExit):
+    """Others held a lock or a resource that a migration needs; ends the command with its message."""
+
+
+def upgrade(
+    script_location: Path,
+    url: str,
+    *,
+    version_table_schema: str,
+    attempts: int = ATTEMPTS,
+    pause_seconds: float = PAUSE_SECONDS,
+) -> None:
     """Bring the database at `url` to the newest revision, in one transaction; nothing to do is no error.
 
     Args:
         script_location: the package's folder `migrations`.
         url: SQLAlchemy URL with an async driver and the owner's login.
         version_table_schema: where `alembic_version` lives; created when missing.
+        attempts: how often at most, when locks are not granted within LOCK_TIMEOUT_SECONDS.
+        pause_seconds: between two attempts.
+
+    Raises:
+        MigrationBlocked: no attempt got its locks; nothing was changed.
     """
     config = _config(script_location, version_table_schema)
+    kind = engine_named(sa.make_url(url).get_backend_name())
 
     async def run_migrations() -> None:
         engine = create_async_engine(url, poolclass=NullPool, hide_parameters=True)
-        dialect = engine_named(engine.dialect.name)
         try:
             async with engine.begin() as connection:
-                await connection.execute(sa.text(dialect.create_schema(version_table_schema)))
+                await connection.exec_driver_sql(kind.set_lock_timeout(LOCK_TIMEOUT_SECONDS))
+                await connection.execute(sa.text(kind.create_schema(version_table_schema)))
                 await connection.run_sync(_upgrade_on, config)
         finally:
             await engine.dispose()
 
-    asyncio.run(run_migrations())
+    for attempt in range(1, attempts + 1):
+        try:
+            asyncio.run(run_migrations())
+        except DBAPIError as error:
+            if is_lost(error) or not kind.is_transient(error):
+                raise
+            reason = f"migration of schema {version_table_schema}: gave way to another session ({error_name(error)})"
+            if attempt == attempts:
+                raise MigrationBlocked(
+                    f"{reason} {attempts} times; nothing was changed. End the transaction that holds the lock, which "
+                    f"the server lists in {_SESSIONS[kind.name]}, then migrate again"
+                ) from error
+            print(f"{reason}; attempt {attempt} of {attempts}", file=sys.stderr)
+            time.sleep(pause_seconds)
+        else:
+            return
+
+
+_SESSIONS = {"postgresql": "pg_stat_activity", "mssql": "sys.dm_tran_session_transactions"}
+"""Where a server lists sessions with open transactions."""
 
 
 def _upgrade_on(connection: Connection, config: Config) -> None:
@@ -84,18 +132,18 @@ def run(after: AfterMigrations | None = None) -> None:
         with context.begin_transaction():
             context.execute(engine_named(name).create_schema(schema))
             context.run_migrations()
-            _derive(after, name)
+            _derive(after, name, None)
         return
     connection: Connection = config.attributes["connection"]
     context.configure(connection=connection, version_table_schema=schema, transaction_per_migration=False)
     context.run_migrations()
-    _derive(after, connection.dialect.name)
+    _derive(after, connection.dialect.name, connection)
 
 
-def _derive(after: AfterMigrations | None, dialect: str) -> None:
+def _derive(after: AfterMigrations | None, name: str, connection: Connection | None) -> None:
     if after is None:
         return
-    for statement in after(engine_named(dialect)):
+    for statement in after(engine_named(name), connection):
         # Generated statements hold colons, in JSON above all, that are no bind parameters.
         if context.is_offline_mode():
             context.execute(sa.text(statement.replace(":", r"\:")))

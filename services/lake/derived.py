@@ -1,16 +1,16 @@
-"""What follows from the tables: capture triggers and grants, made anew with every migration."""
+"""What follows from the tables: capture triggers and grants, brought up to date by every migration."""
 
 from collections.abc import Iterator
 
-from services.lake.journal.capture import captured_table, install_capture
+from services.lake.journal.capture import Installed, captured_table, install_capture
 from services.lake.journal.dialect import JournalDialect
 from services.lake.ownership import CATALOGUE_READER, DEFINITION_READERS, READERS, REQUESTS_WORKER, grants
 from services.lake.tables import CAPTURED
 
 
-def derived_statements(dialect: JournalDialect) -> Iterator[str]:
-    """Yield the statements for one engine, triggers first."""
-    yield from install_capture(CAPTURED, dialect)
+def derived_statements(dialect: JournalDialect, installed: Installed | None = None) -> Iterator[str]:
+    """Yield the statements for one engine, triggers first; `installed` as `install_capture` takes it."""
+    yield from install_capture(map(captured_table, CAPTURED), dialect, installed)
     yield from dialect.grant_statements(sorted({*READERS, *DEFINITION_READERS}))
     yield from dialect.grant_catalogue(CATALOGUE_READER)
     for grant in grants():

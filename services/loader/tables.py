@@ -21,6 +21,7 @@ batch = sa.Table(
     sa.Column("started_at", UtcDateTime, nullable=False),
     sa.Column("loaded_at", UtcDateTime, nullable=False),
     sa.Column("replaces", sa.BigInteger),
+    sa.UniqueConstraint("flow", "batch_id", name="uq_batch_flow_batch_id"),
     schema="dl",
     implicit_returning=False,
 )
@@ -29,7 +30,13 @@ batch = sa.Table(
 batch_target = sa.Table(
     "batch_target",
     metadata,
-    sa.Column("batch_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column(
+        "batch_id",
+        sa.BigInteger,
+        sa.ForeignKey("dl.batch.batch_id", name="fk_batch_target_batch_id"),
+        primary_key=True,
+        autoincrement=False,
+    ),
     sa.Column("target", code(63), primary_key=True),
     sa.Column("row_count", sa.BigInteger, nullable=False),
     sa.Column("checksum", code(64), nullable=False),
@@ -43,7 +50,7 @@ watermark = sa.Table(
     metadata,
     sa.Column("flow", code(64), primary_key=True),
     sa.Column("position", long_text()),
-    sa.Column("batch_id", sa.BigInteger),
+    sa.Column("batch_id", sa.BigInteger, sa.ForeignKey("dl.batch.batch_id", name="fk_watermark_batch_id")),
     sa.Column("moved_at", UtcDateTime),
     # When it was last found that nothing more was there, or was loaded: what is idle is not stale.
     sa.Column("checked_at", UtcDateTime),
@@ -68,6 +75,7 @@ quality_result = sa.Table(
     sa.Column("details", long_text()),
     sa.Column("through_batch_id", sa.BigInteger),
     sa.Column("checked_at", UtcDateTime, nullable=False),
+    sa.Index("ix_quality_result_flow_checked_at", "flow", "checked_at"),
     schema="dl",
     implicit_returning=False,
 )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from services.lake.database import Lake
+from services.lake.journal.capture import install_capture
 from services.lake.ownership import CATALOGUE_READER, REQUESTS_WORKER
 from tests.integration.replicator.pipeline import Pipeline
 
 
 async def change(pipeline: Pipeline, table: str, *statements: str) -> None:
-    """Run `statements` and make the capture of `table` anew, in one transaction.
+    """Run `statements` and install the capture of `table`, in one transaction.
 
     Raises:
         AssertionError: when the table that they leave cannot be captured.
@@ -21,7 +22,7 @@ async def change(pipeline: Pipeline, table: str, *statements: str) -> None:
             live = (await lake.dialect.read_catalogue(connection, [table])).tables[table]
             assert live.definition is not None, live.refusal
             for statement in (
-                *lake.dialect.create_capture(live.definition),
+                *install_capture([live.definition], lake.dialect),
                 *lake.dialect.grant_catalogue(CATALOGUE_READER),
                 *lake.dialect.grant_backfill(live.definition, REQUESTS_WORKER),
             ):

@@ -123,6 +123,8 @@ BEGIN
     SELECT CONVERT(nvarchar(850), NULL) AS last_key, @done AS rows_written;
 END;
 GO
+SELECT CONCAT(s.name, '.', o.name) AS name, CASE WHEN EXISTS (SELECT 1 FROM sys.triggers AS g INNER JOIN sys.trigger_events AS e ON e.object_id = g.object_id WHERE g.object_id = o.object_id AND (g.is_disabled = 1 OR e.is_first = 0)) THEN N'' ELSE m.[definition] END AS [text] FROM sys.sql_modules AS m INNER JOIN sys.objects AS o ON o.object_id = m.object_id INNER JOIN sys.schemas AS s ON s.schema_id = o.schema_id WHERE (o.type = 'TR' AND o.name LIKE 'capture[_]%') OR (o.type = 'P' AND s.name = N'journal');
+GO
 GRANT VIEW DEFINITION ON SCHEMA::credit TO relay;
 GO
 SELECT TOP (1) CONVERT(bigint, stamp) AS major, id AS minor FROM journal.change WHERE stamp <= CONVERT(binary(8), CAST(:horizon_major AS bigint)) ORDER BY stamp DESC, id DESC;

@@ -48,6 +48,9 @@ class Engine(Protocol):
     def create_schema(self, name: str) -> str:
         """Create a schema where it is missing."""
 
+    def set_lock_timeout(self, seconds: float) -> str:
+        """Let statements of this session fail that wait for a lock for longer."""
+
     def is_transient(self, error: BaseException) -> bool:
         """Whether the same statement may succeed later: nothing is wrong with it.
 

@@ -74,6 +74,10 @@ class PostgreSQL:
         """Create a schema where it is missing."""
         return f"CREATE SCHEMA IF NOT EXISTS {name}"
 
+    def set_lock_timeout(self, seconds: float) -> str:
+        """Set it for the session."""
+        return f"SET lock_timeout = '{round(seconds * 1000)}ms'"
+
     def is_transient(self, error: BaseException) -> bool:
         """Look the SQLSTATE and its class up in `TRANSIENT`."""
         state = getattr(getattr(error, "orig", error), "sqlstate", None)

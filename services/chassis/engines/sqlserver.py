@@ -171,6 +171,10 @@ class SQLServer:
         """Create a schema where it is missing; CREATE SCHEMA must be alone in its batch, hence EXEC."""
         return f"IF SCHEMA_ID(N'{name}') IS NULL EXEC (N'CREATE SCHEMA {name}')"
 
+    def set_lock_timeout(self, seconds: float) -> str:
+        """Set it for the session."""
+        return f"SET LOCK_TIMEOUT {round(seconds * 1000)}"
+
     def is_transient(self, error: BaseException) -> bool:
         """Look the server's number up in `TRANSIENT`, and the SQLSTATE where the driver itself gave up."""
         state = sqlstate(error)

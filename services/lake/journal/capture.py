@@ -1,7 +1,7 @@
 """From table metadata to capture: what the journal must know of a table, and the statements that install it."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import mssql, postgresql
@@ -34,13 +34,47 @@ def captured_table(table: sa.Table) -> CapturedTable:
     return CapturedTable(table.schema or "dbo", table.name, columns, key)
 
 
-def install_capture(tables: Sequence[sa.Table], dialect: JournalDialect) -> Iterator[str]:
-    """Yield the statements that (re)create the triggers of `tables`.
+class Installed(NamedTuple):
+    """What is installed in a lake."""
 
-    Migrations run them in their own transaction, so that a table and its capture never disagree.
+    definitions: Mapping[str, str]
+    """Full name of a table → fingerprint of the definition in force."""
+    parts: Mapping[str, str]
+    """Name of a part → its text."""
+
+
+def read_installed(connection: sa.Connection, dialect: JournalDialect) -> Installed:
+    """Read what is installed, as the owner of the lake."""
+    definitions = connection.execute(
+        sa.text("SELECT table_name, fingerprint FROM journal.captured_table ORDER BY installed_at")
+    )
+    parts = connection.execute(dialect.select_installed())
+    return Installed({row[0]: row[1] for row in definitions}, {row[0]: row[1] for row in parts})
+
+
+def install_capture(
+    tables: Iterable[CapturedTable], dialect: JournalDialect, installed: Installed | None = None
+) -> Iterator[str]:
+    """Yield the statements that bring the capture of `tables` up to date.
+
+    Migrations run them in their own transaction, so that a table and its capture never disagree. What is as it should
+    be is left alone: to replace a trigger is to lock its table against all writers.
+
+    Args:
+        tables: what is captured.
+        dialect: of the engine that the statements are for.
+        installed: what is there; None for a new lake, or one that is not at hand.
     """
     for table in tables:
-        yield from dialect.create_capture(captured_table(table))
+        parts = dialect.capture_parts(table)
+        if installed is None:
+            yield from dialect.register(table)
+        else:
+            parts = [part for part in parts if installed.parts.get(part.name) != part.text]
+            if installed.definitions.get(table.full_name) != table.fingerprint:
+                yield from dialect.register(table)
+        for part in parts:
+            yield from part.statements
 
 
 def _captured_columns(column: sa.Column[object]) -> Iterator[CapturedColumn]:

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.chassis.engines import Engine, engine_named
 from services.lake.journal.catalogue import Catalogue
-from services.lake.journal.model import CapturedColumn, CapturedTable, Position
+from services.lake.journal.model import CapturedColumn, CapturedTable, CapturePart, Position
 from services.lake.journal.postgresql import PostgreSQLJournal
 from services.lake.journal.sqlserver import SQLServerJournal
 
@@ -25,18 +25,21 @@ class JournalDialect(Engine, Protocol):
     def create_journal(self) -> Sequence[str]:
         """Create what captures changes, empty, beside the existing schema `journal`."""
 
-    def create_capture(self, table: CapturedTable) -> Sequence[str]:
-        """(Re)create the capture triggers of one table and what a backfill calls, and register its definition.
+    def register(self, table: CapturedTable) -> Sequence[str]:
+        """Make the table's definition the one in force.
 
         A table that was captured by another definition until now, or by none and has rows, is given a request for a
         backfill, so that what a migration put into it reaches the replica.
         """
 
-    def create_backfill(self, table: CapturedTable) -> Sequence[str]:
-        """(Re)create what writes rows of one table into the journal as they are; nobody may call it yet."""
+    def capture_parts(self, table: CapturedTable) -> Sequence[CapturePart]:
+        """Give the capture triggers of one table and what a backfill calls, which nobody may call yet."""
+
+    def select_installed(self) -> sa.TextClause:
+        """Select (name, text) of every part that is installed, text as `CapturePart.text`; '' for one not in force."""
 
     def grant_backfill(self, table: CapturedTable, login: str) -> Sequence[str]:
-        """Let `login` call what `create_backfill` made."""
+        """Let `login` call what a backfill or repair of the table calls."""
 
     def call_backfill(self, table: CapturedTable) -> sa.TextClause:
         """Write the page behind `:after_key` (NULL: the first) of at most `:most_rows` rows as `r`.

@@ -100,6 +100,17 @@ def coarse(digits: int | None) -> int | None:
     return None if digits is None or digits >= 6 else digits
 
 
+class CapturePart(NamedTuple):
+    """One trigger, function or procedure of a table's capture."""
+
+    name: str
+    """With its schema; of a trigger as its engine names it uniquely."""
+    text: str
+    """What the engine's catalogue shows once the part is installed (`JournalDialect.select_installed`)."""
+    statements: tuple[str, ...]
+    """What installs it, whether an older one is there or not."""
+
+
 @dataclass(frozen=True, slots=True)
 class CapturedTable:
     """A captured table: its columns in order, and the names of its key columns in order."""

@@ -12,7 +12,8 @@ import sqlglot
 from sqlglot import exp
 
 from services.lake.derived import derived_statements
-from services.lake.journal.capture import captured_table, install_capture
+from services.lake.journal.capture import Installed, captured_table, install_capture
+from services.lake.journal.dialect import JournalDialect
 from services.lake.journal.model import START, CapturedColumn, CapturedTable, ColumnType, Position
 from services.lake.journal.postgresql import PostgreSQLJournal
 from services.lake.journal.sqlserver import SQLServerJournal
@@ -73,7 +74,8 @@ async def every_statement() -> list[str]:
     return [
         dialect.create_schema("credit"),
         *dialect.create_journal(),
-        *dialect.create_capture(EVERY_TYPE),
+        *install_capture([EVERY_TYPE], dialect),
+        str(dialect.select_installed()),
         *dialect.grant_statements(["relay"]),
         *dialect.grant_catalogue("relay"),
         str(dialect.select_last_position()),
@@ -139,7 +141,8 @@ def test_the_init_sql_parses_batch_by_batch() -> None:
 @pytest.mark.parametrize("table", CAPTURED, ids=lambda table: table.name)
 def test_triggers_of_every_table_parse_and_stand_in_the_init_sql(table: Any) -> None:
     init = INIT.read_text(encoding="utf-8")
-    triggers = [s for s in install_capture([table], SQLServerJournal()) if s.startswith("CREATE TRIGGER")]
+    statements = install_capture([captured_table(table)], SQLServerJournal())
+    triggers = [s for s in statements if s.startswith("CREATE TRIGGER")]
     assert len(triggers) == 3
     for trigger in triggers:
         assert trigger in init
@@ -147,6 +150,26 @@ def test_triggers_of_every_table_parse_and_stand_in_the_init_sql(table: Any) -> 
         assert inserts
         for insert in inserts:
             assert insert.this.this.sql() == "journal.change"
+
+
+@pytest.mark.parametrize(
+    "dialect", [PostgreSQLJournal(), SQLServerJournal()], ids=lambda dialect: dialect.name
+)
+def test_what_is_installed_is_left_alone_and_what_differs_alone_is_replaced(dialect: JournalDialect) -> None:
+    table = captured_table(CAPTURED[0])
+    parts = {part.name: part for part in dialect.capture_parts(table)}
+    current = Installed(
+        {table.full_name: table.fingerprint}, {name: part.text for name, part in parts.items()}
+    )
+    assert list(install_capture([table], dialect, current)) == []
+    for name, part in parts.items():
+        for other in ("", "CREATE something else"):
+            differing = Installed(current.definitions, {**current.parts, name: other})
+            assert list(install_capture([table], dialect, differing)) == list(part.statements)
+    older = Installed({table.full_name: "0123456789abcdef"}, current.parts)
+    assert list(install_capture([table], dialect, older)) == list(dialect.register(table))
+    everything = list(install_capture([table], dialect))
+    assert list(install_capture([table], dialect, Installed({}, {}))) == everything
 
 
 def test_both_dialects_capture_the_same_tables_and_grant_the_same() -> None:
@@ -180,7 +203,7 @@ def test_texts_of_two_collations_are_never_concatenated_as_they_are(table: Any) 
 
 
 def test_a_text_key_that_changes_in_case_or_trailing_blanks_only_is_a_moved_key() -> None:
-    update = next(s for s in SQLServerJournal().create_capture(EVERY_TYPE) if "AFTER UPDATE" in s)
+    update = next(s for s in install_capture([EVERY_TYPE], SQLServerJournal()) if "AFTER UPDATE" in s)
     assert "n.[a_text] = r.[a_text] COLLATE Latin1_General_100_BIN2_UTF8" in update
     assert "DATALENGTH(n.[a_text]) = DATALENGTH(r.[a_text])" in update
     assert "DATALENGTH(n.[a_binary]) = DATALENGTH(r.[a_binary])" in update
@@ -188,6 +211,6 @@ def test_a_text_key_that_changes_in_case_or_trailing_blanks_only_is_a_moved_key(
 
 
 def test_an_offset_is_read_from_the_instant_it_belongs_to() -> None:
-    insert = next(s for s in SQLServerJournal().create_capture(EVERY_TYPE) if "AFTER INSERT" in s)
+    insert = next(s for s in install_capture([EVERY_TYPE], SQLServerJournal()) if "AFTER INSERT" in s)
     assert "DATEPART(tz, r.[a_timestamptz])) AS [a_timestamptz_offset_minutes]" in insert
     assert "SWITCHOFFSET(r.[a_timestamptz], '+00:00')" in insert

@@ -9,7 +9,8 @@ from textwrap import dedent
 
 import sqlalchemy as sa
 
-from services.lake.journal.model import CapturedColumn, CapturedTable, ColumnType
+from services.lake.journal.model import CapturedColumn, CapturedTable, CapturePart, ColumnType
+from services.lake.journal.postgresql.functions import Function
 
 LOCK_WAIT = "500ms"
 """Below the second after which a server looks for deadlocks, so that a backfill gives way and no writer is ended.
@@ -67,27 +68,32 @@ class PostgreSQLBackfill:
         return _SELECT_WAITING
 
 
-def create_backfill(table: CapturedTable, key: str, write: Callable[[str, str], str]) -> tuple[str, ...]:
-    """Give the statements that (re)create the two functions of a table.
+def backfill_parts(table: CapturedTable, key: str, write: Callable[[str, str], str]) -> list[CapturePart]:
+    """Give the two functions of a table.
 
     Args:
         table: what is captured.
         key: SQL that renders the key of row `r`.
         write: gives the INSERT into the journal for an operation and a source of rows `r`.
     """
-    backfill, repair = _signatures(table)
-    return (
-        f"DROP FUNCTION IF EXISTS {backfill}",
+    functions = (
         _function(
-            table,
-            f"backfill_{table.schema}_{table.name}(after_key text, most_rows integer)",
-            _page(table, key, write),
+            table, "backfill", (("after_key", "text"), ("most_rows", "integer")), _page(table, key, write)
         ),
-        f"REVOKE EXECUTE ON FUNCTION {backfill} FROM PUBLIC",
-        f"DROP FUNCTION IF EXISTS {repair}",
-        _function(table, f"repair_{table.schema}_{table.name}(keys text)", _named(table, write)),
-        f"REVOKE EXECUTE ON FUNCTION {repair} FROM PUBLIC",
+        _function(table, "repair", (("keys", "text"),), _named(table, write)),
     )
+    return [
+        CapturePart(
+            function.name,
+            function.installed,
+            (
+                f"DROP FUNCTION IF EXISTS {function.signature}",
+                function.create(),
+                f"REVOKE EXECUTE ON FUNCTION {function.signature} FROM PUBLIC",
+            ),
+        )
+        for function in functions
+    ]
 
 
 def _signatures(table: CapturedTable) -> tuple[str, str]:
@@ -106,16 +112,23 @@ def request_if_changed(table: CapturedTable) -> str:
     )
 
 
-def _function(table: CapturedTable, signature: str, body: str) -> str:
+def _function(
+    table: CapturedTable, kind: str, parameters: tuple[tuple[str, str], ...], body: str
+) -> Function:
     floats = any(column.type in (ColumnType.REAL, ColumnType.DOUBLE) for column in table.columns)
-    return (
-        f"CREATE FUNCTION journal.{signature} RETURNS TABLE (last_key text, rows_written bigint)\n"
-        "LANGUAGE plpgsql SECURITY DEFINER\n"
-        f"SET search_path = pg_catalog, pg_temp SET lock_timeout = '{LOCK_WAIT}'\n"
-        # Of "from the beginning, or after this key" a plan for every parameter would read the whole table.
-        f"SET plan_cache_mode = force_custom_plan{' SET extra_float_digits = 1' if floats else ''} AS $$\n"
+    return Function(
+        f"journal.{kind}_{table.schema}_{table.name}",
+        parameters=parameters,
+        returns="TABLE (last_key text, rows_written bigint)",
+        settings=(
+            "search_path = pg_catalog, pg_temp",
+            f"lock_timeout = '{LOCK_WAIT}'",
+            # Of "from the beginning, or after this key" a plan for every parameter would read the whole table.
+            "plan_cache_mode = force_custom_plan",
+            *(("extra_float_digits = 1",) if floats else ()),
+        ),
         # Parameters have numbers below, and variables their block: a column may have any name.
-        "#variable_conflict use_column\n"
+        body="\n#variable_conflict use_column\n"
         "<<capture>>\n"
         "DECLARE\n"
         "    actor text := coalesce(nullif(current_setting('journal.actor', true), ''), session_user);\n"
@@ -125,7 +138,7 @@ def _function(table: CapturedTable, signature: str, body: str) -> str:
         "    done bigint := 0;\n"
         "    more bigint;\n"
         f"{body}"
-        "END $$"
+        "END ",
     )
 
 

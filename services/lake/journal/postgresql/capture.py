@@ -13,16 +13,22 @@ from textwrap import dedent
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.lake.journal.model import (
-    CapturedTable,
-)
-from services.lake.journal.postgresql.backfill import create_backfill, request_if_changed
+from services.lake.journal.model import CapturedTable, CapturePart
+from services.lake.journal.postgresql.backfill import backfill_parts, request_if_changed
+from services.lake.journal.postgresql.functions import SELECT_FUNCTIONS, Function
 from services.lake.journal.postgresql.images import FLOATS, PostgreSQLImages
 
 # Advisory lock keys of the horizon are this tag in the upper 16 bits, a position in the lower 48.
 _HORIZON_TAG = 0x434A
 FIRST_OF_KEY = "split_part(key, '\"', 2)"
 """The first text of a key, which an index is on."""
+
+_SELECT_TRIGGERS = """
+SELECT n.nspname || '.' || c.relname || '.' || g.tgname AS name,
+    CASE WHEN g.tgenabled IN ('O', 'A') THEN pg_get_triggerdef(g.oid) ELSE '' END AS text
+FROM pg_trigger AS g JOIN pg_class AS c ON c.oid = g.tgrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE NOT g.tgisinternal AND (g.tgname LIKE 'capture\\_%' OR g.tgname = 'refuse_truncate')
+"""
 
 
 class PostgreSQLCapture(PostgreSQLImages):
@@ -132,15 +138,18 @@ class PostgreSQLCapture(PostgreSQLImages):
                 END $$"""),
         )
 
-    def create_capture(self, table: CapturedTable) -> Sequence[str]:
-        """One statement-level trigger an event, on transition tables; the writer needs no right on the journal."""
-        statements = [
+    def register(self, table: CapturedTable) -> Sequence[str]:
+        """Insert the definition, or renew its time."""
+        return (
             request_if_changed(table),
             f"INSERT INTO journal.captured_table VALUES ('{table.fingerprint}', '{table.full_name}', "
             f"'{_quoted(table.to_json())}', clock_timestamp() AT TIME ZONE 'UTC') "
             # The newest is the one that is in force, even when it was in force before.
             "ON CONFLICT (fingerprint) DO UPDATE SET installed_at = EXCLUDED.installed_at",
-        ]
+        )
+
+    def capture_parts(self, table: CapturedTable) -> Sequence[CapturePart]:
+        """One statement-level trigger an event, on transition tables; the writer needs no right on the journal."""
         moved = " AND ".join(f"n.{name} = r.{name}" for name in table.key)
         # A statement has no pairs of old and new rows. Keys that went are deletes, written first; every new
         # row is an image: a moved key is a delete and an insert.
@@ -155,44 +164,31 @@ class PostgreSQLCapture(PostgreSQLImages):
             ),
             "delete": ("OLD TABLE AS old_rows", [self._write(table, "d", "old_rows AS r")]),
         }
+        parts = []
         for event, (transition, writes) in events.items():
-            function = f"journal.capture_{table.schema}_{table.name}_{event}"
-            statements += [
-                f"DROP TRIGGER IF EXISTS capture_{event} ON {table.full_name}",
-                f"DROP FUNCTION IF EXISTS {function}",
-                self._function(table, function, writes),
-                f"CREATE TRIGGER capture_{event} AFTER {event.upper()} ON {table.full_name} "
-                f"REFERENCING {transition} FOR EACH STATEMENT EXECUTE FUNCTION {function}()",
+            function = _trigger_function(table, event, writes)
+            parts += [
+                # The trigger calls whatever has this name: to replace the function locks no table.
+                CapturePart(function.name, function.installed, (function.create(replace=True),)),
+                _trigger(
+                    table,
+                    f"capture_{event}",
+                    f"AFTER {event.upper()} ON {table.full_name} REFERENCING {transition} "
+                    f"FOR EACH STATEMENT EXECUTE FUNCTION {function.name}()",
+                ),
             ]
-        statements += [
-            f"DROP TRIGGER IF EXISTS refuse_truncate ON {table.full_name}",
-            f"CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON {table.full_name} "
-            "FOR EACH STATEMENT EXECUTE FUNCTION journal.refuse_truncate()",
-        ]
-        return [*statements, *self.create_backfill(table)]
-
-    def create_backfill(self, table: CapturedTable) -> Sequence[str]:
-        """Two functions with their owner's rights."""
-        return create_backfill(table, self.key(table, "r"), partial(self._write, table))
-
-    def _function(self, table: CapturedTable, function: str, writes: Sequence[str]) -> str:
-        body = "".join(f"    {write};\n" for write in writes)
-        # column_text renders every type independent of the session's settings; digits of floats alone depend on one.
-        floats = any(column.type in FLOATS for column in table.columns)
-        return (
-            f"CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER\n"
-            f"SET search_path = pg_catalog, pg_temp{' SET extra_float_digits = 1' if floats else ''} AS $$\n"
-            "<<capture>>\n"
-            "DECLARE\n"
-            "    actor text := coalesce(nullif(current_setting('journal.actor', true), ''), session_user);\n"
-            "    traceparent text := nullif(current_setting('journal.traceparent', true), '');\n"
-            "    captured_at timestamp := clock_timestamp() AT TIME ZONE 'UTC';\n"
-            "BEGIN\n"
-            "    PERFORM journal.enter();\n"
-            f"{body}"
-            "    RETURN NULL;\n"
-            "END $$"
+        parts.append(
+            _trigger(
+                table,
+                "refuse_truncate",
+                f"BEFORE TRUNCATE ON {table.full_name} FOR EACH STATEMENT EXECUTE FUNCTION journal.refuse_truncate()",
+            )
         )
+        return [*parts, *backfill_parts(table, self.key(table, "r"), partial(self._write, table))]
+
+    def select_installed(self) -> sa.TextClause:
+        """Read the catalogue of functions and triggers."""
+        return sa.text(f"{SELECT_FUNCTIONS} UNION ALL {_SELECT_TRIGGERS}")
 
     def _write(self, table: CapturedTable, operation: str, source: str) -> str:
         image = "NULL" if operation == "d" else self.image(table, "r")
@@ -215,6 +211,35 @@ class PostgreSQLCapture(PostgreSQLImages):
         """Do nothing: everybody sees the catalogue here."""
         del login
         return ()
+
+
+def _trigger_function(table: CapturedTable, event: str, writes: Sequence[str]) -> Function:
+    body = "".join(f"    {write};\n" for write in writes)
+    # column_text renders every type independent of the session's settings; digits of floats alone depend on one.
+    floats = ("extra_float_digits = 1",) if any(column.type in FLOATS for column in table.columns) else ()
+    return Function(
+        f"journal.capture_{table.schema}_{table.name}_{event}",
+        returns="trigger",
+        settings=("search_path = pg_catalog, pg_temp", *floats),
+        body="\n<<capture>>\n"
+        "DECLARE\n"
+        "    actor text := coalesce(nullif(current_setting('journal.actor', true), ''), session_user);\n"
+        "    traceparent text := nullif(current_setting('journal.traceparent', true), '');\n"
+        "    captured_at timestamp := clock_timestamp() AT TIME ZONE 'UTC';\n"
+        "BEGIN\n"
+        "    PERFORM journal.enter();\n"
+        f"{body}"
+        "    RETURN NULL;\n"
+        "END ",
+    )
+
+
+def _trigger(table: CapturedTable, name: str, what: str) -> CapturePart:
+    # As pg_get_triggerdef writes it.
+    text = f"CREATE TRIGGER {name} {what}"
+    return CapturePart(
+        f"{table.full_name}.{name}", text, (f"DROP TRIGGER IF EXISTS {name} ON {table.full_name}", text)
+    )
 
 
 def _quoted(text: str) -> str:

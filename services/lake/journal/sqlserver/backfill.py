@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import sqlalchemy as sa
 
 from services.chassis.engines.sqlserver import CODE
-from services.lake.journal.model import CapturedColumn, CapturedTable, ColumnType
+from services.lake.journal.model import CapturedColumn, CapturedTable, CapturePart, ColumnType
 
 LOCK_WAIT_MILLIS = 500
 
@@ -74,8 +74,8 @@ class SQLServerBackfill:
         return _SELECT_WAITING
 
 
-def create_backfill(table: CapturedTable, key: str, write: Callable[[str, str], str]) -> tuple[str, ...]:
-    """Give the statements that (re)create the two procedures of a table.
+def backfill_parts(table: CapturedTable, key: str, write: Callable[[str, str], str]) -> list[CapturePart]:
+    """Give the two procedures of a table.
 
     Args:
         table: what is captured.
@@ -83,12 +83,16 @@ def create_backfill(table: CapturedTable, key: str, write: Callable[[str, str], 
         write: gives the INSERT into the journal for an operation and a source of rows `r`.
     """
     name = f"{table.schema}_{table.name}"
-    return (
-        f"DROP PROCEDURE IF EXISTS journal.backfill_{name}",
-        _procedure(f"backfill_{name} @after nvarchar(850), @most_rows int", _page(table, key, write)),
-        f"DROP PROCEDURE IF EXISTS journal.repair_{name}",
-        _procedure(f"repair_{name} @keys nvarchar(max)", _named(table, write)),
-    )
+    procedures = {
+        f"journal.backfill_{name}": _procedure(
+            f"backfill_{name} @after nvarchar(850), @most_rows int", _page(table, key, write)
+        ),
+        f"journal.repair_{name}": _procedure(f"repair_{name} @keys nvarchar(max)", _named(table, write)),
+    }
+    return [
+        CapturePart(procedure, text, (f"DROP PROCEDURE IF EXISTS {procedure}", text))
+        for procedure, text in procedures.items()
+    ]
 
 
 def request_if_changed(table: CapturedTable) -> str:

@@ -9,12 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.chassis.engines.sqlserver import CODE, TEXT
-from services.lake.journal.model import (
-    CapturedColumn,
-    CapturedTable,
-    ColumnType,
-)
-from services.lake.journal.sqlserver.backfill import create_backfill, request_if_changed
+from services.lake.journal.model import CapturedColumn, CapturedTable, CapturePart, ColumnType
+from services.lake.journal.sqlserver.backfill import backfill_parts, request_if_changed
 from services.lake.journal.sqlserver.images import SQLServerImages, quoted
 
 # Equal values of these may be of different length: blanks and zero bytes at the end count for nothing here.
@@ -94,17 +90,23 @@ class SQLServerCapture(SQLServerImages):
                 )"""),
         )
 
-    def create_capture(self, table: CapturedTable) -> Sequence[str]:
-        """One AFTER trigger an event; the writer needs no right on the journal, as one owner has both schemas."""
+    def register(self, table: CapturedTable) -> Sequence[str]:
+        """Insert the definition, or renew its time."""
         fingerprint = table.fingerprint
-        statements = [
+        return (
             request_if_changed(table),
             # The newest is the one that is in force, even when it was in force before.
             f"UPDATE journal.captured_table SET installed_at = SYSUTCDATETIME() WHERE fingerprint = '{fingerprint}'",
             "INSERT INTO journal.captured_table (fingerprint, table_name, [definition], installed_at) "
             f"SELECT '{fingerprint}', '{table.full_name}', N'{_quoted(table.to_json())}', SYSUTCDATETIME() "
             f"WHERE NOT EXISTS (SELECT 1 FROM journal.captured_table WHERE fingerprint = '{fingerprint}')",
-        ]
+        )
+
+    def capture_parts(self, table: CapturedTable) -> Sequence[CapturePart]:
+        """One AFTER trigger an event; the writer needs no right on the journal, as one owner has both schemas.
+
+        Two procedures, for whose callers their owner's rights count.
+        """
         moved = " AND ".join(_same(column) for column in table.key_columns)
         gone = self._write(
             table, "d", f"deleted AS r WHERE NOT EXISTS (SELECT 1 FROM inserted AS n WHERE {moved})"
@@ -114,28 +116,20 @@ class SQLServerCapture(SQLServerImages):
             "update": [gone, self._write(table, "u", "inserted AS r")],
             "delete": [self._write(table, "d", "deleted AS r")],
         }
-        for event, writes in events.items():
-            trigger = f"{table.schema}.capture_{table.name}_{event}"
-            body = "".join(f"    {write};\n" for write in writes)
-            statements += [
-                f"DROP TRIGGER IF EXISTS {trigger}",
-                f"CREATE TRIGGER {trigger} ON {table.schema}.{quoted(table.name)} AFTER {event.upper()} AS\n"
-                "BEGIN\n"
-                "    SET NOCOUNT ON;\n"
-                "    DECLARE @actor nvarchar(128) = "
-                "COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());\n"
-                "    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));\n"
-                "    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();\n"
-                f"{body}"
-                "END",
-                f"EXEC sp_settriggerorder @triggername = N'{trigger}', @order = N'First', "
-                f"@stmttype = N'{event.upper()}'",
-            ]
-        return [*statements, *self.create_backfill(table)]
+        triggers = [_trigger(table, event, writes) for event, writes in events.items()]
+        return [*triggers, *backfill_parts(table, self.key(table, "r"), partial(self._write, table))]
 
-    def create_backfill(self, table: CapturedTable) -> Sequence[str]:
-        """Two procedures, for whose callers their owner's rights count."""
-        return create_backfill(table, self.key(table, "r"), partial(self._write, table))
+    def select_installed(self) -> sa.TextClause:
+        """Read the modules as they were written; a trigger that is disabled or not the first counts as none."""
+        return sa.text(
+            "SELECT CONCAT(s.name, '.', o.name) AS name, CASE WHEN EXISTS (SELECT 1 FROM sys.triggers AS g "
+            "INNER JOIN sys.trigger_events AS e ON e.object_id = g.object_id "
+            "WHERE g.object_id = o.object_id AND (g.is_disabled = 1 OR e.is_first = 0)) "
+            "THEN N'' ELSE m.[definition] END AS [text] "
+            "FROM sys.sql_modules AS m INNER JOIN sys.objects AS o ON o.object_id = m.object_id "
+            "INNER JOIN sys.schemas AS s ON s.schema_id = o.schema_id "
+            "WHERE (o.type = 'TR' AND o.name LIKE 'capture[_]%') OR (o.type = 'P' AND s.name = N'journal')"
+        )
 
     def _write(self, table: CapturedTable, operation: str, source: str) -> str:
         image = "NULL" if operation == "d" else self.image(table, "r")
@@ -154,6 +148,24 @@ class SQLServerCapture(SQLServerImages):
     def grant_catalogue(self, login: str) -> Sequence[str]:
         """Grant what shows the catalogue, and shows or changes no row."""
         return (f"GRANT VIEW DEFINITION ON SCHEMA::credit TO {login}",)
+
+
+def _trigger(table: CapturedTable, event: str, writes: Sequence[str]) -> CapturePart:
+    trigger = f"{table.schema}.capture_{table.name}_{event}"
+    body = "".join(f"    {write};\n" for write in writes)
+    text = (
+        f"CREATE TRIGGER {trigger} ON {table.schema}.{quoted(table.name)} AFTER {event.upper()} AS\n"
+        "BEGIN\n"
+        "    SET NOCOUNT ON;\n"
+        "    DECLARE @actor nvarchar(128) = "
+        "COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());\n"
+        "    DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));\n"
+        "    DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();\n"
+        f"{body}"
+        "END"
+    )
+    first = f"EXEC sp_settriggerorder @triggername = N'{trigger}', @order = N'First', @stmttype = N'{event.upper()}'"
+    return CapturePart(trigger, text, (f"DROP TRIGGER IF EXISTS {trigger}", text, first))
 
 
 def _same(column: CapturedColumn) -> str:
