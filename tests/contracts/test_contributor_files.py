@@ -138,7 +138,9 @@ def test_every_target_is_in_the_help_under_a_purpose() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     phony = re.search(r"^\.PHONY: (.+)$", makefile, re.MULTILINE)
     assert phony is not None
-    shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    shown = subprocess.run(
+        ["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     purposes = re.findall(r"^(\S.*)$", shown, re.MULTILINE)
     assert purposes == ["Try it", "Work on it", "Check it", "Measure it", "Operate it"]
     assert sorted(re.findall(r"^  ([a-z-]+) ", shown, re.MULTILINE)) == sorted(phony.group(1).split())
