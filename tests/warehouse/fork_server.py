@@ -10,6 +10,7 @@ The server ends when its stdin does.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -102,5 +103,8 @@ class Server:
 if __name__ == "__main__":
     for module in IMPORTED:
         importlib.import_module(module)
+    # Children look for garbage among their own objects alone, and seldom: they end before it is much.
+    gc.freeze()
+    gc.set_threshold(100_000)
     if (wanted := Server(socket.socket(fileno=int(sys.argv[1]))).serve()) is not None:
         become(*wanted)
