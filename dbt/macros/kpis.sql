@@ -24,7 +24,7 @@
     {%- endif %}
     {%- if months and is_incremental() %}
     inner join ({{ stale_parts(months[0]) }}) as p
-        on p.part_kind = '{{ months[1] }}' and t.{{ until }} >= p.part_day and t.{{ until }} < {{ add_months('p.part_day', 1) }}
+        on p.partition_kind = '{{ months[1] }}' and t.{{ until }} >= p.partition_day and t.{{ until }} < {{ add_months('p.partition_day', 1) }}
     {%- endif %}
     where {{ only }}
 {% endmacro %}

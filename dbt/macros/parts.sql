@@ -1,9 +1,9 @@
 {#
     Parts of a fact, such as its snapshots, and who has to make anew what it derives from them.
 
-    ods.part(model, kind, day, version) says which version the rows of a part have: a model of the strategy `renew` gives a part
-    another one whenever a row of it comes, goes or changes (macros/renew.sql). ods.part_read(reader, source, part_kind,
-    part_day, done, pending) says which version a model derived its own rows from.
+    build.partition_version(model, kind, day, version) says which version the rows of a part have: a model of the strategy `renew` gives a part
+    another one whenever a row of it comes, goes or changes (macros/renew.sql). build.partition_read(reader, source, partition_kind,
+    partition_day, done, pending) says which version a model derived its own rows from.
 
     open_parts() is the reader's pre-hook: before anything is read it notes in `pending` what there is. delete_stale() takes out
     the reader's rows of the parts that are not as it knows them, its body makes those alone, and close_parts() makes `pending`
@@ -15,7 +15,7 @@
 {% macro create_parts() %}
     {%- if execute %}
     {%- for table in part_tables() %}
-    {{ create_work_table(table[0], table[1]) }}
+    {{ create_work_table('build.' ~ table[0], table[1]) }}
     {%- endfor %}
     {%- endif %}
 {% endmacro %}
@@ -23,24 +23,16 @@
 {# The tables behind, and for each model that is renewed the keys that a run is about, as pairs of name and columns. #}
 {% macro part_tables() %}
     {%- set found = [
-        ('part', 'model varchar(128) not null, kind varchar(16) not null, day date not null, version bigint not null, constraint pk_part primary key (model, kind, day, version)'),
-        ('part_read', 'reader varchar(128) not null, source varchar(128) not null, part_kind varchar(16) not null, part_day date not null, done bigint not null, pending bigint not null, constraint pk_part_read primary key (reader, source, part_kind, part_day)'),
+        ('partition_version', 'model varchar(128) not null, kind varchar(16) not null, day date not null, version bigint not null, constraint pk_partition_version primary key (model, kind, day, version)'),
+        ('partition_read', 'reader varchar(128) not null, source varchar(128) not null, partition_kind varchar(16) not null, partition_day date not null, done bigint not null, pending bigint not null, constraint pk_partition_read primary key (reader, source, partition_kind, partition_day)'),
     ] -%}
-    {%- for node in graph.nodes.values() if node.config.incremental_strategy == 'renew' -%}
+    {%- for node in renewed_models() -%}
         {%- set name = affected_name(node.name, node.config.meta) -%}
         {%- set since = 'since date not null, ' if node.config.meta.get('affected_since') else '' -%}
         {%- do found.append((name, 'affected_key varchar(64) not null, ' ~ since ~ 'constraint pk_' ~ name ~ ' primary key (affected_key)')) -%}
     {%- endfor -%}
     {{ return(found) }}
 {% endmacro %}
-
-{% macro create_work_table(name, columns) %}{{ return(adapter.dispatch('create_work_table')(name, columns)) }}{% endmacro %}
-{% macro default__create_work_table(name, columns) %}
-    create table if not exists ods.{{ name }} ({{ columns }});
-{%- endmacro %}
-{% macro sqlserver__create_work_table(name, columns) %}
-    if object_id('ods.{{ name }}') is null create table ods.{{ name }} ({{ columns }});
-{%- endmacro %}
 
 {# The models that `node` reads and that have parts. #}
 {% macro parted_inputs(node) %}
@@ -66,16 +58,16 @@
 
 {# Give the parts of a subquery of kind and day the next version. #}
 {% macro note_parts(changed) -%}
-    insert into ods.part (model, kind, day, version)
+    insert into build.partition_version (model, kind, day, version)
     select distinct
         '{{ this.identifier }}', c.kind, c.day,
-        (select coalesce(max(p.version), 0) + 1 from ods.part as p where p.model = '{{ this.identifier }}')
+        (select coalesce(max(p.version), 0) + 1 from build.partition_version as p where p.model = '{{ this.identifier }}')
     from ({{ changed }}) as c;
-    delete from ods.part
+    delete from build.partition_version
     where model = '{{ this.identifier }}' and exists (
         select 1
         from (
-            select p.kind as later_kind, p.day as later_day, p.version as later_version from ods.part as p where p.model = '{{ this.identifier }}'
+            select p.kind as later_kind, p.day as later_day, p.version as later_version from build.partition_version as p where p.model = '{{ this.identifier }}'
         ) as later
         where later_kind = kind and later_day = day and later_version > version
     );
@@ -85,23 +77,23 @@
 {% macro note_all_parts() -%}
     {%- if execute and config.get('meta').get('parts') and not is_incremental() -%}
     {{ note_parts(
-        parts_of(this ~ ' as x', config.get('meta').parts) ~ " union all select p.kind, p.day from ods.part as p where p.model = '" ~ this.identifier ~ "'"
+        parts_of(this ~ ' as x', config.get('meta').parts) ~ " union all select p.kind, p.day from build.partition_version as p where p.model = '" ~ this.identifier ~ "'"
     ) }}
     {%- endif -%}
 {%- endmacro %}
 
 {% macro open_parts() -%}
     {%- if execute and config.get('materialized') == 'incremental' and parted_inputs(model) -%}
-    insert into ods.part_read (reader, source, part_kind, part_day, done, pending)
+    insert into build.partition_read (reader, source, partition_kind, partition_day, done, pending)
     select '{{ this.identifier }}', p.model, p.kind, p.day, -1, -1
-    from ods.part as p
+    from build.partition_version as p
     where p.model in ('{{ parted_inputs(model) | join("', '") }}') and not exists (
-        select 1 from ods.part_read as r
-        where r.reader = '{{ this.identifier }}' and r.source = p.model and r.part_kind = p.kind and r.part_day = p.day
+        select 1 from build.partition_read as r
+        where r.reader = '{{ this.identifier }}' and r.source = p.model and r.partition_kind = p.kind and r.partition_day = p.day
     );
-    update ods.part_read
+    update build.partition_read
     set pending = (
-        select coalesce(max(p.version), -1) from ods.part as p where p.model = source and p.kind = part_kind and p.day = part_day
+        select coalesce(max(p.version), -1) from build.partition_version as p where p.model = source and p.kind = partition_kind and p.day = partition_day
     )
     where reader = '{{ this.identifier }}';
     {%- endif -%}
@@ -109,31 +101,31 @@
 
 {% macro close_parts() -%}
     {%- if execute and config.get('materialized') == 'incremental' and parted_inputs(model) -%}
-    update ods.part_read set done = pending where reader = '{{ this.identifier }}' and done <> pending;
+    update build.partition_read set done = pending where reader = '{{ this.identifier }}' and done <> pending;
     {%- endif -%}
 {%- endmacro %}
 
 {# A pre-hook behind open_parts(): rows that say which reporting date they are of are all stale once it is another. #}
 {% macro redo_on_another_day() -%}
     {%- if is_incremental() -%}
-    update ods.part_read set done = -1
+    update build.partition_read set done = -1
     where reader = '{{ this.identifier }}' and not exists (
         select 1 from {{ this }} as t inner join {{ ref('reporting_date') }} as r on r.as_of_date = t.as_of_date
     );
     {%- endif -%}
 {%- endmacro %}
 
-{# The parts of `source` that this run makes, as part_kind and part_day. #}
+{# The parts of `source` that this run makes, as partition_kind and partition_day. #}
 {% macro stale_parts(source) -%}
-    select r.part_kind, r.part_day
-    from ods.part_read as r
+    select r.partition_kind, r.partition_day
+    from build.partition_read as r
     where r.reader = '{{ this.identifier }}' and r.source = '{{ source }}' and r.done <> r.pending
 {%- endmacro %}
 
 {# A condition: the rows of the part that two expressions say, its kind and day, are made by this run. #}
 {% macro in_stale_part(source, kind, day) -%}
     {%- if is_incremental() -%}
-    exists (select 1 from ({{ stale_parts(source) }}) as p where p.part_kind = {{ kind }} and p.part_day = {{ day }})
+    exists (select 1 from ({{ stale_parts(source) }}) as p where p.partition_kind = {{ kind }} and p.partition_day = {{ day }})
     {%- else -%}
     1 = 1
     {%- endif -%}

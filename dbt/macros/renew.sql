@@ -8,7 +8,7 @@
     the column that has the key, meta.parts what lies in which part (macros/parts.sql). With meta.affected_since, a column of days, a
     run is about the rows of a key from a day on, which is noted beside the key.
 #}
-{% macro affected_table() -%}ods.{{ affected_name(this.identifier, config.get('meta')) }}{%- endmacro %}
+{% macro affected_table() -%}build.{{ affected_name(this.identifier, config.get('meta')) }}{%- endmacro %}
 {% macro affected_name(name, meta) -%}{{ return(('affected_since_' if meta.get('affected_since') else 'affected_') ~ name) }}{%- endmacro %}
 
 {# affected: one of the macros of macros/affected.sql, rendered: a query of the key, and of the day where the model has one. #}
@@ -31,7 +31,7 @@
     {%- if config.get('meta').get('parts') %}
     {# A table that was there before its parts had versions: nobody has read them. #}
     {{ note_parts(parts_of(
-        '(select t.* from ' ~ this ~ " as t where not exists (select 1 from ods.part as p where p.model = '" ~ this.identifier ~ "')) as x",
+        '(select t.* from ' ~ this ~ " as t where not exists (select 1 from build.partition_version as p where p.model = '" ~ this.identifier ~ "')) as x",
         config.get('meta').parts,
     )) }}
     {%- endif %}

@@ -33,12 +33,12 @@
 {% endmacro %}
 
 {% macro note_tested(names) -%}
-    update ods.watermark set tested = done where tested <> done and model in ('{{ names | join("', '") }}');
+    update build.watermark set tested = done where tested <> done and model in ('{{ names | join("', '") }}');
 {%- endmacro %}
 
 {% macro batches_of(names) -%}
     select distinct w.model, b.batch_id, b.traceparent
-    from ods.watermark as w
+    from build.watermark as w
     inner join dl.batch as b on b.batch_id > w.previous and b.batch_id <= w.done
     where w.model in ('{{ names | join("', '") }}')
     order by w.model, b.batch_id

@@ -114,8 +114,9 @@
 
 {% macro create_quarantine() %}
     {%- if execute %}
+    {{ create_schema_if_missing('ods') }}
     {%- set position = 'position_major bigint not null, position_minor bigint not null' -%}
-    {{ create_work_table('quarantine',
+    {{ create_work_table('ods.quarantine',
         'table_name varchar(128) not null, ' ~ position ~ ', batch_id bigint not null, operation varchar(1) not null, row_key '
         ~ text_type() ~ ' not null, column_name varchar(128) not null, broken_rule varchar(128) not null, masked_value varchar(64), set_aside_at '
         ~ timestamp_type() ~ ' not null, resolved_at ' ~ timestamp_type() ~ ', constraint pk_quarantine primary key (table_name, position_major, position_minor)'

@@ -1,5 +1,5 @@
 {#
-    What made the rows of a model, beside the data: ods.model_state(model, state).
+    What made the rows of a model, beside the data: build.model_state(model, state).
 
     A state is a hash of the SQL that makes all rows of the model, in which every variable, environment variable and macro is written out, and of
     the states of the models and seeds that it reads, as they were when it read them. A seed's state is that of its file. So nothing has to be
@@ -11,7 +11,7 @@
 #}
 {% macro create_states() %}
     {%- if execute %}
-    {{ create_work_table('model_state', 'model varchar(128) not null, state varchar(32) not null, constraint pk_model_state primary key (model)') }}
+    {{ create_work_table('build.model_state', 'model varchar(128) not null, state varchar(32) not null, constraint pk_model_state primary key (model)') }}
     {%- endif %}
 {% endmacro %}
 
@@ -69,7 +69,7 @@
     {%- if model.unique_id not in known -%}
         {%- set inputs = state_inputs(model) -%}
         {%- set recorded = {} -%}
-        {%- for row in run_query("select s.model, s.state from ods.model_state as s where s.model in ('" ~ (inputs + [model.name]) | join("', '") ~ "')").rows -%}
+        {%- for row in run_query("select s.model, s.state from build.model_state as s where s.model in ('" ~ (inputs + [model.name]) | join("', '") ~ "')").rows -%}
             {%- do recorded.update({row[0]: row[1]}) -%}
         {%- endfor -%}
         {%- set parts = [own_state()] -%}
@@ -109,9 +109,9 @@
 {% macro close_state() -%}
     {%- if execute and keeps_state(model) and not is_rendering_state() -%}
     {%- set state = state_of_this().state -%}
-    update ods.model_state set state = '{{ state }}' where model = '{{ model.name }}' and state <> '{{ state }}';
-    insert into ods.model_state (model, state)
+    update build.model_state set state = '{{ state }}' where model = '{{ model.name }}' and state <> '{{ state }}';
+    insert into build.model_state (model, state)
     select '{{ model.name }}', '{{ state }}'
-    where not exists (select 1 from ods.model_state where model = '{{ model.name }}');
+    where not exists (select 1 from build.model_state where model = '{{ model.name }}');
     {%- endif -%}
 {%- endmacro %}

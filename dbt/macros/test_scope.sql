@@ -6,7 +6,7 @@
     {%- if var('test_every_row') -%}
     1 = 1
     {%- else -%}
-    {{ alias }}.batch_id > (select coalesce(min(w.previous), -1) from ods.watermark as w where w.model = '{{ model_name }}')
-    and {{ alias }}.batch_id <= (select coalesce(max(w.done), -1) from ods.watermark as w where w.model = '{{ model_name }}')
+    {{ alias }}.batch_id > (select coalesce(min(w.previous), -1) from build.watermark as w where w.model = '{{ model_name }}')
+    and {{ alias }}.batch_id <= (select coalesce(max(w.done), -1) from build.watermark as w where w.model = '{{ model_name }}')
     {%- endif -%}
 {%- endmacro %}

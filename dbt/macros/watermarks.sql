@@ -1,5 +1,5 @@
 {#
-    How far a model has taken in each of its inputs, by batch id: ods.watermark(model, source, previous, done, pending, tested).
+    How far a model has taken in each of its inputs, by batch id: build.watermark(model, source, previous, done, pending, tested).
 
     open_watermarks() is the model's pre-hook: before anything is read it notes in `pending` how far the model may read.
     close_watermarks() is its post-hook, in the same transaction as the rows: `pending` becomes `done`. A batch that is
@@ -16,11 +16,7 @@
 {% macro create_watermarks() %}{{ return(adapter.dispatch('create_watermarks')()) }}{% endmacro %}
 
 {% macro default__create_watermarks() %}
-    {# Only where it is missing: asking for it needs the right to create schemas. #}
-    {%- if execute and not adapter.check_schema_exists(target.database, 'ods') %}
-    create schema ods;
-    {%- endif %}
-    create table if not exists ods.watermark (
+    create table if not exists build.watermark (
         model varchar(128) not null, source varchar(128) not null,
         previous bigint not null, done bigint not null, pending bigint not null,
         constraint pk_watermark primary key (model, source)
@@ -30,23 +26,22 @@
     begin
         if not exists (
             select from information_schema.columns
-            where table_schema = 'ods' and table_name = 'watermark' and column_name = 'tested'
+            where table_schema = 'build' and table_name = 'watermark' and column_name = 'tested'
         ) then
-            alter table ods.watermark add column tested bigint not null default -1;
+            alter table build.watermark add column tested bigint not null default -1;
         end if;
     end $$;
 {% endmacro %}
 
 {% macro sqlserver__create_watermarks() %}
-    if schema_id('ods') is null exec('create schema ods');
-    if object_id('ods.watermark') is null
-        create table ods.watermark (
+    if object_id('build.watermark') is null
+        create table build.watermark (
             model varchar(128) not null, source varchar(128) not null,
             previous bigint not null, done bigint not null, pending bigint not null,
             constraint pk_watermark primary key (model, source)
         );
-    if col_length('ods.watermark', 'tested') is null
-        alter table ods.watermark add tested bigint not null constraint df_watermark_tested default -1;
+    if col_length('build.watermark', 'tested') is null
+        alter table build.watermark add tested bigint not null constraint df_watermark_tested default -1;
 {% endmacro %}
 
 {# What a generated model is: typed_changes, hub, link, satellite or history; none for a model written by hand (services/loader/vault). #}
@@ -94,12 +89,12 @@
 {% macro open_watermarks() %}
     {%- if execute and config.get('materialized') == 'incremental' -%}
     {%- for input in batched_inputs(model) %}
-    insert into ods.watermark (model, source, previous, done, pending)
+    insert into build.watermark (model, source, previous, done, pending)
     select '{{ model.name }}', '{{ input.name }}', -1, -1, -1
     where not exists (
-        select 1 from ods.watermark where model = '{{ model.name }}' and source = '{{ input.name }}'
+        select 1 from build.watermark where model = '{{ model.name }}' and source = '{{ input.name }}'
     );
-    update ods.watermark
+    update build.watermark
     set pending = (
         select min(u.bound)
         from (
@@ -107,7 +102,7 @@
             select coalesce(max(c.batch_id), -1) as bound from {{ input.schema }}.{{ input.identifier }} as c
             {%- else %}
             {%- for upstream, source in bounds_of(model, origin_of(input)) %}
-            select coalesce(max(w.done), -1) as bound from ods.watermark as w where w.model = '{{ upstream }}' and w.source = '{{ source }}'
+            select coalesce(max(w.done), -1) as bound from build.watermark as w where w.model = '{{ upstream }}' and w.source = '{{ source }}'
             {{- " union all" if not loop.last }}
             {%- endfor %}
             {%- endif %}
@@ -120,7 +115,7 @@
 
 {% macro close_watermarks() %}
     {%- if execute and config.get('materialized') == 'incremental' and batched_inputs(model) %}
-    update ods.watermark
+    update build.watermark
     set previous = {{ smaller('tested', 'pending') }}, tested = {{ smaller('tested', 'pending') }}, done = pending
     where model = '{{ model.name }}';
     {%- endif -%}
@@ -130,10 +125,10 @@
 {% macro new_rows(source, alias) -%}
     {%- if is_incremental() -%}
     {{ alias }}.batch_id > (
-        select w.done from ods.watermark as w where w.model = '{{ this.identifier }}' and w.source = '{{ source }}'
+        select w.done from build.watermark as w where w.model = '{{ this.identifier }}' and w.source = '{{ source }}'
     )
     and {{ alias }}.batch_id <= (
-        select w.pending from ods.watermark as w where w.model = '{{ this.identifier }}' and w.source = '{{ source }}'
+        select w.pending from build.watermark as w where w.model = '{{ this.identifier }}' and w.source = '{{ source }}'
     )
     {%- else -%}
     1 = 1

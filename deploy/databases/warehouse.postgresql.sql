@@ -315,6 +315,7 @@ CREATE TABLE IF NOT EXISTS dl.credit_loan_classification (
     captured_at timestamp,
     CONSTRAINT pk_credit_loan_classification PRIMARY KEY (batch_id, position_major, position_minor)
 );
+CREATE SCHEMA IF NOT EXISTS build AUTHORIZATION transformer;
 CREATE SCHEMA IF NOT EXISTS ods AUTHORIZATION transformer;
 CREATE SCHEMA IF NOT EXISTS dw AUTHORIZATION transformer;
 CREATE SCHEMA IF NOT EXISTS dm AUTHORIZATION transformer;
@@ -327,9 +328,9 @@ GRANT SELECT ON ALL TABLES IN SCHEMA dl TO loader, transformer;
 GRANT INSERT ON dl.batch, dl.batch_target, dl.quality_result TO loader;
 GRANT INSERT, UPDATE ON dl.watermark TO loader;
 GRANT USAGE ON SEQUENCE dl.batch_number TO loader;
-GRANT USAGE ON SCHEMA ods TO loader;
-GRANT SELECT ON ALL TABLES IN SCHEMA ods TO loader;
-ALTER DEFAULT PRIVILEGES FOR ROLE transformer IN SCHEMA ods GRANT SELECT ON TABLES TO loader;
+GRANT USAGE ON SCHEMA ods, build TO loader;
+GRANT SELECT ON ALL TABLES IN SCHEMA ods, build TO loader;
+ALTER DEFAULT PRIVILEGES FOR ROLE transformer IN SCHEMA ods, build GRANT SELECT ON TABLES TO loader;
 GRANT INSERT, DELETE ON dl.credit_party, dl.credit_product, dl.credit_product_parameters, dl.credit_application, dl.credit_application_party, dl.credit_application_version, dl.credit_application_version_party, dl.credit_application_event, dl.credit_approval_band, dl.credit_decision, dl.credit_document, dl.credit_bureau_report, dl.credit_loan, dl.credit_instalment, dl.credit_servicing_band, dl.credit_loan_proposal, dl.credit_loan_transaction, dl.credit_loan_classification TO loader;
 BEGIN;
 INSERT INTO dl.credit_product (batch_id, position_major, position_minor, operation, row_key, image, fingerprint, actor, traceparent, captured_at) VALUES (1, 1, 0, 'c', '["CONSUMER"]', '{"code":"CONSUMER","name":"Consumer loan","currency":"DEM","min_amount":"100.0000","max_amount":"25000.0000","min_term_months":3,"max_term_months":84}', '07b3eed60accb201', 'samples', NULL, '2026-01-01 00:00:00');

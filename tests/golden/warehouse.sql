@@ -13,6 +13,8 @@ CREATE TABLE dl.credit_loan (
     CONSTRAINT pk_credit_loan PRIMARY KEY CLUSTERED (batch_id, position_major, position_minor)
 );
 GO
+IF SCHEMA_ID(N'build') IS NULL EXEC (N'CREATE SCHEMA build AUTHORIZATION transformer');
+GO
 IF SCHEMA_ID(N'ods') IS NULL EXEC (N'CREATE SCHEMA ods AUTHORIZATION transformer');
 GO
 IF SCHEMA_ID(N'dw') IS NULL EXEC (N'CREATE SCHEMA dw AUTHORIZATION transformer');
@@ -36,6 +38,8 @@ GO
 GRANT UPDATE ON dl.batch_number TO loader;
 GO
 GRANT SELECT ON SCHEMA::ods TO loader;
+GO
+GRANT SELECT ON SCHEMA::build TO loader;
 GO
 GRANT INSERT, DELETE ON dl.credit_loan TO loader;
 GO

@@ -1,4 +1,4 @@
-"""What must be equal of a warehouse on two engines: values in one form, and the relations that are no result."""
+"""What must be equal of a warehouse on two engines: values in one form."""
 
 from __future__ import annotations
 
@@ -6,11 +6,6 @@ import uuid
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
-
-
-def is_bookkeeping(table: str) -> bool:
-    """Whether a table only says how far a build came, and when: instants of the build itself are in it."""
-    return table in {"watermark", "part", "part_read"} or table.startswith("affected_")
 
 
 def comparable(value: Any) -> Any:

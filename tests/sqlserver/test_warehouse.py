@@ -14,7 +14,7 @@ import pytest
 from services.platform.components.mesh import run_once
 from services.platform.settings import ROOT
 from tests.conftest import Database, new_database
-from tests.sqlserver.comparison import comparable, is_bookkeeping
+from tests.sqlserver.comparison import comparable
 from tests.sqlserver.database import SQLServerDatabase
 from tests.warehouse.conftest import LANDED, PYTHON
 from tests.warehouse.portfolio import AS_OF
@@ -52,8 +52,7 @@ async def relations(database: Database | SQLServerDatabase) -> dict[str, list[st
         )
     found: dict[str, list[str]] = {}
     for schema, table, column in rows:
-        if not is_bookkeeping(table):
-            found.setdefault(f"{schema}.{table}", []).append(column)
+        found.setdefault(f"{schema}.{table}", []).append(column)
     return found
 
 

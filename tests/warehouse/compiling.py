@@ -23,6 +23,7 @@ RENEWED = (
 )
 SET_ASIDE = "note_set_aside(rules_of(this.identifier)['keys'])"
 AT_BOTH_ENDS = (
+    "create_build_schema()",
     "create_watermarks()",
     "create_parts()",
     "create_quarantine()",

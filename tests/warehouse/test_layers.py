@@ -66,7 +66,7 @@ async def test_rows_that_failed_a_test_are_tested_again_until_they_pass(
         await owner.execute("UPDATE ods.credit_loan SET id = 'mended' WHERE batch_id = $1", batch)
     await pieced.build(" ".join(tests))
     # Now, and not before, they count as tested.
-    (row,) = await pieced.rows("SELECT tested, done FROM ods.watermark WHERE model = 'credit_loan'")
+    (row,) = await pieced.rows("SELECT tested, done FROM build.watermark WHERE model = 'credit_loan'")
     assert (row["tested"], row["done"]) == (batch, batch)
     passed = await pieced.build(" ".join(tests))
     assert passed.result["batch_id"] is None

@@ -25,7 +25,7 @@ APPLICATIONS = 100_000
 AFFECTED = (500, 11_000, 60_000)
 # Tables that do not grow with the portfolio.
 CONSTANT = {
-    *("watermark", "part", "part_read", "model_state"),
+    *("watermark", "partition_version", "partition_read", "model_state"),
     *("snapshot_calendar", "reporting_date", "score_bins", "dim_date"),
     *("hub_product", "sat_product", "dim_product", "credit_product"),
     *("link_product_parameters", "sat_product_parameters", "credit_product_parameters"),
@@ -134,14 +134,14 @@ async def note_affected(connection: asyncpg.Connection[asyncpg.Record], count: i
         "SELECT t.table_name AS name, c.column_name AS since FROM information_schema.tables AS t "
         "LEFT JOIN information_schema.columns AS c ON c.table_schema = t.table_schema "
         "AND c.table_name = t.table_name AND c.column_name = 'since' "
-        "WHERE t.table_schema = 'ods' AND t.table_name LIKE 'affected%'"
+        "WHERE t.table_schema = 'build' AND t.table_name LIKE 'affected%'"
     ):
         since = ", date '2026-01-01'" if row["since"] else ""
         await connection.execute(
-            f"INSERT INTO ods.{row['name']} SELECT encode(sha256(n::text::bytea), 'hex'){since} "
+            f"INSERT INTO build.{row['name']} SELECT encode(sha256(n::text::bytea), 'hex'){since} "
             f"FROM generate_series(1, {count}) AS n"
         )
-        await connection.execute(f"ANALYZE ods.{row['name']}")
+        await connection.execute(f"ANALYZE build.{row['name']}")
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +165,7 @@ async def statements(
     found = {name: models[name] for name in names}
     for name, text in hooks.items():
         for one in text.split(";"):
-            if "insert into ods.affected_" in one and name.split(":")[0] in names:
+            if "insert into build.affected_" in one and name.split(":")[0] in names:
                 found[name] = one
     return found
 
@@ -175,7 +175,7 @@ async def test_no_incremental_model_loops_over_a_whole_table(
     built: Warehouse, statements: dict[str, str], count: int
 ) -> None:
     assert len(statements) > 70
-    assert sum("insert into ods.affected_" in one for one in statements.values()) > 10
+    assert sum("insert into build.affected_" in one for one in statements.values()) > 10
     loops = {}
     async with built.database.connect() as connection:
         transaction = connection.transaction()
@@ -199,7 +199,7 @@ async def test_a_loop_over_a_whole_table_is_seen(built: Warehouse) -> None:
         f"SELECT 1 FROM {filtered} AS a JOIN {filtered} AS b ON a.application_hk < b.application_hk"
     )
     by_index = (
-        "SELECT 1 FROM ods.affected_fact_decision AS a "
+        "SELECT 1 FROM build.affected_fact_decision AS a "
         "JOIN dm.fact_decision AS f ON f.application_hk = a.affected_key"
     )
     async with built.database.connect() as connection:

@@ -120,7 +120,7 @@ async def test_the_raw_vault_depends_on_no_setting(built: Warehouse) -> None:
     ]
     assert len(files) > 50
     assert [path.name for path in files if "var(" in path.read_text() or "env_var" in path.read_text()] == []
-    rows = await built.rows("SELECT model FROM ods.model_state")
+    rows = await built.rows("SELECT model FROM build.model_state")
     kept = {row["model"] for row in rows}
     assert kept >= {"score_bins", "snapshot_calendar", "fact_loan_month", "kpi", "instalment_status"}
     assert not [name for name in kept if name.startswith(("sat_", "link_", "hub_", "credit_"))]

@@ -60,9 +60,9 @@ async def test_every_model_compiles_to_t_sql(project: Compiled) -> None:
     opened = others["fact_decision: hook 1"]
     assert "w.model = 'pit_application' and w.source = 'sat_application'" in opened
     assert "w.model = 'link_application_event' and w.source = 'credit_application_event'" in opened
-    assert ("insert into ods.affected_fact_decision" in others["fact_decision: hook 3"]) == incremental
+    assert ("insert into build.affected_fact_decision" in others["fact_decision: hook 3"]) == incremental
     assert "into #differing_fact_decision from (" in others["fact_decision: hook 4"]
-    assert ("from ods.watermark" in statements["sat_loan"]) == incremental
+    assert ("from build.watermark" in statements["sat_loan"]) == incremental
     assert "openjson(c.image) with ([id] nvarchar(max) '$.id'" in statements["credit_loan"]
     assert_one_collation(statements)
     # The golden statement hashes as the models do.

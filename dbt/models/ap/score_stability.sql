@@ -17,7 +17,7 @@ submissions as (
     inner join reported as r on r.as_of_date >= d.first_submitted_on
     {%- if is_incremental() %}
     inner join ({{ stale_parts('fact_decision') }}) as p
-        on p.part_kind = 'submitted' and d.first_submitted_on >= p.part_day and d.first_submitted_on < {{ add_months('p.part_day', 1) }}
+        on p.partition_kind = 'submitted' and d.first_submitted_on >= p.partition_day and d.first_submitted_on < {{ add_months('p.partition_day', 1) }}
     {%- endif %}
     where d.score is not null
     group by d.currency, {{ month_start('d.first_submitted_on') }}, d.score

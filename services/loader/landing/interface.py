@@ -6,8 +6,8 @@ from typing import Protocol
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-TRANSFORMED = ("ods", "dw", "dm", "ap")
-"""Schemas that the transformer owns and fills."""
+TRANSFORMED = ("build", "ods", "dw", "dm", "ap")
+"""Schemas that the transformer owns and fills; in `build` is what its builds note about themselves."""
 
 LOADER, TRANSFORMER, ANALYST = "loader", "transformer", "analyst"
 """Logins of the warehouse beside its owner's; the analyst's grants are given by the transformer."""
@@ -23,7 +23,7 @@ class Landing(Protocol):
         """Create the transformer's schemas where they are missing, and let it make others."""
 
     def grants(self, landings: Sequence[str]) -> Sequence[str]:
-        """Let the loader write the bookkeeping and `landings` and read `ods`, the transformer read all of `dl`."""
+        """Let the loader write the bookkeeping and `landings` and read `ods` and `build`, the transformer read `dl`."""
 
     def lock_watermark(self) -> sa.TextClause:
         """Lock the row of `:flow` until the transaction ends; its row is (position, batch_id).

@@ -57,9 +57,9 @@ class PostgreSQLLanding:
             f"GRANT INSERT, UPDATE ON dl.watermark TO {LOADER}",
             f"GRANT USAGE ON SEQUENCE dl.batch_number TO {LOADER}",
             # What becomes of the landed rows is compared with their source; also tables that are yet to be made.
-            f"GRANT USAGE ON SCHEMA ods TO {LOADER}",
-            f"GRANT SELECT ON ALL TABLES IN SCHEMA ods TO {LOADER}",
-            f"ALTER DEFAULT PRIVILEGES FOR ROLE {TRANSFORMER} IN SCHEMA ods GRANT SELECT ON TABLES TO {LOADER}",
+            f"GRANT USAGE ON SCHEMA ods, build TO {LOADER}",
+            f"GRANT SELECT ON ALL TABLES IN SCHEMA ods, build TO {LOADER}",
+            f"ALTER DEFAULT PRIVILEGES FOR ROLE {TRANSFORMER} IN SCHEMA ods, build GRANT SELECT ON TABLES TO {LOADER}",
             *((f"GRANT INSERT, DELETE ON {written} TO {LOADER}",) if landings else ()),
         )
 

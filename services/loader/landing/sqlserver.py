@@ -78,6 +78,7 @@ class SQLServerLanding:
             f"GRANT UPDATE ON dl.batch_number TO {LOADER}",
             # What becomes of the landed rows is compared with their source.
             f"GRANT SELECT ON SCHEMA::ods TO {LOADER}",
+            f"GRANT SELECT ON SCHEMA::build TO {LOADER}",
             *(f"GRANT INSERT, DELETE ON dl.{name} TO {LOADER}" for name in landings),
         )
 

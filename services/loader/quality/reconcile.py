@@ -38,8 +38,8 @@ from services.loader.quality.ods import LAKE, ORPHANS, PAGE, SET_ASIDE, Changes,
 from services.loader.tables import batch, quality_result, watermark
 from services.loader.warehouse import Warehouse, WarehouseReader
 
-_ODS_WATERMARK = sa.table(
-    "watermark", *(sa.column(name) for name in ("model", "source", "done")), schema="ods"
+_BUILD_WATERMARK = sa.table(
+    "watermark", *(sa.column(name) for name in ("model", "source", "done")), schema="build"
 )
 
 
@@ -148,12 +148,12 @@ class QualityCheck:
     async def _built(self, reading: WarehouseReader, newest: int) -> int:
         """The last batch of which `ods` has everything."""
         if not await reading.connection.run_sync(
-            lambda c: sa.inspect(c).has_table("watermark", schema="ods")
+            lambda c: sa.inspect(c).has_table("watermark", schema="build")
         ):
             raise self._nothing_built()
         done = {
             row.model: int(row.done)
-            for row in await reading.execute(sa.select(_ODS_WATERMARK).where(self._is_ours()))
+            for row in await reading.execute(sa.select(_BUILD_WATERMARK).where(self._is_ours()))
         }
         built = newest
         for target in self._flow.targets:
@@ -174,7 +174,9 @@ class QualityCheck:
 
     def _is_ours(self) -> sa.ColumnElement[bool]:
         names = [target.table for target in self._flow.targets]
-        return sa.and_(_ODS_WATERMARK.c.model.in_(names), _ODS_WATERMARK.c.source == _ODS_WATERMARK.c.model)
+        return sa.and_(
+            _BUILD_WATERMARK.c.model.in_(names), _BUILD_WATERMARK.c.source == _BUILD_WATERMARK.c.model
+        )
 
     async def _clean_through(self, reading: WarehouseReader, incarnation: UUID | None) -> Position:
         """Where the newest run ended that found no error; the start when that was in another journal."""

@@ -36,6 +36,7 @@ async def test_migrating_again_changes_nothing(warehouse: Database) -> None:
         ("loader", "UPDATE dl.batch SET row_count = 0"),
         ("loader", "CREATE TABLE dl.other (id int)"),
         ("loader", "CREATE TABLE ods.other (id int)"),
+        ("loader", "CREATE TABLE build.other (id int)"),
     ],
 )
 async def test_what_a_login_may_not_do(warehouse: Database, login: str, statement: str) -> None:
@@ -46,12 +47,13 @@ async def test_what_a_login_may_not_do(warehouse: Database, login: str, statemen
 
 async def test_the_transformer_reads_the_landing_and_owns_what_it_makes(warehouse: Database) -> None:
     async with warehouse.connect("transformer") as connection:
-        for schema in ("ods", "dw", "dm", "ap"):
+        for schema in ("build", "ods", "dw", "dm", "ap"):
             await connection.execute(f"CREATE TABLE {schema}.made AS SELECT * FROM dl.credit_party")
         await connection.execute("GRANT USAGE ON SCHEMA ap TO analyst; GRANT SELECT ON ap.made TO analyst")
     async with warehouse.connect("analyst") as connection:
         await connection.fetch("SELECT * FROM ap.made")
     async with warehouse.connect("loader") as connection:
         await connection.fetch("SELECT * FROM ods.made")
+        await connection.fetch("SELECT * FROM build.made")
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await connection.execute("SELECT 1 FROM dw.made")

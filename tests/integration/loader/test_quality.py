@@ -67,13 +67,13 @@ def typed(target: Target) -> str:
 async def build_ods(loading: Loading) -> None:
     """Bring schema ods to the last batch."""
     async with loading.warehouse.connect("transformer") as dbt:
-        await dbt.execute("CREATE TABLE IF NOT EXISTS ods.watermark (model text, source text, done bigint)")
-        await dbt.execute("DELETE FROM ods.watermark")
+        await dbt.execute("CREATE TABLE IF NOT EXISTS build.watermark (model text, source text, done bigint)")
+        await dbt.execute("DELETE FROM build.watermark")
         for target in loading.flow.targets:
             await dbt.execute(f"DROP TABLE IF EXISTS ods.{target.table}")
             await dbt.execute(f"CREATE TABLE ods.{target.table} AS {typed(target)}")
             await dbt.execute(
-                f"INSERT INTO ods.watermark SELECT '{target.table}', '{target.table}', "
+                f"INSERT INTO build.watermark SELECT '{target.table}', '{target.table}', "
                 f"coalesce(max(batch_id), -1) FROM dl.{target.table}"
             )
 
