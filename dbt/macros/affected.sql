@@ -188,12 +188,12 @@
 {% macro delete_other_snapshots(calendar) -%}
     {%- if is_incremental() -%}
     {%- set others = [('as_of', '<'), ('as_of', '>'), ('month_end', '<'), ('month_end', '>')] -%}
-    {%- if config.get('meta').get('parts') -%}
+    {%- if config.get('meta').get('partitions') -%}
     {%- set gone = [] -%}
     {%- for kind, side in others -%}
     {%- do gone.append('select t.snapshot_kind as kind, t.snapshot_date as day from ' ~ this ~ ' as t where ' ~ beside_last(calendar, kind, side)) -%}
     {%- endfor -%}
-    {{ note_parts(gone | join(' union all ')) }}
+    {{ note_partitions(gone | join(' union all ')) }}
     {%- endif %}
     {%- for kind, side in others %}
     delete from {{ this }} where {{ beside_last(calendar, kind, side) }};

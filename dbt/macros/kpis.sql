@@ -7,7 +7,7 @@
 {#
     The rows of a relation, each once for the whole (dimension and member `all`) and once for its product: `columns` of it, with
     dimension and member. until: a column, a day; then only rows up to the reporting date are there, which as_of_date is.
-    only: a condition on `t`. months: source and kind of the parts that this run makes, which are months of `until`.
+    only: a condition on `t`. months: source and kind of the partitions that this run makes, which are months of `until`.
 #}
 {% macro whole_and_products(relation, columns, until=none, only='1 = 1', months=none) %}
     select
@@ -23,7 +23,7 @@
     inner join {{ ref('reporting_date') }} as r on r.as_of_date >= t.{{ until }}
     {%- endif %}
     {%- if months and is_incremental() %}
-    inner join ({{ stale_parts(months[0]) }}) as p
+    inner join ({{ stale_partitions(months[0]) }}) as p
         on p.partition_kind = '{{ months[1] }}' and t.{{ until }} >= p.partition_day and t.{{ until }} < {{ add_months('p.partition_day', 1) }}
     {%- endif %}
     where {{ only }}

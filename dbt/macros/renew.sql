@@ -1,11 +1,11 @@
 {#
     The strategy of models that derive rows from keys: the rows of the keys that a run is about are made anew and compared with
     those that are there; only what differs is taken out and put in. So a payment that comes today writes today's rows of its
-    loan and not those of the years before, and the parts that get another version are those in which something is different.
+    loan and not those of the years before, and the partitions that get another version are those in which something is different.
 
     note_affected() is the model's pre-hook: it notes the keys in a table of the model's own, with statistics, which the body
     reads by with_affected(). The model's configuration names them: unique_key the columns that make a row, meta.affected_key
-    the column that has the key, meta.parts what lies in which part (macros/parts.sql). With meta.affected_since, a column of days, a
+    the column that has the key, meta.partitions what lies in which partition (macros/partitions.sql). With meta.affected_since, a column of days, a
     run is about the rows of a key from a day on, which is noted beside the key.
 #}
 {% macro affected_table() -%}build.{{ affected_name(this.identifier, config.get('meta')) }}{%- endmacro %}
@@ -28,11 +28,11 @@
     ) as k(affected_key);
     {%- endif %}
     {{ gather_statistics(affected_table()) }}
-    {%- if config.get('meta').get('parts') %}
-    {# A table that was there before its parts had versions: nobody has read them. #}
-    {{ note_parts(parts_of(
+    {%- if config.get('meta').get('partitions') %}
+    {# A table that was there before its partitions had versions: nobody has read them. #}
+    {{ note_partitions(partitions_of(
         '(select t.* from ' ~ this ~ " as t where not exists (select 1 from build.partition_version as p where p.model = '" ~ this.identifier ~ "')) as x",
-        config.get('meta').parts,
+        config.get('meta').partitions,
     )) }}
     {%- endif %}
     {%- endif -%}
@@ -55,7 +55,7 @@
 #}
 {% macro renewed(target, made, keys, columns) -%}
     {%- set differing = temporary_name('differing_' ~ this.identifier) -%}
-    {%- set parts = config.get('meta').get('parts') -%}
+    {%- set partitions = config.get('meta').get('partitions') -%}
     {%- set since = config.get('meta').get('affected_since') -%}
     {%- set sides -%}
     select min(s.came) as came, {{ columns_of('s', columns) }}
@@ -74,8 +74,8 @@
     {%- endset -%}
     {{ create_temporary(differing, sides) }}
     {{ gather_statistics(differing) }}
-    {%- if parts %}
-    {{ note_parts(parts_of(differing ~ ' as x', parts)) }}
+    {%- if partitions %}
+    {{ note_partitions(partitions_of(differing ~ ' as x', partitions)) }}
     {%- endif %}
     {{ delete_as_x(target) }} where exists (select 1 from {{ differing }} as y where y.came = 0 and {{ same_key(keys) }});
     insert into {{ target }} ({{ get_quoted_csv(columns) }})

@@ -16,8 +16,8 @@ DBT = ROOT / ".venv-airflow" / "bin" / "dbt"
 # dbt compiles no hook. Behind a model's own statement they are compiled in its name.
 MARK = "-- hook --"
 OWN_HOOK = re.compile(r'"(\{\{ (?:delete|note|redo)_\w+\(.*\) \}\})"')
-BEFORE = ("open_state()", "open_watermarks()", "open_parts()")
-BEHIND = ("note_all_parts()", "forget_affected()", "close_watermarks()", "close_parts()", "close_state()")
+BEFORE = ("open_state()", "open_watermarks()", "open_partitions()")
+BEHIND = ("note_all_partitions()", "forget_affected()", "close_watermarks()", "close_partitions()", "close_state()")
 RENEWED = (
     "renewed(this, this.incorporate(path={'identifier': 'made'}), ['a', 'b'], ['a', 'b', 'c']) if execute"
 )
@@ -25,7 +25,7 @@ SET_ASIDE = "note_set_aside(rules_of(this.identifier)['keys'])"
 AT_BOTH_ENDS = (
     "create_build_schema()",
     "create_watermarks()",
-    "create_parts()",
+    "create_partitions()",
     "create_quarantine()",
     "create_states()",
     "note_tested(['sat_loan', 'sat_party'])",

@@ -8,7 +8,7 @@ import pytest
 
 from tests.warehouse.conftest import Change, Warehouse
 from tests.warehouse.portfolio import AS_OF
-from tests.warehouse.test_parts import TODAY, built_again, payment
+from tests.warehouse.test_partitions import TODAY, built_again, payment
 
 # The first build makes the whole warehouse, which takes minutes on a busy machine.
 pytestmark = pytest.mark.timeout(900)

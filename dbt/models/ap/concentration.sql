@@ -1,19 +1,19 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
-    pre_hook=["{{ delete_stale(in_stale_part('fact_loan_month', 'grain', 'as_of_date')) }}"],
+    pre_hook=["{{ delete_stale(in_stale_partition('fact_loan_month', 'grain', 'as_of_date')) }}"],
 ) }}
 
 with members as (
     select m.snapshot_kind as grain, m.snapshot_date as as_of_date, m.currency, 'borrower' as dimension,
         cast(m.borrower_hk as varchar(64)) as member, cast(sum(m.exposure_amount) as numeric(38, 4)) as amount
     from {{ ref('fact_loan_month') }} as m
-    where m.status = 'open' and {{ in_stale_part('fact_loan_month', 'm.snapshot_kind', 'm.snapshot_date') }}
+    where m.status = 'open' and {{ in_stale_partition('fact_loan_month', 'm.snapshot_kind', 'm.snapshot_date') }}
     group by m.snapshot_kind, m.snapshot_date, m.currency, m.borrower_hk
     union all
     select m.snapshot_kind, m.snapshot_date, m.currency, 'product', cast(m.product_code as varchar(64)), cast(sum(m.exposure_amount) as numeric(38, 4))
     from {{ ref('fact_loan_month') }} as m
-    where m.status = 'open' and {{ in_stale_part('fact_loan_month', 'm.snapshot_kind', 'm.snapshot_date') }}
+    where m.status = 'open' and {{ in_stale_partition('fact_loan_month', 'm.snapshot_kind', 'm.snapshot_date') }}
     group by m.snapshot_kind, m.snapshot_date, m.currency, m.product_code
 ),
 

@@ -1,7 +1,7 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
-    pre_hook=["{{ delete_stale(in_stale_part('fact_loan_month', 'grain', 'as_of_date')) }}"],
+    pre_hook=["{{ delete_stale(in_stale_partition('fact_loan_month', 'grain', 'as_of_date')) }}"],
 ) }}
 
 with terms as (
@@ -11,7 +11,7 @@ with terms as (
         -- A matured loan that is still owed is as if due next month.
         cast({{ larger('m.remaining_instalments', '1') }} as integer) as months_left
     from {{ ref('fact_loan_month') }} as m
-    where m.status = 'open' and {{ in_stale_part('fact_loan_month', 'm.snapshot_kind', 'm.snapshot_date') }}
+    where m.status = 'open' and {{ in_stale_partition('fact_loan_month', 'm.snapshot_kind', 'm.snapshot_date') }}
 )
 
 select

@@ -1,7 +1,7 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
-    pre_hook=["{{ delete_stale(in_stale_part('fact_loan_month', 'grain', 'as_of_date')) }}"],
+    pre_hook=["{{ delete_stale(in_stale_partition('fact_loan_month', 'grain', 'as_of_date')) }}"],
 ) }}
 
 -- Loans that no KPI tells apart are one row, so that what follows is about few.
@@ -14,7 +14,7 @@ with cells as (
         sum(m.gross_amount) as gross_amount,
         sum(m.exposure_amount) as exposure_amount
     from {{ ref('fact_loan_month') }} as m
-    where {{ in_stale_part('fact_loan_month', 'm.snapshot_kind', 'm.snapshot_date') }}
+    where {{ in_stale_partition('fact_loan_month', 'm.snapshot_kind', 'm.snapshot_date') }}
     group by
         m.snapshot_kind, m.snapshot_date, m.currency, m.product_code, m.status, m.bucket, m.is_restructured, m.is_non_performing,
         case when m.days_past_due > 90 then 91 when m.days_past_due > 60 then 61 when m.days_past_due > 30 then 31 when m.days_past_due > 0 then 1 else 0 end

@@ -2,15 +2,15 @@
     materialized='incremental',
     incremental_strategy='append',
     pre_hook=[
-        "{{ delete_stale(in_stale_part('fact_loan_month', 'grain', 'as_of_date') ~ ' or ' ~ in_stale_part_of('fact_loan_month', 'month_end', 'opened_on')) }}",
+        "{{ delete_stale(in_stale_partition('fact_loan_month', 'grain', 'as_of_date') ~ ' or ' ~ in_stale_partition_of('fact_loan_month', 'month_end', 'opened_on')) }}",
     ],
 ) }}
 
 with snapshots as (
     select c.snapshot_kind, c.snapshot_date, c.previous_month_end
     from {{ ref('snapshot_calendar') }} as c
-    where {{ in_stale_part('fact_loan_month', 'c.snapshot_kind', 'c.snapshot_date') }}
-        or {{ in_stale_part_of('fact_loan_month', 'month_end', 'c.previous_month_end') }}
+    where {{ in_stale_partition('fact_loan_month', 'c.snapshot_kind', 'c.snapshot_date') }}
+        or {{ in_stale_partition_of('fact_loan_month', 'month_end', 'c.previous_month_end') }}
 ),
 
 rolled as (

@@ -3,7 +3,7 @@
     incremental_strategy='append',
     pre_hook=[
         "{{ redo_on_another_day() }}",
-        "{{ delete_stale(in_stale_part_of('fact_decision', 'submitted', 'period_start')) }}",
+        "{{ delete_stale(in_stale_partition_of('fact_decision', 'submitted', 'period_start')) }}",
     ],
 ) }}
 
@@ -16,7 +16,7 @@ submissions as (
     from {{ ref('fact_decision') }} as d
     inner join reported as r on r.as_of_date >= d.first_submitted_on
     {%- if is_incremental() %}
-    inner join ({{ stale_parts('fact_decision') }}) as p
+    inner join ({{ stale_partitions('fact_decision') }}) as p
         on p.partition_kind = 'submitted' and d.first_submitted_on >= p.partition_day and d.first_submitted_on < {{ add_months('p.partition_day', 1) }}
     {%- endif %}
     where d.score is not null

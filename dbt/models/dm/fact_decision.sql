@@ -2,7 +2,7 @@
     materialized='incremental',
     incremental_strategy='renew',
     unique_key=['application_hk'],
-    meta={'affected_key': 'application_hk', 'parts': [
+    meta={'affected_key': 'application_hk', 'partitions': [
         {'kind': "'submitted'", 'day': 'first_submitted_on', 'monthly': true},
         {'kind': "'decided'", 'day': 'decided_on', 'monthly': true},
     ]},

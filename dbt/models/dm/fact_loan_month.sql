@@ -2,7 +2,7 @@
     materialized='incremental',
     incremental_strategy='renew',
     unique_key=['loan_hk', 'snapshot_kind', 'snapshot_date'],
-    meta={'affected_key': 'loan_hk', 'affected_since': 'snapshot_date', 'parts': [{'kind': 'x.snapshot_kind', 'day': 'snapshot_date', 'monthly': false}]},
+    meta={'affected_key': 'loan_hk', 'affected_since': 'snapshot_date', 'partitions': [{'kind': 'x.snapshot_kind', 'day': 'snapshot_date', 'monthly': false}]},
     pre_hook=[
         "{{ note_affected(affected_loans(dated=true, since=true)) }}",
         "{{ delete_other_snapshots(ref('snapshot_calendar')) }}",

@@ -1,4 +1,4 @@
-"""What an incremental build writes: the parts in which something changed, and what a full refresh would write."""
+"""What an incremental build writes: the partitions in which something changed, and what a full refresh would write."""
 
 from __future__ import annotations
 
