@@ -49,6 +49,7 @@ from services.replicator.settings import (
     SinkSettings,
     VerifierSettings,
 )
+from services.replicator.sink.postgresql import PostgreSQLReplica
 from services.replicator.sink.rebalances import Rebalances
 from services.replicator.sink.sink import Sink
 from services.replicator.topics import ensure_lake_topics, topic_of
@@ -248,20 +249,26 @@ async def _sink_once(
         session_timeout_millis=round(settings.sink_session_seconds * 1000),
         fetch_wait_millis=FETCH_WAIT_MILLIS,
     )
-    try:
-        worker = Sink(
-            consumer,
-            rebalances,
-            journal,
-            telemetry.tracer,
-            lambda: connect(
+
+    async def connect_replica() -> PostgreSQLReplica:
+        return PostgreSQLReplica(
+            await connect(
                 settings.application_url,
                 name="replicator-sink",
                 idle_in_transaction_seconds=settings.sink_session_seconds / 2,
                 by_key=True,
                 command_seconds=settings.sink_command_seconds,
                 durable=False,
-            ),
+            )
+        )
+
+    try:
+        worker = Sink(
+            consumer,
+            rebalances,
+            journal,
+            telemetry.tracer,
+            connect_replica,
             topic_prefix=settings.topic_prefix,
             group=settings.sink_group,
             batch_changes=settings.sink_batch_changes,

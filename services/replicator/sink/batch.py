@@ -9,7 +9,7 @@ from aiokafka import ConsumerRecord, TopicPartition
 
 from services.replicator.errors import MalformedEvent
 from services.replicator.records import HEARTBEAT, IMAGED, Event, Source, fault_of, parse, where
-from services.replicator.sink.definitions import Schema
+from services.replicator.replica.tables import Standing
 from services.replicator.sink.offsets import Progress
 from services.replicator.sink.writer import Plan, TableWriter
 
@@ -64,9 +64,18 @@ def pieces(polled: Polled, changes: int) -> Iterator[Polled]:
 
 
 def select(
-    polled: Polled, owned: Mapping[TopicPartition, Progress], schema: Schema, relay_epoch: int
+    polled: Polled, owned: Mapping[TopicPartition, Progress], standing: Standing, relay_epoch: int
 ) -> Batch:
     """Separate what must be applied from repeats, stale relays' records and what cannot be read.
+
+    Args:
+        polled: records, in order for each partition.
+        owned: how far each of these partitions was selected; it is left as it is.
+        standing: which definitions are stopped or superseded.
+        relay_epoch: an epoch that a relay is known to have begun with.
+
+    Returns:
+        The events to apply, and where the partitions are then.
 
     Raises:
         ReplicationStopped: a record that cannot be the next of its partition.
@@ -97,11 +106,11 @@ def select(
                     continue
                 if its_source is not source:
                     source = its_source
-                    if source.fingerprint in schema.stopped:
+                    if source.fingerprint in standing.stopped:
                         batch.held[place] = source.fingerprint
                         state.kafka_offset = record.offset
                         break
-                    superseded = source.fingerprint in schema.superseded
+                    superseded = source.fingerprint in standing.superseded
                     batch.oldest_ms = min(batch.oldest_ms or record.timestamp, record.timestamp)
                 state.advance(event)
             if superseded:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping, Set
 
 import asyncpg
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import UnknownTopicOrPartitionError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -12,22 +12,19 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from services.chassis.error_names import error_name
 from services.chassis.telemetry.logging import get_logger
 from services.lake.journal.model import CapturedTable
-from services.lake.journal.reader import JournalReader
 from services.replicator import metrics
-from services.replicator.replica.tables import Standing, follow
+from services.replicator.ports import Definitions, RecordSource
+from services.replicator.replica.tables import Standing
 from services.replicator.sink.offsets import Progress
+from services.replicator.sink.ports import ReplicaStore
 from services.replicator.sink.writer import TableWriter
 from services.replicator.store import (
     StopKind,
     StoppedTable,
     by_kind,
-    clear_stops,
-    stop_tables,
-    stopped_tables,
 )
 from services.replicator.topics import table_of, topic_of
 
-WATCH_SECONDS = 1.0
 # The replica is not as it was when its definitions were read: by another sink's hand, or a person's.
 ALTERED = (
     asyncpg.UndefinedColumnError,
@@ -42,8 +39,19 @@ _log = get_logger(__name__)
 class Schema:
     """The definitions of the lake as the replica stands to them, and the partitions that wait for one."""
 
-    def __init__(self, journal: JournalReader, consumer: AIOKafkaConsumer, topic_prefix: str) -> None:
+    def __init__(
+        self, journal: Definitions, consumer: RecordSource, topic_prefix: str, *, watch_seconds: float = 1.0
+    ) -> None:
+        """Create a schema that knows nothing yet; `begin` or `learn` must follow.
+
+        Args:
+            journal: tells the definitions.
+            consumer: is paused where a partition must wait.
+            topic_prefix: stands before a table's name in its topic's.
+            watch_seconds: between two looks for new definitions.
+        """
         self._journal = journal
+        self._watch_seconds = watch_seconds
         self._consumer = consumer
         self._topic_prefix = topic_prefix
         self._standing = Standing()
@@ -56,6 +64,11 @@ class Schema:
         self._loaded: Mapping[str, CapturedTable] = {}
         self._newest: Mapping[str, CapturedTable] = {}
         self.writers: Mapping[str, TableWriter] = {}
+
+    @property
+    def standing(self) -> Standing:
+        """What the replica makes of each definition."""
+        return self._standing
 
     @property
     def stopped(self) -> Mapping[str, StoppedTable]:
@@ -88,28 +101,28 @@ class Schema:
         Beside the batches: they go on while the lake does not answer.
         """
         while True:
-            await asyncio.sleep(WATCH_SECONDS)
+            await asyncio.sleep(self._watch_seconds)
             try:
                 self._newest = await self._journal.definitions()
             except (OSError, DBAPIError, PoolTimeout) as error:
                 _log.warning("the lake does not tell its definitions", error=error_name(error))
 
-    async def begin(self, connection: asyncpg.Connection) -> None:
-        """Follow the definitions by a new connection; the lake is asked only when none were ever read."""
+    async def begin(self, store: ReplicaStore) -> None:
+        """Follow the definitions by a new session; the lake is asked only when none were ever read."""
         if self._newest:
-            await self._follow(connection)
+            await self._follow(store)
         else:
-            await self.learn(connection)
+            await self.learn(store)
 
-    async def learn(self, connection: asyncpg.Connection) -> None:
+    async def learn(self, store: ReplicaStore) -> None:
         """Read the definitions and follow them: a change came by one that is not known."""
         self._newest = await self._journal.definitions()
-        await self._follow(connection)
+        await self._follow(store)
 
-    async def _follow(self, connection: asyncpg.Connection) -> None:
+    async def _follow(self, store: ReplicaStore) -> None:
         """Let the replica follow the newest definitions, and say which tables stand still."""
         definitions = self._newest
-        standing = await follow(connection, definitions)
+        standing = await store.follow(definitions)
         self.writers = {
             fingerprint: TableWriter(*definitions) for fingerprint, definitions in standing.writable.items()
         }
@@ -118,14 +131,14 @@ class Schema:
                 _log.error("a table stops", table=stop.table, reason=stop.reason, command=stop.command)
         self._standing, self._loaded = standing, definitions
         # Here alone, where all definitions were just read: another sink may know of one more.
-        await clear_stops(connection, StopKind.SCHEMA, but=[stop.table for stop in standing.stopped.values()])
-        await self._refresh(connection)
+        await store.clear_schema_stops([stop.table for stop in standing.stopped.values()])
+        await self._refresh(store)
 
-    async def _refresh(self, connection: asyncpg.Connection) -> None:
+    async def _refresh(self, store: ReplicaStore) -> None:
         """Keep the list of stopped tables true, and adopt what the relay wrote there."""
         stops = {stop.table: stop for stop in self.stopped.values()}
-        await stop_tables(connection, stops.values(), replace=False)
-        listed = await stopped_tables(connection)
+        await store.stop_tables(stops.values())
+        listed = await store.stopped_tables()
         self._closed = by_kind(listed, StopKind.CAPTURE)
         self._unsent = by_kind(listed, StopKind.RELAY)
         tables = set(self.tables)
@@ -135,7 +148,7 @@ class Schema:
             metrics.TABLE_STOPPED.labels(table).set(1)
         self._reported = tables
 
-    async def keep_up(self, connection: asyncpg.Connection, owned: Mapping[TopicPartition, Progress]) -> None:
+    async def keep_up(self, store: ReplicaStore, owned: Mapping[TopicPartition, Progress]) -> None:
         """Stop what is to stand still, and let go on what is resolved.
 
         `owned` says how far each partition was taken up.
@@ -148,9 +161,9 @@ class Schema:
         if unread := topics - self._consumer.subscription():
             raise UnknownTopicOrPartitionError(f"captured since this sink began: {', '.join(sorted(unread))}")
         if self.stopped or list(self._newest) != list(self._loaded):
-            await self._follow(connection)
+            await self._follow(store)
         else:
-            await self._refresh(connection)
+            await self._refresh(store)
         for place, progress in owned.items():
             if table_of(place.topic) in self._closed and place not in self._held:
                 self.hold(place, "", progress.kafka_offset)

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from aiokafka import TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 
+from services.replicator.ports import Clock
+
 
 class Rebalances(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships no types
     """Makes a sink forget its partitions, and take none over before the group has come to rest.
@@ -15,7 +17,9 @@ class Rebalances(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka sh
     joins anew. A group whose leader does that never comes to rest.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, clock: Clock = time.monotonic) -> None:
+        """`clock` gives monotonic seconds."""
+        self._clock = clock
         self.under_way = False
         self.assigned_at = 0.0
         self.forget: Callable[[], None] = lambda: None
@@ -30,4 +34,4 @@ class Rebalances(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka sh
         """Called when new ones are there; the next turn takes them over."""
         del assigned
         self.under_way = False
-        self.assigned_at = time.monotonic()
+        self.assigned_at = self._clock()

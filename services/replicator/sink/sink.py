@@ -4,45 +4,29 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
 
-import asyncpg
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 from opentelemetry.trace import Tracer
 
 from services.chassis.error_names import error_name
 from services.chassis.telemetry.logging import get_logger
 from services.chassis.web.health import NotReady
-from services.lake.journal.reader import JournalReader
 from services.replicator import metrics
 from services.replicator.errors import FenceRaised, GapOnPartition
-from services.replicator.progress import SILENT_SECONDS, Work
+from services.replicator.failpoints import failpoint as process_failpoint
+from services.replicator.ports import Clock, Definitions, Failpoint, RecordSource
+from services.replicator.progress import Work
 from services.replicator.records import Undecodable
 from services.replicator.replica.connection import PASSING
-from services.replicator.sink import offsets
 from services.replicator.sink.batch import Batch, Polled, pieces, select
 from services.replicator.sink.definitions import ALTERED, Schema
 from services.replicator.sink.offsets import Progress
+from services.replicator.sink.ports import ReplicaStore
 from services.replicator.sink.rebalances import Rebalances
-from services.replicator.sink.transaction import Applier
-
-POLL_MILLIS = 200
-PIECE_CHANGES = 250
-"""Changes parsed in one piece, a millisecond's work: the batch that is being written gets its turns in between."""
-LEAST_CHANGES = 1000
-"""A batch does not start with fewer while more are available."""
-LARGE_BYTES = 16 * 1024 * 1024
-"""A batch with images of this many bytes does not grow further."""
-REPORT_SECONDS = 1.0
-LONGEST_BACKOFF_SECONDS = 10.0
-STUCK_SECONDS = 15.0
-"""A turn of the loop that takes longer waits for a database that may never answer: the sink is not ready."""
-
-COMMIT_SECONDS = 5.0
-LOST_SECONDS = 20.0
-"""A client that cannot reach its group for this long will not recover: it is recreated."""
+from services.replicator.sink.timing import SinkTiming
+from services.replicator.sink.transaction import BatchTransaction
 
 _log = get_logger(__name__)
 
@@ -52,29 +36,53 @@ class Sink:
 
     def __init__(
         self,
-        consumer: AIOKafkaConsumer,
+        consumer: RecordSource,
         rebalances: Rebalances,
-        journal: JournalReader,
+        journal: Definitions,
         tracer: Tracer,
-        connect: Any,
+        connect: Callable[[], Awaitable[ReplicaStore]],
         *,
         topic_prefix: str,
         group: str,
         batch_changes: int,
+        timing: SinkTiming | None = None,
+        clock: Clock = time.monotonic,
+        wall_clock: Clock = time.time,
+        failpoint: Failpoint = process_failpoint,
     ) -> None:
+        """Create a sink; `run` must follow.
+
+        Args:
+            consumer: started, a member of `group`, with `rebalances` as its listener.
+            rebalances: of this consumer alone.
+            journal: tells the definitions of the captured tables.
+            tracer: of the spans that a batch is seen by.
+            connect: opens a session with the application database; called again whenever one failed.
+            topic_prefix: stands before a table's name in its topic's, such as `lake.`.
+            group: the Kafka consumer group, as spans name it.
+            batch_changes: at most so many changes are applied in one transaction, at least 1.
+            timing: intervals and sizes, the defaults of `SinkTiming` when None.
+            clock: monotonic seconds.
+            wall_clock: seconds since 1970.
+            failpoint: is called at each crash point.
+        """
+        self._timing = timing or SinkTiming()
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._failpoint = failpoint
         self._consumer = consumer
         self._rebalances = rebalances
         rebalances.forget = self.forget
-        self._schema = Schema(journal, consumer, topic_prefix)
+        self._schema = Schema(journal, consumer, topic_prefix, watch_seconds=self._timing.watch_seconds)
         self._tracer = tracer
         self._connect = connect
         self._group = group
         self._batch_changes = batch_changes
-        self._piece_changes = min(PIECE_CHANGES, batch_changes)
-        self._connection: asyncpg.Connection | None = None
+        self._piece_changes = min(self._timing.piece_changes, batch_changes)
+        self._store: ReplicaStore | None = None
+        self._transaction: BatchTransaction | None = None
         self._owned: dict[TopicPartition, Progress] = {}
         self._applied: dict[TopicPartition, int] = {}
-        self._applier: Applier | None = None
         self._polled: deque[Polled] = deque()
         self._pending = Batch()
         self._applying: asyncio.Task[None] | None = None
@@ -83,8 +91,8 @@ class Sink:
         self._reporting: asyncio.Task[None] | None = None
         self._silent_since: float | None = None
         self._waiting_ms: int | None = None
-        self._looked_at = time.time()
-        self._turns = Work("the application database has not answered")
+        self._looked_at = wall_clock()
+        self._turns = Work("the application database has not answered", clock=clock)
 
     def check(self) -> None:
         """Check that every assigned partition has been taken over, that the loop turns, and that Kafka answers.
@@ -92,18 +100,18 @@ class Sink:
         Raises:
             NotReady: saying what is missing.
         """
-        if self._turns.silent_seconds > STUCK_SECONDS:
+        if self._turns.silent_seconds > self._timing.stuck_seconds:
             raise NotReady(
                 f"the application database has not answered for {self._turns.silent_seconds:.0f} s"
             )
-        if (silent := self._silent_seconds) > SILENT_SECONDS:
+        if (silent := self._silent_seconds) > self._timing.silent_seconds:
             raise NotReady(f"Kafka has not answered for {silent:.0f} s")
-        if self._connection is None or set(self._owned) != set(self._consumer.assignment()):
+        if self._store is None or set(self._owned) != set(self._consumer.assignment()):
             raise NotReady("not every assigned partition has been taken over")
 
     @property
     def _silent_seconds(self) -> float:
-        return 0.0 if self._silent_since is None else time.monotonic() - self._silent_since
+        return 0.0 if self._silent_since is None else self._clock() - self._silent_since
 
     @property
     def stopped_tables(self) -> Mapping[str, str]:
@@ -118,24 +126,24 @@ class Sink:
         self._pending = Batch()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Apply until `stop` is set; what passes by itself is waited out, nothing is lost by it.
+        """Apply until `stop` is set; transient errors are waited out, and nothing is lost by them.
 
         Raises:
             ReplicationStopped: a person must look; the message says at what.
         """
-        backoff = 0.1
+        backoff = self._timing.shortest_backoff_seconds
         watching = asyncio.create_task(self._schema.watch())
         try:
             while not stop.is_set():
                 try:
                     await self._turn()
-                    backoff, self._looked_at = 0.1, time.time()
+                    backoff, self._looked_at = self._timing.shortest_backoff_seconds, self._wall_clock()
                     self._turns.acknowledged()
                 except FenceRaised as fence:
                     _log.info("partitions were taken over", reason=str(fence))
                     self.forget()
                 except (*PASSING, *ALTERED) as error:
-                    await self._drop_connection()
+                    await self._drop_session()
                     _log.warning(
                         "the application database does not take the batch; it is kept and tried again",
                         error=error_name(error),
@@ -143,10 +151,10 @@ class Sink:
                     )
                     # Before anything was polled it is not known what waits: something may since the last turn.
                     since = self._looked_at if self._waiting_ms is None else self._waiting_ms / 1000
-                    metrics.LAG.set(max(0.0, time.time() - since))
+                    metrics.LAG.set(max(0.0, self._wall_clock() - since))
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(stop.wait(), backoff)
-                    backoff = min(backoff * 2, LONGEST_BACKOFF_SECONDS)
+                    backoff = min(backoff * 2, self._timing.longest_backoff_seconds)
             with contextlib.suppress(FenceRaised, *PASSING, *ALTERED):
                 await self._settle()
         finally:
@@ -154,41 +162,43 @@ class Sink:
             for task in beside:
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
-            await self._drop_connection()
+            await self._drop_session()
 
-    async def _drop_connection(self) -> None:
+    async def _drop_session(self) -> None:
         applying, self._applying = self._applying, None
-        connection, self._connection = self._connection, None
+        store, self._store = self._store, None
         if applying is not None:
             applying.cancel()
             await asyncio.gather(applying, return_exceptions=True)
         # Whether the last commit arrived is not known: the offset rows say, when the partitions are taken again.
         self.forget()
-        if connection is not None:
-            connection.terminate()
+        if store is not None:
+            store.terminate()
 
     async def _turn(self) -> None:
-        if self._connection is None or self._applier is None:
-            self._connection = await self._connect()
-            await self._schema.begin(self._connection)
-            self._applier = Applier(self._connection, self._schema, self._tracer, self._group)
-        await self._keep_up(self._connection, self._applier)
+        if self._store is None or self._transaction is None:
+            self._store = await self._connect()
+            await self._schema.begin(self._store)
+            self._transaction = BatchTransaction(
+                self._store, self._schema, self._tracer, self._group, failpoint=self._failpoint
+            )
+        await self._keep_up(self._store, self._transaction)
         if not self._polled:
             await self._poll()
         piece = self._polled.popleft() if self._polled else None
         if piece:
-            await self._take_up(self._connection, piece)
+            await self._adopt(self._store, piece)
             # What was polled before may have come without a look at the network.
             await asyncio.sleep(0)
         if not piece or self._is_to_be_applied():
             await self._settle()
-            self._begin_applying(self._applier)
+            self._begin_applying(self._transaction)
 
     async def _poll(self) -> None:
         """Take all that the client has: of a partition it asks for more only when nothing of it is left with it."""
         try:
             polled: Polled = await self._consumer.getmany(
-                timeout_ms=0 if self._pending.polled else POLL_MILLIS
+                timeout_ms=0 if self._pending.polled else self._timing.poll_millis
             )
         except UnicodeDecodeError:
             await self._poll_one_by_one()
@@ -211,7 +221,7 @@ class Sink:
             for _ in range(self._piece_changes):
                 try:
                     polled: Polled = await self._consumer.getmany(
-                        place, timeout_ms=POLL_MILLIS, max_records=1
+                        place, timeout_ms=self._timing.poll_millis, max_records=1
                     )
                 except UnicodeDecodeError:
                     offset = await self._consumer.position(place)
@@ -225,23 +235,23 @@ class Sink:
         """Whether what was gathered makes a batch: while the server writes one, the next one grows."""
         if (
             self._pending.polled + self._piece_changes > self._batch_changes
-            or self._pending.size > LARGE_BYTES
+            or self._pending.size > self._timing.large_bytes
         ):
             return True
-        more_at_hand = self._polled and self._pending.polled < LEAST_CHANGES
+        more_at_hand = self._polled and self._pending.polled < self._timing.least_changes
         return not more_at_hand and (self._applying is None or self._applying.done())
 
-    def _begin_applying(self, applier: Applier) -> None:
+    def _begin_applying(self, transaction: BatchTransaction) -> None:
         batch, self._pending = self._pending, Batch()
         if batch.polled:
             self._waiting_ms = batch.oldest_ms
-            self._applying = asyncio.create_task(self._apply(applier, batch))
+            self._applying = asyncio.create_task(self._apply(transaction, batch))
         else:
             # While Kafka says nothing, nobody knows what waits there: at least as long as it has been silent.
             metrics.LAG.set(self._silent_seconds)
 
-    async def _apply(self, applier: Applier, batch: Batch) -> None:
-        await applier.apply(batch)
+    async def _apply(self, transaction: BatchTransaction, batch: Batch) -> None:
+        await transaction.write(batch)
         self._applied.update({place: state.kafka_offset for place, state in batch.progress.items()})
 
     async def _settle(self) -> None:
@@ -254,7 +264,7 @@ class Sink:
             await applying
             self._waiting_ms = None
 
-    async def _keep_up(self, connection: asyncpg.Connection, applier: Applier) -> None:
+    async def _keep_up(self, store: ReplicaStore, transaction: BatchTransaction) -> None:
         """Take over what was assigned; then and once a second look after the tables and the quarantine.
 
         Also say how far Kafka's group is.
@@ -262,22 +272,22 @@ class Sink:
         unowned = not self._rebalances.under_way and self._owned.keys() != self._consumer.assignment()
         if unowned:
             await self._settle()
-            await self._take_over_assigned(connection)
-        if time.monotonic() >= self._report_at:
+            await self._take_over_assigned(store)
+        if self._clock() >= self._report_at:
             await self._settle()
-            self._report_at = time.monotonic() + REPORT_SECONDS
-            await self._schema.keep_up(connection, self._owned)
+            self._report_at = self._clock() + self._timing.report_seconds
+            await self._schema.keep_up(store, self._owned)
             self._leave_out_held()
-            await applier.count_quarantined()
+            await transaction.count_quarantined()
             if self._reporting is not None and self._reporting.done():
                 self._reporting.result()
                 self._reporting = None
             self._reporting = self._reporting or asyncio.create_task(self._report())
             self._check_group()
 
-    async def _take_over_assigned(self, connection: asyncpg.Connection) -> None:
+    async def _take_over_assigned(self, store: ReplicaStore) -> None:
         for place in sorted(set(self._consumer.assignment()) - set(self._owned)):
-            progress = await offsets.take_over(connection, place)
+            progress = await store.take_over(place)
             # It may have been given to another sink meanwhile.
             if place in self._consumer.assignment():
                 self._consumer.seek(place, progress.kafka_offset)
@@ -287,21 +297,21 @@ class Sink:
                 # Before anything is read: a table that stands still must not move by a rebalance.
                 self._report_at = 0.0
 
-    async def _take_up(self, connection: asyncpg.Connection, polled: Polled) -> None:
-        """Sort out what was polled, for the next batch."""
+    async def _adopt(self, store: ReplicaStore, polled: Polled) -> None:
+        """Select from what was polled, for the next batch."""
         # A rebalance may make the sink forget what it owns at any await; the fence then refuses the batch.
         owned = {place: self._owned[place] for place in polled}
         try:
-            batch = select(polled, owned, self._schema, self._relay_epoch)
+            batch = select(polled, owned, self._schema.standing, self._relay_epoch)
         except GapOnPartition:
             # Unless another relay has begun since, and sends again what its predecessor could not.
             await self._settle()
-            self._relay_epoch = await offsets.relay_epoch(connection)
-            batch = select(polled, owned, self._schema, self._relay_epoch)
+            self._relay_epoch = await store.relay_epoch()
+            batch = select(polled, owned, self._schema.standing, self._relay_epoch)
         if not all(map(self._schema.knows, {event.source.fingerprint for event in batch.events})):
             await self._settle()
-            await self._schema.learn(connection)
-            batch = select(polled, owned, self._schema, self._relay_epoch)
+            await self._schema.learn(store)
+            batch = select(polled, owned, self._schema.standing, self._relay_epoch)
         for place, fingerprint in batch.held.items():
             self._schema.hold(place, fingerprint, batch.progress[place].kafka_offset)
             self._leave_out_held()
@@ -327,10 +337,10 @@ class Sink:
             return
         reached = {place: self._applied[place] for place in self._owned}
         try:
-            await asyncio.wait_for(self._consumer.commit(reached), COMMIT_SECONDS)
+            await asyncio.wait_for(self._consumer.commit(reached), self._timing.commit_seconds)
         except (KafkaError, TimeoutError) as error:
             _log.info("Kafka's mirror of the offsets was not written", error=type(error).__name__)
-            self._silent_since = self._silent_since or time.monotonic()
+            self._silent_since = self._silent_since or self._clock()
         else:
             self._silent_since = None
 
@@ -341,11 +351,11 @@ class Sink:
             aiokafka.errors.KafkaTimeoutError: it has been silent for too long.
         """
         if self._rebalances.under_way:
-            self._silent_since = self._silent_since or time.monotonic()
+            self._silent_since = self._silent_since or self._clock()
         elif not self._owned:
             self._silent_since = None
         if self._silent_since is None:
             return
         heard_at = max(self._silent_since, self._rebalances.assigned_at)
-        if time.monotonic() - heard_at > LOST_SECONDS:
-            raise KafkaTimeoutError(f"the group has not been heard of for {LOST_SECONDS:.0f} s")
+        if self._clock() - heard_at > self._timing.lost_seconds:
+            raise KafkaTimeoutError(f"the group has not been heard of for {self._timing.lost_seconds:.0f} s")

@@ -5,41 +5,58 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
 from operator import attrgetter
-from typing import Any
 
-import asyncpg
 from opentelemetry.trace import Link, Span, SpanKind, Tracer
 
 from services.chassis import messaging
 from services.chassis.telemetry.logging import get_logger
 from services.chassis.telemetry.spans import parent_from
 from services.replicator import metrics
-from services.replicator.failpoints import failpoint
+from services.replicator.failpoints import failpoint as process_failpoint
+from services.replicator.ports import Failpoint
 from services.replicator.records import Event, is_sampled, where
-from services.replicator.sink import offsets, quarantine
 from services.replicator.sink.batch import Batch
 from services.replicator.sink.definitions import Schema
-from services.replicator.sink.writer import AT_FAULT, Refused, Statement, apply, apply_carefully
+from services.replicator.sink.ports import Groups, ReplicaStore, ReplicaTransaction
+from services.replicator.sink.writer import AT_FAULT, Refused
 
 _log = get_logger(__name__)
 
 
-class Applier:
-    """Applies one batch after the other, by one connection."""
+class BatchTransaction:
+    """Writes one batch after the other, by one session."""
 
-    def __init__(self, connection: asyncpg.Connection, schema: Schema, tracer: Tracer, group: str) -> None:
-        self._connection = connection
+    def __init__(
+        self,
+        store: ReplicaStore,
+        schema: Schema,
+        tracer: Tracer,
+        group: str,
+        *,
+        failpoint: Failpoint = process_failpoint,
+    ) -> None:
+        """Create the transactions of a session.
+
+        Args:
+            store: the session; nothing else may use it while a batch is written.
+            schema: knows how each definition is written.
+            tracer: of the spans that a batch is seen by.
+            group: the Kafka consumer group, as spans name it.
+            failpoint: is called at each crash point.
+        """
+        self._store = store
         self._schema = schema
         self._tracer = tracer
         self._group = group
+        self._failpoint = failpoint
         self._quarantined = 0
 
     async def count_quarantined(self) -> None:
         """Know how much is in the quarantine: other sinks and people change that too, and what is applied closes it."""
-        self._quarantined = await quarantine.count_open(self._connection)
+        self._quarantined = await self._store.count_quarantined()
         metrics.QUARANTINED.set(self._quarantined)
 
-    async def apply(self, batch: Batch) -> None:
+    async def write(self, batch: Batch) -> None:
         """Write a batch, all of it or nothing.
 
         Raises:
@@ -80,59 +97,54 @@ class Applier:
         finally:
             for span in spans:
                 span.end()
-        failpoint("sink.after_commit")
+        self._failpoint("sink.after_commit")
         metrics.QUARANTINED.set(self._quarantined)
         self._count(batch, refused)
 
     async def _transact(self, batch: Batch) -> list[Refused]:
-        with offsets.fenced():
-            clean = not (self._quarantined or batch.plan.refused or batch.malformed)
-            statements = batch.plan.statements(self._schema.writers) if clean else []
-            try:
-                if clean and len(statements) <= 1:
-                    return await self._write_at_once(batch, statements)
-                return await self._write(batch, apply)
-            except AT_FAULT:
-                # Rare enough to do it all again, and find who it is.
-                return await self._write(batch, apply_carefully)
+        groups = batch.plan.groups()
+        clean = not (self._quarantined or batch.plan.refused or batch.malformed)
+        try:
+            if clean and len(groups) <= 1:
+                # One statement, which is a transaction by itself: one round trip instead of four.
+                self._failpoint("sink.before_write")
+                await self._store.write_at_once(batch.progress, self._schema.writers, groups)
+                return []
+            return await self._write(batch, groups, carefully=False)
+        except AT_FAULT:
+            # Rare enough to repeat the whole batch, and find the row.
+            return await self._write(batch, groups, carefully=True)
 
-    async def _write_at_once(self, batch: Batch, statements: Sequence[Statement]) -> list[Refused]:
-        """Claim and write by one statement, which is a transaction by itself: one round trip instead of four."""
-        failpoint("sink.before_write")
-        claim = offsets.claim_arguments(batch.progress)
-        if statements:
-            await self._connection.execute(statements[0].claiming, *claim, *statements[0].bodies)
-        else:
-            await self._connection.execute(f"SELECT {offsets.CLAIM}", *claim)
-        return []
-
-    async def _write(self, batch: Batch, write: Any) -> list[Refused]:
-        connection = self._connection
-        async with connection.transaction():
+    async def _write(self, batch: Batch, groups: Groups, *, carefully: bool) -> list[Refused]:
+        refused = list(batch.plan.refused)
+        async with self._store.transaction() as transaction:
             # Whoever holds the rows of the offsets is the only one who writes these partitions.
-            await connection.execute(f"SELECT {offsets.CLAIM}", *offsets.claim_arguments(batch.progress))
-            failpoint("sink.before_write")
-            refused: list[Refused] = await write(connection, self._schema.writers, batch.plan)
-            failpoint("sink.after_write")
+            await transaction.claim(batch.progress)
+            self._failpoint("sink.before_write")
+            if carefully:
+                refused += await transaction.write_carefully(self._schema.writers, groups)
+            else:
+                await transaction.write(self._schema.writers, groups)
+            self._failpoint("sink.after_write")
             open_entries = 0
             if self._quarantined or refused or batch.malformed:
-                open_entries = await self._quarantine(connection, batch, refused)
-            failpoint("sink.before_commit")
+                open_entries = await self._quarantine(transaction, batch, refused)
+            self._failpoint("sink.before_commit")
         self._quarantined = open_entries
         return refused
 
     async def _quarantine(
-        self, connection: asyncpg.Connection, batch: Batch, refused: Sequence[Refused]
+        self, transaction: ReplicaTransaction, batch: Batch, refused: Sequence[Refused]
     ) -> int:
-        """Put aside what was not applied, and close the entries of what was; give how many are open then."""
+        """Keep what was not applied, and close the entries of what was; return how many are open then."""
         for refusal in refused:
             record = refusal.event.record
-            await quarantine.keep(connection, record, f"{where(record)}: {refusal.reason}")
+            await transaction.quarantine(record, f"{where(record)}: {refusal.reason}")
         for record, reason in batch.malformed:
-            await quarantine.keep(connection, record, reason)
+            await transaction.quarantine(record, reason)
         not_applied = {id(refusal.event) for refusal in refused}
-        await quarantine.heal(connection, [e for e in batch.events if id(e) not in not_applied])
-        return await quarantine.count_open(connection)
+        await transaction.heal([event for event in batch.events if id(event) not in not_applied])
+        return await transaction.count_quarantined()
 
     def _process_spans(self, events: Sequence[Event], poll: Span) -> list[Span]:
         """A span for each sampled transaction and table, in the trace that caused the change.

@@ -1,7 +1,7 @@
 """Write events to the replica: newest image per key, deletes, then upserts; what does not fit is set aside."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -182,34 +182,35 @@ class Plan:
             groups[event.source.fingerprint].append(event)
         return groups
 
-    def statements(self, writers: Mapping[str, TableWriter]) -> list[Statement]:
-        """Give what is to be run: one statement for each definition."""
-        return [writers[fingerprint].statement(group) for fingerprint, group in self.groups().items()]
 
+async def write(
+    connection: asyncpg.Connection, writers: Mapping[str, TableWriter], groups: Mapping[str, Sequence[Event]]
+) -> None:
+    """Write events, inside the caller's transaction.
 
-async def apply(
-    connection: asyncpg.Connection, writers: Mapping[str, TableWriter], work: Plan
-) -> list[Refused]:
-    """Write what was planned, inside the caller's transaction.
+    Args:
+        connection: to the application database.
+        writers: by fingerprint.
+        groups: by fingerprint, as `Plan.groups` gives them.
 
     Raises:
-        asyncpg.PostgresError: one of `AT_FAULT` when a row is at fault (`apply_carefully` finds it), another when the
+        asyncpg.PostgresError: one of `AT_FAULT` when a row is at fault (`write_carefully` finds it), another when the
             server is.
     """
-    await _run(connection, work.statements(writers))
-    return list(work.refused)
+    for fingerprint, group in groups.items():
+        await _run(connection, writers[fingerprint].statement(group))
 
 
-async def apply_carefully(
-    connection: asyncpg.Connection, writers: Mapping[str, TableWriter], work: Plan
+async def write_carefully(
+    connection: asyncpg.Connection, writers: Mapping[str, TableWriter], groups: Mapping[str, Sequence[Event]]
 ) -> list[Refused]:
-    """Write what was planned but for the events that the replica cannot take; give those.
+    """Write events except those that the replica cannot take; return those. Arguments as of `write`.
 
     Raises:
         asyncpg.PostgresError: when the server, not a row, is at fault.
     """
-    refused = list(work.refused)
-    for fingerprint, group in work.groups().items():
+    refused: list[Refused] = []
+    for fingerprint, group in groups.items():
         refused += await _write(connection, writers[fingerprint], group)
     return refused
 
@@ -220,7 +221,7 @@ async def _write(
     """Write events; when one is at fault, halve them until it stands alone."""
     try:
         async with connection.transaction():
-            await _run(connection, [writer.statement(events)])
+            await _run(connection, writer.statement(events))
     except AT_FAULT as error:
         if len(events) == 1:
             reason = writer.explain(events[0]) or f"{writer.codec.table.full_name}: {_without_values(error)}"
@@ -232,9 +233,8 @@ async def _write(
     return []
 
 
-async def _run(connection: asyncpg.Connection, statements: Iterable[Statement]) -> None:
-    for statement in statements:
-        await connection.execute(statement.text, *statement.bodies)
+async def _run(connection: asyncpg.Connection, statement: Statement) -> None:
+    await connection.execute(statement.text, *statement.bodies)
 
 
 def _without_values(error: Exception) -> str:

@@ -14,17 +14,16 @@ from services.chassis.messaging import close, ensure_topics, open_consumer
 from services.lake.database import Lake
 from services.lake.journal.reader import JournalReader
 from services.replicator.replica.connection import connect
-from services.replicator.sink import sink as sinks
+from services.replicator.sink.postgresql import PostgreSQLReplica
 from services.replicator.sink.rebalances import Rebalances
 from services.replicator.sink.sink import Sink
+from services.replicator.sink.timing import SinkTiming
 from tests.integration.replicator.pipeline import Pipeline
 
 
 async def test_a_client_whose_group_never_answers_is_given_up(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sinks, "COMMIT_SECONDS", 0.2)
-    monkeypatch.setattr(sinks, "LOST_SECONDS", 2.0)
     lake = Lake.open(pipeline.lake_url("sink"), service="test-sink", pool_size=2)
     journal = JournalReader(lake)
     names = {table.full_name for table in (await journal.definitions()).values()}
@@ -39,15 +38,21 @@ async def test_a_client_whose_group_never_answers_is_given_up(
         await asyncio.Event().wait()
 
     monkeypatch.setattr(consumer, "commit", never)
+
+    async def connect_replica() -> PostgreSQLReplica:
+        url = SecretStr(pipeline.application_database.url("sink"))
+        return PostgreSQLReplica(await connect(url, name="test-sink"))
+
     sink = Sink(
         consumer,
         rebalances,
         journal,
         trace.get_tracer("test"),
-        lambda: connect(SecretStr(pipeline.application_database.url("sink")), name="test-sink"),
+        connect_replica,
         topic_prefix=pipeline.prefix,
         group="test",
         batch_changes=100,
+        timing=SinkTiming(commit_seconds=0.2, lost_seconds=2.0),
     )
     try:
         with pytest.raises(KafkaTimeoutError, match="the group has not been heard of for 2 s"):

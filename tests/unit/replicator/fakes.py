@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -14,11 +14,20 @@ from uuid import UUID
 from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaConnectionError
 
-from services.lake.journal.model import START, CapturedTable, Position
+from services.lake.journal.model import START, CapturedColumn, CapturedTable, ColumnType, Position
 from services.lake.journal.reader import Change
 from services.replicator.errors import LeaseLost
 from services.replicator.ports import Failpoint
-from services.replicator.records import Event, Headers, parse
+from services.replicator.records import (
+    HEARTBEAT,
+    NO_TABLE,
+    TRACEPARENT,
+    Event,
+    Headers,
+    Source,
+    change_header,
+    parse,
+)
 from services.replicator.relay.held import Held
 from services.replicator.relay.lease import Cursor
 from tests.unit.replicator.records import JOURNAL
@@ -272,3 +281,105 @@ class InMemoryLease:
 def utc(moment: datetime) -> datetime:
     """The same moment, with its zone."""
     return moment.replace(tzinfo=UTC)
+
+
+# --- the sink's side of Kafka ---------------------------------------------------------------------------------------
+
+
+def sent(
+    position: int,
+    previous: int,
+    *,
+    operation: str = "u",
+    key: str | None = '["1"]',
+    value: str | None = '{"id":1,"name":"x"}',
+    epoch: int = 1,
+    incarnation: UUID = JOURNAL,
+    fingerprint: str | None = None,
+    timestamp: int = 1_700_000_000_000,
+    traceparent: str | None = None,
+) -> dict[str, Any]:
+    """A record of table `PARTY_TABLE` as a relay sends it, for `Broker.deliver`."""
+    fingerprint = fingerprint or (NO_TABLE if operation == HEARTBEAT else PARTY_TABLE.fingerprint)
+    source = str(Source(epoch, incarnation, fingerprint))
+    headers = [change_header(operation, str(Position(position)), str(Position(previous)), source)]
+    if traceparent:
+        headers.append((TRACEPARENT, traceparent.encode()))
+    return {
+        "timestamp": timestamp,
+        "key": None if key is None or operation == HEARTBEAT else key.encode(),
+        "value": None if value is None or operation in {HEARTBEAT, "d"} else value.encode(),
+        "headers": headers,
+    }
+
+
+PARTY_TABLE = CapturedTable(
+    "credit",
+    "party",
+    (CapturedColumn("id", ColumnType.INTEGER, nullable=False), CapturedColumn("name", ColumnType.TEXT, True)),
+    ("id",),
+)
+
+
+class InMemorySource:
+    """A consumer to which a test assigns partitions. `when_idle` is called by each poll that finds nothing."""
+
+    def __init__(self, broker: Broker, assigned: Collection[TopicPartition]) -> None:
+        self.broker = broker
+        self.assigned = set(assigned)
+        self.topics = {place.topic for place in assigned}
+        self.next: defaultdict[TopicPartition, int] = defaultdict(int)
+        self.paused: set[TopicPartition] = set()
+        self.undecodable: set[tuple[TopicPartition, int]] = set()
+        self.committed: dict[TopicPartition, int] = {}
+        self.commits: Callable[[], Awaitable[None]] | None = None
+        self.when_idle: Callable[[], None] = lambda: None
+        self.before_poll: Callable[[], None] = lambda: None
+
+    async def getmany(
+        self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
+    ) -> dict[TopicPartition, list[ConsumerRecord[Any, Any]]]:
+        del timeout_ms
+        await asyncio.sleep(0)
+        self.before_poll()
+        polled = {}
+        for place in sorted(partitions or self.assigned):
+            if place in self.paused or place not in self.assigned:
+                continue
+            begin = self.next[place]
+            records = self.broker.logs[place][begin:][:max_records]
+            if any((place, record.offset) in self.undecodable for record in records):
+                raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "a header's name")
+            if records:
+                polled[place] = records
+                self.next[place] = records[-1].offset + 1
+        if not polled:
+            self.when_idle()
+        return polled
+
+    async def position(self, partition: TopicPartition) -> int:
+        return self.next[partition]
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        assert partition in self.assigned, "a client cannot seek what it does not have"
+        self.next[partition] = offset
+
+    def highwater(self, partition: TopicPartition) -> int | None:
+        return len(self.broker.logs[partition])
+
+    def assignment(self) -> set[TopicPartition]:
+        return set(self.assigned)
+
+    def subscription(self) -> set[str]:
+        return set(self.topics)
+
+    def pause(self, *partitions: TopicPartition) -> None:
+        self.paused.update(partitions)
+
+    def resume(self, *partitions: TopicPartition) -> None:
+        self.paused.difference_update(partitions)
+
+    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        if self.commits is not None:
+            await self.commits()
+        self.committed |= offsets
