@@ -17,7 +17,13 @@ DBT = ROOT / ".venv-airflow" / "bin" / "dbt"
 MARK = "-- hook --"
 OWN_HOOK = re.compile(r'"(\{\{ (?:delete|note|redo)_\w+\(.*\) \}\})"')
 BEFORE = ("open_state()", "open_watermarks()", "open_partitions()")
-BEHIND = ("note_all_partitions()", "forget_affected()", "close_watermarks()", "close_partitions()", "close_state()")
+BEHIND = (
+    "note_all_partitions()",
+    "forget_affected()",
+    "close_watermarks()",
+    "close_partitions()",
+    "close_state()",
+)
 RENEWED = (
     "renewed(this, this.incorporate(path={'identifier': 'made'}), ['a', 'b'], ['a', 'b', 'c']) if execute"
 )

@@ -34,11 +34,16 @@ class TableLag:
 
 
 async def read_lag(
-    lake: Lake, replica: asyncpg.Connection, tables: Collection[str], stopped: Collection[str]
+    lake: Lake,
+    replica: asyncpg.Connection,
+    tables: Collection[str],
+    stopped: Collection[str],
+    *,
+    most_counted: int = MOST_COUNTED,
 ) -> dict[str, TableLag]:
     """Compare the journal with what each partition has applied, for each of `tables`.
 
-    Changes are looked at one by one, at most `MOST_COUNTED` of them: that says which partition each is for. Those of
+    Changes are looked at one by one, at most `most_counted` of them: that says which partition each is for. Those of
     the `stopped` tables by themselves: they may begin so far back that nothing newer would be looked at.
     """
     applied: dict[str, dict[int, Position]] = {}
@@ -55,12 +60,15 @@ async def read_lag(
         for table in sorted(tables)
     }
     for group in (lags.keys() - stopped, lags.keys() & stopped):
-        await _count(lake, {table: lags[table] for table in group}, applied)
+        await _count(lake, {table: lags[table] for table in group}, applied, most_counted)
     return lags
 
 
 async def _count(
-    lake: Lake, lags: Mapping[str, TableLag], applied: Mapping[str, Mapping[int, Position]]
+    lake: Lake,
+    lags: Mapping[str, TableLag],
+    applied: Mapping[str, Mapping[int, Position]],
+    most_counted: int,
 ) -> None:
     """Add what is captured and not applied to the lags of some tables, from where the first of them stands."""
     if not lags:
@@ -75,7 +83,7 @@ async def _count(
                     "major": begin.major,
                     "minor": begin.minor,
                     "horizon_major": horizon.major,
-                    "limit": MOST_COUNTED,
+                    "limit": most_counted,
                 },
             )
         ).all()
