@@ -10,7 +10,7 @@ class LeaseLost(Exception):
 
 
 class JournalReplaced(ReplicationStopped):
-    """The journal is another one than the cursor came from (restored, failed over, or made anew)."""
+    """The journal is another one than the cursor came from (restored, failed over, or rebuilt)."""
 
 
 class CursorAheadOfJournal(ReplicationStopped):

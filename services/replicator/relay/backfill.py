@@ -41,7 +41,7 @@ class Backfill:
         self._written = START
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work requests off until `stop` is set; what passes by itself is tried again."""
+        """Work requests off until `stop` is set; a page that met a transient error is tried again."""
         while not stop.is_set():
             try:
                 request = await self._requests.next()
@@ -52,7 +52,7 @@ class Backfill:
             except Taken as error:
                 _log.info("a page was given up", reason=str(error))
             except (OSError, DBAPIError, PoolTimeout) as error:
-                # The lake is away, or the page gave way to a writer: nothing of it was written.
+                # The lake is away, or the page yielded to a writer: nothing of it was written.
                 _log.warning("a page is tried again", error=error_name(error), seconds=AGAIN_SECONDS)
                 await _pause(stop, AGAIN_SECONDS)
 

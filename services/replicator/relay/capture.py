@@ -17,7 +17,7 @@ _log = get_logger(__name__)
 
 
 async def check_capture(lake: Lake, connection: asyncpg.Connection, reviewed: Collection[str]) -> None:
-    """Look once: tables that were altered behind capture's back stand still until it is regenerated.
+    """Check once: a table that was altered without regenerating capture is stopped until that is done.
 
     Args:
         lake: by a login that sees the catalogue.

@@ -88,7 +88,7 @@ class HeldTables:
         return dict(self._held), stopping
 
     def find_resumed(self, stopped: set[str]) -> None:
-        """Take notice of the tables that stand still by the status; what is held and does not, was resumed."""
+        """Compare with the tables that are `stopped`: a held table that is not among them was resumed."""
         self.resuming = self._held.keys() - stopped - self._stopping.keys()
 
     def after(self, table: str) -> Position:

@@ -143,7 +143,7 @@ class Lease:
         self._check(status)
 
     async def stopped(self) -> set[str]:
-        """The tables that stand still, whoever stopped them."""
+        """The stopped tables, whoever stopped them."""
         return set(await stopped_tables(self._connection))
 
     async def release(self) -> None:

@@ -63,7 +63,7 @@ class Relay:
             tracer: of the spans that sending is seen by.
             topic_prefix: stands before a table's name in its topic's, such as `lake.`.
             partitions: of each topic, at least 1; a topic's number never changes.
-            batch_changes: at most so many changes are read at once, at least 1.
+            batch_changes: the most changes that one read returns, at least 1.
             idle_poll_seconds: the longest pause between two reads while nothing is captured.
             pace_seconds: the shortest time from one read to the next while pages are not full; 0 for none.
             work: is told of each acknowledgement.
@@ -117,7 +117,7 @@ class Relay:
         if cursor.incarnation is not None and cursor.incarnation != incarnation:
             raise JournalReplaced(
                 f"the cursor is of journal {cursor.incarnation}, the lake holds {incarnation}: the lake was "
-                "replaced. Make the replica anew and let the relay begin from the start"
+                "replaced. Rebuild the replica and let the relay begin from the start"
             )
         refuse_purged(await self._journal.purged(), cursor.position)
         if cursor.captured_at is not None:

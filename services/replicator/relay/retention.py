@@ -33,7 +33,7 @@ def refuse_purged(purged: Position, cursor: Position) -> None:
     if cursor < purged:
         raise CursorBehindRetention(
             f"the cursor stands at {cursor}, the journal was purged up to {purged}: what lay between cannot be relayed "
-            "any more. Make the replica anew by a backfill, see docs/runbooks/relay-stopped.md"
+            "any more. Rebuild the replica by a backfill, see docs/runbooks/relay-stopped.md"
         )
 
 

@@ -16,7 +16,7 @@ class RelayTiming:
     heartbeat_seconds: float = HEARTBEAT_SECONDS
     heartbeat_turns: int = HEARTBEAT_TURNS
     ask_seconds: float = 2.0
-    """After so long without an acknowledgement an idle relay asks whether Kafka answers."""
+    """After this time without an acknowledgement an idle relay asks whether Kafka answers."""
     ack_seconds: float = 60.0
     """Longer than the producer itself waits: one that lost its broker without a word may wait for ever."""
     shortest_pause_seconds: float = 0.001

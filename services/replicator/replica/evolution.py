@@ -123,7 +123,7 @@ def create_statement(table: CapturedTable) -> str:
 def accept(old: CapturedTable, new: CapturedTable) -> tuple[str, ...]:
     """Give the statements that bring the replica's table from `old` to `new`, whatever they lose.
 
-    What they lose comes again by a backfill: a changed column is made anew and empty, and with another key every row.
+    What they lose comes again by a backfill: a changed column is recreated, empty, and with another key every row.
     """
     evolution = evolve(old, new)
     before = {column.name: column for column in old.columns}

@@ -28,7 +28,7 @@ _SPELT_OUT = {
 _log = get_logger(__name__)
 
 ALTER_SECONDS = 6 * 3600.0
-"""A wider type writes the whole table anew."""
+"""A wider type rewrites the whole table."""
 ACCEPT = "python -m services.replicator.main accept-schema {table}"
 
 

@@ -47,7 +47,7 @@ class Batch:
 
 
 def pieces(polled: Polled, changes: int) -> Iterator[Polled]:
-    """Cut what was polled into pieces of so many changes, each partition's in order."""
+    """Cut what was polled into pieces of at most `changes` changes, each partition's in order."""
     piece: dict[TopicPartition, Sequence[ConsumerRecord]] = {}
     room = changes
     for place, records in polled.items():

@@ -1,4 +1,4 @@
-"""What a sink knows of its tables: how each definition is written, and which tables stand still until a person acts."""
+"""What a sink knows of its tables: how each definition is written, and which tables are stopped."""
 
 import asyncio
 from collections.abc import Mapping, Set
@@ -82,13 +82,13 @@ class Schema:
 
     @property
     def tables(self) -> Mapping[str, str]:
-        """Every table that stands still, and why."""
+        """Every stopped table, with its kind and reason."""
         stops = {stop.table: stop for stop in self.stopped.values()} | self._closed | self._unsent
         return {table: str(stop) for table, stop in stops.items()}
 
     @property
     def held(self) -> Set[TopicPartition]:
-        """The partitions that wait; of these nothing may be applied that was not taken up before."""
+        """The paused partitions: nothing of them may be applied that was not selected before."""
         return self._held.keys()
 
     def knows(self, fingerprint: str) -> bool:
@@ -120,7 +120,7 @@ class Schema:
         await self._follow(store)
 
     async def _follow(self, store: ReplicaStore) -> None:
-        """Let the replica follow the newest definitions, and say which tables stand still."""
+        """Let the replica follow the newest definitions, and log which tables stop."""
         definitions = self._newest
         standing = await store.follow(definitions)
         self.writers = {
@@ -149,9 +149,9 @@ class Schema:
         self._reported = tables
 
     async def keep_up(self, store: ReplicaStore, owned: Mapping[TopicPartition, Progress]) -> None:
-        """Stop what is to stand still, and let go on what is resolved.
+        """Pause the partitions of stopped tables, and resume those of tables that continue.
 
-        `owned` says how far each partition was taken up.
+        `owned` says how far each partition was selected.
 
         Raises:
             aiokafka.errors.UnknownTopicOrPartitionError: a table is captured whose topic this sink does not read yet:

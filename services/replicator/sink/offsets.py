@@ -45,7 +45,7 @@ class Progress:
         ):
             raise JournalReplaced(
                 f"{where(event.record)}: the record is of journal {event.incarnation}, the replica was filled from "
-                f"{self.incarnation}. Make the replica anew before this journal is applied"
+                f"{self.incarnation}. Rebuild the replica before this journal is applied"
             )
         if epoch < self.epoch:
             # A relay that lost its lease and woke up. Its position is not taken over either: what the new

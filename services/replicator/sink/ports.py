@@ -88,7 +88,7 @@ class ReplicaStore(Protocol):
     async def write_at_once(
         self, progress: Mapping[TopicPartition, Progress], writers: Writers, groups: Groups
     ) -> None:
-        """Claim and write at most one group in one round trip, which is a transaction by itself.
+        """Claim and write at most one group in one round trip and one transaction.
 
         Raises:
             FenceRaised: another sink has taken one of the partitions.

@@ -1,4 +1,4 @@
-"""How the sink learns that its group shares the partitions out anew."""
+"""How the sink learns that its group assigns the partitions again."""
 
 import time
 from collections.abc import Callable
@@ -14,7 +14,7 @@ class Rebalances(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka sh
 
     Until then the consumer still says that the old ones are assigned. A sink that took them over again would also
     commit them; the broker sees that only after the join and refuses it, as of an old generation; on this the client
-    joins anew. A group whose leader does that never comes to rest.
+    joins again. A group whose leader does that never comes to rest.
     """
 
     def __init__(self, *, clock: Clock = time.monotonic) -> None:

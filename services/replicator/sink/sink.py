@@ -60,7 +60,7 @@ class Sink:
             connect: opens a session with the application database; called again whenever one failed.
             topic_prefix: stands before a table's name in its topic's, such as `lake.`.
             group: the Kafka consumer group, as spans name it.
-            batch_changes: at most so many changes are applied in one transaction, at least 1.
+            batch_changes: the most changes that one transaction applies, at least 1.
             timing: intervals and sizes, the defaults of `SinkTiming` when None.
             clock: monotonic seconds.
             wall_clock: seconds since 1970.
@@ -115,7 +115,7 @@ class Sink:
 
     @property
     def stopped_tables(self) -> Mapping[str, str]:
-        """Tables that stand still until a person acts, and why."""
+        """The stopped tables, each with the reason."""
         return self._schema.tables
 
     def forget(self) -> None:
@@ -130,6 +130,9 @@ class Sink:
 
         Raises:
             ReplicationStopped: a person must look; the message says at what.
+            aiokafka.errors.KafkaTimeoutError: the group was silent for too long; begin again with a new consumer.
+            aiokafka.errors.UnknownTopicOrPartitionError: a table was captured since; begin again.
+            asyncpg.PostgresError: an error of the application database that is not transient.
         """
         backoff = self._timing.shortest_backoff_seconds
         watching = asyncio.create_task(self._schema.watch())
@@ -203,7 +206,7 @@ class Sink:
         except UnicodeDecodeError:
             await self._poll_one_by_one()
             return
-        # A rebalance during the poll makes its records somebody else's, or to be sought anew.
+        # A rebalance during the poll makes its records somebody else's, or moves their offset.
         mine = {place: records for place, records in polled.items() if place in self._owned}
         self._polled.extend(pieces(mine, self._piece_changes))
 
@@ -265,7 +268,7 @@ class Sink:
             self._waiting_ms = None
 
     async def _keep_up(self, store: ReplicaStore, transaction: BatchTransaction) -> None:
-        """Take over what was assigned; then and once a second look after the tables and the quarantine.
+        """Take over what was assigned; then and once a second check the stopped tables and the quarantine.
 
         Also say how far Kafka's group is.
         """
@@ -294,7 +297,7 @@ class Sink:
                 self._owned[place] = progress
                 self._applied[place] = progress.kafka_offset
                 self._schema.let_go(place)
-                # Before anything is read: a table that stands still must not move by a rebalance.
+                # Before anything is read: a rebalance must not move a stopped table.
                 self._report_at = 0.0
 
     async def _adopt(self, store: ReplicaStore, polled: Polled) -> None:

@@ -106,7 +106,7 @@ class BatchTransaction:
         clean = not (self._quarantined or batch.plan.refused or batch.malformed)
         try:
             if clean and len(groups) <= 1:
-                # One statement, which is a transaction by itself: one round trip instead of four.
+                # One statement in its own transaction: one round trip instead of four.
                 self._failpoint("sink.before_write")
                 await self._store.write_at_once(batch.progress, self._schema.writers, groups)
                 return []

@@ -145,7 +145,7 @@ class TableWriter:
 
 
 class Plan:
-    """What to write: the newest event of each key. It is sorted out before any lock is taken."""
+    """What to write: the newest event of each key. It is computed before any lock is taken."""
 
     def __init__(self) -> None:
         self.refused: list[Refused] = []

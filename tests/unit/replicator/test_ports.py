@@ -9,11 +9,28 @@ import pytest
 from aiokafka import AIOKafkaClient, AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.producer.message_accumulator import BatchBuilder
 
-from services.replicator.ports import BrokerClient, RecordBatch, RecordProducer, RecordSource
+from services.lake.journal.reader import JournalReader, JournalStream
+from services.replicator.ports import (
+    BrokerClient,
+    ChangeStream,
+    Definitions,
+    Journal,
+    RecordBatch,
+    RecordProducer,
+    RecordSource,
+)
+from services.replicator.relay.lease import Lease
+from services.replicator.relay.ports import RelayLease
 from services.replicator.sink.ports import ReplicaStore, ReplicaTransaction
 from services.replicator.sink.postgresql import PostgreSQLReplica, PostgreSQLTransaction
 from tests.unit.replicator.fake_replica import InMemoryReplica, InMemoryTransaction
-from tests.unit.replicator.fakes import InMemoryBatch, InMemoryProducer, InMemorySource
+from tests.unit.replicator.fakes import (
+    InMemoryBatch,
+    InMemoryJournal,
+    InMemoryLease,
+    InMemoryProducer,
+    InMemorySource,
+)
 
 PAIRS = [
     (RecordBatch, BatchBuilder),
@@ -27,6 +44,12 @@ PAIRS = [
     (ReplicaStore, InMemoryReplica),
     (ReplicaTransaction, PostgreSQLTransaction),
     (ReplicaTransaction, InMemoryTransaction),
+    (Journal, JournalReader),
+    (Journal, InMemoryJournal),
+    (Definitions, JournalReader),
+    (ChangeStream, JournalStream),
+    (RelayLease, Lease),
+    (RelayLease, InMemoryLease),
 ]
 
 

@@ -60,7 +60,7 @@ def test_a_record_that_the_newest_relay_too_believes_delivered_stops() -> None:
 def test_another_journal_stops_whatever_its_position_and_epoch() -> None:
     other = UUID(int=1)
     for position, epoch in ((1, 1), (11, 2), (99, 3)):
-        with pytest.raises(JournalReplaced, match="Make the replica anew"):
+        with pytest.raises(JournalReplaced, match="Rebuild the replica"):
             AT_TEN.refusal(event(position, 0, epoch=epoch, incarnation=other), 3)
 
 
