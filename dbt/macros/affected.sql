@@ -1,5 +1,5 @@
 {#
-    Which loans or applications a run is about. A model that derives rows from a key makes those of the key anew, so that a
+    Which loans or applications a run is about. A model that derives rows from a key recomputes those of the key, so that a
     late change of any of its inputs lands where a full refresh would put it (macros/renew.sql).
 
     The lists name every satellite a change of which can matter; their batches since the last run are the changes.
@@ -145,7 +145,7 @@
     select s.{{ entity }}_hk from {{ satellite }} as s where {{ new_rows('sat_' ~ entity, 's') }}
 {%- endmacro %}
 
-{# A pre-hook: take all rows out of a small table that is written anew each time. #}
+{# A pre-hook: take all rows out of a small table that is rewritten each time. #}
 {% macro delete_all() -%}
     {%- if is_incremental() -%}
     delete from {{ this }}

@@ -6,7 +6,7 @@
 
 {#
     The rows of a relation, each once for the whole (dimension and member `all`) and once for its product: `columns` of it, with
-    dimension and member. until: a column, a day; then only rows up to the reporting date are there, which as_of_date is.
+    dimension and member. until: a column, a day; then only rows up to the reporting date are there, which as_of_date is. The model imports reporting_date.
     only: a condition on `t`. months: source and kind of the partitions that this run makes, which are months of `until`.
 #}
 {% macro whole_and_products(relation, columns, until=none, only='1 = 1', months=none) %}
@@ -20,7 +20,7 @@
     from {{ relation }} as t
     cross join (values ('all'), ('product')) as s(dimension)
     {%- if until %}
-    inner join {{ ref('reporting_date') }} as r on r.as_of_date >= t.{{ until }}
+    inner join reporting_date as r on r.as_of_date >= t.{{ until }}
     {%- endif %}
     {%- if months and is_incremental() %}
     inner join ({{ stale_partitions(months[0]) }}) as p

@@ -1,5 +1,5 @@
 {#
-    Partitions of a fact, such as its snapshots, and who has to make anew what it derives from them.
+    Partitions of a fact, such as its snapshots, and who has to recompute what it derives from them.
 
     build.partition_version(model, kind, day, version) says which version the rows of a partition have: a model of the strategy `renew` gives a partition
     another one whenever a row of it comes, goes or changes (macros/renew.sql). build.partition_read(reader, source, partition_kind,
@@ -73,7 +73,7 @@
     );
 {%- endmacro %}
 
-{# A post-hook: all partitions of a table that was made anew, and those it had before, are of another version. #}
+{# A post-hook: all partitions of a table that was rebuilt, and those it had before, are of another version. #}
 {% macro note_all_partitions() -%}
     {%- if execute and config.get('meta').get('partitions') and not is_incremental() -%}
     {{ note_partitions(

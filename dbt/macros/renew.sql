@@ -1,5 +1,5 @@
 {#
-    The strategy of models that derive rows from keys: the rows of the keys that a run is about are made anew and compared with
+    The strategy of models that derive rows from keys: the rows of the keys that a run is about are recomputed and compared with
     those that are there; only what differs is taken out and put in. So a payment that comes today writes today's rows of its
     loan and not those of the years before, and the partitions that get another version are those in which something is different.
 

@@ -7,7 +7,7 @@
 
     A model may read an input as far as that input, and every other model it reads, has taken in what the input is made
     of. So it never advances past its upstreams, whichever of them failed or is still being built. `pending` below `done`
-    is right where an upstream was made anew or was added: the model then reads those batches again.
+    is right where an upstream was rebuilt or was added: the model then reads those batches again.
 
     `tested` is what was done when the model's tests last passed: pass_watermarks() writes it at the end of a run. The next
     build notes it in `previous`: what lies between `previous` and `done` is what this build has to answer for. So rows

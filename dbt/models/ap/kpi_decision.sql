@@ -7,10 +7,14 @@
     ],
 ) }}
 
+with
+fact_decision as {{ rows_of(ref('fact_decision')) }},
+reporting_date as {{ rows_of(ref('reporting_date')) }},
+
 -- An application whose version is set aside has no currency, and is in no KPI until it has (ap.missing_rows).
-with decided_up_to as (
+decided_up_to as (
 {{- whole_and_products(
-    ref('fact_decision'),
+    'fact_decision',
     ['currency', 'decision', 'first_submitted_on', 'decided_on', 'hours_to_decision', 'hours_to_decision_without_returned'],
     until='decided_on',
     only="t.decision <> 'none' and t.currency is not null",
@@ -26,7 +30,7 @@ decided as (
 
 submitted as (
 {{- whole_and_products(
-    ref('fact_decision'),
+    'fact_decision',
     ['currency', 'first_submitted_on', 'booked_on'],
     until='first_submitted_on',
     only='t.currency is not null',
@@ -67,7 +71,7 @@ decided_percentiles as (
 -- What waited at the end of the day, by its events: is_open is about now. Nothing comes back from these three.
 undecided as (
 {{- whole_and_products(
-    ref('fact_decision'),
+    'fact_decision',
     ['currency', 'first_submitted_on', 'withdrawn_at', 'expired_at'],
     until='first_submitted_on',
     only='(t.decided_on is null or t.decided_on > r.as_of_date) and t.currency is not null',
@@ -108,17 +112,21 @@ gathered as (
         case k.kpi when 'backlog_age_p50' then p.p50 when 'backlog_age_p95' then p.p95 end
     from waiting_percentiles as p
     cross join (values ('backlog_age_p50'), ('backlog_age_p95'), ('backlog_age_average')) as k(kpi)
+),
+
+final as (
+    select
+        g.as_of_date,
+        cast(g.grain as varchar(20)) as grain,
+        g.period_start,
+        cast(g.kpi as varchar(40)) as kpi,
+        g.currency,
+        cast(g.dimension as varchar(16)) as dimension,
+        g.member,
+        cast(g.numerator as numeric(38, 4)) as numerator,
+        cast(g.denominator as numeric(38, 4)) as denominator,
+        coalesce(cast(g.given as numeric(38, 10)), {{ ratio('g.numerator', 'g.denominator') }}) as value
+    from gathered as g
 )
 
-select
-    g.as_of_date,
-    cast(g.grain as varchar(20)) as grain,
-    g.period_start,
-    cast(g.kpi as varchar(40)) as kpi,
-    g.currency,
-    cast(g.dimension as varchar(16)) as dimension,
-    g.member,
-    cast(g.numerator as numeric(38, 4)) as numerator,
-    cast(g.denominator as numeric(38, 4)) as denominator,
-    coalesce(cast(g.given as numeric(38, 10)), {{ ratio('g.numerator', 'g.denominator') }}) as value
-from gathered as g
+select * from final

@@ -1,10 +1,15 @@
+with
+fact_loan_transaction as {{ rows_of(ref('fact_loan_transaction')) }},
+reporting_date as {{ rows_of(ref('reporting_date')) }},
+kpi_portfolio as {{ rows_of(ref('kpi_portfolio')) }},
+
 -- What stands on the reporting date, in the month it was disbursed. A loan is of one product, so the loans of all products add up.
-with disbursed as (
+disbursed as (
     select
         r.as_of_date, {{ month_start('t.effective_on') }} as period_start, t.currency, t.product_code, t.loan_hk,
         sum(t.amount) as volume
-    from {{ ref('fact_loan_transaction') }} as t
-    inner join {{ ref('reporting_date') }} as r on r.as_of_date >= t.effective_on
+    from fact_loan_transaction as t
+    inner join reporting_date as r on r.as_of_date >= t.effective_on
     where t.effect = 'disbursement' and coalesce(t.is_dated, 1) = 1 and t.is_reversal = 0 and (t.reversed_on is null or t.reversed_on > r.as_of_date)
     group by r.as_of_date, {{ month_start('t.effective_on') }}, t.currency, t.product_code, t.loan_hk
 ),
@@ -31,7 +36,7 @@ days as (
         t.effective_on, t.currency, t.product_code,
         sum(case when t.effect = 'write-off' then t.amount else 0 end) as written_off,
         sum(case when t.effect = 'recovery' then t.amount else 0 end) as recovered
-    from {{ ref('fact_loan_transaction') }} as t
+    from fact_loan_transaction as t
     where t.effect in ('write-off', 'recovery')
     group by t.effective_on, t.currency, t.product_code
 ),
@@ -43,7 +48,7 @@ lost as (
 -- The gross amounts of the snapshots are what the NPL ratios divide by.
 balances as (
     select p.grain as snapshot_kind, p.as_of_date as snapshot_date, p.currency, p.dimension, p.member, p.denominator as gross
-    from {{ ref('kpi_portfolio') }} as p
+    from kpi_portfolio as p
     where p.kpi = 'npl_ratio'
 ),
 
@@ -84,21 +89,25 @@ gathered as (
         l.months
     from losses as l
     cross join (values ('write_off_rate_gross'), ('write_off_rate_net')) as k(kpi)
+),
+
+final as (
+    select
+        g.as_of_date,
+        cast(g.grain as varchar(20)) as grain,
+        g.period_start,
+        cast(g.kpi as varchar(40)) as kpi,
+        g.currency,
+        cast(g.dimension as varchar(16)) as dimension,
+        g.member,
+        cast(g.numerator as numeric(38, 4)) as numerator,
+        cast(g.denominator as numeric(38, 4)) as denominator,
+        case
+            when g.kpi = 'booked_volume' then cast(g.numerator as numeric(38, 10))
+            -- A rate of twelve months is not known before twelve month ends are.
+            when g.months = 12 then {{ ratio('g.numerator', 'g.denominator') }}
+        end as value
+    from gathered as g
 )
 
-select
-    g.as_of_date,
-    cast(g.grain as varchar(20)) as grain,
-    g.period_start,
-    cast(g.kpi as varchar(40)) as kpi,
-    g.currency,
-    cast(g.dimension as varchar(16)) as dimension,
-    g.member,
-    cast(g.numerator as numeric(38, 4)) as numerator,
-    cast(g.denominator as numeric(38, 4)) as denominator,
-    case
-        when g.kpi = 'booked_volume' then cast(g.numerator as numeric(38, 10))
-        -- A rate of twelve months is not known before twelve month ends are.
-        when g.months = 12 then {{ ratio('g.numerator', 'g.denominator') }}
-    end as value
-from gathered as g
+select * from final

@@ -4,8 +4,11 @@
     pre_hook=["{{ delete_stale(in_stale_partition('fact_loan_month', 'grain', 'as_of_date')) }}"],
 ) }}
 
+with
+fact_loan_month as {{ rows_of(ref('fact_loan_month')) }},
+
 -- Loans that no KPI tells apart are one row, so that what follows is about few.
-with cells as (
+cells as (
     select
         m.snapshot_kind, m.snapshot_date, m.currency, m.product_code, m.status, m.bucket, m.is_restructured, m.is_non_performing,
         case when m.days_past_due > 90 then 91 when m.days_past_due > 60 then 61 when m.days_past_due > 30 then 31 when m.days_past_due > 0 then 1 else 0 end as days_past_due,
@@ -13,7 +16,7 @@ with cells as (
         sum(m.outstanding_principal) as outstanding_principal,
         sum(m.gross_amount) as gross_amount,
         sum(m.exposure_amount) as exposure_amount
-    from {{ ref('fact_loan_month') }} as m
+    from fact_loan_month as m
     where {{ in_stale_partition('fact_loan_month', 'm.snapshot_kind', 'm.snapshot_date') }}
     group by
         m.snapshot_kind, m.snapshot_date, m.currency, m.product_code, m.status, m.bucket, m.is_restructured, m.is_non_performing,
@@ -76,18 +79,22 @@ gathered as (
     from by_bucket as b
     inner join sums as s
         on s.snapshot_kind = b.snapshot_kind and s.snapshot_date = b.snapshot_date and s.currency = b.currency and s.dimension = 'all'
+),
+
+final as (
+    select
+        g.snapshot_date as as_of_date,
+        cast(g.snapshot_kind as varchar(20)) as grain,
+        g.snapshot_date as period_start,
+        cast(g.kpi as varchar(40)) as kpi,
+        g.currency,
+        cast(g.dimension as varchar(16)) as dimension,
+        cast(g.member as varchar(64)) as member,
+        cast(g.numerator as numeric(38, 4)) as numerator,
+        cast(g.denominator as numeric(38, 4)) as denominator,
+        -- Exposure is an amount: its value is the sum, its denominator the loans that make it.
+        case when g.kpi = 'exposure' then cast(g.numerator as numeric(38, 10)) else {{ ratio('g.numerator', 'g.denominator') }} end as value
+    from gathered as g
 )
 
-select
-    g.snapshot_date as as_of_date,
-    cast(g.snapshot_kind as varchar(20)) as grain,
-    g.snapshot_date as period_start,
-    cast(g.kpi as varchar(40)) as kpi,
-    g.currency,
-    cast(g.dimension as varchar(16)) as dimension,
-    cast(g.member as varchar(64)) as member,
-    cast(g.numerator as numeric(38, 4)) as numerator,
-    cast(g.denominator as numeric(38, 4)) as denominator,
-    -- Exposure is an amount: its value is the sum, its denominator the loans that make it.
-    case when g.kpi = 'exposure' then cast(g.numerator as numeric(38, 10)) else {{ ratio('g.numerator', 'g.denominator') }} end as value
-from gathered as g
+select * from final

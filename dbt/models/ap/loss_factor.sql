@@ -1,8 +1,11 @@
-with {{ number_spine(5) }},
+with
+exposure_by_term as {{ rows_of(ref('exposure_by_term')) }},
+
+{{ number_spine(5) }},
 
 terms as (
     select distinct t.ifrs9_stage, t.interest_rate, t.probability_of_default, t.months_left
-    from {{ ref('exposure_by_term') }} as t
+    from exposure_by_term as t
     where t.probability_of_default is not null
 ),
 
@@ -42,12 +45,16 @@ steps as (
     from monthly as m
     inner join months as s on s.n <= m.months_left and (m.ifrs9_stage = 2 or s.n <= 12)
     group by m.ifrs9_stage, m.interest_rate, m.probability_of_default, m.months_left
+),
+
+final as (
+    select
+        s.ifrs9_stage,
+        s.interest_rate,
+        s.probability_of_default,
+        s.months_left,
+        cast(case when s.ifrs9_stage = 3 then 1 else s.loss end as numeric(28, 10)) as factor
+    from steps as s
 )
 
-select
-    s.ifrs9_stage,
-    s.interest_rate,
-    s.probability_of_default,
-    s.months_left,
-    cast(case when s.ifrs9_stage = 3 then 1 else s.loss end as numeric(28, 10)) as factor
-from steps as s
+select * from final

@@ -3,16 +3,28 @@
     A loan without its application or borrower stays in the facts: they only name these.
 -#}
 {%- set parents = {
-    'credit_loan': ('loan_hk', 1, ref('sat_loan'), {'credit_instalment': ref('link_instalment'), 'credit_loan_transaction': ref('link_loan_transaction'),
-        'credit_loan_classification': ref('link_loan_classification')}),
-    'credit_product': ('product_hk', 1, ref('sat_product'), {'credit_loan': ref('link_loan')}),
-    'credit_application': ('application_hk', 1, ref('sat_application'), {
-        'credit_application_version': ref('link_application_version'), 'credit_application_event': ref('link_application_event'),
+    'credit_loan': ('loan_hk', 1, 'sat_loan', {'credit_instalment': 'link_instalment', 'credit_loan_transaction': 'link_loan_transaction',
+        'credit_loan_classification': 'link_loan_classification'}),
+    'credit_product': ('product_hk', 1, 'sat_product', {'credit_loan': 'link_loan'}),
+    'credit_application': ('application_hk', 1, 'sat_application', {
+        'credit_application_version': 'link_application_version', 'credit_application_event': 'link_application_event',
     }),
 } -%}
-with open_entries as (
+with
+quarantine as {{ rows_of('ods.quarantine') }},
+sat_loan as {{ rows_of(ref('sat_loan')) }},
+link_instalment as {{ rows_of(ref('link_instalment')) }},
+link_loan_transaction as {{ rows_of(ref('link_loan_transaction')) }},
+link_loan_classification as {{ rows_of(ref('link_loan_classification')) }},
+sat_product as {{ rows_of(ref('sat_product')) }},
+link_loan as {{ rows_of(ref('link_loan')) }},
+sat_application as {{ rows_of(ref('sat_application')) }},
+link_application_version as {{ rows_of(ref('link_application_version')) }},
+link_application_event as {{ rows_of(ref('link_application_event')) }},
+
+open_entries as (
     select q.table_name, q.row_key, min(q.set_aside_at) as since
-    from ods.quarantine as q
+    from quarantine as q
     where q.resolved_at is null
     group by q.table_name, q.row_key
 ),
@@ -52,15 +64,19 @@ readers as (
     select '{{ reader }}' as model, '{{ table }}' as source_table
     {{- " union all" if not loop.last }}
     {%- endfor %}
+),
+
+final as (
+    select
+        cast(r.model as varchar(64)) as model,
+        cast(m.table_name as varchar(64)) as source_table,
+        cast(m.reason as varchar(16)) as reason,
+        cast(sum(m.missing_rows) as bigint) as missing_rows,
+        min(m.since) as since
+    from readers as r
+    inner join missing as m on m.table_name = r.source_table
+    where m.missing_rows > 0
+    group by r.model, m.table_name, m.reason
 )
 
-select
-    cast(r.model as varchar(64)) as model,
-    cast(m.table_name as varchar(64)) as source_table,
-    cast(m.reason as varchar(16)) as reason,
-    cast(sum(m.missing_rows) as bigint) as missing_rows,
-    min(m.since) as since
-from readers as r
-inner join missing as m on m.table_name = r.source_table
-where m.missing_rows > 0
-group by r.model, m.table_name, m.reason
+select * from final

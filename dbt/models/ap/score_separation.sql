@@ -1,5 +1,11 @@
-with reported as (
-    select r.as_of_date from {{ ref('reporting_date') }} as r
+with
+reporting_date as {{ rows_of(ref('reporting_date')) }},
+fact_loan_month as {{ rows_of(ref('fact_loan_month')) }},
+fact_decision as {{ rows_of(ref('fact_decision')) }},
+fact_loan_outcome as {{ rows_of(ref('fact_loan_outcome')) }},
+
+reported as (
+    select r.as_of_date from reporting_date as r
 ),
 
 -- The outcome window of a loan ends with its month on book `outcome_months`, as those of the vintages do.
@@ -7,7 +13,7 @@ loans as (
     select
         m.loan_hk, m.application_hk, m.currency,
         {{ month_end(add_months('m.disbursed_on', var('outcome_months'))) }} as window_ends_on
-    from {{ ref('fact_loan_month') }} as m
+    from fact_loan_month as m
     where m.snapshot_kind = 'as_of' and m.status <> 'cancelled' and m.disbursed_on is not null
 ),
 
@@ -22,8 +28,8 @@ by_score as (
         sum(case when b.bad_on <= o.window_ends_on then 0 else 1 end) as goods,
         sum(case when b.bad_on <= o.window_ends_on then 1 else 0 end) as bads
     from old_enough as o
-    inner join {{ ref('fact_decision') }} as d on d.application_hk = o.application_hk
-    left join {{ ref('fact_loan_outcome') }} as b on b.loan_hk = o.loan_hk
+    inner join fact_decision as d on d.application_hk = o.application_hk
+    left join fact_loan_outcome as b on b.loan_hk = o.loan_hk
     where d.score is not null
     group by o.currency, d.score
 ),
@@ -49,17 +55,21 @@ pairs as (
         max(abs(cast(s.bads_up_to as float) * s.all_goods - cast(s.goods_up_to as float) * s.all_bads)) as distance
     from summed as s
     group by s.currency
+),
+
+final as (
+    select
+        r.as_of_date,
+        p.currency,
+        cast(k.kpi as varchar(40)) as kpi,
+        cast(p.goods as bigint) as goods,
+        cast(p.bads as bigint) as bads,
+        cast(case when k.kpi = 'gini' then 2 * p.won - p.pairs else p.distance end as numeric(28, 4)) as numerator,
+        cast(p.pairs as numeric(28, 4)) as denominator,
+        {{ ratio("case when k.kpi = 'gini' then 2 * p.won - p.pairs else p.distance end", 'p.pairs') }} as value
+    from pairs as p
+    cross join reported as r
+    cross join (values ('gini'), ('ks')) as k(kpi)
 )
 
-select
-    r.as_of_date,
-    p.currency,
-    cast(k.kpi as varchar(40)) as kpi,
-    cast(p.goods as bigint) as goods,
-    cast(p.bads as bigint) as bads,
-    cast(case when k.kpi = 'gini' then 2 * p.won - p.pairs else p.distance end as numeric(28, 4)) as numerator,
-    cast(p.pairs as numeric(28, 4)) as denominator,
-    {{ ratio("case when k.kpi = 'gini' then 2 * p.won - p.pairs else p.distance end", 'p.pairs') }} as value
-from pairs as p
-cross join reported as r
-cross join (values ('gini'), ('ks')) as k(kpi)
+select * from final

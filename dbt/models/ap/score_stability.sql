@@ -7,13 +7,18 @@
     ],
 ) }}
 
-with reported as (
-    select r.as_of_date from {{ ref('reporting_date') }} as r
+with
+reporting_date as {{ rows_of(ref('reporting_date')) }},
+fact_decision as {{ rows_of(ref('fact_decision')) }},
+score_bins as {{ rows_of(ref('score_bins')) }},
+
+reported as (
+    select r.as_of_date from reporting_date as r
 ),
 
 submissions as (
     select d.currency, {{ month_start('d.first_submitted_on') }} as period_start, d.score, count(*) as applications
-    from {{ ref('fact_decision') }} as d
+    from fact_decision as d
     inner join reported as r on r.as_of_date >= d.first_submitted_on
     {%- if is_incremental() %}
     inner join ({{ stale_partitions('fact_decision') }}) as p
@@ -36,7 +41,7 @@ bins as (
         b.bin, b.score_from, b.expected_share,
         lag(b.bin) over (order by b.bin) as bin_below,
         lead(b.score_from) over (order by b.bin) as next_from
-    from {{ ref('score_bins') }} as b
+    from score_bins as b
 ),
 
 binned as (
@@ -65,19 +70,23 @@ floored as (
         {{ larger('s.actual', '0.0001') }} as actual_floored,
         {{ larger('s.expected', '0.0001') }} as expected_floored
     from shares as s
+),
+
+final as (
+    select
+        r.as_of_date,
+        s.currency,
+        s.period_start,
+        s.bin,
+        cast(s.in_bin as numeric(28, 4)) as numerator,
+        cast(s.applications as numeric(28, 4)) as denominator,
+        cast(s.actual as numeric(19, 18)) as actual_share,
+        cast(s.expected as numeric(19, 18)) as expected_share,
+        cast(
+            (s.actual_floored - s.expected_floored) * {{ natural_logarithm('s.actual_floored / s.expected_floored') }} as numeric(28, 10)
+        ) as contribution
+    from floored as s
+    cross join reported as r
 )
 
-select
-    r.as_of_date,
-    s.currency,
-    s.period_start,
-    s.bin,
-    cast(s.in_bin as numeric(28, 4)) as numerator,
-    cast(s.applications as numeric(28, 4)) as denominator,
-    cast(s.actual as numeric(19, 18)) as actual_share,
-    cast(s.expected as numeric(19, 18)) as expected_share,
-    cast(
-        (s.actual_floored - s.expected_floored) * {{ natural_logarithm('s.actual_floored / s.expected_floored') }} as numeric(28, 10)
-    ) as contribution
-from floored as s
-cross join reported as r
+select * from final

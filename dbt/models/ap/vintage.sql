@@ -1,7 +1,13 @@
-with {{ number_spine(4) }},
+with
+reporting_date as {{ rows_of(ref('reporting_date')) }},
+fact_loan_month as {{ rows_of(ref('fact_loan_month')) }},
+fact_loan_outcome as {{ rows_of(ref('fact_loan_outcome')) }},
+fact_loan_transaction as {{ rows_of(ref('fact_loan_transaction')) }},
+
+{{ number_spine(4) }},
 
 reported as (
-    select r.as_of_date, r.last_month_end from {{ ref('reporting_date') }} as r
+    select r.as_of_date, r.last_month_end from reporting_date as r
 ),
 
 -- A disbursement that was taken back makes no loan of a cohort, nor does one whose day is unknown, or out of the calendar's range.
@@ -12,7 +18,7 @@ loans as (
         m.disbursed_on,
         {{ month_start('m.disbursed_on') }} as cohort_month,
         m.originated_amount
-    from {{ ref('fact_loan_month') }} as m
+    from fact_loan_month as m
     inner join reported as r on m.disbursed_on >= {{ first_calendar_day('r.as_of_date') }}
     where m.snapshot_kind = 'as_of' and m.status <> 'cancelled' and m.disbursed_on is not null
 ),
@@ -33,11 +39,11 @@ turned as (
         l.cohort_month, l.currency, {{ months_between('l.disbursed_on', 'o.bad_on') }} as months_on_book,
         1 as bad_loans, l.originated_amount as bad_amount, 0 as written_off
     from loans as l
-    inner join {{ ref('fact_loan_outcome') }} as o on o.loan_hk = l.loan_hk
+    inner join fact_loan_outcome as o on o.loan_hk = l.loan_hk
     union all
     select l.cohort_month, l.currency, {{ months_between('l.disbursed_on', 't.effective_on') }}, 0, 0, t.amount
     from loans as l
-    inner join {{ ref('fact_loan_transaction') }} as t on t.loan_hk = l.loan_hk and t.effect = 'write-off'
+    inner join fact_loan_transaction as t on t.loan_hk = l.loan_hk and t.effect = 'write-off'
 ),
 
 changes as (
@@ -68,19 +74,23 @@ counted as (
     from cells as c
     left join changes as b on b.cohort_month = c.cohort_month and b.currency = c.currency and b.months_on_book <= c.months_on_book
     group by c.cohort_month, c.currency, c.months_on_book, c.last_observed, c.loans, c.originated_amount
+),
+
+final as (
+    select
+        r.as_of_date,
+        c.cohort_month,
+        c.currency,
+        c.months_on_book,
+        cast(c.loans as bigint) as loans,
+        cast(case when c.months_on_book <= c.last_observed then c.bad_loans end as bigint) as bad_loans,
+        cast(case when c.months_on_book <= c.last_observed then c.bad_amount end as numeric(38, 4)) as numerator,
+        cast(c.originated_amount as numeric(38, 4)) as denominator,
+        case when c.months_on_book <= c.last_observed then {{ ratio('c.bad_amount', 'c.originated_amount') }} end as value,
+        cast(case when c.months_on_book <= c.last_observed then c.written_off end as numeric(38, 4)) as written_off_amount,
+        case when c.months_on_book <= c.last_observed then {{ ratio('c.written_off', 'c.originated_amount') }} end as written_off_value
+    from counted as c
+    cross join reported as r
 )
 
-select
-    r.as_of_date,
-    c.cohort_month,
-    c.currency,
-    c.months_on_book,
-    cast(c.loans as bigint) as loans,
-    cast(case when c.months_on_book <= c.last_observed then c.bad_loans end as bigint) as bad_loans,
-    cast(case when c.months_on_book <= c.last_observed then c.bad_amount end as numeric(38, 4)) as numerator,
-    cast(c.originated_amount as numeric(38, 4)) as denominator,
-    case when c.months_on_book <= c.last_observed then {{ ratio('c.bad_amount', 'c.originated_amount') }} end as value,
-    cast(case when c.months_on_book <= c.last_observed then c.written_off end as numeric(38, 4)) as written_off_amount,
-    case when c.months_on_book <= c.last_observed then {{ ratio('c.written_off', 'c.originated_amount') }} end as written_off_value
-from counted as c
-cross join reported as r
+select * from final

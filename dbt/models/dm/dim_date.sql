@@ -1,14 +1,21 @@
 {%- set dated = [
-    (ref('fact_decision'), 'first_submitted_on'), (ref('fact_decision'), 'decided_on'), (ref('fact_decision'), 'booked_on'),
-    (ref('fact_loan_transaction'), 'effective_on'), (ref('instalment_schedule'), 'due_on'), (ref('snapshot_calendar'), 'snapshot_date'),
+    ('fact_decision', 'first_submitted_on'), ('fact_decision', 'decided_on'), ('fact_decision', 'booked_on'),
+    ('fact_loan_transaction', 'effective_on'), ('instalment_schedule', 'due_on'), ('snapshot_calendar', 'snapshot_date'),
 ] -%}
-with {{ number_spine(5) }},
+with
+fact_decision as {{ rows_of(ref('fact_decision')) }},
+fact_loan_transaction as {{ rows_of(ref('fact_loan_transaction')) }},
+instalment_schedule as {{ rows_of(ref('instalment_schedule')) }},
+snapshot_calendar as {{ rows_of(ref('snapshot_calendar')) }},
+reporting_date as {{ rows_of(ref('reporting_date')) }},
+
+{{ number_spine(5) }},
 
 reported as (
     select
         {{ first_calendar_day('r.as_of_date') }} as first_day,
         {{ last_calendar_day('r.as_of_date') }} as last_day
-    from {{ ref('reporting_date') }} as r
+    from reporting_date as r
 ),
 
 -- Each by itself, so that an index answers where there is one.
@@ -40,18 +47,22 @@ days as (
         {{- "\n        union" if not loop.last }}
         {%- endfor %}
     ) as f
+),
+
+final as (
+    select
+        d.date_day,
+        {{ date_part_of('year', 'd.date_day') }} as calendar_year,
+        {{ date_part_of('quarter', 'd.date_day') }} as calendar_quarter,
+        {{ date_part_of('month', 'd.date_day') }} as calendar_month,
+        {{ date_part_of('day', 'd.date_day') }} as day_of_month,
+        {{ weekday_of('d.date_day') }} as day_of_week,
+        {{ month_start('d.date_day') }} as month_start,
+        {{ month_end('d.date_day') }} as month_end,
+        case when d.date_day = {{ month_end('d.date_day') }} then 1 else 0 end as is_month_end,
+        case when {{ weekday_of('d.date_day') }} > 5 then 1 else 0 end as is_weekend,
+        d.is_out_of_range
+    from days as d
 )
 
-select
-    d.date_day,
-    {{ date_part_of('year', 'd.date_day') }} as calendar_year,
-    {{ date_part_of('quarter', 'd.date_day') }} as calendar_quarter,
-    {{ date_part_of('month', 'd.date_day') }} as calendar_month,
-    {{ date_part_of('day', 'd.date_day') }} as day_of_month,
-    {{ weekday_of('d.date_day') }} as day_of_week,
-    {{ month_start('d.date_day') }} as month_start,
-    {{ month_end('d.date_day') }} as month_end,
-    case when d.date_day = {{ month_end('d.date_day') }} then 1 else 0 end as is_month_end,
-    case when {{ weekday_of('d.date_day') }} > 5 then 1 else 0 end as is_weekend,
-    d.is_out_of_range
-from days as d
+select * from final

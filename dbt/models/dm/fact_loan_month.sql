@@ -15,7 +15,7 @@
 ) }}
 
 {#- Grouped by everything that is known of a snapshot: a join back to it by loan, kind and date is one whose rows no
-    planner can estimate, and it would aggregate anew for each of them. -#}
+    planner can estimate, and it would aggregate again for each of them. -#}
 {%- set known = [
     'loan_hk', 'snapshot_kind', 'snapshot_date', 'application_hk', 'party_hk', 'product_hk', 'loan_position_major',
     'loan_position_minor', 'product_position_major', 'product_position_minor', 'product_parameters_hk',
@@ -27,18 +27,32 @@ case when t.status = 'open' then {{ larger('l.principal - t.disbursed_amount', '
 {%- endset -%}
 {%- set moved = ['disbursed_on', 'disbursed_amount', 'paid_amount', 'written_off_amount', 'recovered_amount'] -%}
 
-{{ with_affected('loan_hk') }} {% if is_incremental() %}missing as (
-    {{ new_snapshots(ref('snapshot_calendar')) }}
+{{ with_affected('loan_hk') }}
+{%- if is_incremental() %}
+snapshot_calendar as {{ rows_of(ref('snapshot_calendar')) }},
+{%- endif %}
+pit_loan as {{ rows_of(ref('pit_loan')) }},
+classified_period as {{ rows_of(ref('classified_period')) }},
+loan_movement as {{ rows_of(ref('loan_movement')) }},
+instalment_schedule as {{ rows_of(ref('instalment_schedule')) }},
+sat_loan as {{ rows_of(ref('sat_loan')) }},
+hub_loan as {{ rows_of(ref('hub_loan')) }},
+hub_product as {{ rows_of(ref('hub_product')) }},
+sat_product as {{ rows_of(ref('sat_product')) }},
+sat_product_parameters as {{ rows_of(ref('sat_product_parameters')) }},
+
+{% if is_incremental() %}missing as (
+    {{ new_snapshots('snapshot_calendar') }}
 ),
 
 {% endif %}snapshots as (
     select p.*
-    from {{ ref('pit_loan') }} as p
+    from pit_loan as p
     {%- if is_incremental() %}
     inner join affected as a on a.loan_hk = p.loan_hk and a.since <= p.snapshot_date
     union all
     select p.*
-    from {{ ref('pit_loan') }} as p
+    from pit_loan as p
     inner join missing as n on n.snapshot_kind = p.snapshot_kind and n.snapshot_date = p.snapshot_date
     where not exists (select 1 from affected as a where a.loan_hk = p.loan_hk and a.since <= p.snapshot_date)
     {%- endif %}
@@ -52,10 +66,10 @@ classified as (
         case when r.loan_hk is null then 0 else 1 end as is_restructured,
         case when d.is_dated = 0 or r.is_dated = 0 then 0 else 1 end as is_classification_dated
     from snapshots as s
-    left join {{ ref('classified_period') }} as d
+    left join classified_period as d
         on d.loan_hk = s.loan_hk and d.classification = 'default'
         and d.effective_from <= s.snapshot_date and d.effective_to > s.snapshot_date
-    left join {{ ref('classified_period') }} as r
+    left join classified_period as r
         on r.loan_hk = s.loan_hk and r.classification = 'restructured'
         and r.effective_from <= s.snapshot_date and r.effective_to > s.snapshot_date
 ),
@@ -73,7 +87,7 @@ moved as (
         sum(case when m.effect = 'write-off' then m.amount else 0 end) as written_off_amount,
         sum(case when m.effect = 'recovery' then m.amount else 0 end) as recovered_amount
     from classified as s
-    inner join {{ ref('loan_movement') }} as m on m.loan_hk = s.loan_hk and m.effective_on <= s.snapshot_date
+    inner join loan_movement as m on m.loan_hk = s.loan_hk and m.effective_on <= s.snapshot_date
     group by {% for column in known %}s.{{ column }}{{ ', ' if not loop.last }}{% endfor %}
 ),
 
@@ -105,7 +119,7 @@ applied as (
             else 0
         end) as paid_principal
     from moved as m
-    left join {{ ref('instalment_schedule') }} as i on i.loan_hk = m.loan_hk
+    left join instalment_schedule as i on i.loan_hk = m.loan_hk
     group by {% for column in known + moved %}m.{{ column }}{{ ', ' if not loop.last }}{% endfor %}
 ),
 
@@ -151,72 +165,76 @@ stated as (
         end as overdue_amount,
         case when j.status = 'open' then j.days_late else 0 end as days_past_due
     from judged as j
+),
+
+final as (
+    select
+        cast(t.loan_hk as varchar(64)) as loan_hk,
+        h.loan_id,
+        t.snapshot_kind,
+        t.snapshot_date,
+        cast(t.application_hk as varchar(64)) as application_hk,
+        cast(t.party_hk as varchar(64)) as borrower_hk,
+        cast({{ version_key('product', 't', 'product_') }} as varchar(64)) as product_key,
+        g.product_code,
+        l.currency,
+        l.principal as originated_amount,
+        l.interest_rate,
+        f.probability_of_default,
+        f.loss_given_default,
+        f.credit_conversion_factor,
+        t.disbursed_on,
+        {{ months_between('t.disbursed_on', 't.snapshot_date') }} as months_on_book,
+        t.matures_on,
+        cast(t.remaining_instalments as bigint) as remaining_instalments,
+        t.status,
+        t.days_past_due,
+        cast(case when t.status = 'open' then {{ dpd_bucket('t.days_past_due') }} else t.status end as varchar(11)) as bucket,
+        cast(t.outstanding_principal as numeric(38, 4)) as outstanding_principal,
+        cast(t.accrued_interest as numeric(38, 4)) as accrued_interest,
+        cast(t.outstanding_principal + t.accrued_interest as numeric(38, 4)) as gross_amount,
+        cast({{ undrawn }} as numeric(38, 4)) as undrawn_amount,
+        cast(
+            t.outstanding_principal + t.accrued_interest
+            + cast({{ undrawn }} as numeric(19, 4)) * cast(coalesce(f.credit_conversion_factor, 0) as numeric(9, 6))
+            as numeric(38, 4)
+        ) as exposure_amount,
+        cast(t.overdue_amount as numeric(38, 4)) as overdue_amount,
+        cast(t.paid_amount as numeric(38, 4)) as paid_amount,
+        cast(t.overpaid_amount as numeric(38, 4)) as overpaid_amount,
+        cast(t.disbursed_amount as numeric(38, 4)) as disbursed_amount,
+        cast(t.written_off_amount as numeric(38, 4)) as written_off_amount,
+        cast(t.recovered_amount as numeric(38, 4)) as recovered_amount,
+        t.is_restructured,
+        t.is_defaulted,
+        t.is_classification_dated,
+        case
+            when t.status <> 'open' then 0
+            when t.is_defaulted = 1 then 1
+            when
+                t.days_past_due > 90
+                and t.overdue_amount > {{ var('materiality_amount') }}
+                and t.overdue_amount > {{ var('materiality_share') }} * (t.outstanding_principal + t.accrued_interest)
+                then 1
+            else 0
+        end as is_non_performing,
+        case
+            when t.status <> 'open' then 0
+            when t.is_defaulted = 1 or t.days_past_due >= 90 then 3
+            when t.days_past_due > 30 or t.is_restructured = 1 then 2
+            else 1
+        end as ifrs9_stage
+    from stated as t
+    inner join sat_loan as l
+        on l.loan_hk = t.loan_hk and {{ same_position('l', 't', 'loan_') }}
+    inner join hub_loan as h on h.loan_hk = t.loan_hk
+    inner join hub_product as g on g.product_hk = t.product_hk
+    -- Without a row of the product there is no fact. Its parameters may be unknown on a day: then the loan is in no expected loss, and
+    -- what is undrawn of it in no exposure.
+    inner join sat_product as p
+        on p.product_hk = t.product_hk and {{ same_position('p', 't', 'product_') }}
+    inner join sat_product_parameters as f
+        on f.product_parameters_hk = t.product_parameters_hk and {{ same_position('f', 't', 'parameters_') }}
 )
 
-select
-    cast(t.loan_hk as varchar(64)) as loan_hk,
-    h.loan_id,
-    t.snapshot_kind,
-    t.snapshot_date,
-    cast(t.application_hk as varchar(64)) as application_hk,
-    cast(t.party_hk as varchar(64)) as borrower_hk,
-    cast({{ version_key('product', 't', 'product_') }} as varchar(64)) as product_key,
-    g.product_code,
-    l.currency,
-    l.principal as originated_amount,
-    l.interest_rate,
-    f.probability_of_default,
-    f.loss_given_default,
-    f.credit_conversion_factor,
-    t.disbursed_on,
-    {{ months_between('t.disbursed_on', 't.snapshot_date') }} as months_on_book,
-    t.matures_on,
-    cast(t.remaining_instalments as bigint) as remaining_instalments,
-    t.status,
-    t.days_past_due,
-    cast(case when t.status = 'open' then {{ dpd_bucket('t.days_past_due') }} else t.status end as varchar(11)) as bucket,
-    cast(t.outstanding_principal as numeric(38, 4)) as outstanding_principal,
-    cast(t.accrued_interest as numeric(38, 4)) as accrued_interest,
-    cast(t.outstanding_principal + t.accrued_interest as numeric(38, 4)) as gross_amount,
-    cast({{ undrawn }} as numeric(38, 4)) as undrawn_amount,
-    cast(
-        t.outstanding_principal + t.accrued_interest
-        + cast({{ undrawn }} as numeric(19, 4)) * cast(coalesce(f.credit_conversion_factor, 0) as numeric(9, 6))
-        as numeric(38, 4)
-    ) as exposure_amount,
-    cast(t.overdue_amount as numeric(38, 4)) as overdue_amount,
-    cast(t.paid_amount as numeric(38, 4)) as paid_amount,
-    cast(t.overpaid_amount as numeric(38, 4)) as overpaid_amount,
-    cast(t.disbursed_amount as numeric(38, 4)) as disbursed_amount,
-    cast(t.written_off_amount as numeric(38, 4)) as written_off_amount,
-    cast(t.recovered_amount as numeric(38, 4)) as recovered_amount,
-    t.is_restructured,
-    t.is_defaulted,
-    t.is_classification_dated,
-    case
-        when t.status <> 'open' then 0
-        when t.is_defaulted = 1 then 1
-        when
-            t.days_past_due > 90
-            and t.overdue_amount > {{ var('materiality_amount') }}
-            and t.overdue_amount > {{ var('materiality_share') }} * (t.outstanding_principal + t.accrued_interest)
-            then 1
-        else 0
-    end as is_non_performing,
-    case
-        when t.status <> 'open' then 0
-        when t.is_defaulted = 1 or t.days_past_due >= 90 then 3
-        when t.days_past_due > 30 or t.is_restructured = 1 then 2
-        else 1
-    end as ifrs9_stage
-from stated as t
-inner join {{ ref('sat_loan') }} as l
-    on l.loan_hk = t.loan_hk and {{ same_position('l', 't', 'loan_') }}
-inner join {{ ref('hub_loan') }} as h on h.loan_hk = t.loan_hk
-inner join {{ ref('hub_product') }} as g on g.product_hk = t.product_hk
--- Without a row of the product there is no fact. Its parameters may be unknown on a day: then the loan is in no expected loss, and
--- what is undrawn of it in no exposure.
-inner join {{ ref('sat_product') }} as p
-    on p.product_hk = t.product_hk and {{ same_position('p', 't', 'product_') }}
-inner join {{ ref('sat_product_parameters') }} as f
-    on f.product_parameters_hk = t.product_parameters_hk and {{ same_position('f', 't', 'parameters_') }}
+select * from final

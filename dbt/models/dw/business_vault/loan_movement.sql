@@ -6,9 +6,14 @@
     indexes=[{'columns': ['loan_transaction_hk'], 'unique': true}, {'columns': ['loan_hk']}],
 ) }}
 
-{{ with_affected('loan_hk') }} booked as (
+{{ with_affected('loan_hk') }}
+sat_loan as {{ rows_of(ref('sat_loan')) }},
+sat_loan_transaction as {{ rows_of(ref('sat_loan_transaction')) }},
+link_loan_transaction as {{ rows_of(ref('link_loan_transaction')) }},
+
+booked as (
     select s.loan_hk, {{ business_date('s.booked_at') }} as booked_on
-    from ({{ current_of(ref('sat_loan'), 'loan', 's.loan_hk in (select a.loan_hk from affected as a)' if is_incremental() else '1 = 1') }}) as s
+    from ({{ current_of('sat_loan', 'loan', 's.loan_hk in (select a.loan_hk from affected as a)' if is_incremental() else '1 = 1') }}) as s
 ),
 
 -- Of an imported disbursement the day may be unknown. The loan then counts from the day of its booking; is_dated says that
@@ -19,8 +24,8 @@ transactions as (
         coalesce(s.effective_on, b.booked_on) as effective_on,
         case when s.effective_on is null then 0 else 1 end as is_dated,
         s.reverses, s.recorded_at
-    from ({{ current_of(ref('sat_loan_transaction'), 'loan_transaction', only_affected('loan_transaction', ref('link_loan_transaction'), 'loan_hk')) }}) as s
-    inner join {{ ref('link_loan_transaction') }} as l on l.link_hk = s.link_hk
+    from ({{ current_of('sat_loan_transaction', 'loan_transaction', only_affected('loan_transaction', 'link_loan_transaction', 'loan_hk')) }}) as s
+    inner join link_loan_transaction as l on l.link_hk = s.link_hk
     left join booked as b on b.loan_hk = l.loan_hk
 ),
 
@@ -45,34 +50,38 @@ undone as (
     -- The transaction alone is the key: as a second equality the loan would make the planner expect next to nothing.
     inner join transactions as o
         on o.transaction_id = r.reverses and o.kind <> 'reversal' and case when o.loan_hk = r.loan_hk then 1 else 0 end <> 0
+),
+
+final as (
+    select
+        t.loan_hk,
+        t.loan_transaction_hk,
+        t.transaction_id,
+        cast(null as varchar(36)) as reverses,
+        t.kind as effect,
+        t.amount,
+        t.currency,
+        t.effective_on,
+        t.is_dated,
+        t.recorded_at,
+        u.effective_on as reversed_on
+    from transactions as t
+    left join undone as u on u.original_id = t.transaction_id
+    where t.kind <> 'reversal'
+    union all
+    select
+        u.loan_hk,
+        u.loan_transaction_hk,
+        u.transaction_id,
+        u.original_id,
+        u.kind,
+        -u.amount,
+        u.currency,
+        u.effective_on,
+        u.is_dated,
+        u.recorded_at,
+        null
+    from undone as u
 )
 
-select
-    t.loan_hk,
-    t.loan_transaction_hk,
-    t.transaction_id,
-    cast(null as varchar(36)) as reverses,
-    t.kind as effect,
-    t.amount,
-    t.currency,
-    t.effective_on,
-    t.is_dated,
-    t.recorded_at,
-    u.effective_on as reversed_on
-from transactions as t
-left join undone as u on u.original_id = t.transaction_id
-where t.kind <> 'reversal'
-union all
-select
-    u.loan_hk,
-    u.loan_transaction_hk,
-    u.transaction_id,
-    u.original_id,
-    u.kind,
-    -u.amount,
-    u.currency,
-    u.effective_on,
-    u.is_dated,
-    u.recorded_at,
-    null
-from undone as u
+select * from final

@@ -6,7 +6,11 @@
     indexes=[{'columns': ['loan_hk', 'number', 'loan_transaction_hk'], 'unique': true}],
 ) }}
 
-{{ with_affected('loan_hk') }} payments as (
+{{ with_affected('loan_hk') }}
+loan_movement as {{ rows_of(ref('loan_movement')) }},
+instalment_schedule as {{ rows_of(ref('instalment_schedule')) }},
+
+payments as (
     select
         m.loan_hk,
         m.loan_transaction_hk,
@@ -16,7 +20,7 @@
         sum(m.amount) over (
             partition by m.loan_hk order by m.effective_on, m.recorded_at, m.transaction_id rows unbounded preceding
         ) as paid_after
-    from {{ ref('loan_movement') }} as m
+    from loan_movement as m
     where m.effect = 'payment' and m.reverses is null and m.reversed_on is null
     {%- if is_incremental() %} and m.loan_hk in (select a.loan_hk from affected as a){% endif %}
 ),
@@ -34,7 +38,7 @@ met as (
         {{ larger('p.paid_after - p.amount', 'i.due_before') }} as from_amount,
         {{ smaller('p.paid_after', 'i.due_after') }} as to_amount
     from payments as p
-    inner join {{ ref('instalment_schedule') }} as i
+    inner join instalment_schedule as i
         on i.loan_hk = p.loan_hk and i.due_before < p.paid_after and i.due_after > p.paid_after - p.amount
 ),
 
@@ -44,15 +48,19 @@ split as (
         -- Of an instalment the interest is paid first.
         {{ smaller('m.to_amount', 'm.due_before + m.interest') }} - {{ smaller('m.from_amount', 'm.due_before + m.interest') }} as interest_amount
     from met as m
+),
+
+final as (
+    select
+        s.loan_hk,
+        s.number,
+        s.loan_transaction_hk,
+        s.transaction_id,
+        s.effective_on,
+        cast(s.to_amount - s.from_amount as numeric(38, 4)) as amount,
+        cast(s.interest_amount as numeric(38, 4)) as interest_amount,
+        cast(s.to_amount - s.from_amount - s.interest_amount as numeric(38, 4)) as principal_amount
+    from split as s
 )
 
-select
-    s.loan_hk,
-    s.number,
-    s.loan_transaction_hk,
-    s.transaction_id,
-    s.effective_on,
-    cast(s.to_amount - s.from_amount as numeric(38, 4)) as amount,
-    cast(s.interest_amount as numeric(38, 4)) as interest_amount,
-    cast(s.to_amount - s.from_amount - s.interest_amount as numeric(38, 4)) as principal_amount
-from split as s
+select * from final
