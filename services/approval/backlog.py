@@ -1,7 +1,7 @@
 """Applications that nobody can approve: no approval band covers their amount in their currency.
 
-The queue is made of bands, so it never shows them. Intake refuses to submit them; what waited before, or lost its band
-since, is listed and counted here.
+The queue is built from bands, so it never shows them. Intake refuses to submit them. Applications that were submitted
+before that check, or whose band was removed since, are listed and counted here.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Uncovered:
-    """An application that waits, and which no band covers; `amount` in `currency`."""
+    """A waiting application that no band covers; `amount` in `currency`."""
 
     id: UUID
     version: int
@@ -66,7 +66,7 @@ def _uncovered(*columns: Any) -> sa.Select[Any]:
 
 
 def select_uncovered(limit: int) -> sa.Select[Any]:
-    """Read the applications that wait and have no band, oldest first."""
+    """Read the waiting applications without a band, oldest first."""
     version = application_version.c
     columns = (version.version, version.product_code, version.amount, version.currency)
     return (
@@ -82,10 +82,10 @@ def count_uncovered() -> sa.Select[Any]:
 
 
 class Backlog:
-    """What waits and is in nobody's queue."""
+    """The waiting applications that are in no queue."""
 
     def __init__(self, lake: Lake) -> None:
-        """`lake`: where applications and bands are."""
+        """`lake`: the database that holds applications and bands."""
         self._lake = lake
 
     async def uncovered(self, limit: int) -> list[Uncovered]:

@@ -1,4 +1,4 @@
-"""What the use cases of approval are told, and what they answer."""
+"""Inputs and results of approval's use cases."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from services.lake.domain.schedule import Instalment
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What somebody wants to decide; `stage` only to make sure that it is the one they mean."""
+    """A requested decision; `stage`, if given, must be the stage that is due."""
 
     outcome: Outcome
     stage: str | None
@@ -46,7 +46,7 @@ class QueueEntry:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Everything that an officer decides by."""
+    """Everything that an officer needs for a decision."""
 
     row: Mapping[str, Any]
     versions: Sequence[Version]

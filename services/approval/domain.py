@@ -136,9 +136,9 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """What a decision leads to: the stage that made it and the states passed through, the last one to stay in.
+    """The result of a decision: the stage that made it, and the states that the application goes through, in order.
 
-    `reopens`: it takes an approval back; then `stage` is the role that did, and no stage has decided.
+    `reopens`: the decision revokes an approval. Then `stage` is the role of the person, and no stage has decided.
     """
 
     stage: str
@@ -211,7 +211,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One attribute that two versions differ in, in words for people."""
+    """One attribute that differs between two versions, as text for people."""
 
     attribute: str
     before: str
@@ -234,14 +234,14 @@ def differences(old: Version, new: Version) -> list[Difference]:
 
 
 FROZEN = ("kind", "full_name", "birth_date", "national_id")
-"""What a decision rests on of a party; how it can be reached is not part of it."""
+"""The fields of a party that a decision depends on; contact details are not among them."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChangedParty:
-    """A party that is not as it was when the current version was submitted.
+    """A party that changed since the current version was submitted.
 
-    `fields` gives, by name, what each was and what it is now; `known` is False when nothing was kept of it.
+    `fields` gives, by name, the old and the new value of each field; `known` is False when no old values were kept.
     """
 
     party_id: UUID

@@ -92,5 +92,5 @@ _PROBLEMS: dict[type[domain.DecisionRefused], type[Problem]] = {
 
 
 def refusal(reason: domain.DecisionRefused) -> Problem:
-    """The problem that tells a client why a decision was refused."""
+    """Convert a refusal to the problem that a client receives."""
     return _PROBLEMS[type(reason)](str(reason))

@@ -1,4 +1,4 @@
-"""All SQL of approval: what waits for a decision, decisions, events, bookings."""
+"""All SQL of approval: waiting applications, decisions, events, bookings."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -55,7 +55,7 @@ _OPEN = (State.SUBMITTED, State.IN_REVIEW)
 
 
 def select_application(application_id: UUID, caller: Caller) -> sa.Select[Any]:
-    """Read an application's own row and how much of personal data is shown, if `caller` may see it."""
+    """Read an application's own row and how much personal data `caller` may see, if `caller` may see it at all."""
     shown = access.personal(caller).label("personal")
     return sa.select(application, shown).where(
         application.c.id == application_id, access.applications(caller)
@@ -146,7 +146,7 @@ def select_bands() -> sa.Select[Any]:
 def select_queue(roles: Sequence[str], caller: Caller, after: Cursor | None, limit: int) -> sa.Select[Any]:
     """Read which applications that `caller` may see wait for a stage that is one of `roles`, oldest first.
 
-    Never one whose current version they made or have decided on.
+    Applications whose current version the caller made or has decided on are left out.
     """
     person = caller.id
     version, band, earlier = application_version, approval_band, approval_band.alias("earlier")
@@ -160,7 +160,7 @@ def select_queue(roles: Sequence[str], caller: Caller, after: Cursor | None, lim
                 decision.c.version == version.c.version,
                 *conditions,
             )
-            # By name: inside another EXISTS the version would else be a table of its own, and any version's decision
+            # By name: otherwise the version would be a separate table inside another EXISTS, and any decision
             # would count.
             .correlate(version, band, earlier)
         )
@@ -289,7 +289,7 @@ class ApprovalRepository:
     async def changed_parties(
         self, reader: LakeReader, application_id: UUID, version: int
     ) -> list[ChangedParty]:
-        """The parties that are not as they were when `version`, the current one, was submitted."""
+        """The parties that changed since `version`, the current one, was submitted."""
         rows = (await reader.execute(select_frozen_parties(application_id, version))).mappings()
         compared = (
             changed_party(

@@ -71,13 +71,13 @@ async def read_queue(
     after: AfterText | None = None,
     limit: Limit = 50,
 ) -> QueuePage:
-    """List what waits for one of your stages, oldest first; never what you made or have decided on."""
+    """List applications that wait for one of your stages, oldest first; without those you made or have decided on."""
     return QueuePage.of(*await approval.queue(caller, stage, start_of_page(after), limit))
 
 
 @router.get("/queue/without-band", tags=["applications"], responses=documented(*_ALWAYS))
 async def read_uncovered(_: CanDecide, backlog: BacklogDep, limit: Limit = 50) -> list[UncoveredView]:
-    """List what waits and is in nobody's queue, oldest first: no approval band covers its amount in its currency."""
+    """List waiting applications that no approval band covers, oldest first; no queue shows them."""
     return [UncoveredView.of(one) for one in await backlog.uncovered(limit)]
 
 
@@ -85,7 +85,7 @@ async def read_uncovered(_: CanDecide, backlog: BacklogDep, limit: Limit = 50) -
 async def read(
     application_id: Identifier, caller: CanRead, approval: ApprovalDep, response: Response
 ) -> ApplicationRecord:
-    """Read everything that a decision is made by; the ETag is what a decision must send as If-Match."""
+    """Read everything that a decision needs. Send the ETag as If-Match with the decision."""
     return await _record(approval, application_id, caller, response)
 
 
@@ -100,10 +100,10 @@ async def decide(  # noqa: PLR0917 - FastAPI passes by name
     approval: ApprovalDep,
     response: Response,
 ) -> ApplicationRecord:
-    """Decide on the current version for the stage that is due; answers with the record after it.
+    """Decide on the current version for the stage that is due; returns the updated record.
 
-    A return is possible of what is approved too, until it is booked. 409 with the `reason` `parties_changed` names the
-    parties and fields that are not as they were submitted: return the application, and its maker submits it again.
+    An approved application can be returned too, until it is booked. 409 with the `reason` `parties_changed` names the
+    parties and fields that changed since the submission: return the application, and its maker submits it again.
     """
     await approval.decide(application_id, body.to_domain(), expected=expected, by=caller)
     return await _record(approval, application_id, caller, response)

@@ -28,7 +28,7 @@ StageName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 
 
 class NewDecision(BaseModel):
-    """A stage's decision on the current version; `stage` only to make sure that it is the one that is meant."""
+    """A stage's decision on the current version; `stage`, if given, must be the stage that is due."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -44,7 +44,7 @@ class NewDecision(BaseModel):
         return self
 
     def to_domain(self) -> Verdict:
-        """The decision as the use case knows it."""
+        """The use case's input."""
         return Verdict(self.outcome, self.stage, self.reason_code, self.comment or None)
 
 
@@ -63,7 +63,7 @@ class NewBooking(BaseModel):
 
 
 class View(BaseModel):
-    """A view made from what has the attributes of the same names."""
+    """A view built from an object with attributes of the same names."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -106,7 +106,7 @@ class DecisionView(View):
 
 
 class ParticipantView(BaseModel):
-    """Who takes part, and as what; `changed` names what is not as it was when the current version was submitted."""
+    """A party and its role; `changed` names the fields that changed since the current version was submitted."""
 
     party_id: UUID
     role: str
@@ -136,7 +136,7 @@ class StageView(BaseModel):
 
 
 class VersionView(View):
-    """One submitted version, and what changed in it against the one before."""
+    """One submitted version, and its changes against the version before."""
 
     version: int
     product_code: str
@@ -204,7 +204,7 @@ class QueuePage(BaseModel):
 
 
 class UncoveredView(View):
-    """An application that waits for a decision that nobody can make."""
+    """A waiting application that no approval band covers: nobody can decide on it."""
 
     id: UUID
     version: int
@@ -220,7 +220,7 @@ class UncoveredView(View):
 
 
 class ApplicationRecord(BaseModel):
-    """Everything that an officer decides by; `due_stage` is null when the application waits for no stage."""
+    """Everything that an officer needs for a decision; `due_stage` is null when no stage is due."""
 
     id: UUID
     state: State
@@ -258,7 +258,7 @@ class ApplicationRecord(BaseModel):
         )
 
 
-# With four decimals whether it was just computed or read back from the lake.
+# Always four decimals, whether it was just computed or read back from the lake.
 Money = Annotated[Decimal, AfterValidator(lambda amount: amount.quantize(Decimal("0.0001")))]
 
 

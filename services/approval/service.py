@@ -1,4 +1,4 @@
-"""What officers do: look at their queue, decide on a version, book a loan. Each use case is one transaction."""
+"""The use cases of officers: read their queue, decide on a version, book a loan. Each is one transaction."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -59,7 +59,7 @@ class Approval:
     async def queue(
         self, by: Caller, stage: str | None, after_: Cursor | None, limit: int
     ) -> tuple[list[QueueEntry], Cursor | None]:
-        """A page of what waits for the caller, oldest first, and where the next page starts.
+        """A page of the caller's queue, oldest first, and where the next page starts.
 
         Raises StageNotYours when `stage` is not one of the caller's roles.
         """
@@ -75,7 +75,7 @@ class Approval:
             decisions = await self._repository.decisions(reader, ids) if ids else {}
         entries = []
         for row in page:
-            # A version that was submitted after the first query is left to the next look at the queue.
+            # A version that was submitted after the first query appears at the next read of the queue.
             shown = [one for one in versions[row["id"]] if one.version <= row["version"]]
             entries.append(
                 QueueEntry(
@@ -116,8 +116,8 @@ class Approval:
     async def decide(self, application_id: UUID, verdict: Verdict, *, expected: int, by: Caller) -> None:
         """Decide on the current version.
 
-        A return of what is approved already takes the approval back: then no stage has decided, and the event says who
-        did it, in which role and why.
+        Returning an approved application revokes the approval. Then no stage has decided, and the event says who
+        returned it, in which role and why.
 
         Raises NoSuchApplication, MakerCannotDecide, StaleRevision, ActionNotAllowed, StageNotYours, StageNotDue,
         DecidedAlready, NoBandApplies, PartiesChanged, PartiesBusy.
@@ -127,8 +127,8 @@ class Approval:
             try:
                 ruling = case.decide(verdict.outcome, by=by.id, roles=by.roles, stage=verdict.stage)
             except (DecisionRefused, TransitionNotAllowed) as reason:
-                # The case was read in several statements: if somebody decided between two of them, the refusal
-                # may be of a mixture, and the truth is that the revision is gone.
+                # The case was read in several statements. If somebody decided between two of them, the refusal may be
+                # based on inconsistent data; the correct answer is that the revision is stale.
                 row = await self._row(tx, application_id, by)
                 if row["revision"] != expected:
                     raise StaleRevision(expected) from None
@@ -138,8 +138,8 @@ class Approval:
             at = datetime.now(UTC)
             state = ruling.states[-1] if ruling.states else case.state
             final = state in (State.APPROVED, State.REJECTED)
-            # First of all writes: it takes the row's lock, so that of two decisions the second waits here,
-            # finds the revision gone and has written nothing.
+            # This write comes first: it takes the row's lock. The second of two concurrent decisions waits here,
+            # then finds a newer revision, and has written nothing.
             await self._move(tx, case, expected, state, at if final else None)
             made = Decision(
                 id=uuid7(),
@@ -177,7 +177,7 @@ class Approval:
                 state = after(case.state, Action.BOOK)
             except TransitionNotAllowed as reason:
                 raise _problem(reason) from None
-            # Of a version from before amounts were held to the minor unit.
+            # The version is older than the rule that amounts are multiples of the minor unit.
             if fault := amount_fault(case.current.amount, case.current.currency):
                 raise AmountNotBookable(f"{fault}: withdraw the application and submit another.")
             await self._check_parties(tx, case, expected, by)
@@ -195,7 +195,7 @@ class Approval:
         self, tx: LakeTransaction, case: Case, value_date: date, revision: int, by: UUID, at: datetime
     ) -> Booking:
         current = case.current
-        # What was approved is what is lent: a rate that changed since then is not what the approvers saw.
+        # The loan has the terms that were approved: the approvers did not see a rate that changed since.
         approved_on = self._policy.day_of(case.decided_at or at)
         rate = await self._repository.interest_rate(tx, current.product_code, approved_on)
         if rate is None:
@@ -261,7 +261,7 @@ class Approval:
         return case
 
     async def _check_parties(self, tx: LakeTransaction, case: Case, expected: int, by: Caller) -> None:
-        """Make sure that who takes part is as it was submitted, and stays so until the commit."""
+        """Check that the parties are unchanged since the submission, and lock them until the commit."""
         await lock_parties(tx, await self._repository.party_ids(tx, case.application_id))
         version = case.current.version
         if changed := await self._repository.changed_parties(tx, case.application_id, version):
@@ -274,7 +274,7 @@ class Approval:
         try:
             await self._repository.add_decision(tx, made)
         except IntegrityError:
-            # Somebody decided without moving the revision: only possible past this service.
+            # Somebody decided without incrementing the revision: only a write that bypasses this service does that.
             raise StageDecidedMeanwhile("Read the application again.") from None
 
     async def _move(
@@ -320,10 +320,10 @@ def _events(case: Case, states: Sequence[State], made: Decision) -> list[Event]:
             to_state=state,
             actor=made.decided_by,
             role=made.stage,
-            # The reason belongs to what was decided, not to the review's beginning.
+            # The reason belongs to the decision, not to the start of the review.
             reason_code=None if state is State.IN_REVIEW else made.reason_code,
             comment=None if state is State.IN_REVIEW else made.comment,
-            # A microsecond apart, so that their order can be read from their times.
+            # One microsecond apart, so that their times give their order.
             occurred_at=made.decided_at + timedelta(microseconds=index),
         )
         for index, (before, state) in enumerate(zip((case.state, *states), states, strict=False))

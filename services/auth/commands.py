@@ -20,11 +20,11 @@ _Bodies = TypeAdapter(list[SetUpUserBody])
 
 
 class InvalidUsers(Exception):
-    """What was given does not describe users."""
+    """The input does not describe users."""
 
 
 def described(username: str, display_name: str | None, roles: Sequence[Role], password: str) -> NewUser:
-    """The user that these words describe; raises InvalidUsers, naming each fault but no password."""
+    """The user that these arguments describe; raises InvalidUsers, which names each fault but no password."""
     body: dict[str, object] = {
         "username": username,
         "display_name": display_name or username,
@@ -43,7 +43,7 @@ def parse_users(text: bytes) -> list[NewUser]:
 
 
 def password_from(password_file: Path | None) -> str:
-    """A password: new and written to `password_file` (mode 0600), or the first line of standard input.
+    """A password: a new one, written to `password_file` (mode 0600), or the first line of standard input.
 
     Raises FileExistsError when the file exists: it may hold a password that is in use.
     """
@@ -59,8 +59,8 @@ def password_from(password_file: Path | None) -> str:
 async def add_users(url: str, new_users: Sequence[NewUser]) -> list[str]:
     """Add those users who do not exist; existing ones stay as they are. Returns a line about each.
 
-    It asks for no second administrator: the first two come from here. It is no way round the rule of the API, since it
-    needs the database's password; what it does is in the record of events, with no actor.
+    It needs no second administrator: it creates the first two. It does not bypass the rule of the API, because it
+    needs the database's password; its audit events have no actor.
     """
     database = ApplicationDatabase.open(url, service="auth-commands", pool_size=1)
     try:
@@ -71,7 +71,7 @@ async def add_users(url: str, new_users: Sequence[NewUser]) -> list[str]:
 
 
 async def _add(users: Users, new: NewUser) -> str:
-    # Looked up first: hashing a password takes longer than all the rest.
+    # Look the user up first: hashing a password takes longer than everything else.
     if await users.find(new.username) is None:
         try:
             account = await users.add(new)

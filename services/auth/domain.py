@@ -12,17 +12,17 @@ USERNAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{1,63}$"
 PASSWORD_MIN_LENGTH = 12
 PASSWORD_MAX_LENGTH = 256
 
-# Five misses are a forgotten password; from there on each doubles the wait.
+# Up to five failures are a forgotten password; each further failure doubles the wait.
 FREE_ATTEMPTS = 5
 FIRST_LOCK = timedelta(minutes=1)
 LONGEST_LOCK = timedelta(minutes=15)
 FORGET_AFTER = timedelta(hours=1)
 
-# One network tries many names: from there on it waits until the window is over.
+# A network that tries many names must wait until the window ends.
 NETWORK_ATTEMPTS = 20
 NETWORK_WINDOW = timedelta(minutes=10)
 KNOWN_FOR = timedelta(days=30)
-"""For so long after a login its user may try from that network whatever others there have tried."""
+"""For this time after a login, the user may log in from that network, whatever others there have tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class NewUser:
 
 @dataclass(frozen=True, slots=True)
 class UserChange:
-    """What shall change of a user; None leaves a part as it is."""
+    """A change of a user; None leaves a part as it is."""
 
     roles: frozenset[Role] | None = None
     disabled: bool | None = None
@@ -65,14 +65,14 @@ class UserChange:
 
 
 class ProposalKind(StrEnum):
-    """What a proposal is about."""
+    """The kind of change that a proposal makes."""
 
     CREATE = "create"
     CHANGE = "change"
 
 
 class ProposalState(StrEnum):
-    """What became of a proposal."""
+    """The state of a proposal."""
 
     PENDING = "pending"
     CONFIRMED = "confirmed"
@@ -82,7 +82,7 @@ class ProposalState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What an administrator wants to do to a user that takes two; None leaves a part as it is."""
+    """A change of a user that needs two administrators; None leaves a part as it is."""
 
     id: UUID
     kind: ProposalKind
@@ -104,7 +104,7 @@ class Proposal:
     refused_at: datetime | None = None
 
     def state(self, now: datetime) -> ProposalState:
-        """What has become of it by `now`."""
+        """Its state at `now`."""
         if self.confirmed_by is not None:
             return ProposalState.CONFIRMED
         if self.refused_by is not None:
@@ -113,10 +113,10 @@ class Proposal:
 
 
 def takes_two(before: Account | None, change: UserChange) -> bool:
-    """Whether a second administrator must confirm what is done to a user, who is None when they are to be added.
+    """Whether a second administrator must confirm a change of `user`, which is None for a user to be added.
 
-    It does when the user gains a role that decides, moves money or grants rights, by being enabled too, and when
-    somebody's password is set: who knows it could act as them.
+    True when the user gains a role that decides, moves money or grants rights (also by being enabled), and when
+    a password is set: whoever sets it could log in as the user.
     """
     if before is not None and change.password is not None:
         return True
@@ -128,23 +128,23 @@ def takes_two(before: Account | None, change: UserChange) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Failures:
-    """The failed logins under one name from one network, whether a user has the name or not.
+    """The failed logins under one name from one network, whether or not a user has the name.
 
-    Counted by both: by the name alone any stranger could keep its user out.
+    Counted by name and network: by the name alone, any stranger could lock its user out.
     """
 
     count: int = 0
     last_at: datetime | None = None
 
     def locked_for(self, now: datetime) -> timedelta:
-        """How long from `now` no login is tried under this name; zero when it is free."""
+        """How long from `now` logins under this name are refused; zero when they are allowed."""
         if self.last_at is None or self.count < FREE_ATTEMPTS:
             return timedelta(0)
         lock = min(FIRST_LOCK * (1 << min(self.count - FREE_ATTEMPTS, 10)), LONGEST_LOCK)
         return max(self.last_at + lock - now, timedelta(0))
 
     def after_another(self, now: datetime) -> "Failures":
-        """The failures when one more happens at `now`; old ones are forgotten after an hour."""
+        """The failures after one more at `now`; failures expire after an hour."""
         forgotten = self.last_at is None or now - self.last_at > FORGET_AFTER
         return Failures(1 if forgotten else self.count + 1, now)
 
@@ -157,13 +157,13 @@ class NetworkFailures:
     since: datetime | None = None
 
     def locked_for(self, now: datetime) -> timedelta:
-        """How long from `now` no login is tried from this network; zero when it is free."""
+        """How long from `now` logins from this network are refused; zero when they are allowed."""
         if self.since is None or self.count < NETWORK_ATTEMPTS:
             return timedelta(0)
         return max(self.since + NETWORK_WINDOW - now, timedelta(0))
 
     def after_another(self, now: datetime) -> "NetworkFailures":
-        """The failures when one more happens at `now`."""
+        """The failures after one more at `now`."""
         if self.since is None or now - self.since >= NETWORK_WINDOW:
             return NetworkFailures(1, now)
         return NetworkFailures(self.count + 1, self.since)

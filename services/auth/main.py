@@ -98,7 +98,7 @@ async def _keep_keys(keeper: KeyKeeper) -> None:
         except Exception as error:
             if not is_transient(error):
                 raise
-            # The keys in memory go on signing and verifying.
+            # The keys in memory still sign and verify.
             _log.warning("signing keys were not refreshed: the database cannot be reached", error=str(error))
             await asyncio.sleep(RETRY_SECONDS)
         else:
@@ -145,7 +145,7 @@ def _parser() -> argparse.ArgumentParser:
     create.add_argument(
         "--password-file",
         type=Path,
-        help="make a password and write it to this new file (0600); without it, it is read from standard input",
+        help="generate a password and write it to this new file (0600); by default read it from standard input",
     )
     commands.add_parser(
         "create-users",

@@ -15,12 +15,12 @@ from services.auth.tokens.keys import StoredKey
 from services.chassis.database import ApplicationReader, ApplicationTransaction
 from services.lake.domain.roles import Role
 
-# Any constant: instances that would both make a new signing key wait for each other.
+# Any constant: two instances must not create a signing key at the same time.
 _KEY_CREATION_LOCK = 0x61757468
 
 
 async def find_user(db: ApplicationReader, username: str) -> Account | None:
-    """The user of this name, upper and lower case alike."""
+    """The user of this name, ignoring case."""
     if not is_username(username):
         return None
     found = await db.execute(sa.select(users).where(sa.func.lower(users.c.username) == username.lower()))
@@ -35,7 +35,7 @@ async def get_user(db: ApplicationReader, user_id: UUID) -> Account | None:
 
 
 async def list_users(db: ApplicationReader, *, after: str, limit: int) -> list[Account]:
-    """The first `limit` users whose names, in lower case, come behind `after`."""
+    """The first `limit` users whose names, in lower case, come after `after`."""
     name = sa.func.lower(users.c.username)
     page = sa.select(users).where(name > after.lower()).order_by(name).limit(limit)
     return [_account(row) for row in (await db.execute(page)).mappings()]
@@ -72,14 +72,14 @@ async def update_user(tx: ApplicationTransaction, account: Account) -> None:
 
 
 async def replace_hash(tx: ApplicationTransaction, user_id: UUID, old: str, new: str) -> None:
-    """Store the password hash `new`, unless another change has replaced `old` meanwhile."""
+    """Store the password hash `new`, unless another transaction has replaced `old`."""
     await tx.execute(
         users.update().where(users.c.id == user_id, users.c.password_hash == old).values(password_hash=new)
     )
 
 
 async def lock_administrators(tx: ApplicationTransaction) -> frozenset[UUID]:
-    """The users who administer now, locked, so that no two changes remove the last two at once."""
+    """The current administrators, locked, so that two transactions cannot remove the last two at once."""
     administrators = (
         sa.select(users.c.id)
         .where(users.c.roles.contains([Role.ADMINISTRATOR.value]), sa.not_(users.c.disabled))
@@ -107,7 +107,7 @@ async def failures_of_network(db: ApplicationReader, network: str) -> NetworkFai
 
 async def add_failure(tx: ApplicationTransaction, username: str, network: str, now: datetime) -> Failures:
     """Count one more failed login under this name from this network; returns how many there are."""
-    # The rows are made before they are locked and read: two first failures at once must count as two.
+    # Insert the rows before locking and reading them: two concurrent first failures must count as two.
     await tx.execute(
         insert(login_failures)
         .values(name_sha256=name_digest(username), network=network, failed=0, last_at=now)
@@ -130,7 +130,7 @@ async def add_failure(tx: ApplicationTransaction, username: str, network: str, n
 
 
 async def clear_failures(tx: ApplicationTransaction, username: str, network: str | None = None) -> None:
-    """Forget the failed logins under this name, from this network only where one is named."""
+    """Delete the failed logins under this name; with `network`, only those from it."""
     tried = login_failures.c.name_sha256 == name_digest(username)
     if network is not None:
         tried = _tried(username, network)
@@ -140,7 +140,7 @@ async def clear_failures(tx: ApplicationTransaction, username: str, network: str
 async def forget_old(
     tx: ApplicationTransaction, *, failures_before: datetime, sessions_before: datetime
 ) -> None:
-    """Delete failed logins and expired sessions that no longer matter, and keys no longer published."""
+    """Delete expired failed logins and sessions, and keys that are no longer published."""
     await tx.execute(login_failures.delete().where(login_failures.c.last_at < failures_before))
     await tx.execute(network_failures.delete().where(network_failures.c.since < failures_before))
     await tx.execute(sessions.delete().where(sessions.c.expires_at < sessions_before))
@@ -174,14 +174,14 @@ async def has_logged_in_from(db: ApplicationReader, user_id: UUID, network: str,
 
 
 async def lock_user(tx: ApplicationTransaction, user_id: UUID) -> Account | None:
-    """The user of this id, who does not change before the transaction ends."""
+    """The user of this id, with a lock against changes until the transaction ends."""
     locked = sa.select(users).where(users.c.id == user_id).with_for_update(read=True)
     row = (await tx.execute(locked)).mappings().one_or_none()
     return None if row is None else _account(row)
 
 
 async def lock_for_change(tx: ApplicationTransaction, user_id: UUID) -> Account | None:
-    """The user of this id, whom nobody else changes, and nobody logs in as, before the transaction ends."""
+    """The user of this id, with a lock against changes and logins until the transaction ends."""
     locked = sa.select(users).where(users.c.id == user_id).with_for_update()
     row = (await tx.execute(locked)).mappings().one_or_none()
     return None if row is None else _account(row)
@@ -194,8 +194,8 @@ async def ended_sessions(
 
     Args:
         db: where to read.
-        ended_after: none that was ended earlier; for the index, which knows no expiry.
-        expiring_after: none whose tokens have expired by then.
+        ended_after: only sessions that ended later than this; lets the query use the index, which has no expiry.
+        expiring_after: only sessions whose tokens expire later than this.
     """
     ended = (
         sa.select(sessions.c.id)
@@ -254,7 +254,7 @@ async def published_keys(db: ApplicationReader, now: datetime) -> list[StoredKey
 
 
 async def lock_key_creation(tx: ApplicationTransaction) -> None:
-    """Wait until no other instance is making a signing key; held to the end of the transaction."""
+    """Wait until no other instance creates a signing key; the lock lasts until the end of the transaction."""
     await tx.execute(sa.select(sa.func.pg_advisory_xact_lock(_KEY_CREATION_LOCK)))
 
 
@@ -273,7 +273,7 @@ async def add_key(tx: ApplicationTransaction, key: StoredKey) -> None:
 
 
 def _tried(username: str, network: str) -> sa.ColumnElement[bool]:
-    # Also names that no user can have are counted, so what is stored must not be what was typed.
+    # Names that no user can have are counted too, and may be passwords: do not store the typed text.
     return sa.and_(login_failures.c.name_sha256 == name_digest(username), login_failures.c.network == network)
 
 

@@ -53,7 +53,7 @@ JWKS_MAX_AGE_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class UseCases:
-    """What the routes call."""
+    """The use cases that the routes call."""
 
     users: Users
     sessions: Sessions
@@ -154,7 +154,7 @@ async def list_users(
     limit: Limit = 50,
 ) -> UserPage:
     """List users by name."""
-    # One more than asked for tells whether there is a next page.
+    # Read one more than requested to know whether there is a next page.
     accounts = await auth.users.page(after=after, limit=limit + 1)
     page = accounts[:limit]
     return UserPage(
@@ -202,7 +202,7 @@ async def list_proposals(
     after: AfterText | None = None,
     limit: Limit = 50,
 ) -> ProposalPage:
-    """List what waits for a second administrator, or waited, newest first."""
+    """List proposals, settled ones included, newest first."""
     found = await auth.users.proposals(state, start_of_page(after), limit + 1)
     page, now = found[:limit], utc_now()
     more = Cursor(page[-1].proposed_at, page[-1].id).encode() if len(found) > limit else None
@@ -230,7 +230,7 @@ async def read_proposal(proposal_id: Identifier, auth: Auth, _: Reader) -> Propo
     tags=["proposals"],
 )
 async def confirm_proposal(proposal_id: Identifier, auth: Auth, by: By) -> ProposalView:
-    """Do what another administrator has proposed; never by its subject."""
+    """Confirm a proposal of another administrator and carry it out; its subject cannot confirm it."""
     return ProposalView.of(await auth.users.confirm(proposal_id, by=by), utc_now())
 
 
@@ -240,7 +240,7 @@ async def confirm_proposal(proposal_id: Identifier, auth: Auth, by: By) -> Propo
     tags=["proposals"],
 )
 async def refuse_proposal(proposal_id: Identifier, auth: Auth, by: By) -> ProposalView:
-    """Refuse a proposal, or take your own back."""
+    """Refuse a proposal, or withdraw your own."""
     return ProposalView.of(await auth.users.refuse(proposal_id, by=by), utc_now())
 
 
@@ -253,7 +253,7 @@ async def list_events(
     after: AfterText | None = None,
     limit: Limit = 50,
 ) -> EventPage:
-    """List who logged in, failed to, and changed whom, newest first."""
+    """List logins, failed logins and changes of users, newest first."""
     found = await auth.users.events(kind, user, start_of_page(after), limit + 1)
     page = found[:limit]
     more = Cursor(page[-1].at, page[-1].id).encode() if len(found) > limit else None
@@ -291,10 +291,10 @@ async def revocations(
     auth: Auth,
     if_none_match: Annotated[str | None, Header(description="The ETag of the last answer.")] = None,
 ) -> Response:
-    """List the sessions that ended while tokens of theirs may still verify.
+    """List the ended sessions whose tokens may not have expired yet.
 
-    Like the public keys it is for everybody who verifies tokens. A session's id says nothing about its user and opens
-    nothing.
+    Like the public keys, the list is public for everybody who verifies tokens. A session's id says nothing about its
+    user and gives no access.
     """
     sids = await auth.ended.list()
     tag = f'"{hashlib.sha256(b"".join(sid.bytes for sid in sids)).hexdigest()[:32]}"'

@@ -40,7 +40,7 @@ class LoginForm(BaseModel):
 class TokenView(BaseModel):
     """An access token; `expires_in` is in seconds.
 
-    While `password_change_required`, it is good for `PUT /me/password` alone; then log in again.
+    While `password_change_required`, it allows `PUT /me/password` only; then log in again.
     """
 
     access_token: str
@@ -61,7 +61,7 @@ class TokenView(BaseModel):
 
 
 class OwnPasswordBody(BaseModel):
-    """One's own new password, and the old one as proof."""
+    """The caller's new password, and the old one as proof."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -70,7 +70,7 @@ class OwnPasswordBody(BaseModel):
 
 
 class RevocationList(BaseModel):
-    """The sessions that ended while tokens of theirs may still verify."""
+    """The ended sessions whose tokens may not have expired yet."""
 
     sids: list[UUID]
 
@@ -123,7 +123,7 @@ class NewUserBody(BaseModel):
 
 
 class SetUpUserBody(NewUserBody):
-    """A user that the platform's set-up adds; who holds a password that a machine made need not change it."""
+    """A user that the platform's set-up adds; a generated password need not be changed."""
 
     must_change_password: Flag = True
 
@@ -133,7 +133,7 @@ class SetUpUserBody(NewUserBody):
 
 
 class UserChangeBody(BaseModel):
-    """What shall change of a user; what is left out or null stays."""
+    """A change of a user; parts that are missing or null stay as they are."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -148,7 +148,7 @@ class UserChangeBody(BaseModel):
 
 
 class ProposalView(BaseModel):
-    """What an administrator wants to do to a user that takes another one; null leaves a part as it is."""
+    """A change of a user that a second administrator must confirm; null leaves a part as it is."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -195,10 +195,10 @@ class ProposalPage(BaseModel):
 
 
 class EventView(BaseModel):
-    """Something that happened in auth; `object` is the user whom it is about, or the key.
+    """An audit event of auth; `object` is the user or the key that it is about.
 
-    Without an `actor` it was somebody who is not logged in, or the platform's set-up. Of a failed login there is the
-    hash of the name alone, which may have been anything.
+    Without an `actor`, somebody who is not logged in did it, or the platform's set-up. A failed login has only the
+    hash of the typed name.
     """
 
     id: UUID

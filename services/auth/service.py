@@ -1,4 +1,4 @@
-"""The use case of the auth service that keeps its signing keys, and the clock of all of them."""
+"""The auth service's use case for signing keys, and the clock of all use cases."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -17,7 +17,7 @@ def utc_now() -> datetime:
 
 
 class KeyKeeper:
-    """Keeps the key ring up to date and makes the next key when it is time."""
+    """Keeps the key ring up to date and creates the next key when it is due."""
 
     def __init__(
         self,
@@ -33,14 +33,14 @@ class KeyKeeper:
         self._clock = clock
 
     async def refresh(self) -> None:
-        """Load the published keys, making a new one when it is due, and delete what is long over."""
+        """Load the published keys, create a new one when it is due, and delete expired rows."""
         now = self._clock()
         async with self._database.reading() as db:
             stored = await repository.published_keys(db, now)
         if self._policy.is_due(stored, now):
             async with self._database.transaction() as tx:
                 await repository.lock_key_creation(tx)
-                # Another instance may have made it while this one waited.
+                # Another instance may have created it while this one waited.
                 stored = await repository.published_keys(tx, now)
                 if self._policy.is_due(stored, now):
                     key = self._keys.new_key(self._policy, now, stored)

@@ -7,7 +7,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from services.chassis.settings import DatabaseUrl, ServiceSettings
 
 LONGEST_TOKEN_MINUTES = 60
-"""The longest lifetime of a token that can be set; for so long ended sessions are remembered."""
+"""The longest lifetime of a token that can be set, minutes; ended sessions are kept for this time."""
 _URL = "SQLAlchemy URL of the application database: postgresql+asyncpg://login:password@host:port/database"
 
 

@@ -68,7 +68,7 @@ proposals = sa.Table(
     metadata,
     sa.Column("id", sa.Uuid(), primary_key=True),
     sa.Column("kind", sa.String(16), nullable=False),
-    # Of a user to be added: the id that they will have.
+    # For a user to be added: the id that they will have.
     sa.Column("user_id", sa.Uuid(), nullable=False),
     sa.Column("username", sa.String(64), nullable=False),
     sa.Column("display_name", sa.String(200), nullable=False),
@@ -77,7 +77,7 @@ proposals = sa.Table(
     sa.Column("roles", ARRAY(sa.String(32))),
     sa.Column("disabled", sa.Boolean()),
     sa.Column("sets_password", sa.Boolean(), nullable=False),
-    # Only while it waits.
+    # Only while the proposal waits.
     sa.Column("password_hash", sa.String(255)),
     sa.Column("proposed_by", sa.ForeignKey(users.c.id), nullable=False),
     sa.Column("proposed_at", _TIME, nullable=False),
@@ -95,7 +95,7 @@ events = sa.Table(
     sa.Column("id", sa.Uuid(), primary_key=True),
     sa.Column("at", _TIME, nullable=False),
     sa.Column("kind", sa.String(32), nullable=False),
-    # Without one: somebody who is not logged in, or a command of the platform's set-up.
+    # NULL: somebody who is not logged in, or a command of the platform's set-up.
     sa.Column("actor", sa.Uuid()),
     sa.Column("object", sa.Uuid()),
     sa.Column("name_sha256", BYTEA()),

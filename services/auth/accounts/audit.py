@@ -1,4 +1,4 @@
-"""The record of what happened in auth: who did what to whom, from where and in which trace. It is only added to."""
+"""The audit record of auth: who did what to whom, from where and in which trace. It is append-only."""
 
 import hashlib
 from collections.abc import Mapping
@@ -17,11 +17,11 @@ from services.auth.tables import events
 from services.chassis.database import ApplicationTransaction
 
 SITE_PREFIX = 64
-"""Whoever has one IPv6 address has all of its /64."""
+"""A client with one IPv6 address controls the whole /64."""
 
 
 class EventKind(StrEnum):
-    """What can happen."""
+    """The kinds of audit events."""
 
     LOGIN_ACCEPTED = "login.accepted"
     LOGIN_REFUSED = "login.refused"
@@ -44,7 +44,7 @@ class Origin:
 
     @property
     def network(self) -> str:
-        """What attempts are counted by: the address, of IPv6 its /64."""
+        """The key by which attempts are counted: the IPv4 address, or the /64 of an IPv6 address."""
         try:
             address = ip_address(self.address or "")
         except ValueError:
@@ -57,12 +57,12 @@ class Origin:
 
 
 NOWHERE = Origin()
-"""Of what the platform's set-up does."""
+"""The origin of what the platform's set-up does."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened; `details` never hold a secret."""
+    """One audit event; `details` never hold a secret."""
 
     id: UUID
     at: datetime
@@ -76,7 +76,7 @@ class Event:
 
 
 def name_digest(username: str) -> bytes:
-    """The SHA-256 of a name as it was typed, cases alike: it may be no user's, and even a password."""
+    """The SHA-256 of a name as it was typed, ignoring case. The text may be no user's name, or even a password."""
     return hashlib.sha256(username.lower().encode("utf-8", "replace")).digest()
 
 
@@ -91,17 +91,17 @@ async def record(
     name: str | None = None,
     **details: Any,
 ) -> None:
-    """Add an event, in the transaction that does what it says.
+    """Add an event, in the same transaction as the change that it describes.
 
     Args:
         tx: the transaction.
-        kind: what happened.
-        at: when.
-        origin: from where.
-        actor: the user who did it; None for who is not logged in, and for commands of the set-up.
-        about: the user, session, proposal or key that it was done to.
-        name: of a failed login, the name that was typed; only its hash is kept.
-        details: what else there is to say; JSON, and nothing secret.
+        kind: the kind of event.
+        at: the time of the event.
+        origin: the client's address.
+        actor: the user who did it; None for somebody who is not logged in, and for commands of the set-up.
+        about: the user, session, proposal or key that was changed.
+        name: for a failed login, the name that was typed; only its hash is stored.
+        details: further details as JSON; nothing secret.
     """
     context = trace.get_current_span().get_span_context()
     await tx.execute(

@@ -25,7 +25,7 @@ async def add_proposal(tx: ApplicationTransaction, new: Proposal) -> None:
 
 
 async def get_proposal(db: ApplicationReader, proposal_id: UUID, *, lock: bool = False) -> Proposal | None:
-    """The proposal of this id; with `lock` nobody else settles it before the transaction ends."""
+    """The proposal of this id; with `lock`, nobody else can settle it before the transaction ends."""
     query = sa.select(proposals).where(proposals.c.id == proposal_id)
     row = (await db.execute(query.with_for_update() if lock else query)).mappings().one_or_none()
     return None if row is None else _proposal(row)
@@ -34,7 +34,7 @@ async def get_proposal(db: ApplicationReader, proposal_id: UUID, *, lock: bool =
 async def list_proposals(
     db: ApplicationReader, state: ProposalState | None, now: datetime, after: Cursor | None, limit: int
 ) -> list[Proposal]:
-    """At most `limit` proposals, newest first, from behind `after`."""
+    """At most `limit` proposals after `after`, newest first."""
     own = proposals.c
     waits = sa.and_(own.confirmed_by.is_(None), own.refused_by.is_(None))
     conditions = {
@@ -51,19 +51,19 @@ async def list_proposals(
 
 
 async def confirm_proposal(tx: ApplicationTransaction, proposal_id: UUID, by: UUID, at: datetime) -> None:
-    """Note who has confirmed a proposal, and forget the password that it set."""
+    """Record who confirmed a proposal, and delete the password that it set."""
     mine = proposals.update().where(proposals.c.id == proposal_id)
     await tx.execute(mine.values(confirmed_by=by, confirmed_at=at, password_hash=None))
 
 
 async def refuse_proposal(tx: ApplicationTransaction, proposal_id: UUID, by: UUID, at: datetime) -> None:
-    """Note who has refused a proposal, and forget the password that it would set."""
+    """Record who refused a proposal, and delete the password that it would set."""
     mine = proposals.update().where(proposals.c.id == proposal_id)
     await tx.execute(mine.values(refused_by=by, refused_at=at, password_hash=None))
 
 
 async def forget_expired_passwords(tx: ApplicationTransaction, now: datetime) -> None:
-    """Forget the passwords of proposals that nobody has settled in time."""
+    """Delete the passwords of expired proposals."""
     expired = sa.and_(proposals.c.expires_at <= now, proposals.c.password_hash.is_not(None))
     await tx.execute(proposals.update().where(expired).values(password_hash=None))
 
@@ -76,14 +76,14 @@ async def list_events(
     after: Cursor | None,
     limit: int,
 ) -> list[Event]:
-    """At most `limit` events, newest first, from behind `after`.
+    """At most `limit` events after `after`, newest first.
 
     Args:
         db: where to read.
-        kinds: only these; all when there is none.
-        user: only what this user did, or what was done to them.
+        kinds: only these kinds; all when empty.
+        user: only events by this user or about this user.
         after: the last one of the page before.
-        limit: most events.
+        limit: the maximum number of events.
     """
     query = sa.select(events)
     if kinds:

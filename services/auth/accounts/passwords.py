@@ -1,4 +1,4 @@
-"""Password hashing with argon2id and the judgement of new passwords, off the event loop and few at once."""
+"""Password hashing with argon2id and strength checks of new passwords, off the event loop, with bounded concurrency."""
 
 import asyncio
 import re
@@ -15,11 +15,11 @@ from services.auth.errors import PasswordTooWeak
 # Each hash takes 64 MiB and tens of milliseconds of a core.
 MOST_AT_ONCE = 2
 STRONG_ENOUGH = 3
-"""zxcvbn's score from which more than 10^8 guesses are needed: too many for whoever must ask the service each time."""
+"""zxcvbn's score for more than 10^8 guesses: too many when every guess is a request to the service."""
 JUDGED_LENGTH = 72
-"""zxcvbn takes time that grows much faster than the text; what comes behind can only make a password stronger."""
+"""zxcvbn's time grows much faster than the text. The rest of a longer password can only make it stronger."""
 UNGUESSABLE_LETTERS = 6
-"""Letters and digits that must be left of a password without the names in it."""
+"""The minimum of letters and digits in a password after the names in it are removed."""
 PRODUCT_WORDS = ("creditmesh", "credit", "mesh", "intake", "approval", "lending", "loan", "bank", "password")
 
 
@@ -27,7 +27,7 @@ class Passwords:
     """Hashes and verifies passwords (argon2id, RFC 9106's low-memory parameters), and refuses weak new ones."""
 
     def __init__(self) -> None:
-        """Prepares a hash to verify against when there is no user, so that both take the same work."""
+        """Prepare a hash to verify against when there is no user, so that both cases take the same work."""
         self._hasher = PasswordHasher()
         self._nobody = self._hasher.hash(secrets.token_urlsafe())
         self.slots = asyncio.Semaphore(MOST_AT_ONCE)
@@ -42,7 +42,7 @@ class Passwords:
         return matches and encoded is not None
 
     def is_outdated(self, encoded: str) -> bool:
-        """Whether the hash was made with weaker parameters than today's."""
+        """Whether the hash has weaker parameters than the current ones."""
         return self._hasher.check_needs_rehash(encoded)
 
     async def judge(self, password: str, names: Iterable[str], *, pointer: str) -> None:
@@ -50,7 +50,7 @@ class Passwords:
 
         Args:
             password: of an allowed length.
-            names: what its user is called; a password made of it is weak.
+            names: the user's names; a password made of them is weak.
             pointer: to the password in the request.
         """
         fault = await asyncio.to_thread(weakness, password, tuple(names))
@@ -65,11 +65,11 @@ class Passwords:
 
 
 def weakness(password: str, names: Iterable[str] = ()) -> str | None:
-    """What makes a password weak, in words that hold none of it; None when it is strong enough."""
+    """Why a password is weak, as text that reveals no part of it; None when it is strong enough."""
     words = [*PRODUCT_WORDS]
     for name in names:
         words += [name, *(part for part in re.split(r"[\W_\d]+", name) if len(part) > 2)]
-    # zxcvbn takes punctuation between the words for a secret.
+    # zxcvbn overrates punctuation between words.
     if len(_without(_letters(password), words)) < UNGUESSABLE_LETTERS <= len(_letters(password)):
         return "made of the user's or the product's name; use several unrelated words"
     found = zxcvbn(password[:JUDGED_LENGTH], user_inputs=words, max_length=JUDGED_LENGTH)

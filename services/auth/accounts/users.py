@@ -1,4 +1,4 @@
-"""Use cases of the auth service for users and what two administrators do together; each owns its transaction."""
+"""The auth service's use cases for users and for proposals that two administrators settle; each is a transaction."""
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -39,14 +39,14 @@ from services.chassis.web.paging import Cursor
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """An administrator who does something, and from where."""
+    """The acting administrator and the client's address."""
 
     id: UUID
     origin: Origin
 
 
 class Users:
-    """Adding, changing and listing users; what takes two people becomes a proposal."""
+    """Adding, changing and listing users; a change that needs two people becomes a proposal."""
 
     def __init__(
         self,
@@ -56,14 +56,14 @@ class Users:
         proposal_lifetime: timedelta = timedelta(hours=72),
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
-        """`proposal_lifetime`: for how long a proposal waits for a second person; `clock` tells the time."""
+        """`proposal_lifetime`: how long a proposal can be confirmed; `clock` returns the time."""
         self._database = database
         self._passwords = passwords
         self._proposal_lifetime = proposal_lifetime
         self._clock = clock
 
     async def add(self, new: NewUser) -> Account:
-        """Add a user without a second person: for the platform's set-up, which nobody reaches by the API.
+        """Add a user without a second person. For the platform's set-up; the API does not offer it.
 
         Raises UsernameTaken, PasswordTooWeak.
         """
@@ -73,7 +73,7 @@ class Users:
         return account
 
     async def create(self, new: NewUser, *, by: Actor) -> Account | Proposal:
-        """Add a user, or propose it when a role takes a second person; raises UsernameTaken, PasswordTooWeak."""
+        """Add a user, or propose it when a role needs a second person; raises UsernameTaken, PasswordTooWeak."""
         account = await self._account(new)
         if not takes_two(None, UserChange(roles=new.roles)):
             async with self._adding(new.username) as tx:
@@ -87,7 +87,7 @@ class Users:
             )
 
     async def change(self, user_id: UUID, change: UserChange, *, by: Actor) -> Account | Proposal:
-        """Change a user and end all sessions of theirs, or propose it when it takes a second person.
+        """Change a user and end all their sessions, or propose the change when it needs a second person.
 
         Raises UserNotFound; OwnAccount when administrators would change themselves; LastAdministrator when none
         would be left; PasswordTooWeak.
@@ -110,7 +110,7 @@ class Users:
         return after
 
     async def confirm(self, proposal_id: UUID, *, by: Actor) -> Proposal:
-        """Do what another administrator has proposed.
+        """Confirm what another administrator proposed, and carry it out.
 
         Raises ProposalNotFound, SecondPersonNeeded, ProposalSettled, ProposalOutdated, UsernameTaken,
         LastAdministrator.
@@ -122,8 +122,8 @@ class Users:
             if by.id in {proposal.proposed_by, proposal.user_id} or by.id not in administrators:
                 raise SecondPersonNeeded("Ask an administrator who neither proposed it nor is its subject.")
             if proposal.proposed_by not in administrators:
-                raise ProposalOutdated("Who proposed it administers no more; propose it again.")
-            # First, while its password is still known; the constraints of the table say the same as the checks above.
+                raise ProposalOutdated("The proposer is no longer an administrator; propose it again.")
+            # This deletes the stored password; `proposal` still holds it. Constraints repeat the checks above.
             await ledger.confirm_proposal(tx, proposal_id, by.id, now)
             await _record_settled(tx, EventKind.CONFIRMED, proposal, by, now)
             if proposal.kind is ProposalKind.CREATE:
@@ -133,7 +133,7 @@ class Users:
         return replace(proposal, confirmed_by=by.id, confirmed_at=now, password_hash=None)
 
     async def refuse(self, proposal_id: UUID, *, by: Actor) -> Proposal:
-        """Refuse a proposal, or take one's own back; raises ProposalNotFound, ProposalSettled."""
+        """Refuse a proposal, or withdraw one's own; raises ProposalNotFound, ProposalSettled."""
         now = self._clock()
         async with self._database.transaction() as tx:
             proposal = await self._waiting(tx, proposal_id, now)
@@ -152,19 +152,19 @@ class Users:
     async def proposals(
         self, state: ProposalState | None, after: Cursor | None, limit: int
     ) -> list[Proposal]:
-        """At most `limit` proposals, newest first, from behind `after`."""
+        """At most `limit` proposals after `after`, newest first."""
         async with self._database.reading() as db:
             return await ledger.list_proposals(db, state, self._clock(), after, limit)
 
     async def events(
         self, kinds: Sequence[EventKind], user: UUID | None, after: Cursor | None, limit: int
     ) -> list[Event]:
-        """At most `limit` events, newest first, from behind `after`: of these kinds, by or about this user."""
+        """At most `limit` events after `after`, newest first: of these kinds, by or about this user."""
         async with self._database.reading() as db:
             return await ledger.list_events(db, kinds=kinds, user=user, after=after, limit=limit)
 
     async def page(self, *, after: str, limit: int) -> list[Account]:
-        """At most `limit` users in the order of their names, from behind the name `after`."""
+        """At most `limit` users after the name `after`, in the order of their names."""
         async with self._database.reading() as db:
             return await repository.list_users(db, after=after, limit=limit)
 

@@ -1,4 +1,4 @@
-"""Alembic's environment of schema `auth`: grants are made anew after the migrations."""
+"""Alembic's environment of schema `auth`: it issues the grants again after the migrations."""
 
 from services.auth.ownership import grants
 from services.chassis.migrations import run

@@ -1,4 +1,4 @@
-"""The Ed25519 keys that sign access tokens: made, encrypted at rest, rotated, published as a JWKS."""
+"""The Ed25519 keys that sign access tokens: creation, encryption at rest, rotation, publication as a JWKS."""
 
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ class WrongEncryptionKey(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StoredKey:
-    """A signing key as it lies in the database."""
+    """A signing key as it is stored in the database."""
 
     id: UUID
     public_key: bytes
@@ -44,7 +44,7 @@ class KeyPolicy:
     token_lifetime: timedelta
 
     def is_due(self, keys: Sequence[StoredKey], now: datetime) -> bool:
-        """Whether it is time to make another key."""
+        """Whether another key is due."""
         return not keys or now >= keys[-1].signs_from + self.rotation - PUBLISHED_BEFORE
 
     def new_key(self, keys: Sequence[StoredKey], now: datetime, cipher: Fernet) -> StoredKey:
@@ -57,7 +57,7 @@ class KeyPolicy:
             private_key_encrypted=cipher.encrypt(private.private_bytes_raw()),
             created_at=now,
             signs_from=signs_from,
-            # Its successor may start signing late; whatever it signed must outlive that.
+            # The next key may start to sign late; verify every token that this key signs until then.
             published_until=signs_from + 2 * self.rotation + self.token_lifetime + CLOCK_MARGIN,
         )
 
@@ -93,7 +93,7 @@ class KeyRing:
         return not self._keys
 
     def sign(self, claims: Mapping[str, Any], now: datetime) -> str:
-        """A JWT of `claims`, signed by the newest key whose time has come; Unavailable without one."""
+        """A JWT of `claims`, signed by the newest key that is already valid for signing; Unavailable without one."""
         ready = [key for key in self._keys if key.signs_from <= now < key.published_until]
         if not ready:
             raise Unavailable("The signing keys could not be loaded yet; try again shortly.")

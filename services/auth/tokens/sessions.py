@@ -1,4 +1,4 @@
-"""Use cases of the auth service for sessions: logging in and out, one's own password; each owns its transaction."""
+"""The auth service's use cases for sessions: login, logout, change of one's password; each is one transaction."""
 
 import asyncio
 import time
@@ -31,18 +31,18 @@ from services.chassis.web.identity import AUDIENCE, LEEWAY_SECONDS, Caller
 from services.lake.domain.roles import Role, scopes_of
 
 CLIENT_ID = "creditmesh"
-"""The client of RFC 9068: the platform's own, which alone may send passwords."""
+"""The client of RFC 9068: the platform's own, the only one that may send passwords."""
 CHANGE_PASSWORD = "password:change"  # noqa: S105 - the name of a scope
-"""The only scope of who must change their password first."""
+"""The only scope of a user who must change the password first."""
 _NOBODY = UUID(int=0)
 LONGEST_LIFETIME = timedelta(minutes=LONGEST_TOKEN_MINUTES)
 LIST_SECONDS = 0.5
-"""For so long the list of ended sessions is answered from memory: anybody may ask for it, however often."""
+"""For this time the list of ended sessions is served from memory, because anybody may request it at any rate."""
 
 
 @dataclass(frozen=True, slots=True)
 class IssuedToken:
-    """What a login gives."""
+    """The result of a login."""
 
     token: str
     expires_in: timedelta
@@ -72,22 +72,22 @@ class Sessions:
         self._clock = clock
 
     async def login(self, username: str, password: str, origin: Origin) -> IssuedToken:
-        """Check a password and open a session; a password that somebody else has set opens one to change it alone.
+        """Check a password and open a session; while another person's password is set, it allows only its change.
 
-        Raises InvalidCredentials, the same and after the same work for an unknown name, a wrong password
+        Raises InvalidCredentials, with the same text after the same work for an unknown name, a wrong password
         and a disabled user; LoginLocked after repeated failures under the name from this network, or from this network
         under many names.
         """
-        # The lock is looked at only when a slot is free: guesses sent all at once are still counted.
+        # Check the lock only when a slot is free, so that guesses that are sent all at once are still counted.
         async with self._passwords.slots:
             account = await self._checked(username, password, origin)
         now = self._clock()
         session_id = uuid7()
-        # Signed before it is stored: without keys there must be no session.
+        # Sign before storing: without keys there must be no session.
         token = self._token(account, session_id, now)
         async with self._database.transaction() as tx:
-            # Whoever disables or changes the user ends the sessions that there are: one that is opened from what was
-            # read before would be left.
+            # A change of the user ends the existing sessions. A session that is opened from data read before that
+            # change would survive, so the user is read again under a lock.
             if await repository.lock_user(tx, account.id) != account:
                 raise InvalidCredentials("Check both and try again.")
             await repository.clear_failures(tx, username, origin.network)
@@ -137,8 +137,8 @@ class Sessions:
     async def change_password(self, caller: Caller, old: str, new: str, origin: Origin) -> None:
         """Replace the caller's password and end their other sessions.
 
-        Raises SessionEnded, PasswordTooWeak, LoginLocked, and WrongPassword, which counts as a failed login: a stolen
-        token is no way to guess the password.
+        Raises SessionEnded, PasswordTooWeak, LoginLocked, and WrongPassword, which counts as a failed login: with a
+        stolen token nobody can guess the password.
         """
         account = await self.user_of(caller)
         async with self._passwords.slots:
@@ -153,7 +153,7 @@ class Sessions:
             new_hash = await self._passwords.hash(new)
         now = self._clock()
         async with self._database.transaction() as tx:
-            # What an administrator has done meanwhile stays: their password, or that the user is disabled.
+            # Keep what an administrator changed in the meantime: a new password, or the user disabled.
             if await repository.lock_for_change(tx, account.id) != checked:
                 raise SessionEnded("Log in again.", error="invalid_token")
             await repository.update_user(
@@ -176,8 +176,8 @@ class Sessions:
             failures = await repository.failures(db, username, network)
             of_network = await repository.failures_of_network(db, network)
             account = await repository.find_user(db, username)
-            # Whoever works there is not kept out by a neighbour who tries many names.
-            # Asked for nobody too: that there is such a user must not show in the time.
+            # A user who works in that network is not locked out by a neighbour who tries many names.
+            # Query for an unknown user too: the response time must not reveal whether the user exists.
             known = await repository.has_logged_in_from(
                 db, account.id if account else _NOBODY, network, now - KNOWN_FOR
             )
@@ -232,7 +232,7 @@ class Sessions:
 
 
 def _roles(account: Account) -> frozenset[Role]:
-    # Two people know a password that somebody else has set; until it is changed nobody acts as this user.
+    # Two people know a password that somebody else has set. Until it is changed, nobody may act as this user.
     return frozenset() if account.must_change_password else account.roles
 
 
@@ -241,7 +241,7 @@ def _scopes(account: Account) -> frozenset[str]:
 
 
 class EndedSessions:
-    """The list of sessions that ended while tokens of theirs may still verify."""
+    """The list of ended sessions whose tokens may not have expired yet."""
 
     def __init__(
         self,

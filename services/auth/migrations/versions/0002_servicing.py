@@ -1,4 +1,4 @@
-"""The role of those who record what is paid out and back."""
+"""Adds the role of users who record disbursements and payments."""
 
 from alembic import op
 

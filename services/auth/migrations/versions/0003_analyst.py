@@ -1,4 +1,4 @@
-"""The role of those who look at figures and see no names."""
+"""Adds the role of users who read figures without names."""
 
 from alembic import op
 

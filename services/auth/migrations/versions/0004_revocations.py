@@ -1,4 +1,4 @@
-"""An index for the list of ended sessions, which every service asks for every two seconds."""
+"""Adds an index for the list of ended sessions, which every service polls every two seconds."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0003"
 
 
 def upgrade() -> None:
-    """Index what has ended."""
+    """Index the ended sessions."""
     op.create_index(
         "ix_auth_sessions_revoked_at",
         "sessions",

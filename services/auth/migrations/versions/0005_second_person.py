@@ -1,4 +1,4 @@
-"""What one administrator proposes and another confirms, passwords to be changed, and the record of what happened."""
+"""Adds proposals that a second administrator confirms, passwords that must be changed, and the audit record."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,7 +11,7 @@ _TIME = TIMESTAMP(timezone=True, precision=6)
 
 
 def upgrade() -> None:
-    """Create the tables; what is in `event` can be added to and nothing else."""
+    """Create the tables; `event` is append-only."""
     op.add_column(
         "users",
         sa.Column("must_change_password", sa.Boolean(), nullable=False, server_default=sa.false()),
@@ -39,7 +39,7 @@ def upgrade() -> None:
         sa.Column("refused_by", sa.Uuid(), nullable=True),
         sa.Column("refused_at", _TIME, nullable=True),
         sa.CheckConstraint("kind IN ('create', 'change')", name=op.f("ck_proposals_kind")),
-        # Two people, and neither is the one whose rights they change.
+        # Two people, and neither is the user whose rights they change.
         sa.CheckConstraint("proposed_by <> confirmed_by", name=op.f("ck_proposals_second_person")),
         sa.CheckConstraint(
             "user_id <> confirmed_by AND user_id <> proposed_by", name=op.f("ck_proposals_not_ones_own")
