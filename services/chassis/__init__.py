@@ -1,1 +1,1 @@
-"""What every service is bolted on: settings, telemetry, problems, identity, HTTP, messaging, databases."""
+"""The common base of every process: settings, telemetry, problems, identity, HTTP, messaging, databases."""

@@ -1,16 +1,16 @@
-"""Which characters text may have: none that nobody sees, none that turn the direction of what stands beside them.
+"""Which characters text may have: no invisible ones, and none that change the direction of neighbouring text.
 
-A name that looks like another, or like nothing, deceives the person who decides by it. What is refused here follows
-Unicode's default-ignorable characters (UAX #44) and the advice of UTS #39; joiners are let through where UAX #31 does.
+A name that looks like another, or that is invisible, misleads the person who decides. The refused characters follow
+Unicode's default-ignorable characters (UAX #44) and the advice of UTS #39; joiners are allowed where UAX #31 does.
 """
 
 import unicodedata
 
 MOST_MARKS = 4
-"""Combining marks in a row after normalisation: no writing needs more, and a tower of them covers other lines."""
+"""The limit of consecutive combining marks after normalisation: no script needs more, and more cover other lines."""
 
 _JOINERS = "\u200c\u200d"
-# Letters, marks and symbols by category, but nothing to be seen: fillers of Hangul and Khmer, the blank of Braille.
+# Invisible, although their category is letter, mark or symbol: fillers of Hangul and Khmer, the blank of Braille.
 _BLANK = frozenset("\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\u034f\u180b\u180c\u180d\u180e\u180f\U0001d159")
 _VIRAMA = 9
 """The combining class of marks that join the consonants around them."""
@@ -39,7 +39,7 @@ def lines(text: str) -> str:
 
 
 def utf16_length(text: str) -> int:
-    """How many places `text` takes in a column of SQL Server, which counts code units of UTF-16."""
+    """The length of `text` in a column of SQL Server, which counts code units of UTF-16."""
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
@@ -77,7 +77,7 @@ def _check(text: str) -> None:
 
 
 def _joins(before: str, after: str) -> bool:
-    """Whether a joiner changes what is seen: between Arabic letters, or after a virama."""
+    """Whether a joiner changes the displayed text: between Arabic letters, or after a virama."""
     arabic = unicodedata.bidirectional(before) == unicodedata.bidirectional(after) == "AL"
     return arabic or unicodedata.combining(before) == _VIRAMA
 

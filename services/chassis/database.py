@@ -1,6 +1,6 @@
-"""A database of one process: its pool, its transactions, and what is measured of them.
+"""A database of one process: its pool, its transactions and their metrics.
 
-Each kind of database has a class of its own, so that types say which one a function takes.
+Each kind of database has its own class, so that types say which one a function takes.
 """
 
 import time
@@ -20,7 +20,7 @@ from services.chassis.telemetry import metrics
 from services.chassis.telemetry.spans import exemplar
 
 SLOW_STATEMENT_SECONDS = 0.25
-"""A statement slower than this gets a span of its own."""
+"""A statement slower than this many seconds gets its own span."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Session:
         return await self.connection.execute(statement, parameters)
 
     async def scalar(self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None) -> Any:
-        """Run one Core statement and give the first column of its first row, None when there is none."""
+        """Run one Core statement; returns the first column of its first row, None when there is none."""
         return await self.connection.scalar(statement, parameters)
 
 
@@ -53,10 +53,10 @@ class Database:
     """A database with its pool, measured."""
 
     role: str
-    """What the database is to the process, for telemetry: `application`, for instance."""
+    """The database's role in the process, for telemetry: `application`, for instance."""
 
     dialect: Engine
-    """What of it differs between the engines."""
+    """The engine-specific operations."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         """Use a ready pool of connections; `open` makes one."""
@@ -75,8 +75,8 @@ class Database:
             url: SQLAlchemy URL with an async driver.
             service: shown by the server as the application's name.
             pool_size: most connections; a request waits at most 5 s for one.
-            command_seconds: a statement that takes longer fails, by default none does: the only way to learn that
-                the other side of a half-open connection is gone.
+            command_seconds: a statement that takes longer fails; by default there is no limit. Only this limit
+                detects a half-open connection.
 
         Raises:
             ValueError: when the engine is neither PostgreSQL nor SQL Server.
@@ -90,14 +90,14 @@ class Database:
                 max_overflow=0,
                 pool_timeout=5,
                 pool_pre_ping=True,
-                # Parameters can hold personal data: never in an exception's text, which is logged.
+                # Parameters can hold personal data: keep them out of an exception's text, which is logged.
                 hide_parameters=True,
                 connect_args=dialect.connect_arguments(service, command_seconds),
             )
         )
 
     async def ping(self) -> None:
-        """Run the smallest statement; raises what the driver raises when the database does not answer."""
+        """Run the smallest statement; raises the driver's error when the database does not answer."""
         async with self.engine.connect() as connection:
             await connection.execute(sa.text("SELECT 1"))
 
@@ -107,7 +107,7 @@ class Database:
 
     @asynccontextmanager
     async def begin(self, kind: SpanKind) -> AsyncIterator[AsyncConnection]:
-        """Open a transaction within a span of `kind`; subclasses give it a type."""
+        """Open a transaction within a span of `kind`; subclasses return their own type."""
         with self._tracer.start_as_current_span(
             f"transaction {self.role}",
             kind=kind,
@@ -125,7 +125,7 @@ class Database:
 
 
 class ApplicationDatabase(Database):
-    """Database B1: the replica, and what services keep for themselves."""
+    """Database B1: the replica, and the services' private tables."""
 
     role = "application"
 

@@ -1,4 +1,4 @@
-"""What a log may say of a database's error: its kind and the server's code, never the text, which may quote a row."""
+"""Names of database errors for logs: the kind and the server's code, never the text, which may quote a row."""
 
 from services.chassis.engines.sqlserver import code
 
@@ -9,7 +9,7 @@ def error_name(error: BaseException) -> str:
     The code is the SQLSTATE, on SQL Server with the server's error number behind it; without either, the class alone.
     """
     original = getattr(error, "orig", None) or error
-    # The driver's own error, where SQLAlchemy has put one of its kind before it.
+    # The driver's own error, where SQLAlchemy has wrapped it.
     original = original.__cause__ if hasattr(original.__cause__, "sqlstate") else original
     state = getattr(original, "sqlstate", None) or code(original)
     return " ".join(str(part) for part in (type(original).__name__, state) if part)

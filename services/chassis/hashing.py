@@ -10,13 +10,13 @@ import hashlib
 DELIMITER = "\x1f"
 NULL_TOKEN = "~"  # noqa: S105 - the token of a NULL
 GHOST_KEY = "0" * 64
-"""The key of the ghost record, which empty references point to; no hash of the contract is known to give it."""
+"""The key of the ghost record, which empty references point to; no known input hashes to it."""
 
 
 def hash_of(*parts: str | int | None) -> str:
     """Hash the parts of a key, as 64 hexadecimal digits.
 
-    Text is hashed as it is; an integer as its decimal digits; None is told from every text.
+    Text is hashed as it is, an integer as its decimal digits. The hash of None differs from that of every text.
     """
     texts = (NULL_TOKEN if part is None else f"={part}" for part in parts)
     return hashlib.sha256(DELIMITER.join(texts).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""How a process reaches Kafka: where, as whom, and by what certificate."""
+"""A process's access to Kafka: brokers, login and certificate."""
 
 import ssl
 from collections.abc import Mapping
@@ -18,9 +18,9 @@ Mechanism = Literal["SCRAM-SHA-512", "PLAIN"]
 class KafkaAccess:
     """One login at one cluster.
 
-    `bootstrap` are brokers to start from (host:port, separated by commas). With a SASL protocol, `username` and
-    `password` are those of SCRAM-SHA-512 unless `mechanism` says PLAIN. `ca_file` has the authority of the brokers'
-    certificates; without it those of the system count.
+    `bootstrap` lists the first brokers (host:port, separated by commas). With a SASL protocol, `username` and
+    `password` are for SCRAM-SHA-512 unless `mechanism` says PLAIN. `ca_file` has the authority of the brokers'
+    certificates; the default is the system's authorities.
     """
 
     bootstrap: str
@@ -31,7 +31,7 @@ class KafkaAccess:
     mechanism: Mechanism = "SCRAM-SHA-512"
 
     def client(self) -> dict[str, Any]:
-        """The arguments that every client of aiokafka takes."""
+        """The common arguments of aiokafka's clients."""
         options: dict[str, Any] = {"bootstrap_servers": self.bootstrap, "security_protocol": self.protocol}
         if self.protocol.startswith("SASL_"):
             options |= {
@@ -44,7 +44,7 @@ class KafkaAccess:
         return options
 
     def environment(self, prefix: str = "KAFKA_") -> dict[str, str]:
-        """The variables by which a process of ours is told of it."""
+        """The environment variables that configure this access for a process."""
         values = {
             "BOOTSTRAP": self.bootstrap,
             "SECURITY_PROTOCOL": self.protocol,
@@ -56,7 +56,7 @@ class KafkaAccess:
 
     @classmethod
     def from_environment(cls, values: Mapping[str, str], prefix: str = "KAFKA_") -> Self:
-        """What `environment` wrote, or `<prefix>PASSWORD_FILE`; empty variables count as not set.
+        """Read the variables of `environment`, or `<prefix>PASSWORD_FILE`; empty variables count as not set.
 
         Raises:
             ValueError: a variable is missing or wrong; the message names it and no value.
@@ -100,7 +100,7 @@ def _read(file: Path, variable: str) -> str:
 
 
 class KafkaSettings(ServiceSettings):
-    """What every process reads that uses Kafka."""
+    """The settings of every process that uses Kafka."""
 
     kafka_bootstrap: str = Field(description="brokers to start from: host:port[,host:port…]")
     kafka_security_protocol: Protocol = Field(

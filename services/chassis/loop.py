@@ -1,4 +1,4 @@
-"""How a process runs its coroutines; apart from the HTTP application, so that commands start without that."""
+"""Runs a process's event loop; separate from the HTTP application, so that commands start without it."""
 
 import asyncio
 import sys

@@ -42,12 +42,12 @@ BATCH_BYTES = 256 * 1024
 FETCH_BYTES = 4 * 1024 * 1024
 DESCRIBE_SECONDS = 10.0
 _LARGEST = "max.message.bytes"
-# All partitions together: what a consumer holds in memory is a few times this.
+# For all partitions together; a consumer's memory is a few times this.
 LARGEST_FETCH_BYTES = 16 * 1024 * 1024
 POLL_MILLIS = 500
-# Longer than a client takes to leave its group; one whose broker went in the middle may wait for ever.
+# Longer than a client needs to leave its group; if its broker stops meanwhile, the client may never finish.
 CLOSE_SECONDS = 15.0
-# How many polls' worth of messages one poll may bring, so that slow keys do not starve the workers.
+# One poll may return messages for this many rounds of the workers, so that slow keys do not leave workers idle.
 POLL_FACTOR = 4
 
 Header = tuple[str, bytes]
@@ -57,7 +57,7 @@ _log = get_logger(__name__)
 
 
 class TopicMismatch(Exception):
-    """A topic exists with another number of partitions than the program was built for."""
+    """A topic exists with a number of partitions that the program does not expect."""
 
 
 async def open_producer(
@@ -92,9 +92,9 @@ async def open_consumer(
     max_poll_interval_millis: int = 300_000,
     fetch_wait_millis: int = 500,
 ) -> AIOKafkaConsumer:
-    """A started consumer that commits only when told; subscribed to `topics` unless there are none.
+    """A started consumer without automatic commits; subscribed to `topics` unless there are none.
 
-    Without a `group` it is for `assign`. A broker that has nothing new answers a fetch after `fetch_wait_millis`.
+    Without a `group`, use `assign`. A broker without new messages answers a fetch after `fetch_wait_millis`.
     Reads committed messages only. The caller stops it. Raises aiokafka's KafkaConnectionError when no broker of
     it answers.
     """
@@ -134,7 +134,7 @@ async def ensure_topics(
             for name, count in topics.items()
         ]
         for topic in wanted:
-            # The broker's default, which the protocol writes as -1 and aiokafka's constructor refuses.
+            # The broker's default: -1 in the protocol, which aiokafka's constructor refuses.
             topic.replication_factor = -1
         response = await admin.create_topics(wanted)
         for name, code, *_ in response.topic_errors:
@@ -143,7 +143,7 @@ async def ensure_topics(
                 raise error(f"Topic {name} could not be created.")
         for found in await admin.describe_topics(list(topics)):
             name, partitions = found["topic"], len(found["partitions"])
-            # A topic created a moment ago may still be described without its partitions.
+            # The description of a new topic may still lack its partitions.
             if partitions and partitions != topics[name]:
                 raise TopicMismatch(
                     f"Topic {name} has {partitions} partitions, {topics[name]} are expected. "
@@ -161,7 +161,7 @@ async def _largest_batches(admin: AIOKafkaAdminClient, topics: Iterable[str]) ->
         try:
             return _sizes(await admin.describe_configs(wanted))
         except UnknownTopicOrPartitionError:
-            # A topic created a moment ago: the broker that is asked may not have heard of it.
+            # The topic is new: this broker may not know it yet.
             if time.monotonic() > ends:
                 raise
         await asyncio.sleep(0.1)
@@ -213,10 +213,10 @@ async def send(
 
 @asynccontextmanager
 async def process(record: ConsumerRecord, *, tracer: Tracer, group: str) -> AsyncGenerator[trace.Span]:
-    """The CONSUMER span `process {topic}` round the handling of `record`; also counts and times it.
+    """The CONSUMER span `process {topic}` around the handling of `record`; also counts and times it.
 
     Its parent is the message's `traceparent` header (a root without one), and it links to the span that is
-    current on entry, the poll's. What is raised inside is recorded and raised on.
+    current on entry, the poll's. An exception inside is recorded and raised again.
     """
     poll = trace.get_current_span().get_span_context()
     started = perf_counter()
@@ -259,7 +259,7 @@ async def consume(
     stop: asyncio.Event,
     group: str = "",
 ) -> None:
-    """Hand every message to `handler` until `stop` is set, then finish what was polled and return.
+    """Pass every message to `handler` until `stop` is set, then finish the polled messages and return.
 
     Up to `concurrency` messages are handled at once, those of one partition and key in order. Offsets are
     committed when all messages of a poll were handled, so that after a crash, or when `handler` raises
@@ -321,14 +321,14 @@ async def _commit(consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, i
     try:
         await consumer.commit(dict(offsets))
     except CommitFailedError:
-        # The partitions went to another consumer meanwhile; it handles these messages again.
+        # Another consumer has the partitions now, and handles these messages again.
         _log.warning("offsets were not committed: the group was rebalanced", partitions=len(offsets))
 
 
 async def close(client: AIOKafkaConsumer | AIOKafkaProducer) -> None:
-    """Stop a client, whatever became of its broker; what goes wrong is logged, nobody could do anything about it."""
-    # A task of its own: when the broker is gone, a client may end with the cancellation of one of its own tasks, which
-    # would be taken for that of the caller.
+    """Stop a client, even when its broker is gone; errors are only logged, because no caller could handle them."""
+    # In a separate task: when the broker is gone, a client may end with the cancellation of one of its own tasks, and
+    # the caller would treat it as its own cancellation.
     stopping = asyncio.ensure_future(client.stop())
     await asyncio.wait([stopping], timeout=CLOSE_SECONDS)
     if not stopping.done():
@@ -346,7 +346,7 @@ async def _start(client: Any) -> None:
     try:
         await client.start()
     except BaseException:
-        # A client whose start failed still holds sockets and tasks.
+        # A client whose start failed still has open sockets and tasks.
         await close(client)
         raise
 

@@ -25,10 +25,10 @@ from services.chassis.error_names import error_name
 AfterMigrations = Callable[[Engine, Connection | None], Iterable[str]]
 """Gives statements derived from the schema (triggers, grants), run after the migrations in their transaction.
 
-The connection is None where SQL is written for a database that is not at hand."""
+The connection is None when SQL is written without a database."""
 
 LOCK_TIMEOUT_SECONDS = 0.5
-"""Who waits for a lock makes all others wait that come after. A migration beside traffic gives way, and tries again."""
+"""A statement that waits for a lock blocks all later ones. So a migration is rolled back, and tries again."""
 ATTEMPTS = 30
 PAUSE_SECONDS = 1.0
 
@@ -45,12 +45,12 @@ def upgrade(
     attempts: int = ATTEMPTS,
     pause_seconds: float = PAUSE_SECONDS,
 ) -> None:
-    """Bring the database at `url` to the newest revision, in one transaction; nothing to do is no error.
+    """Bring the database at `url` to the newest revision, in one transaction; does nothing when it is current.
 
     Args:
         script_location: the package's folder `migrations`.
         url: SQLAlchemy URL with an async driver and the owner's login.
-        version_table_schema: where `alembic_version` lives; created when missing.
+        version_table_schema: the schema of `alembic_version`; created when missing.
         attempts: how often at most, when locks are not granted within LOCK_TIMEOUT_SECONDS.
         pause_seconds: between two attempts.
 
@@ -98,7 +98,7 @@ def _upgrade_on(connection: Connection, config: Config) -> None:
 
 
 def upgrade_sql(script_location: Path, dialect: str, *, version_table_schema: str) -> str:
-    """Write the whole way from nothing to the newest revision as SQL for `dialect` (SQLAlchemy's name)."""
+    """Write all migrations, from an empty database to the newest revision, as SQL for `dialect` (SQLAlchemy's name)."""
     buffer = StringIO()
     config = _config(script_location, version_table_schema)
     config.output_buffer = buffer
@@ -116,7 +116,7 @@ def _config(script_location: Path, version_table_schema: str) -> Config:
 
 
 def run(after: AfterMigrations | None = None) -> None:
-    """Be the body of a package's `env.py`."""
+    """The body of a package's `env.py`."""
     config = context.config
     schema = config.attributes["version_table_schema"]
     if context.is_offline_mode():
@@ -124,7 +124,7 @@ def run(after: AfterMigrations | None = None) -> None:
         context.configure(
             dialect_name=name,
             literal_binds=True,
-            # Else every % of a statement would be doubled, as for a driver.
+            # Otherwise every % of a statement would be doubled, as for a driver.
             dialect_opts={"paramstyle": "named"},
             version_table_schema=schema,
             output_buffer=config.output_buffer,
@@ -144,7 +144,7 @@ def _derive(after: AfterMigrations | None, name: str, connection: Connection | N
     if after is None:
         return
     for statement in after(engine_named(name), connection):
-        # Generated statements hold colons, in JSON above all, that are no bind parameters.
+        # Generated statements have colons, mostly in JSON, that are not bind parameters.
         if context.is_offline_mode():
             context.execute(sa.text(statement.replace(":", r"\:")))
         else:

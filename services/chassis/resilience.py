@@ -1,4 +1,4 @@
-"""What keeps a failing server from being made worse: a budget for retries, and a circuit breaker."""
+"""Protection of a failing server from more load: a budget for retries, and a circuit breaker."""
 
 import threading
 import time
@@ -8,22 +8,22 @@ from enum import IntEnum
 
 
 class RetryBudget:
-    """A token bucket: each request earns a part of a retry, so that retries never multiply an outage."""
+    """A token bucket: each request earns a part of a retry, so that retries cannot multiply the load in an outage."""
 
     def __init__(self, ratio: float = 0.2, burst: float = 10.0) -> None:
-        """Retries are at most `ratio` of the requests, plus `burst` saved up while all is well."""
+        """Retries are at most `ratio` of the requests, plus `burst` saved without failures."""
         self._ratio = ratio
         self._burst = burst
         self._tokens = burst
         self._lock = threading.Lock()
 
     def earn(self) -> None:
-        """A first attempt was made."""
+        """Count a first attempt."""
         with self._lock:
             self._tokens = min(self._burst, self._tokens + self._ratio)
 
     def spend(self) -> bool:
-        """Whether there is budget for one retry; if so it is used."""
+        """Whether there is budget for one retry; uses it if so."""
         with self._lock:
             if self._tokens < 1.0:
                 return False
@@ -32,7 +32,7 @@ class RetryBudget:
 
 
 class BreakerState(IntEnum):
-    """Whether calls go through; the numbers are what the gauge shows."""
+    """The state of a circuit breaker; the numbers are the gauge's values."""
 
     CLOSED = 0
     HALF_OPEN = 1
@@ -42,8 +42,8 @@ class BreakerState(IntEnum):
 class Breaker:
     """A circuit breaker over the last calls to one server; for use within one event loop.
 
-    It opens when a quarter of the last forty calls failed (twenty at least), refuses all for five seconds,
-    then lets one through: that one's success closes it, its failure opens it again.
+    It opens when a quarter of the last forty calls failed (with at least twenty calls), refuses all for five seconds,
+    then allows one trial call: its success closes the breaker, its failure opens it again.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Breaker:
         clock: Callable[[], float] = time.monotonic,
         changed: Callable[[BreakerState], None] = lambda _: None,
     ) -> None:
-        """`clock` tells the seconds; `changed` is told every state, the first included."""
+        """`clock` returns seconds; `changed` is called with every state, the first included."""
         self._failure_ratio = failure_ratio
         self._least_calls = least_calls
         self._open_seconds = open_seconds
@@ -72,10 +72,10 @@ class Breaker:
         return self._state
 
     def allows(self) -> bool:
-        """Whether a call may be made now; while half-open only the first who asks gets a yes."""
+        """Whether a call may be made now; while half-open, only the first call is allowed."""
         if self._state is BreakerState.CLOSED:
             return True
-        # Also when half-open: a trial that was cancelled never tells, and another must take its place.
+        # Also when half-open: a cancelled trial reports no result, so another must replace it.
         if self._clock() - self._tried_at < self._open_seconds:
             return False
         self._tried_at = self._clock()
@@ -83,13 +83,13 @@ class Breaker:
         return True
 
     def record(self, *, failed: bool) -> None:
-        """Tell how a call that was allowed went."""
+        """Report the result of an allowed call."""
         if self._state is BreakerState.HALF_OPEN:
             self._failures.clear()
             self._turn(BreakerState.OPEN if failed else BreakerState.CLOSED)
             return
         if self._state is BreakerState.OPEN:
-            # A call that began before it opened.
+            # The call began before the breaker opened.
             return
         self._failures.append(failed)
         calls = len(self._failures)

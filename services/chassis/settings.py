@@ -32,8 +32,8 @@ DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
 class ServiceSettings(BaseSettings):
     """The settings that every process has; a service adds its own in a subclass.
 
-    Each field is one environment variable of the same name in upper case, and its description is
-    what an operator reads when the value is wrong. Secrets are `SecretStr`.
+    Each field is one environment variable of the same name in upper case. An operator reads its description
+    when the value is wrong. Secrets are `SecretStr`.
     """
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
@@ -68,7 +68,7 @@ class ServiceSettings(BaseSettings):
 
     @property
     def revocations_url(self) -> str | None:
-        """Where the ended sessions are published; None without an issuer."""
+        """The URL of the list of ended sessions; None without an issuer."""
         if self.auth_revocations_url is not None or self.auth_jwks_url is None:
             return self.auth_revocations_url
         return urljoin(self.auth_jwks_url, "/revocations")

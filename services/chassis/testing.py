@@ -1,4 +1,4 @@
-"""Helpers for tests: spans in memory, access tokens of a key of one's own, the metrics of a response."""
+"""Helpers for tests: spans in memory, access tokens of a test key, the metrics of a response."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -60,7 +60,7 @@ def span_recorder() -> SpanRecorder:
 
 @dataclass
 class TokenMaker:
-    """Makes access tokens as their issuer does, signed by a key of its own."""
+    """Makes access tokens like the issuer's, signed with its own key."""
 
     issuer: str = "creditmesh"
     audience: str = AUDIENCE

@@ -1,7 +1,7 @@
 """Which rows of the lake, and of its replica, a caller may see: one function per resource, each a SQL condition.
 
-Every query that answers a person carries one of these conditions, so that what somebody may not see does not exist for
-them: 404, and never 403, which would tell that it is there. Rights add up over a caller's roles.
+Every query that answers a person has one of these conditions, so that rows that a caller may not see do not exist for
+the caller: 404, and never 403, which would reveal that the row exists. A caller has the rights of all their roles.
 """
 
 from collections.abc import Iterable, Mapping
@@ -27,7 +27,7 @@ def applications(caller: Caller, of: sa.FromClause = application) -> sa.ColumnEl
 
 
 def loans(caller: Caller, of: sa.FromClause = loan) -> sa.ColumnElement[bool]:
-    """The condition on `of`, the table of loans or an alias of it: whoever sees the application sees its loan."""
+    """The condition on `of`, the table of loans or an alias of it: a caller who sees the application sees its loan."""
     origin = application.alias("loan_origin")
     return sa.exists().where(origin.c.id == of.c.application_id, applications(caller, origin))
 
@@ -40,7 +40,7 @@ def parties(caller: Caller, of: sa.FromClause = party) -> sa.ColumnElement[bool]
 
 
 def clear_parties(caller: Caller, of: sa.FromClause = party) -> sa.ColumnElement[bool]:
-    """The condition on `of` that `caller` sees the row's personal data unmasked: parties of what they work on."""
+    """The condition on `of` that `caller` sees the row's personal data unmasked: parties of their own work."""
     part, where = application_party.alias("visible_part"), application.alias("visible_application")
     on_something = sa.exists().where(
         part.c.party_id == of.c.id,
@@ -58,7 +58,7 @@ def clear_applications(caller: Caller, of: sa.FromClause = application) -> sa.Co
 
 
 def personal(caller: Caller, of: sa.FromClause = application) -> sa.ColumnElement[int]:
-    """The expression on `of` that says how much of its parties `caller` sees: a value of `Personal`."""
+    """The expression on `of` for how much of its parties' data `caller` sees: a value of `Personal`."""
     otherwise = Personal.MASKED if Role.AUDITOR in caller.roles else Personal.HIDDEN
     return sa.case(
         (clear_applications(caller, of), sa.literal(int(Personal.CLEAR))), else_=sa.literal(int(otherwise))
@@ -66,7 +66,7 @@ def personal(caller: Caller, of: sa.FromClause = application) -> sa.ColumnElemen
 
 
 def shown(details: Mapping[str, Any], level: int) -> dict[str, Any]:
-    """A party's `details`, by column name, as somebody sees them who sees so much of personal data."""
+    """A party's `details`, by column name, masked as the given `Personal` level requires."""
     if level >= Personal.CLEAR:
         return dict(details)
     change = _MASKS if level == Personal.MASKED else dict.fromkeys([*_MASKS, "full_name"], _nothing)
@@ -74,12 +74,12 @@ def shown(details: Mapping[str, Any], level: int) -> dict[str, Any]:
 
 
 def may_read_draft(caller: Caller, created_by: UUID) -> bool:
-    """Whether `caller` may read what the maker of an application has saved and not submitted."""
+    """Whether `caller` may read the saved, unsubmitted draft of an application's maker."""
     return created_by == caller.id or Role.AUDITOR in caller.roles
 
 
 def examples() -> tuple[Caller, ...]:
-    """A caller of each role: what a service's examples of its statements are made for."""
+    """One caller for each role; services build the examples of their statements for them."""
     return tuple(Caller(UUID(int=1), role, frozenset({role}), frozenset()) for role in Role)
 
 
@@ -99,7 +99,7 @@ def _applications(caller: Caller, roles: Iterable[str], of: sa.FromClause) -> sa
 
 
 def _end(value: str | None) -> str | None:
-    # Of a short value the end would be most of it.
+    # The last characters of a short value would reveal most of it.
     return None if value is None else "•••" + (value[-3:] if len(value) >= 8 else "")
 
 

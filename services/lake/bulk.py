@@ -1,6 +1,6 @@
 """Insert many rows by one statement and one parameter, a JSON array: on PostgreSQL and SQL Server.
 
-What the primary key names already is left as it is, so that the same rows may be sent again. The triggers capture each
+Rows whose primary key exists are left unchanged, so that the same rows may be sent again. The triggers capture each
 statement's rows in its transaction.
 """
 
@@ -19,11 +19,11 @@ from services.lake.types import CODE_COLLATION, UtcDateTime
 
 
 def insert_missing(table: sa.Table, columns: Sequence[str], engine: str) -> sa.TextClause:
-    """Give the INSERT of `:rows`, a JSON array of objects, of those whose primary key is not there yet.
+    """Give the INSERT of those objects of `:rows`, a JSON array, whose primary key does not exist yet.
 
     Args:
         table: a table with a primary key.
-        columns: those of `table` that the objects have.
+        columns: the columns of `table` that the objects have.
         engine: SQLAlchemy's name of the engine: `postgresql` or `mssql`.
     """
     quoted = [_quoted(name, engine) for name in columns]
@@ -43,15 +43,15 @@ def insert_missing(table: sa.Table, columns: Sequence[str], engine: str) -> sa.T
     return sa.text(
         f"INSERT INTO {name} ({', '.join(quoted)}) SELECT {', '.join(f'r.{each}' for each in quoted)} "  # noqa: S608
         f"FROM {source} WHERE NOT EXISTS (SELECT 1 FROM {name} AS t WHERE {same})"
-        # As Unicode without a limit, whatever the driver would make of so long a text.
+        # Cast to Unicode without a limit: the driver would choose another type for such a long text.
     ).bindparams(sa.bindparam("rows", type_=sa.UnicodeText()))
 
 
 async def add_missing(tx: LakeTransaction, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> int:
-    """Insert rows whose primary key is not there yet; gives how many were added.
+    """Insert rows whose primary key does not exist yet; returns how many were added.
 
     Args:
-        tx: the transaction; what it adds is captured.
+        tx: the transaction; capture records the inserted rows.
         table: a table of the lake.
         rows: objects of the same columns; datetimes are aware.
     """
@@ -88,7 +88,7 @@ def _type(type_: sa.types.TypeEngine[Any], engine: str) -> str:
         match type_:
             case UtcDateTime():
                 return "datetime2(6)"
-            # Unicode, as OPENJSON would make a text of its WITH clause one of the database's own collation.
+            # Unicode: OPENJSON would give a text of its WITH clause the database's own collation.
             case sa.Text():
                 return "nvarchar(max)"
             case sa.String():
@@ -101,7 +101,7 @@ def _type(type_: sa.types.TypeEngine[Any], engine: str) -> str:
 
 
 def _collation(type_: sa.types.TypeEngine[Any], engine: str) -> str:
-    # OPENJSON's texts have a collation of their own, and SQL Server compares none of two (error 468).
+    # OPENJSON's texts have their own collation, and SQL Server does not compare different collations (error 468).
     return f" COLLATE {CODE_COLLATION}" if engine == "mssql" and isinstance(type_, sa.String) else ""
 
 

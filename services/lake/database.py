@@ -24,12 +24,12 @@ class LakeReader(Session):
 
 
 class LakeTransaction(LakeReader):
-    """One transaction of the lake; what it writes is captured under its actor and trace."""
+    """One transaction of the lake; capture records its writes with its actor and trace."""
 
     async def try_lock(self, name: str, wait_seconds: int = 0) -> bool:
-        """Take the lock `name` (≤ 200 characters) until the transaction ends; False when somebody has it for so long.
+        """Take the lock `name` (≤ 200 characters) until the transaction ends; False when it was not granted in time.
 
-        By default it does not wait. Who has waited in vain can only roll back.
+        By default it does not wait. After a wait that failed, the transaction can only be rolled back.
         """
         return await self.dialect.try_lock(self.connection, name, wait_seconds)
 
@@ -51,9 +51,9 @@ class Lake(Database):
         """Open a transaction, committed at the end of the block and rolled back on any exception.
 
         Args:
-            actor: who does it, kept in every journal row (a user's id or a process's name).
+            actor: the user's id or the process's name; written into every journal row.
         """
-        # PRODUCER: the context of this span is what the journal, the topic and the replica's writer continue.
+        # PRODUCER: the journal, the topic and the replica's writer continue the context of this span.
         async with self.begin(SpanKind.PRODUCER) as connection:
             await self.dialect.set_context(connection, actor, current_traceparent())
             yield LakeTransaction(connection, self.dialect)

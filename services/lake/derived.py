@@ -1,4 +1,4 @@
-"""What follows from the tables: capture triggers and grants, brought up to date by every migration."""
+"""Objects derived from the tables: capture triggers and grants. Every migration brings them up to date."""
 
 from collections.abc import Iterator
 

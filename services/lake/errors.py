@@ -1,4 +1,4 @@
-"""Problems that every service over the lake's applications answers alike."""
+"""Problems that all services over the lake's applications share."""
 
 from uuid import UUID
 
@@ -19,14 +19,14 @@ class StaleRevision(PreconditionFailed):
 
     def __init__(self, expected: int) -> None:
         """`expected`: the revision that the caller's change was based on."""
-        super().__init__(f"Revision {expected} is no longer current; read the record again and decide anew.")
+        super().__init__(f"Revision {expected} is no longer current; read the record and decide again.")
 
 
 class ActionNotAllowed(Conflict):
     """The application's state does not allow this."""
 
     def __init__(self, reason: TransitionNotAllowed) -> None:
-        """`reason`: says the state and which actions it allows."""
+        """`reason`: text that names the state and the actions that it allows."""
         super().__init__(f"{reason}.", state=reason.state, allowed=reason.allowed)
 
 

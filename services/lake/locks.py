@@ -1,4 +1,4 @@
-"""Locks by name that several services take, so that of two changes that exclude each other one waits for the other."""
+"""Named locks that several services share, so that of two conflicting changes one waits for the other."""
 
 from collections.abc import Iterable
 from uuid import UUID
@@ -12,7 +12,7 @@ PARTY_LOCK_WAIT_SECONDS = 5
 async def lock_parties(
     tx: LakeTransaction, party_ids: Iterable[UUID], wait_seconds: int = PARTY_LOCK_WAIT_SECONDS
 ) -> None:
-    """Keep everybody else from changing these parties, and from deciding on what rests on them, until the commit.
+    """Lock these parties against changes, and against decisions that depend on them, until the commit.
 
     Args:
         tx: the transaction that holds the locks.
@@ -20,7 +20,7 @@ async def lock_parties(
         wait_seconds: how long to wait for each of them.
 
     Raises:
-        PartiesBusy: somebody else has held one of them for so long; the transaction can only be rolled back.
+        PartiesBusy: a lock was not granted in time; the transaction can only be rolled back.
     """
     for name in sorted({f"party:{party_id}" for party_id in party_ids}):
         if not await tx.try_lock(name, wait_seconds):

@@ -39,14 +39,14 @@ async def add_reference_data(lake: Lake) -> int:
 
 
 class CaptureUnsound(Exception):
-    """The lake's tables are not as capture needs them."""
+    """The lake's tables do not meet the requirements of capture."""
 
 
 async def check_capture(lake: Lake, reviewed: str) -> None:
-    """Compare the catalogue with what is captured; `reviewed` is the setting REVIEWED_TRIGGERS.
+    """Compare the catalogue with the captured definitions; `reviewed` is the setting REVIEWED_TRIGGERS.
 
     Raises:
-        CaptureUnsound: naming every table, foreign key and trigger that is at fault.
+        CaptureUnsound: the message names every faulty table, foreign key and trigger.
     """
     findings = await inspect(lake, triggers(reviewed))
     faults = [*findings.refused, *(f"{table}: {reason}" for table, reason in findings.stopped.items())]
@@ -68,7 +68,7 @@ async def _with_lake(settings: LakeSettings, command: str) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one command against LAKE_URL and say what it did."""
+    """Run one command against LAKE_URL and print its result."""
     parser = argparse.ArgumentParser(prog="services.lake.main", description=__doc__)
     parser.add_argument("command", choices=("migrate", "seed-samples"))
     command = parser.parse_args(arguments).command

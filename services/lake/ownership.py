@@ -1,6 +1,6 @@
-"""Who may do what in the lake: one login a service, and grants that are this table and nothing more.
+"""The rights in the lake: one login for each service, and exactly the grants of this table.
 
-The statements are the same on PostgreSQL and SQL Server. tests/integration/lake/test_ownership.py tries what
+The statements are the same on PostgreSQL and SQL Server. tests/integration/lake/test_ownership.py tries to do what
 they forbid.
 """
 
@@ -16,13 +16,13 @@ JOURNAL_READERS = ("relay", "loader", "verifier", "search")
 """Logins that read the journal; search shows it as the audit trail of one record."""
 
 DEFINITION_READERS = (*JOURNAL_READERS, "sink")
-"""Logins that read by which definition an image was written; the sink needs no more of the lake."""
+"""Logins that read the definitions of images; the sink needs nothing else of the lake."""
 
 CATALOGUE_READER = "relay"
-"""The login that compares the tables and triggers there are with those that were captured."""
+"""The login that compares existing tables and triggers with the captured ones."""
 
 REQUESTS_WORKER = "relay"
-"""The login that writes requested rows into the journal, by the functions of their tables and nothing else."""
+"""The login that writes requested rows into the journal, only by the functions of their tables."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ _OPERATIONS = (
         ("after_key", "chunks", "rows_done", "finished_at", "error"),
     ),
     Grant("verifier", "SELECT", "journal.backfill"),
-    # It can ask for rows to be written again, as they are; what they are it cannot say.
+    # It can request that current rows are written again, but cannot choose their content.
     Grant("verifier", "INSERT", "journal.backfill"),
     *(Grant(login, "SELECT", "journal.reader") for login in ("relay", "loader", "verifier")),
     *(
@@ -84,7 +84,7 @@ _WRITES = (
     Grant("intake", "INSERT", "credit.application_event"),
     Grant("approval", "INSERT", "credit.application_event"),
     Grant("intake", "INSERT", "credit.loan_transaction"),
-    # What was proposed stays as it was said; it is settled once.
+    # A proposal's content never changes; a proposal is settled once.
     Grant("intake", "INSERT", "credit.loan_proposal"),
     Grant(
         "intake",
@@ -110,7 +110,7 @@ _WRITES = (
     Grant("approval", "INSERT", "credit.loan"),
     Grant("approval", "INSERT", "credit.instalment"),
     *(
-        # A history is added, and what is there stays as it is.
+        # A history is inserted; existing rows stay unchanged.
         Grant("importer", "INSERT", f"credit.{table}")
         for table in (
             *("party", "product", "product_parameters", "application", "application_party"),
@@ -132,7 +132,7 @@ _WRITES = (
     Grant("intake", "SELECT", "intake.party_national_id"),
     Grant("intake", "INSERT", "intake.party_national_id"),
     Grant("intake", "DELETE", "intake.party_national_id"),
-    # Who confirmed what, and why, stays as it was said.
+    # Confirmations and their reasons never change.
     Grant("intake", "SELECT", "intake.national_id_confirmation"),
     Grant("intake", "INSERT", "intake.national_id_confirmation"),
     Grant("intake", "UPDATE", "intake.national_id_confirmation", ("party_id", "used_by", "used_at")),

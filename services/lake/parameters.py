@@ -1,4 +1,4 @@
-"""What a product's rate and risk parameters are on a day."""
+"""A product's rate and risk parameters on a day."""
 
 from datetime import date
 
@@ -8,10 +8,10 @@ from services.lake.tables import product_parameters
 
 
 def parameters_on(day: date) -> sa.Subquery:
-    """Give the parameters of every product that are valid on `day`: of each the row that began last.
+    """Give the parameters of every product that are valid on `day`: for each product the latest row.
 
-    A product whose first row begins later is not in it. Its days are business days: whoever asks for today takes the
-    one of the business's calendar.
+    A product whose first row begins later is left out. Days are business days: for today, use the current day of the
+    business's calendar.
     """
     latest = (
         sa.select(

@@ -1,7 +1,7 @@
-"""Column types of the lake, each with its exact form on both engines.
+"""Column types of the lake, with the exact type on both engines.
 
-PostgreSQL is the default; a variant names the SQL Server type with its size and collation spelt out, so that
-nothing depends on the collation a server happened to be installed with.
+PostgreSQL is the default. A variant names the SQL Server type with its size and collation, so that nothing depends
+on the server's collation.
 """
 
 from datetime import UTC, date, datetime
@@ -64,18 +64,18 @@ def text(size: int) -> TypeEngine[str]:
 
 
 def long_text() -> TypeEngine[str]:
-    """Text without a limit of its type; JSON documents are kept in it as they were written.
+    """Text without a limit of its type; also for JSON documents, stored as written.
 
-    A captured column has the CHECK `within_long_text` beside it: what fits no record stops replication of its table.
+    A captured column needs the CHECK `within_long_text`: a text that fits no record stops replication of its table.
     """
     return sa.UnicodeText().with_variant(mssql.NVARCHAR(None, collation=TEXT_COLLATION), "mssql")
 
 
 LONG_TEXT_BYTES = 1024 * 1024
-"""What a column of `long_text` holds at most, in bytes of UTF-8 (of UTF-16 on SQL Server: half as many characters).
+"""The limit of a `long_text` column in bytes of UTF-8 (on SQL Server UTF-16: half as many characters).
 
-JSON writes a control character as six bytes: a row with two such columns then has 12 MiB as an image, and a record of
-its topic takes 16.
+JSON writes a control character as six bytes: a row with two such columns has an image of up to 12 MiB, and a record
+of its topic can have 16 MiB.
 """
 
 
@@ -105,12 +105,12 @@ def binary(size: int) -> TypeEngine[bytes]:
 
 
 def day() -> TypeEngine[date]:
-    """A calendar day. By its SQL name: of `sa.Date` SQLAlchemy makes DATETIME where no server tells its version."""
+    """A calendar day. By its SQL name: SQLAlchemy renders `sa.Date` as DATETIME when no server is connected."""
     return sa.DATE()
 
 
 def money() -> sa.Numeric[Any]:
-    """An amount with four decimals; its currency stands in a column beside it."""
+    """An amount with four decimals; another column has its currency."""
     return sa.Numeric(19, 4)
 
 

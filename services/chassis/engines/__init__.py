@@ -24,5 +24,5 @@ def engine_named(name: str) -> Engine:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether an error of either engine may be gone at the next attempt; for callers that use several databases."""
+    """Whether an error of either engine is transient; for callers that use several databases."""
     return any(engine.is_transient(error) for engine in _ENGINES)

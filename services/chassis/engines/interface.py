@@ -1,4 +1,4 @@
-"""What any process needs of a database engine."""
+"""The operations of a database engine that any process needs."""
 
 from typing import Any, Protocol
 
@@ -12,7 +12,7 @@ _LOST = (
     exc.TimeoutError,
     TimeoutError,
     InterfaceError,
-    # The server ended the session between two statements, and the driver still reads its farewell.
+    # The server ended the session between two statements, and the driver still reads its last message.
     InternalClientError,
 )
 
@@ -21,15 +21,15 @@ class Engine(Protocol):
     """One engine. Statements are returned as text, one batch each, without a closing semicolon."""
 
     name: str
-    """As SQLAlchemy calls it."""
+    """The engine's name in SQLAlchemy."""
     system: str
-    """The engine as telemetry calls it (`db.system.name` of the semantic conventions)."""
+    """The engine's name in telemetry (`db.system.name` of the semantic conventions)."""
 
     def connect_arguments(self, service: str, command_seconds: float | None) -> dict[str, Any]:
-        """Give what the driver's `connect` takes besides the URL.
+        """Give the arguments of the driver's `connect` besides the URL.
 
         Args:
-            service: shown by the server as the client.
+            service: the client's name on the server.
             command_seconds: a statement that takes longer fails; None for never.
         """
 
@@ -49,10 +49,10 @@ class Engine(Protocol):
         """Create a schema where it is missing."""
 
     def set_lock_timeout(self, seconds: float) -> str:
-        """Let statements of this session fail that wait for a lock for longer."""
+        """Set the session's lock timeout."""
 
     def is_transient(self, error: BaseException) -> bool:
-        """Whether the same statement may succeed later: nothing is wrong with it.
+        """Whether an error is transient: the statement is correct, and may succeed later.
 
         True for a lost connection, a deadlock, a lock that was not granted in time, a lack of memory, disk or
         connections, and a server that is read-only, shutting down, failing over or recovering. The engine's table of

@@ -25,7 +25,7 @@ TRANSIENT: Mapping[str, str] = {
     "55006": "the object is in use",
     "55P03": "a lock was not granted in time",
 }
-"""SQLSTATE, or the class of it, to what it says. Nothing is wrong with the statement: the same one may succeed later.
+"""Transient errors: SQLSTATE, or its class, to its meaning. The statement is correct, and may succeed later.
 
 Source: appendix "PostgreSQL Error Codes" of PostgreSQL's manual.
 """
@@ -43,7 +43,7 @@ class PostgreSQL:
     system = "postgresql"
 
     def connect_arguments(self, service: str, command_seconds: float | None) -> dict[str, Any]:
-        """Name the client, and wait at most 5 s for the server to let it in."""
+        """Name the client, and wait at most 5 s for the connection."""
         return {
             "server_settings": {"application_name": service},
             "timeout": 5,
@@ -51,12 +51,12 @@ class PostgreSQL:
         }
 
     async def try_lock(self, connection: AsyncConnection, name: str, wait_seconds: int = 0) -> bool:
-        """Take an advisory lock on the name's hash; False when it was not had in time.
+        """Take an advisory lock on the name's hash; False when it was not granted in time.
 
-        Who has waited in vain has a transaction that can only be rolled back; who waits once waits no longer for any
-        other lock of the transaction either.
+        After a wait that failed, the transaction can only be rolled back. The timeout of the first wait also applies
+        to all later locks of the transaction.
         """
-        # Nearly always free: one statement.
+        # The lock is nearly always free: one statement.
         if await connection.scalar(_TRY, {"name": name}):
             return True
         if not wait_seconds:
@@ -104,7 +104,7 @@ def asyncpg_connection(connection: AsyncConnection) -> Any:
 
 @contextmanager
 def as_database_error(statement: str) -> Iterator[None]:
-    """Let the driver's errors be SQLAlchemy's, as those of all other statements are."""
+    """Convert the driver's errors to SQLAlchemy's, like those of all other statements."""
     try:
         yield
     except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:

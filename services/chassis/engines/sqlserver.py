@@ -18,7 +18,7 @@ CODE = "COLLATE Latin1_General_100_BIN2_UTF8"
 TEXT = "COLLATE Latin1_General_100_CI_AS_SC"
 
 TRANSIENT: Mapping[int, str] = {
-    # Other sessions are in the way.
+    # Conflicts with other sessions.
     1204: "the server has no locks left",
     1205: "deadlock victim",
     1222: "a lock was not granted in time",
@@ -71,7 +71,7 @@ TRANSIENT: Mapping[int, str] = {
     983: "role of the replica is resolving",
     988: "replica has no quorum",
     41142: "replica not ready for failover",
-    # The server or its gateway goes, comes or loses the session.
+    # The server or its gateway stops, starts or loses the session.
     64: "connection lost while logging in",
     121: "network timeout",
     233: "no process at the other end",
@@ -92,7 +92,7 @@ TRANSIENT: Mapping[int, str] = {
     42108: "pool paused",
     42109: "pool warming up",
 }
-"""The server's number to what it says. Nothing is wrong with the statement: the same one may succeed later.
+"""Transient errors: the server's number to its meaning. The statement is correct, and may succeed later.
 
 Source: "Database Engine events and errors" of SQL Server's documentation, and its list of transient connection errors.
 """
@@ -106,7 +106,7 @@ DUPLICATES = (2601, 2627)
 _NUMBER = re.compile(r"\((\d{2,6})\)(?= \(SQL\w+\)|; \[|\s*$)")
 _STATE = re.compile(r"[0-9A-Z]{5}")
 _LOST_STATES = ("08", "HYT")
-"""SQLSTATE classes that the driver gives by itself: no connection; no answer in time."""
+"""SQLSTATE classes of the driver's own errors: no connection; no answer in time."""
 
 
 def sqlstate(error: BaseException | None) -> str | None:
@@ -139,7 +139,7 @@ class SQLServer:
     system = "microsoft.sql_server"
 
     def connect_arguments(self, service: str, command_seconds: float | None) -> dict[str, Any]:
-        """Limit how long a statement may take; all else an ODBC connection is told by its URL."""
+        """Limit the duration of a statement; the URL has all other settings of an ODBC connection."""
         del service
         if command_seconds is None:
             return {}
@@ -154,13 +154,13 @@ class SQLServer:
         """Take a transaction-long application lock; `name` is at most 255 characters."""
         result = await connection.scalar(
             sa.text(
-                # The driver's implicit transaction begins with the first statement that reads a table; EXEC is
-                # none, and without a transaction there is no owner for the lock.
+                # The driver's implicit transaction begins with the first statement that reads a table. EXEC does not
+                # begin one, and the lock needs a transaction as its owner.
                 "SET NOCOUNT ON; DECLARE @result int; "
                 "SELECT @result = schema_id FROM sys.schemas WHERE name = N'dbo'; "
                 "EXEC @result = sp_getapplock @Resource = :name, @LockMode = 'Exclusive', "
                 f"@LockOwner = 'Transaction', @LockTimeout = {wait_seconds * 1000:d}; "
-                # Else every later statement of this session would tell no count.
+                # Otherwise later statements of this session would return no row count.
                 "SET NOCOUNT OFF; SELECT @result"
             ),
             {"name": name},
@@ -168,7 +168,7 @@ class SQLServer:
         return int(result) >= 0 if result is not None else False
 
     def create_schema(self, name: str) -> str:
-        """Create a schema where it is missing; CREATE SCHEMA must be alone in its batch, hence EXEC."""
+        """Create a schema where it is missing; by EXEC, because CREATE SCHEMA must be alone in its batch."""
         return f"IF SCHEMA_ID(N'{name}') IS NULL EXEC (N'CREATE SCHEMA {name}')"
 
     def set_lock_timeout(self, seconds: float) -> str:
@@ -176,7 +176,7 @@ class SQLServer:
         return f"SET LOCK_TIMEOUT {round(seconds * 1000)}"
 
     def is_transient(self, error: BaseException) -> bool:
-        """Look the server's number up in `TRANSIENT`, and the SQLSTATE where the driver itself gave up."""
+        """Look up the server's number in `TRANSIENT`, or the SQLSTATE for an error of the driver itself."""
         state = sqlstate(error)
         return is_lost(error) or (
             state is not None

@@ -1,1 +1,1 @@
-"""What a process tells about itself: spans, metrics and logs, without personal data."""
+"""The telemetry of a process: spans, metrics and logs, without personal data."""

@@ -1,4 +1,4 @@
-"""What stands between our spans and the collector: redaction, a bound on memory, and counts of losses."""
+"""The export of spans to the collector: redaction, a bound on memory, and counts of losses."""
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -17,10 +17,10 @@ _URL_KEYS = frozenset({"url.full", "http.url", "http.target"})
 
 
 class RedactingExporter(SpanExporter):
-    """Hands spans to another exporter with personal data and secrets replaced."""
+    """Passes spans to another exporter, with personal data and secrets replaced."""
 
     def __init__(self, inner: SpanExporter) -> None:
-        """`inner` does the sending."""
+        """`inner`: the exporter that sends."""
         self._inner = inner
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
@@ -37,7 +37,7 @@ class RedactingExporter(SpanExporter):
 
 
 class BoundedSpanProcessor(SpanProcessor):
-    """A batch processor that holds at most so many spans and counts every one that is lost.
+    """A batch processor with a limit of queued spans; it counts every lost span.
 
     The SDK's own batch processor drops the oldest span silently when its queue is full.
     """
@@ -95,7 +95,7 @@ class _CountingExporter(SpanExporter):
         try:
             result = self._inner.export(spans)
         finally:
-            # Counted as held until the collector answered: that is what bounds memory while it is down.
+            # A span counts as queued until the collector answers: this bounds memory while the collector is down.
             self._taken(len(spans))
             (SPANS_EXPORTED if result is SpanExportResult.SUCCESS else self._failed).inc(len(spans))
         return result

@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line on stdout, with the trace it belongs to and no personal data."""
+"""Structured logs: one JSON object for each line on stdout, with its trace id and without personal data."""
 
 import logging
 import sys
@@ -11,7 +11,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from services.chassis.telemetry.redaction import redact
 
-# What structlog itself puts into an event; never redacted by key.
+# Keys that structlog itself adds to an event; never redacted by key.
 _OWN_KEYS = frozenset({"timestamp", "level", "logger", "service", "trace_id", "span_id"})
 
 
@@ -66,7 +66,7 @@ def configure_logging(service: str, level: str = "INFO") -> None:
 
 
 class _StdoutHandler(logging.StreamHandler[TextIO]):
-    """Writes to what `sys.stdout` is at the moment, also after something has replaced it."""
+    """Writes to the current `sys.stdout`, also after it was replaced."""
 
     @property
     def stream(self) -> TextIO:
@@ -74,7 +74,7 @@ class _StdoutHandler(logging.StreamHandler[TextIO]):
 
     @stream.setter
     def stream(self, _: TextIO) -> None:
-        """The base class sets it; it stays stdout."""
+        """Ignore the base class's assignment; the stream stays stdout."""
 
 
 def set_level(level: str) -> None:
@@ -90,7 +90,7 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
 
 
 def add_trace(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Processor: the ids of the current span, so that a line leads to its trace."""
+    """Processor: add the ids of the current span, so that a line leads to its trace."""
     context = trace.get_current_span().get_span_context()
     if context.is_valid:
         event["trace_id"] = trace.format_trace_id(context.trace_id)
@@ -99,7 +99,7 @@ def add_trace(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 
 def redact_event(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Processor: no names, national ids, e-mails, tokens or passwords; exceptions' text included."""
+    """Processor: remove names, national ids, e-mails, tokens and passwords, also from exceptions' text."""
     return {key: value if key in _OWN_KEYS else redact(key, value) for key, value in event.items()}
 
 

@@ -1,6 +1,6 @@
 """The metrics that the chassis emits for every service; names after the OpenTelemetry conventions.
 
-A label never holds an identifier or anything a client chose freely.
+A label never has an identifier or a value that a client can choose freely.
 """
 
 from prometheus_client import Counter, Gauge, Histogram

@@ -50,7 +50,7 @@ class Telemetry:
                     queue_spans=QUEUE_SPANS,
                     make=lambda exporter: BatchSpanProcessor(
                         exporter,
-                        # Twice the bound, so that it is ours that decides what is dropped and counts it.
+                        # Twice our limit, so that our processor drops and counts spans, not the SDK's.
                         max_queue_size=2 * QUEUE_SPANS,
                         max_export_batch_size=BATCH_SPANS,
                         schedule_delay_millis=FLUSH_EVERY_MILLIS,
@@ -58,7 +58,7 @@ class Telemetry:
                 )
             )
         trace.set_tracer_provider(provider)
-        # No baggage: it would carry whatever a client puts there through every service.
+        # No baggage: it would carry a client's arbitrary data through every service.
         propagate.set_global_textmap(_PROPAGATOR)
         return cls(service, provider)
 
@@ -72,7 +72,7 @@ class Telemetry:
 
 def new_provider(service: str) -> TracerProvider:
     """A tracer provider with our resource and limits, its sampler from OTEL_TRACES_SAMPLER; no exporter."""
-    # The HTTP client instrumentation still writes the names of before 2023 unless asked.
+    # By default the HTTP client instrumentation still writes the attribute names from before 2023.
     os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http")
     name = os.environ.get("OTEL_SERVICE_NAME", service)
     resource = Resource.create({SERVICE_NAME: name, "service.namespace": "creditmesh"})

@@ -1,1 +1,1 @@
-"""What a service serves over HTTP: the application, its limits, identity, problems and paging."""
+"""A service's HTTP side: the application, its limits, identity, problems and paging."""

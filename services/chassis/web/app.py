@@ -1,4 +1,4 @@
-"""The web application that every process has, and how it is run and stopped."""
+"""The web application of every process: how it is built, run and stopped."""
 
 import asyncio
 import signal
@@ -27,7 +27,7 @@ from services.chassis.web.request_telemetry import RequestTelemetry
 from services.chassis.web.revocations import Revocations
 from services.chassis.web.security_headers import SecurityHeaders
 
-# What is still being served when the drain is over may finish within this time.
+# Requests that are still running after the drain have this time to finish.
 FINISH_SECONDS = 20
 FLUSH_SECONDS = 5.0
 
@@ -63,7 +63,7 @@ def create_app(
         version="1",
         lifespan=_lifespan(lifespan),
         responses=default_responses(),
-        # FastAPI's own makes up to four spans a request; RequestTelemetry makes one.
+        # FastAPI's own instrumentation makes up to four spans for each request; RequestTelemetry makes one.
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
         # FastAPI's own page fetches its scripts from the internet.
         docs_url=None,
@@ -92,7 +92,7 @@ def create_app(
     app.add_middleware(BodyLimit, max_body_bytes=max_body_bytes)
     add_problem_handlers(app)
     complete(app)
-    # Added last, so outermost: the span covers what answers, and the headers are on whatever it is.
+    # Added last, so outermost: the span and the headers cover every answer.
     app.add_middleware(RequestTelemetry, tracer=telemetry.tracer, readiness=readiness)
     app.add_middleware(SecurityHeaders)
     return app
@@ -112,7 +112,7 @@ async def run_with_operations(
 ) -> int:
     """Run `main` beside the server of `app`; returns the exit status of the process.
 
-    SIGTERM and SIGINT make the process unready and set the event that `main` got; it then returns when its
+    SIGTERM and SIGINT make the process unready and set the event that `main` received. `main` then returns when its
     work is safe. When it returns (0) or raises (1, logged), the server ends and telemetry is flushed.
     """
     stop = asyncio.Event()
@@ -133,7 +133,7 @@ async def run_with_operations(
         try:
             await working
         except Exception:  # noqa: BLE001 - reported, and turned into an exit status
-            # Whatever ended the work, the process must say so, flush and leave with a status.
+            # For every error, the process must log it, flush telemetry and exit with a status.
             _log.exception("the process failed", service=app.state.service)
             failed = True
         server.should_exit = True
@@ -161,7 +161,7 @@ class _Server(uvicorn.Server):
                 access_log=False,
                 log_config=None,
                 server_header=False,
-                # A header can be written by anybody; whom it names counts only behind a proxy that sets it.
+                # Anybody can write this header; its address counts only behind a proxy that sets it.
                 proxy_headers=bool(settings.http_trusted_proxies),
                 forwarded_allow_ips=settings.http_trusted_proxies or None,
                 timeout_graceful_shutdown=FINISH_SECONDS,
@@ -172,7 +172,7 @@ class _Server(uvicorn.Server):
         self._signalled = False
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
-        # Not recorded as captured: uvicorn would raise it again and the process die before the flush.
+        # Not recorded as captured: uvicorn would raise the signal again, and the process would end before the flush.
         if self._signalled and sig == signal.SIGINT:
             self.force_exit = True
         self._signalled = True
@@ -215,7 +215,7 @@ def _lifespan(inner: Lifespan | None) -> Lifespan:
 
 @asynccontextmanager
 async def _polled(verifier: TokenVerifier | None) -> AsyncGenerator[None]:
-    """Have the ended sessions polled meanwhile."""
+    """Poll the ended sessions while the application runs."""
     if verifier is None or verifier.revocations is None:
         yield
         return

@@ -1,4 +1,4 @@
-"""Liveness and readiness: /livez says the process runs, /readyz says that it can do its work now."""
+"""Liveness and readiness: /livez says that the process runs, /readyz says that it can work now."""
 
 import asyncio
 import os
@@ -20,18 +20,18 @@ _log = get_logger(__name__)
 
 
 class NotReady(Exception):
-    """Why a process cannot do its work now, in words that anyone may read: no names of people, no secrets."""
+    """Why a process cannot work now; the text is public: no names of people, no secrets."""
 
 
 class Check(NamedTuple):
-    """One thing without which the process cannot work; `probe` raises when it is missing."""
+    """One dependency of the process; `probe` raises when it is not available."""
 
     name: str
     probe: Callable[[], Awaitable[object]]
 
 
 class Readiness:
-    """The readiness of a process: its checks, their last results, and whether it is being stopped."""
+    """The readiness of a process: its checks, their last results, and whether the process is stopping."""
 
     def __init__(self, checks: Sequence[Check]) -> None:
         """`checks` run side by side, each for at most `CHECK_TIMEOUT_SECONDS`."""
@@ -60,7 +60,7 @@ class Readiness:
         except NotReady as error:
             return str(error)
         except Exception as error:  # noqa: BLE001 - a probe may fail in any way
-            # The text belongs into the log, its kind and code into the answer.
+            # The log gets the text; the answer gets only the kind and the code.
             _log.warning("readiness check failed", check=check.name, error=scrub(str(error)))
             return _kind(error)
         return "ok"

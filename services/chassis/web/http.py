@@ -32,9 +32,9 @@ class ServerUnavailable(Unavailable):
 class HttpClient:
     """An HTTP client for one server.
 
-    Idempotent calls (safe methods, PUT, DELETE, and any with an Idempotency-Key) are repeated on
+    Idempotent calls (safe methods, PUT, DELETE, and calls with an Idempotency-Key) are repeated on
     connection errors and on 429, 502, 503 and 504, at most twice and within the budget. Everything else is
-    sent once. While too many calls fail, a breaker refuses the others at once.
+    sent once. While too many calls fail, a breaker refuses further calls immediately.
     """
 
     def __init__(

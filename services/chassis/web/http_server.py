@@ -1,7 +1,7 @@
-"""The HTTP/1.1 protocol of every server: uvicorn's, with limits on sizes and on slowness.
+"""The HTTP/1.1 protocol of every server: uvicorn's, with limits on sizes and times.
 
-httptools (llhttp) bounds neither the URL nor the headers, and uvicorn waits for a request as long as the client likes.
-What is refused here never reaches the application: it has no span, and its answer is a problem without a trace.
+httptools (llhttp) limits neither the URL nor the headers, and uvicorn waits for a request without a limit.
+A request that is refused here never reaches the application: it has no span, and its problem has no trace id.
 """
 
 from asyncio import TimerHandle, Transport
@@ -16,9 +16,9 @@ from services.chassis.web.security_headers import HEADER_LINES
 MAX_URL_BYTES = 8 << 10
 MAX_HEADERS = 64
 MAX_HEADER_BYTES = 16 << 10
-# Of a head that is not complete yet nothing else is known.
+# Nothing else is known about an incomplete head.
 MAX_HEAD_BYTES = MAX_URL_BYTES + MAX_HEADER_BYTES
-# A request that was answered before its body came, refused for instance, may send this much more; then we hang up.
+# A request that was answered before its body arrived may send this many more bytes; then the connection is closed.
 MAX_DRAINED_BYTES = 256 << 10
 HEAD_SECONDS = 10.0
 BODY_SECONDS = 20.0
@@ -33,7 +33,7 @@ _DETAILS = {
 
 
 class _Refused(Exception):
-    """The parser must not go on."""
+    """Stops the parser."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -61,9 +61,9 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came, unless the head it belongs to is too large."""
+        """Parse received data, unless its head is too large."""
         if self._deadline is None:
-            # Also for bytes that begin no message: blank lines would keep a connection open for ever.
+            # Also for bytes that begin no message: blank lines could otherwise keep a connection open without end.
             self._wait(self.head_seconds)
         if self._in_head:
             self._head_bytes += len(data)
@@ -73,7 +73,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.send_400_response("")
 
     def on_message_begin(self) -> None:
-        """Begin to measure a request."""
+        """Start to measure a request."""
         super().on_message_begin()
         self._in_head = True
         self._header_bytes = self._drained = 0
@@ -101,7 +101,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """Take a piece of the body, and hang up when an answered request does not end."""
+        """Take a piece of the body; close the connection when an answered request does not end."""
         super().on_body(body)
         if self.cycle.response_complete:
             self._drained += len(body)
@@ -109,17 +109,17 @@ class BoundedProtocol(HttpToolsProtocol):
                 self.transport.close()
 
     def on_message_complete(self) -> None:
-        """The request is whole: the client may take its time until the next."""
+        """The request is complete: start the longer timeout for the next one."""
         self._stop_waiting()
         self._in_head = True
         self._head_bytes = 0
         super().on_message_complete()
         if self.cycle.response_complete:
-            # uvicorn forgets to wait for the next request when it answered before the body was there.
+            # uvicorn sets no timeout for the next request when it answered before the body arrived.
             self._wait(self.head_seconds)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's signature
-        """Answer with the problem that was found, 400 for what is no HTTP, and close the connection."""
+        """Answer with the problem, 400 for invalid HTTP, and close the connection."""
         self._stop_waiting()
         if self.transport.is_closing():
             return
@@ -142,7 +142,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.close()
 
     def _is_answering(self) -> bool:
-        # An answer in the middle of another would be taken for a part of it.
+        # The client would read an answer inside another one as a part of it.
         return self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete
 
     def _refuse(self, status: int) -> None:
@@ -163,7 +163,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if self.flow.read_paused:
-            # It is us who do not read: the application has not asked for more.
+            # The server itself paused reading: the application has not asked for more.
             self._wait(seconds)
             return
         if self._in_head and not self._head_bytes:

@@ -1,4 +1,4 @@
-"""Who is calling: verification of access tokens and the check of a scope."""
+"""The caller of a request: verification of access tokens and the check of a scope."""
 
 import asyncio
 import time
@@ -21,7 +21,7 @@ AUDIENCE = "creditmesh"
 ALGORITHM = "EdDSA"
 """The algorithm by which access tokens are signed."""
 SIGNATURE_ALGORITHMS = frozenset({"EdDSA", "ES256", "ES384", "ES512", "PS256", "PS384", "PS512", "RS256"})
-"""What a published key may be for; each has a public half."""
+"""The allowed types of published keys; each is asymmetric."""
 TOKEN_TYPE = "at+jwt"  # noqa: S105 - the name of a kind (RFC 9068), no secret
 REFRESH_AFTER_SECONDS = 300.0
 RETRY_AFTER_SECONDS = 5.0
@@ -31,9 +31,9 @@ FETCH_TIMEOUT_SECONDS = 3.0
 # Where the keys come from: a JWKS URL, the key set itself, or a callable that returns it.
 JwksSource = str | Mapping[str, Any] | Callable[[], Awaitable[Mapping[str, Any]]]
 
-# Of the network, or of a document that is no key set.
+# Errors of the network, or of a document that is not a key set.
 _NO_KEYS = (httpx.HTTPError, jwt.PyJWTError, AttributeError, KeyError, TypeError, ValueError)
-# Where a request keeps its verified caller, and a dependency the scope it asks for.
+# The attributes for a request's verified caller and a dependency's required scope.
 _VERIFIED = "creditmesh.caller"
 _SCOPES = "__required_scopes__"
 
@@ -45,7 +45,7 @@ _bearer = HTTPBearer(
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The user on whose behalf a request is made, as the access token says."""
+    """The user of a request, from the access token."""
 
     id: UUID
     username: str
@@ -70,10 +70,10 @@ class Caller:
 class TokenVerifier:
     """Verifies signed JWTs against a JWKS, and their sessions against a list of ended ones; both are kept in memory.
 
-    A token must have the type of an access token (RFC 9068): none of another purpose counts. The algorithm comes from
-    the key, never from the token. The keys are fetched once, refreshed in the background every five minutes, and again
-    when a token names an unknown key; never more than once in five seconds. While the source is down, known keys go on
-    verifying.
+    A token must have the type of an access token (RFC 9068); tokens for other purposes are refused. The algorithm
+    comes from the key, never from the token. The keys are fetched once, refreshed in the background every five
+    minutes, and again when a token names an unknown key; never more than once in five seconds. While the source is
+    down, known keys still verify tokens.
     """
 
     def __init__(
@@ -91,9 +91,9 @@ class TokenVerifier:
             issuer: what the claim `iss` must be.
             jwks: where the keys come from.
             audience: what the claim `aud` must name.
-            revocations: which sessions have ended; without it a token counts until it expires, which is enough only
-                for who looks each session up in the database.
-            clock: tells the seconds by which refreshes are timed.
+            revocations: the ended sessions; without it a token is valid until it expires, which is enough only for a
+                service that looks up each session in the database.
+            clock: returns seconds, for the times of refreshes.
         """
         self.revocations = revocations
         self._clock = clock
@@ -108,7 +108,7 @@ class TokenVerifier:
     async def verify(self, token: str) -> Caller:
         """The caller that `token` names.
 
-        Raises Unauthenticated for a token that is malformed, expired, not ours or of a session that has ended;
+        Raises Unauthenticated for a token that is malformed, expired, of another issuer, or of an ended session;
         Unavailable when no key, or no list of ended sessions, could be fetched yet.
         """
         key = await self._key(_key_id(token))
@@ -203,14 +203,14 @@ async def authenticated(request: Request, credentials: Credentials) -> Caller:
 
 
 def checks_caller(dependency: Callable[..., Any]) -> bool:
-    """Whether `dependency` is one of this module's that refuse a caller."""
+    """Whether `dependency` is one of this module's checks of a caller."""
     return dependency is authenticated or hasattr(dependency, _SCOPES)
 
 
 async def check_caller(request: Request, dependencies: Iterable[Callable[..., Any]]) -> None:
-    """Run those `dependencies` that `checks_caller` knows before anything of the request's body is read.
+    """Run those `dependencies` for which `checks_caller` is true before the request's body is read.
 
-    Raises what they raise. FastAPI runs them again; the token is verified once a request.
+    Raises what they raise. FastAPI runs them again, but the token is verified once for each request.
     """
     caller = await authenticated(request, await _bearer(request))
     for dependency in dependencies:
@@ -240,11 +240,11 @@ def require(*scopes: str) -> Callable[[Caller], Coroutine[Any, Any, Caller]]:
 
 def _signing_keys(documents: Iterable[Mapping[str, Any]]) -> Iterator[jwt.PyJWK]:
     for document in documents:
-        # A key set may hold keys for other purposes; one for encryption makes no signature good.
+        # A key set may have keys for other purposes; a key for encryption must not verify signatures.
         if document.get("use", "sig") != "sig":
             continue
         key = jwt.PyJWK(dict(document))
-        # Never a shared secret: who can verify with it could sign with it too.
+        # Never a shared secret: whoever can verify with it can also sign with it.
         if key.algorithm_name in SIGNATURE_ALGORITHMS:
             yield key
 

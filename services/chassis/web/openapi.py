@@ -1,7 +1,7 @@
-"""The OpenAPI document says what the service does: what FastAPI cannot know of by itself is added here.
+"""Completes the OpenAPI document with facts that FastAPI cannot derive.
 
-A header without which a request is refused by a problem of its own (428, 400) is declared optional to FastAPI, which
-would answer 422, and required in the document.
+A header whose absence has its own problem (428, 400) is declared optional to FastAPI, which would answer 422. The
+document says that it is required.
 """
 
 from typing import Any
@@ -21,11 +21,11 @@ _METHODS = frozenset({"get", "put", "post", "patch", "delete", "head", "options"
 
 
 def required(pattern: str, example: str) -> dict[str, Any]:
-    """What the document says of a header that a request must have: `Header(json_schema_extra=required(…))`.
+    """Describe a required header in the document: `Header(json_schema_extra=required(…))`.
 
     Args:
-        pattern: the regular expression that its value meets.
-        example: a value that meets it.
+        pattern: the regular expression of its value.
+        example: a valid value.
     """
     return {_REQUIRED: True, "type": "string", "pattern": pattern, "examples": [example]}
 
@@ -50,7 +50,7 @@ def _complete(operation: dict[str, Any]) -> None:
     for parameter in operation.get("parameters", ()):
         schema = parameter["schema"]
         if schema.pop(_REQUIRED, False):
-            # Of `str | None` only the text is left: without the header there is no request to answer.
+            # `str | None` becomes a string: the header is required.
             schema.pop("anyOf", None)
             parameter["required"] = True
     answers = documented(Unprocessable)

@@ -1,4 +1,4 @@
-"""Keyset paging over (instant, id): a page starts after the last row of the one before, whatever was added since."""
+"""Keyset paging over (instant, id): a page starts after the last row of the previous page, despite new rows."""
 
 import base64
 import binascii
@@ -53,7 +53,7 @@ Limit = Annotated[WholeText, Field(ge=1, le=200, description="Most items of one 
 
 
 def start_of_page(after: str | None) -> Cursor | None:
-    """Where the page starts that a client asks for with the parameter `after`; None for the first page.
+    """The start of the requested page, from the parameter `after`; None for the first page.
 
     Raises BadRequest when it is no cursor.
     """

@@ -1,4 +1,4 @@
-"""Optimistic locking over HTTP: the ETag of a record is its revision, and a write names the one it is based on."""
+"""Optimistic locking over HTTP: the ETag of a record is its revision; a write names the revision it is based on."""
 
 import re
 from typing import Annotated
@@ -27,8 +27,8 @@ async def expected_revision(
 ) -> int:
     """FastAPI dependency: the revision that the caller's change is based on, from `If-Match`.
 
-    Raises PreconditionRequired without the header, BadRequest when it is not one strong ETag of ours: `*` and
-    lists would let a change through that is based on nothing in particular.
+    Raises PreconditionRequired without the header, BadRequest when it is not one strong ETag of this API: `*` and
+    lists would allow a change that is based on no particular revision.
     """
     if if_match is None:
         raise PreconditionRequired("Read the record, then send its ETag as If-Match.")

@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem details: an exception knows its status, its docstring is its title."""
+"""Errors as RFC 9457 problem details: an exception class has the status, its docstring is the title."""
 
 import inspect
 import re
@@ -50,7 +50,7 @@ class Problem(Exception):
     status: ClassVar[int] = 500
 
     def __init__(self, detail: str | None = None, **extensions: Any) -> None:
-        """`detail`: what went wrong this time and what to do; `extensions`: further members of the body."""
+        """`detail`: what went wrong and what to do; `extensions`: further members of the body."""
         super().__init__(detail or self.title())
         self.detail = detail
         self.extensions = extensions
@@ -209,7 +209,7 @@ def add_problem_handlers(app: FastAPI) -> None:
 
 
 def as_problem(error: Exception) -> Problem:
-    """The problem that tells a client about `error`."""
+    """Convert `error` to the problem that a client receives."""
     if isinstance(error, Problem):
         return error
     if isinstance(error, RequestValidationError):
@@ -241,7 +241,7 @@ def problem_response(scope: Scope, problem: Problem) -> Response:
 
 
 class _UnexpectedErrors:
-    """Turns what no handler expected into a problem, inside the SERVER span: its trace id is in the log."""
+    """Converts unexpected exceptions to a problem, inside the SERVER span, so that the log has its trace id."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -275,9 +275,9 @@ def _invalid_request(error: RequestValidationError) -> Problem:
     # Only the place and pydantic's message: the input may hold personal data.
     return Unprocessable(
         "Correct the parts named in errors.",
-        # A body of a few kilobytes may have thousands.
+        # A body of a few kilobytes may have thousands of errors.
         errors=[
-            # Pydantic puts these two words before what a validator of ours says.
+            # Pydantic puts these two words before the message of our validators.
             {"pointer": _pointer(fault["loc"]), "detail": fault["msg"].removeprefix("Value error, ")}
             for fault in faults[:MAX_FAULTS]
         ],
@@ -285,7 +285,7 @@ def _invalid_request(error: RequestValidationError) -> Problem:
 
 
 def _own_words(error: HTTPException) -> str | None:
-    # "Not Found" and the like say nothing that status and title do not.
+    # "Not Found" and similar texts repeat the status and the title.
     return None if error.detail == HTTPStatus(error.status_code).phrase else error.detail
 
 
@@ -295,7 +295,7 @@ def _pointer(location: Sequence[int | str]) -> str:
 
 def _of_status(status: int, detail: str) -> Problem:
     problem = Problem(detail)
-    # An instance attribute: the class has no status of its own for what a framework raises.
+    # An instance attribute: a framework's exception has no class with this status.
     problem.__dict__["status"] = status
     return problem
 

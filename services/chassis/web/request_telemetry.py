@@ -28,7 +28,7 @@ class RequestTelemetry:
         self._readiness = readiness
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request; honours an incoming traceparent."""
+        """Serve one request; continues an incoming traceparent."""
         if scope["type"] != "http" or scope["path"] in UNTRACED_PATHS:
             await self._app(scope, receive, send)
             return
@@ -41,7 +41,7 @@ class RequestTelemetry:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 if self._readiness.stopping:
-                    # A kept-alive connection would lose the race between its next request and our close.
+                    # Otherwise the client could send its next request on a connection that the server is closing.
                     message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
             await send(message)
 
@@ -74,7 +74,7 @@ def _describe(span: trace.Span, method: str, route: str | None, status: int) -> 
 
 
 def _request_attributes(scope: Scope, method: str) -> dict[str, Any]:
-    # No url.query: it may hold names and national ids.
+    # No url.query: it may contain names and national ids.
     attributes: dict[str, Any] = {
         "http.request.method": method,
         "url.scheme": scope["scheme"],

@@ -1,4 +1,4 @@
-"""Which sessions have ended before their tokens expire: a list that is polled from the issuer."""
+"""The sessions that ended before their tokens expire: a list that is polled from the issuer."""
 
 import asyncio
 import time
@@ -14,11 +14,11 @@ from services.chassis.telemetry.metrics import REVOCATIONS_AGE
 from services.chassis.web.problems import Unavailable
 
 POLL_SECONDS = 2.0
-"""With the time of an answer well below the 5 s within which an ended session is refused everywhere."""
+"""Together with the response time, well below the 5 s within which an ended session must be refused everywhere."""
 FIRST_POLL_SECONDS = 0.2
-"""As long as there is no list at all: no token is taken until then, though the issuer may have come up meanwhile."""
+"""The shorter interval until the first list arrives: no token is accepted before that."""
 FETCH_TIMEOUT_SECONDS = 1.5
-# The flag 00: one poll every two seconds from each process is no trace that anybody wants to see.
+# The flag 00 (not sampled): nobody needs a trace of a poll every two seconds from each process.
 _UNSAMPLED = "00-00000000000000000000000000000001-0000000000000001-00"
 
 _log = get_logger(__name__)
@@ -27,7 +27,7 @@ _log = get_logger(__name__)
 class Revocations:
     """The ended sessions of one issuer, as of the last poll.
 
-    While the issuer does not answer, the last list goes on: exposure is then at most the lifetime of a token.
+    While the issuer does not answer, the last list stays in use: exposure is then at most the lifetime of a token.
     """
 
     def __init__(
@@ -37,12 +37,12 @@ class Revocations:
         transport: httpx.AsyncBaseTransport | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Nothing is fetched before the first question or `keep`.
+        """The list is fetched at the first use or by `keep`.
 
         Args:
             url: where the issuer publishes the list: a JSON object whose `sids` are session ids, with an ETag.
             transport: replaces the network.
-            clock: tells the seconds of the list's age.
+            clock: returns seconds, for the list's age.
         """
         self._url = url
         self._transport = transport
@@ -63,7 +63,7 @@ class Revocations:
         """Whether the session has ended; raises Unavailable when no list was ever fetched."""
         if self._ended is None:
             async with self._lock:
-                # While the issuer is down, callers must not queue up here for one time-out each.
+                # While the issuer is down, callers must not wait here in turn, one timeout each.
                 if self._ended is None and self._clock() - self._tried >= FIRST_POLL_SECONDS:
                     async with self._client() as client:
                         await self._refresh(client)
@@ -93,13 +93,14 @@ class Revocations:
                 self._ended = _sids(response.json())
                 self._etag = response.headers.get("ETag")
         except (httpx.HTTPError, KeyError, TypeError, ValueError) as error:
-            # Said once, and not at every poll: the metric tells for how long.
+            # Log it once, not at every poll: the metric shows for how long.
             if not self._failing:
                 _log.warning(
-                    "ended sessions could not be fetched; the last list goes on", error=type(error).__name__
+                    "ended sessions could not be fetched; the last list stays in use",
+                    error=type(error).__name__,
                 )
             self._failing = True
-            # When it had failed, not when it began: else each that waited here would wait for a time-out of its own.
+            # The time of the failure, not of the start: otherwise each waiting caller would wait for its own timeout.
             self._tried = self._clock()
             return
         if self._failing:

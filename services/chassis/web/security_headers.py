@@ -1,4 +1,4 @@
-"""The ASGI middleware that tells browsers and caches how little they may do with an answer."""
+"""The ASGI middleware that restricts what browsers and caches may do with an answer."""
 
 import re
 from base64 import b64encode
@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 DOCS_PATH = "/docs"
 CLOSED_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-"""For an answer that is data: should a browser take it for a page, that page can do nothing."""
+"""For an answer that is data: if a browser renders it as a page, the page can do nothing."""
 HSTS = "max-age=63072000; includeSubDomains"
 
 ALWAYS: Mapping[str, str] = {
@@ -22,22 +22,22 @@ ALWAYS: Mapping[str, str] = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=()",
 }
 UNLESS_SAID: Mapping[str, str] = {
-    # Nearly every answer holds personal data, or says who may see it.
+    # Nearly every answer has personal data, or shows who may see it.
     "Cache-Control": "no-store",
     "Content-Security-Policy": CLOSED_POLICY,
 }
 
 HEADER_LINES = "".join(f"{name}: {value}\r\n" for name, value in {**ALWAYS, **UNLESS_SAID}.items()).encode()
-"""The same as bytes, for what answers before there is a request."""
+"""The same as bytes, for answers before a request is parsed."""
 
 _INLINE_SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 
 
 class SecurityHeaders:
-    """Adds the headers to every answer, whoever makes it: a route, an error, a limit."""
+    """Adds the headers to every answer, also to errors and refusals."""
 
     def __init__(self, app: ASGIApp) -> None:
-        """`app`: everything that answers."""
+        """`app`: the wrapped application."""
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -53,7 +53,7 @@ class SecurityHeaders:
             if scope["path"] != DOCS_PATH:
                 await send(message)
                 return
-            # The page that shows the API begins by a script of its own: its policy names that script and no other.
+            # The API's documentation page has an inline script: its policy allows only that script.
             held.append(message)
             if message["type"] == "http.response.body" and not message.get("more_body", False):
                 page = b"".join(one.get("body", b"") for one in held)
@@ -71,7 +71,7 @@ def _add(start: Message, *, secure: bool) -> None:
         headers.setdefault(name, value)
     if secure:
         headers["Strict-Transport-Security"] = HSTS
-    # Which software answers is nobody's business.
+    # Do not reveal the server's software.
     for name in ("Server", "X-Powered-By"):
         if name in headers:
             del headers[name]

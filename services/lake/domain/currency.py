@@ -1,4 +1,4 @@
-"""The type of a currency in requests: a code of ISO 4217 that money can be in."""
+"""The type of a currency in requests: an ISO 4217 code of a currency for money."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""The business's calendar: which day it is where the loans are made, whatever the server's clock is set to."""
+"""The business's calendar: the current day at the place of business, independent of the server's time zone."""
 
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
@@ -8,10 +8,10 @@ ZONE_DESCRIPTION = "IANA name of the time zone whose calendar the business keeps
 
 
 def today(zone: ZoneInfo) -> date:
-    """The day that it is in `zone`."""
+    """The current day in `zone`."""
     return datetime.now(zone).date()
 
 
 def age_on(birth_date: date, day: date) -> int:
-    """The age in full years on `day`; who was born on 29 February is a year older on 1 March of other years."""
+    """The age in full years on `day`; a person born on 29 February turns a year older on 1 March of other years."""
     return day.year - birth_date.year - ((day.month, day.day) < (birth_date.month, birth_date.day))

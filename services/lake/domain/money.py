@@ -35,7 +35,7 @@ MINOR_UNITS: dict[str, int] = {
     for decimals, codes in ((0, _WHOLE), (2, _TWO), (3, _THREE), (4, _FOUR))
     for code in codes.split()
 }
-"""The currencies that money can be in, and how many decimals each has."""
+"""The currencies of amounts of money, and how many decimals each has."""
 
 STORED_DECIMALS = 4
 """Decimals of the columns that hold money: the most that a currency has."""
@@ -63,7 +63,7 @@ def smallest(currency: str) -> Decimal:
 
 
 def rounded(amount: Decimal, currency: str) -> Decimal:
-    """`amount` to the minor unit of `currency`, half away from zero; raises NoSuchCurrency."""
+    """`amount` rounded to the minor unit of `currency`, half away from zero; raises NoSuchCurrency."""
     return amount.quantize(smallest(currency), ROUND_HALF_UP)
 
 
@@ -74,7 +74,7 @@ def shown(amount: Decimal, currency: str) -> str:
 
 
 def amount_fault(amount: Decimal, currency: str) -> str | None:
-    """What is wrong with `amount` as one of `currency`, such as decimals that it does not have; None: nothing."""
+    """Why `amount` is not valid in `currency`, such as too many decimals; None when it is valid."""
     decimals = MINOR_UNITS.get(currency)
     if decimals is None:
         return f"{currency} is no currency of ISO 4217 that money can be in"

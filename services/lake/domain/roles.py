@@ -1,4 +1,4 @@
-"""Who may do what: the roles of the lending process and the scopes that each gives. Plain Python.
+"""The roles of the lending process and the scopes that each gives. Plain Python.
 
 `docs/figures/access.md` is generated from here. Which rows a role may see is SQL: `services/lake/access.py`.
 """
@@ -8,7 +8,7 @@ from enum import IntEnum, StrEnum
 
 
 class Role(StrEnum):
-    """What a user is in the lending process."""
+    """A user's role in the lending process."""
 
     MAKER = "maker"
     OFFICER = "officer"
@@ -21,21 +21,21 @@ class Role(StrEnum):
 
 
 class Personal(IntEnum):
-    """How much of a party's personal data somebody sees."""
+    """How much of a party's personal data a caller sees."""
 
     HIDDEN = 0
     """Nothing, not even the name."""
     MASKED = 1
-    """The name; the identifier and the ways to reach the person only in part, and no birth date."""
+    """The name; the identifier and the contact details only in part; no birth date."""
     CLEAR = 2
     """Everything."""
 
 
 CHECKERS = frozenset({Role.OFFICER, Role.SENIOR_OFFICER, Role.COMMITTEE})
-"""Who decides on applications and books loans."""
+"""The roles that decide on applications and book loans."""
 
 POWERFUL = CHECKERS | {Role.SERVICING, Role.ADMINISTRATOR}
-"""Roles that decide, move money or grant rights: no single person gives them."""
+"""Roles that decide, move money or grant rights: granting them needs two people."""
 
 _CHECKER = frozenset(
     {"applications:read", "applications:decide", "applications:book", "parties:read", "parties:correct"}
@@ -43,19 +43,19 @@ _CHECKER = frozenset(
 SCOPES: Mapping[Role, frozenset[str]] = {
     Role.MAKER: frozenset({"applications:read", "applications:submit", "parties:read", "parties:write"}),
     Role.OFFICER: _CHECKER,
-    # Who judges a loan is not who books the small ones every day.
+    # The people who classify loans are not those who book the small ones every day.
     Role.SENIOR_OFFICER: _CHECKER | {"loans:classify", "loans:confirm"},
     Role.COMMITTEE: _CHECKER | {"loans:classify", "loans:confirm"},
-    # Money is recorded by people who neither apply for loans nor grant them; what of it takes two people is confirmed
-    # by a role of its band.
+    # People who neither apply for loans nor grant them record money. A role of the band confirms the records that need
+    # two people.
     Role.SERVICING: frozenset({"applications:read", "parties:read", "loans:service", "loans:confirm"}),
     Role.AUDITOR: frozenset({"applications:read", "parties:read", "audit:read", "users:read"}),
     Role.ANALYST: frozenset({"applications:read"}),
-    # Who grants rights reads no customer.
+    # Administrators, who grant rights, read no customer data.
     Role.ADMINISTRATOR: frozenset({"users:manage", "users:read", "audit:read"}),
 }
 
 
 def scopes_of(roles: Iterable[Role]) -> frozenset[str]:
-    """All that these roles allow together."""
+    """All scopes of these roles."""
     return frozenset().union(*(SCOPES[role] for role in roles))

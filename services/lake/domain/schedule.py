@@ -52,7 +52,7 @@ def schedule(
     """The instalments of a loan, the first one month after `value_date`.
 
     Interest of a month is a twelfth of the yearly rate on what is still owed, rounded to the currency's minor unit.
-    Rounding leaves the last instalment to differ from the others: it repays exactly the rest. Arguments and errors
+    Because of rounding, the last instalment differs from the others: it repays exactly the rest. Arguments and errors
     as of `annuity`.
     """
     payment = annuity(principal, yearly_rate, months, currency)
@@ -60,7 +60,7 @@ def schedule(
     instalments = []
     for number in range(1, months + 1):
         interest = rounded(owed * yearly_rate / MONTHS_OF_A_YEAR, currency)
-        # Never more than is owed: rounding up a tiny loan would otherwise repay it before its end.
+        # Never more than the outstanding principal: rounding up would otherwise repay a tiny loan before its end.
         repaid = owed if number == months else min(payment - interest, owed)
         owed -= repaid
         instalments.append(Instalment(number, months_later(value_date, number), repaid, interest))

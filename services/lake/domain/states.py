@@ -1,10 +1,10 @@
-"""The life of a credit application: states, actions, and the one table that says what may follow what."""
+"""The life cycle of a credit application: its states, its actions, and the table of allowed transitions."""
 
 from enum import StrEnum
 
 
 class State(StrEnum):
-    """Where an application stands."""
+    """The state of an application."""
 
     DRAFT = "DRAFT"
     SUBMITTED = "SUBMITTED"
@@ -18,7 +18,7 @@ class State(StrEnum):
 
 
 class Action(StrEnum):
-    """What somebody does to an application."""
+    """An action on an application."""
 
     SUBMIT = "submit"
     REVIEW = "review"
@@ -55,7 +55,7 @@ TRANSITIONS: dict[State, dict[Action, State]] = {
     },
     State.APPROVED: {
         Action.BOOK: State.BOOKED,
-        # What was approved no longer holds: the maker submits a new version, which is decided on afresh.
+        # The approval is no longer valid: the maker submits a new version, which goes through all stages again.
         Action.RETURN: State.RETURNED,
         Action.WITHDRAW: State.WITHDRAWN,
         Action.EXPIRE: State.EXPIRED,
@@ -79,7 +79,7 @@ class TransitionNotAllowed(Exception):
 
 
 def after(state: State, action: Action) -> State:
-    """Say which state `action` leads to from `state`.
+    """The state that `action` leads to from `state`.
 
     Raises:
         TransitionNotAllowed: naming the actions that are allowed.

@@ -1,4 +1,4 @@
-"""From table metadata to capture: what the journal must know of a table, and the statements that install it."""
+"""From table metadata to capture: a table's definition for the journal, and the statements that install it."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -35,16 +35,16 @@ def captured_table(table: sa.Table) -> CapturedTable:
 
 
 class Installed(NamedTuple):
-    """What is installed in a lake."""
+    """The capture that is installed in a lake."""
 
     definitions: Mapping[str, str]
     """Full name of a table → fingerprint of the definition in force."""
     parts: Mapping[str, str]
-    """Name of a part → its text."""
+    """Name of a part → its installed text."""
 
 
 def read_installed(connection: sa.Connection, dialect: JournalDialect) -> Installed:
-    """Read what is installed, as the owner of the lake."""
+    """Read the installed capture, as the owner of the lake."""
     definitions = connection.execute(
         sa.text("SELECT table_name, fingerprint FROM journal.captured_table ORDER BY installed_at")
     )
@@ -57,13 +57,13 @@ def install_capture(
 ) -> Iterator[str]:
     """Yield the statements that bring the capture of `tables` up to date.
 
-    Migrations run them in their own transaction, so that a table and its capture never disagree. What is as it should
-    be is left alone: to replace a trigger is to lock its table against all writers.
+    Migrations run them in their own transaction, so that a table and its capture never disagree. Parts that are up to
+    date are left unchanged: replacing a trigger locks its table against all writers.
 
     Args:
-        tables: what is captured.
+        tables: the captured tables.
         dialect: of the engine that the statements are for.
-        installed: what is there; None for a new lake, or one that is not at hand.
+        installed: the installed capture; None for a new lake, or without a connection.
     """
     for table in tables:
         parts = dialect.capture_parts(table)

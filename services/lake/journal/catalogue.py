@@ -1,4 +1,4 @@
-"""What an engine's catalogue says of captured tables, in the words of the journal."""
+"""The captured tables in an engine's catalogue, as definitions of the journal."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from services.lake.journal.model import CapturedColumn, CapturedTable, ColumnTyp
 
 @dataclass(frozen=True, slots=True)
 class LiveTable:
-    """One captured table as it is now: its definition, or why it can have none, and its triggers."""
+    """One captured table as it is now: its definition, or why it has none, and its triggers."""
 
     definition: CapturedTable | None
     refusal: str | None
@@ -20,7 +20,7 @@ class LiveTable:
 
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
-    """A foreign key that changes rows by itself, from `table` to `references`."""
+    """A cascading foreign key from `table` to `references`."""
 
     name: str
     table: str
@@ -44,14 +44,14 @@ def live_table(
     expected: Sequence[str],
     triggers: Mapping[str, bool],
 ) -> LiveTable:
-    """Put one table together.
+    """Build one table from the catalogue's rows.
 
     Args:
         full_name: `schema.name`.
         columns: the catalogue's rows with `name`, `place_in_key` (None outside the key), `ambiguous` (whether its
             collation calls different texts equal), and what `columns_of` reads.
         columns_of: describes a row, or raises TypeNotCaptured.
-        refusal: what is wrong with the table as a whole.
+        refusal: why the table as a whole cannot be captured, or None.
         expected: names of the capture triggers.
         triggers: name → whether it is in force, of every trigger of the table.
     """

@@ -1,4 +1,4 @@
-"""What an engine must be able to do for the lake, its journal and their verification."""
+"""The operations that an engine must offer for the lake, its journal and their verification."""
 
 from collections.abc import AsyncIterable, Sequence
 from typing import Any, Protocol
@@ -14,37 +14,37 @@ from services.lake.journal.sqlserver import SQLServerJournal
 
 
 class JournalDialect(Engine, Protocol):
-    """One engine, and what it does for the journal."""
+    """One engine's operations for the journal."""
 
     def install(self, engine: AsyncEngine) -> None:
-        """Hook what the engine's connections need (the reset of session context in the pool)."""
+        """Install the hooks that the engine's connections need (the reset of session context in the pool)."""
 
     async def set_context(self, connection: AsyncConnection, actor: str, traceparent: str | None) -> None:
-        """Make `actor` and `traceparent` known to the capture triggers, for this transaction."""
+        """Set `actor` and `traceparent` for the capture triggers, for this transaction."""
 
     def create_journal(self) -> Sequence[str]:
-        """Create what captures changes, empty, beside the existing schema `journal`."""
+        """Create the empty journal tables in the existing schema `journal`."""
 
     def register(self, table: CapturedTable) -> Sequence[str]:
         """Make the table's definition the one in force.
 
-        A table that was captured by another definition until now, or by none and has rows, is given a request for a
-        backfill, so that what a migration put into it reaches the replica.
+        A table that had another definition until now, or none although it has rows, gets a request for a backfill, so
+        that rows that a migration wrote reach the replica.
         """
 
     def capture_parts(self, table: CapturedTable) -> Sequence[CapturePart]:
-        """Give the capture triggers of one table and what a backfill calls, which nobody may call yet."""
+        """Give one table's capture triggers, and the functions for its backfill, without grants."""
 
     def select_installed(self) -> sa.TextClause:
         """Select (name, text) of every part that is installed, text as `CapturePart.text`; '' for one not in force."""
 
     def grant_backfill(self, table: CapturedTable, login: str) -> Sequence[str]:
-        """Let `login` call what a backfill or repair of the table calls."""
+        """Grant `login` the functions for backfill and repair of the table."""
 
     def call_backfill(self, table: CapturedTable) -> sa.TextClause:
         """Write the page behind `:after_key` (NULL: the first) of at most `:most_rows` rows as `r`.
 
-        Its row is (last_key, rows_written), last_key NULL when there was nothing behind. The rows are locked until
+        Its row is (last_key, rows_written); last_key is NULL when no rows follow. The rows are locked until
         the transaction ends. It waits for a lock for half a second only (see `is_transient`).
         """
 
@@ -64,7 +64,7 @@ class JournalDialect(Engine, Protocol):
         """
 
     def grant_statements(self, logins: Sequence[str]) -> Sequence[str]:
-        """Let `logins` see the schemas that their table grants are in."""
+        """Grant `logins` the schemas of their tables."""
 
     def grant_catalogue(self, login: str) -> Sequence[str]:
         """Let `login` see the captured tables, their triggers and foreign keys in the catalogue."""
@@ -80,13 +80,13 @@ class JournalDialect(Engine, Protocol):
         """
 
     async def begin_stream(self, connection: AsyncConnection) -> None:
-        """Prepare a connection that will do nothing but read the journal, until it is closed."""
+        """Prepare a connection that only reads the journal until it is closed."""
 
     async def read_horizon(self, connection: AsyncConnection, after: Position) -> Position:
-        """Read a position at or below which nothing can appear any more.
+        """Read the horizon: a position at or below which no further change can appear.
 
-        It need not be exact when it is not above `after`: the caller then has nothing to read. The rows must then be
-        read by a later statement (READ COMMITTED, on the primary).
+        It need not be exact when it is not above `after`: the caller then has nothing to read. The rows must be read
+        by a later statement (READ COMMITTED, on the primary).
         """
 
     async def fetch_changes(
@@ -94,25 +94,25 @@ class JournalDialect(Engine, Protocol):
     ) -> Sequence[Sequence[Any]]:
         """Read at most `limit` changes above `after` and not above `horizon`, in order of position.
 
-        None further are read when the images before them have `size` bytes: what is read at once is bounded, whatever
-        the size of the rows, but for one image.
+        Reading stops when the images have `size` bytes. So the memory for one read is bounded, except that one image
+        may exceed `size`.
 
         Columns: major, minor, table_name, operation, key, image, fingerprint, actor, traceparent, captured_at (UTC,
         naive).
         """
 
     def create_read(self) -> Sequence[str]:
-        """Create what `read_changes` needs in the journal's schema."""
+        """Create the objects that `read_changes` needs in the journal's schema."""
 
     def drop_read(self) -> Sequence[str]:
-        """Drop what `create_read` made."""
+        """Drop the objects of `create_read`."""
 
     async def read_changes(
         self, connection: AsyncConnection, after: Position, limit: int, size: int
     ) -> Sequence[Sequence[Any]]:
         """Read complete changes above `after`: `read_horizon`, then `fetch_changes`, on a connection that autocommits.
 
-        An empty result means that nothing more is complete yet.
+        An empty result means that no further change is complete yet.
         """
 
     def select_last_position(self) -> sa.TextClause:
@@ -123,18 +123,18 @@ class JournalDialect(Engine, Protocol):
 
         A text of letters, digits and dashes, as the lake's keys are.
 
-        Columns as of `fetch_changes`. The history of a record, not a stream: what commits later with a lower
-        position is seen by the next look.
+        Columns as of `fetch_changes`. This is the history of a record, not a stream: a change that commits later with
+        a lower position appears at the next read.
         """
 
     def select_successor(self) -> sa.TextClause:
-        """Select a row when there is a change of the row `:key` of `:table_name` above (`:major`, `:minor`)."""
+        """Select a row when the row `:key` of `:table_name` has a change above (`:major`, `:minor`)."""
 
     async def read_catalogue(self, connection: AsyncConnection, tables: Sequence[str]) -> "Catalogue":
-        """Read how `tables` (full names), their triggers and their foreign keys are now."""
+        """Read the current state of `tables` (full names), their triggers and their foreign keys."""
 
     async def oldest_writer_seconds(self, connection: AsyncConnection) -> float:
-        """Say for how long the oldest open transaction has been holding the horizon back; 0 when none does."""
+        """Select for how many seconds the oldest open transaction has held the horizon back; 0 when none does."""
 
     def journal_end(self) -> sa.TextClause:
         """Select (major, minor, changes) of the `:limit`th change above `:after_major`, `:after_minor`, or the last.
@@ -150,9 +150,9 @@ class JournalDialect(Engine, Protocol):
     ) -> AsyncIterable[bytes]:
         """Read the changes of `tables` above `after` and up to `through` as lines, in order, in blocks of a few MiB.
 
-        Before each line stands one field more: table and fingerprint, parted by a blank. All of them must be complete
-        (at or below the horizon). A block is whole lines without the last newline. Memory is bounded: nothing more is
-        read before the block is taken.
+        Each line starts with one more field: table and fingerprint, separated by a blank. All changes must be complete
+        (at or below the horizon). A block is whole lines without the last newline. Memory is bounded: reading waits
+        until the caller takes the block.
         """
 
 

@@ -1,4 +1,4 @@
-"""What triggers cannot see, found in the catalogue before it is relayed: changed tables, lost triggers, cascades."""
+"""Checks of the catalogue for what triggers cannot capture: altered tables, missing triggers, cascades."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -13,18 +13,18 @@ REGENERATE = "python -m services.lake.main migrate"
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """`stopped` names tables whose images can no longer be trusted; `refused` says what forbids relaying at all."""
+    """`stopped`: tables whose images may be wrong; `refused`: faults that forbid relaying at all."""
 
     stopped: Mapping[str, str]
     refused: tuple[str, ...]
 
 
 async def inspect(lake: Lake, reviewed: Collection[str]) -> Findings:
-    """Compare the lake's catalogue with what capture was generated from.
+    """Compare the lake's catalogue with the definitions that capture was generated from.
 
     Args:
-        lake: by a login that may see the catalogue.
-        reviewed: triggers (`schema.table.trigger`) that were read and write no captured table.
+        lake: with a login that may see the catalogue.
+        reviewed: triggers (`schema.table.trigger`) that a person has reviewed and that write no captured table.
     """
     journal = JournalReader(lake)
     known = await journal.definitions()
@@ -34,20 +34,20 @@ async def inspect(lake: Lake, reviewed: Collection[str]) -> Findings:
         async with lake.engine.connect() as connection:
             catalogue = await lake.dialect.read_catalogue(connection, sorted(definitions))
         before, known = known, await journal.definitions()
-        # A migration in between would look like a table altered behind capture's back.
+        # A migration in between would look like a table that was altered without regenerating capture.
         if list(known) == list(before):
             return judge(definitions, catalogue, reviewed)
 
 
 def triggers(text: str) -> frozenset[str]:
-    """Read a setting: names of triggers (`schema.table.trigger`), separated by commas."""
+    """Parse a setting: names of triggers (`schema.table.trigger`), separated by commas."""
     return frozenset(name.strip() for name in text.split(",") if name.strip())
 
 
 def judge(
     definitions: Mapping[str, CapturedTable], catalogue: Catalogue, reviewed: Collection[str]
 ) -> Findings:
-    """Say what is wrong, without looking anywhere."""
+    """Find the faults in data that was already read."""
     stopped = {
         table: reason
         for table, definition in definitions.items()
@@ -89,7 +89,7 @@ def _differing(definition: CapturedTable, live: CapturedTable) -> list[str]:
 
 
 def _comparable(table: CapturedTable) -> dict[str, CapturedColumn]:
-    """By name, as their order means nothing; PostgreSQL's bytea has no length."""
+    """Columns by name, because their order is irrelevant; PostgreSQL's bytea has no length."""
     return {
         column.name: replace(column, length=None) if column.type is ColumnType.BINARY else column
         for column in table.columns

@@ -1,4 +1,4 @@
-"""A change as a line of text, which the landing takes as it is."""
+"""A change as a line of text, which the landing loads unchanged."""
 
 from datetime import datetime
 from typing import Any
@@ -14,16 +14,16 @@ COLUMNS = (
     "traceparent",
     "captured_at",
 )
-"""The columns of a landing table behind `batch_id`, in the order of a line.
+"""The columns of a landing table after `batch_id`, in the order of a line.
 
-A line is how PostgreSQL's COPY writes a row as text, whatever the engine: fields parted by tabs, NULL as `\\N`, and
-what would part or end a line escaped by a backslash. Times are in UTC, ISO 8601 with a blank, digits of a second
-without zeros at the end. Checksums are of lines, so they are the same on both engines and in a replay.
+On both engines a line is the text format of PostgreSQL's COPY: fields separated by tabs, NULL as `\\N`, and
+separators inside a field escaped by a backslash. Times are in UTC, ISO 8601 with a blank; fractions of a second
+have no trailing zeros. Checksums are of lines, so they are the same on both engines and in a replay.
 """
 
 
 def time_text(value: datetime | None) -> str | None:
-    """Give a naive time in UTC as it stands in a line."""
+    """Format a naive time in UTC for a line."""
     if value is None:
         return None
     text = str(value)
@@ -31,7 +31,7 @@ def time_text(value: datetime | None) -> str | None:
 
 
 def unescaped(field: bytes) -> str | None:
-    """Give the text that a field of a line stands for."""
+    """Decode a field of a line to its text."""
     if field == b"\\N":
         return None
     if b"\\" not in field:
@@ -43,7 +43,7 @@ def unescaped(field: bytes) -> str | None:
 
 
 def escaped(value: Any) -> bytes:
-    """Give the field of a line for a text or number, or NULL for None."""
+    """Encode a text or number as a field of a line; None as NULL."""
     if value is None:
         return b"\\N"
     field = str(value).encode()

@@ -1,4 +1,4 @@
-"""What the journal knows: positions, and captured tables with the types of their columns."""
+"""The journal's model: positions, and captured tables with the types of their columns."""
 
 import hashlib
 import re
@@ -12,7 +12,7 @@ import orjson
 class Position(NamedTuple):
     """A place in the journal: (sequence, 0) on PostgreSQL, (rowversion, identity) on SQL Server.
 
-    Positions order changes; there are gaps, and nothing is inferred from them.
+    Positions order changes. There are gaps, and they mean nothing.
     """
 
     major: int
@@ -23,7 +23,7 @@ class Position(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> "Position":
-        """Read what `str` wrote.
+        """Parse the output of `str`.
 
         Raises:
             ValueError: when `text` is not `<number>.<number>`.
@@ -39,11 +39,11 @@ START = Position(0, 0)
 
 
 class ColumnType(StrEnum):
-    """What a captured column holds, whatever its engine calls it."""
+    """The type of a captured column, independent of the engine."""
 
     TEXT = "text"
     CHAR = "char"
-    """Text that the engine fills up with blanks; it travels without them."""
+    """Text that the engine pads with blanks; images leave the blanks out."""
     XML = "xml"
     UUID = "uuid"
     BOOLEAN = "boolean"
@@ -64,14 +64,14 @@ class ColumnType(StrEnum):
 
 OFFSET_SUFFIX = "_offset_minutes"
 NOT_IN_A_KEY = frozenset({ColumnType.REAL, ColumnType.DOUBLE, ColumnType.XML})
-"""Equal keys must be equal texts, and 0 = -0."""
+"""Not allowed in a key: equal keys must be equal texts, but 0 = -0."""
 
 
 class TypeNotCaptured(Exception):
     """A column's type has no exact counterpart in the application database."""
 
     def __init__(self, table: str, column: str, type_: str) -> None:
-        """`table`: with its schema; `type_`: as its engine or SQLAlchemy calls it."""
+        """`table`: with its schema; `type_`: the name of the type in its engine or SQLAlchemy."""
         super().__init__(
             f"{table}.{column}: {type_} cannot be replicated without loss; use one of: text, char, varchar, xml, "
             "uuid, boolean, integers, numeric(p<=38, 0<=s<=p), money, real, float, date, binary, rowversion, or time, "
@@ -81,7 +81,7 @@ class TypeNotCaptured(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CapturedColumn:
-    """A column as the journal sees it.
+    """A column of a captured table.
 
     `precision` and `scale` are a numeric's, `length` a text's or binary's; a time's `precision` are its digits of a
     second when they are fewer than 6.
@@ -106,9 +106,9 @@ class CapturePart(NamedTuple):
     name: str
     """With its schema; of a trigger as its engine names it uniquely."""
     text: str
-    """What the engine's catalogue shows once the part is installed (`JournalDialect.select_installed`)."""
+    """The text in the engine's catalogue after the part is installed (`JournalDialect.select_installed`)."""
     statements: tuple[str, ...]
-    """What installs it, whether an older one is there or not."""
+    """The statements that install it, whether or not an older one exists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class CapturedTable:
     key: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        # Names go into generated DDL: refuse here whatever would need quoting, so that no dialect has to.
+        # Names go into generated DDL: refuse names that would need quoting, so that no dialect has to quote them.
         for name in (self.schema, self.name, *(column.name for column in self.columns)):
             if not re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", name):
                 raise ValueError(f"{self.schema}.{self.name}: {name!r} is not a plain lower-case identifier")
@@ -162,16 +162,16 @@ class CapturedTable:
 
     @property
     def fingerprint(self) -> str:
-        """Sixteen hex digits that change whenever a name, type, nullability or the key does."""
+        """Sixteen hex digits that change whenever a name, a type, a nullability or the key changes."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
 
     def to_json(self) -> str:
-        """Write the definition as the journal keeps it, for readers to decode images by."""
+        """Serialise the definition for the journal; readers decode images with it."""
         return orjson.dumps(self).decode()
 
     @classmethod
     def from_json(cls, text: str) -> "CapturedTable":
-        """Read what `to_json` wrote."""
+        """Parse the output of `to_json`."""
         raw = orjson.loads(text)
         columns = tuple(CapturedColumn(**{**c, "type": ColumnType(c["type"])}) for c in raw["columns"])
         return cls(raw["schema"], raw["name"], columns, tuple(raw["key"]))

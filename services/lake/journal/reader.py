@@ -1,4 +1,4 @@
-"""Read the journal without losing anything: strictly rising positions, never past the horizon."""
+"""Reads the journal without loss: strictly rising positions, never above the horizon."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,18 +16,18 @@ from services.lake.journal.model import START, CapturedTable, Position
 from services.lake.journal.tables import purged
 
 READ_BYTES = 8 * 1024 * 1024
-"""About how much is read at once at most, whatever the size of the rows."""
+"""The approximate limit of one read, in bytes, whatever the size of the rows."""
 
 
-# They are read every second, and change hardly ever.
+# The definitions are read every second, but rarely change.
 _definition = lru_cache(maxsize=1024)(CapturedTable.from_json)
 
 
 class Change(NamedTuple):
-    """One captured change: the image of the row after it (None for a delete), and who did it in which trace.
+    """One captured change: the row's image after it (None for a delete), its actor and its trace.
 
     `operation` is c(reate), u(pdate), d(elete), or r(ead) for a row that a backfill re-journalled. `captured_at` is
-    in UTC, naive as the engines give it. A plain tuple: the relay reads a hundred thousand a second.
+    in UTC, naive as the engines return it. A plain tuple, because the relay reads a hundred thousand a second.
     """
 
     major: int
@@ -43,12 +43,12 @@ class Change(NamedTuple):
 
     @property
     def position(self) -> Position:
-        """Where the change stands in the journal."""
+        """The position of the change in the journal."""
         return Position(self.major, self.minor)
 
 
 class JournalStream:
-    """Reads changes by one connection that commits each statement by itself."""
+    """Reads changes on one connection in autocommit mode."""
 
     def __init__(self, dialect: JournalDialect, connection: AsyncConnection) -> None:
         self._dialect = dialect
@@ -64,22 +64,22 @@ class JournalStream:
 
 
 class JournalReader:
-    """Reads changes in order of position; holds no state, so any number may read at once."""
+    """Reads changes in order of position; has no state, so any number of readers can run at once."""
 
     def __init__(self, lake: Lake) -> None:
         self._dialect = lake.dialect
-        # Each statement for itself, in a snapshot of its own: what a true horizon needs, and fewer round trips.
+        # Autocommit: each statement has its own snapshot, which a correct horizon needs, and fewer round trips.
         self._engine = lake.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @asynccontextmanager
     async def stream(self) -> AsyncIterator["JournalStream"]:
-        """Hold a connection to read on and on by; for one reader at a time."""
+        """Keep one connection for repeated reads; for one reader at a time."""
         async with self._engine.connect() as connection:
             await self._dialect.begin_stream(connection)
             try:
                 yield JournalStream(self._dialect, connection)
             finally:
-                # Whatever was set on it, or is still being read, goes with it.
+                # Discard the connection with its settings and unfinished reads.
                 await connection.invalidate()
 
     async def read(self, after: Position, limit: int) -> list[Change]:
@@ -91,7 +91,7 @@ class JournalReader:
             return await JournalStream(self._dialect, connection).read(after, limit)
 
     async def horizon(self) -> Position:
-        """The position at or below which nothing can appear any more. A filter; never to be saved."""
+        """The position at or below which no further change can appear. Use it as a filter; never save it."""
         async with self._engine.connect() as connection:
             return await self._dialect.read_horizon(connection, START)
 
@@ -106,7 +106,7 @@ class JournalReader:
             return Position(0) if row is None else Position(row.major, row.minor)
 
     async def incarnation(self) -> UUID:
-        """Which journal this is; a restored or replaced one must be given a new id."""
+        """The id of this journal; a restored or replaced journal must get a new id."""
         async with self._engine.connect() as connection:
             found = await connection.scalar(sa.text("SELECT id FROM journal.incarnation"))
             return found if isinstance(found, UUID) else UUID(str(found))
@@ -131,14 +131,14 @@ class JournalReader:
     async def read_between(self, after: Position, through: Position, limit: int) -> list[Change]:
         """Read at most `limit` changes above `after` and not above `through`, and about READ_BYTES at most.
 
-        `through` must be the position of a change that was read: below it nothing can appear any more.
+        `through` must be the position of a change that was read: below it no further change can appear.
         """
         async with self._engine.connect() as connection:
             rows = await self._dialect.fetch_changes(connection, after, through, limit, READ_BYTES)
         return [change for row in rows if (change := Change._make(row)).position <= through]
 
     async def is_superseded(self, table: str, key: str, position: Position) -> bool:
-        """Whether a change of a row above `position` is committed: the row's image there says nothing any more."""
+        """Whether a change of the row above `position` is committed: the image at `position` is then obsolete."""
         async with self._engine.connect() as connection:
             found = await connection.execute(
                 self._dialect.select_successor(),
@@ -147,7 +147,7 @@ class JournalReader:
             return found.first() is not None
 
     async def definitions(self) -> dict[str, CapturedTable]:
-        """Every definition that images were ever written by, by fingerprint."""
+        """Every definition that images were ever written with, by fingerprint."""
         async with self._engine.connect() as connection:
             rows = await connection.execute(
                 sa.text("SELECT fingerprint, definition FROM journal.captured_table ORDER BY installed_at")
@@ -155,6 +155,6 @@ class JournalReader:
             return {fingerprint: _definition(text) for fingerprint, text in rows}
 
     async def oldest_writer_seconds(self) -> float:
-        """For how long the oldest open transaction has been holding the horizon back, in seconds."""
+        """For how many seconds the oldest open transaction has held the horizon back."""
         async with self._engine.connect() as connection:
             return await self._dialect.oldest_writer_seconds(connection)

@@ -1,4 +1,4 @@
-"""Requests to write rows into the journal again, and the work on them, page by page."""
+"""Requests to write rows into the journal again, processed page by page."""
 
 import uuid
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from services.lake.journal.model import CapturedTable
 from services.lake.journal.tables import backfill
 
 ACTOR = "backfill"
-"""Who wrote a change of operation `r`, or `d` for a key that was asked for and does not exist, in the journal."""
+"""The actor of changes of operation `r`, and of `d` for a requested key that does not exist."""
 MOST_KEYS = 1_000
 """Of one request: its rows are locked together."""
 LONGEST_ERROR = 500
@@ -21,9 +21,9 @@ LONGEST_ERROR = 500
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request as it stands: the whole table, or `keys` of it; `done` when it will not be worked on any more.
+    """A request: the whole table, or some `keys` of it; `done` when no work is left.
 
-    `keys` is the text that was asked with: only the database reads it, so that what is no JSON fails one request.
+    `keys` is the requested text. Only the database parses it, so that invalid JSON fails one request only.
     """
 
     id: uuid.UUID
@@ -36,7 +36,7 @@ class Request:
 
 
 class Taken(Exception):
-    """Somebody else has worked on the request meanwhile; nothing of the page was written."""
+    """Another relay has worked on the request since; nothing of the page was written."""
 
 
 _COLUMNS = (
@@ -58,10 +58,10 @@ class Requests:
         self._engine = lake.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     async def add(self, table: str, keys: Sequence[str] | None, *, by: str) -> list[uuid.UUID]:
-        """Ask for rows of `table`: those with `keys` (canonical JSON arrays), or all of them.
+        """Request rows of `table`: those with `keys` (canonical JSON arrays), or all of them.
 
         Returns:
-            Ids of the requests: many keys are several.
+            Ids of the requests; many keys make several requests.
         """
         now = datetime.now(UTC)
         pages = [None] if keys is None else [keys[i : i + MOST_KEYS] for i in range(0, len(keys), MOST_KEYS)]
@@ -82,15 +82,15 @@ class Requests:
         return [row["id"] for row in rows]
 
     async def read(self, request: uuid.UUID) -> Request:
-        """Give a request as it stands now."""
+        """Give the current state of a request."""
         async with self._engine.connect() as connection:
             rows = await connection.execute(sa.select(*_COLUMNS).where(backfill.c.id == request))
             return _request(rows.one())
 
     async def outstanding(self) -> list[Request]:
-        """Give what needs time or a person, oldest first.
+        """Give the requests that are open or need a person, oldest first.
 
-        Requests that are open, and those that failed where nobody has asked for the same table again since.
+        Failed requests are left out when the same table was requested again since.
         """
         later = backfill.alias("later")
         again = sa.exists().where(
@@ -105,7 +105,7 @@ class Requests:
             return [_request(row) for row in rows]
 
     async def next(self) -> Request | None:
-        """Give the request to work on: the oldest with named keys, else the oldest; None when there is none.
+        """Give the next request: the oldest with named keys, else the oldest; None when there is none.
 
         A repair of a few rows does not wait behind a table of millions.
         """
@@ -126,7 +126,7 @@ class Requests:
     async def write_page(
         self, tx: LakeTransaction, request: Request, table: CapturedTable, most_rows: int
     ) -> Request:
-        """Write the request's next page into the journal, and how far it is, both in `tx`.
+        """Write the request's next page into the journal, and its progress, both in `tx`.
 
         Args:
             tx: the transaction, to be committed at once: the rows are locked until then.
@@ -138,8 +138,8 @@ class Requests:
             The request after this page.
 
         Raises:
-            Taken: somebody else has worked on it since.
-            sqlalchemy.exc.DBAPIError: `dialect.is_transient` says whether it is worth another try.
+            Taken: another relay has worked on it since.
+            sqlalchemy.exc.DBAPIError: `dialect.is_transient` says whether to try again.
         """
         # On SQL Server the transaction begins with the first statement that reads a table, and must not begin inside
         # the procedure.
@@ -171,7 +171,7 @@ class Requests:
         return replace(request, chunks=request.chunks + 1, rows_done=rows, done=done)
 
     async def fail(self, request: Request, error: str) -> None:
-        """Close a request that cannot be worked off, saying why."""
+        """Close a request that cannot be processed, with the reason."""
         async with self._engine.connect() as connection:
             await connection.execute(
                 sa.update(backfill)

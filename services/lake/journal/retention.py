@@ -1,4 +1,4 @@
-"""How far the journal's readers are, and how far it was purged behind them."""
+"""The positions of the journal's readers, and the position up to which it was purged."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -11,22 +11,22 @@ from services.lake.journal.model import Position
 from services.lake.journal.tables import purged, reader
 
 CHUNK_CHANGES = 4_000
-"""Removed in one transaction: few enough that neither its locks nor its log weigh on the writers."""
+"""Changes that one transaction removes: few enough that its locks and its log do not slow the writers."""
 
 
 class NoReader(Exception):
-    """Nobody has reported how far it has read the journal, so nothing of it may go."""
+    """No reader has reported a position, so nothing may be purged."""
 
 
 class Reader(NamedTuple):
-    """One reader, and the position up to which it never asks again."""
+    """One reader, and the position up to which it never reads again."""
 
     name: str
     position: Position
 
 
 class Purged(NamedTuple):
-    """A chunk of the journal: how many changes, and the position of the last of them."""
+    """A chunk of the journal: the number of changes, and the position of the last one."""
 
     changes: int
     through: Position
@@ -41,7 +41,7 @@ class Retention:
         self._engine = lake.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     async def report(self, name: str, position: Position) -> None:
-        """Say that reader `name` has everything up to `position` and has saved that."""
+        """Record that reader `name` has everything up to `position` and has saved that position."""
         values = {
             "position_major": position.major,
             "position_minor": position.minor,
@@ -53,27 +53,27 @@ class Retention:
                 await connection.execute(sa.insert(reader).values(name=name, **values))
 
     async def readers(self) -> list[Reader]:
-        """Every reader that has ever reported, the one furthest behind first."""
+        """Every reader that has ever reported, the one with the lowest position first."""
         async with self._engine.connect() as connection:
             rows = await connection.execute(sa.select(reader))
             found = [Reader(row.name, Position(row.position_major, row.position_minor)) for row in rows]
         return sorted(found, key=lambda one: one.position)
 
     async def purge(self, before: datetime, *, dry_run: bool = False) -> AsyncIterator[Purged]:
-        """Remove the journal's old end, chunk by chunk, and record with each up to where.
+        """Remove the oldest changes of the journal, chunk by chunk, and record the position after each chunk.
 
-        A change goes when every reader has passed it, and it and all below it were captured before `before` (aware).
-        The change that a reader stands on stays: by it the reader knows its journal again.
+        A change is removed when every reader has passed it, and it and all below it were captured before `before`
+        (aware). The change at a reader's position stays: with it the reader recognises its journal.
 
         Args:
-            before: nothing captured at that time or later goes.
-            dry_run: only look.
+            before: changes captured at that time or later stay.
+            dry_run: report the chunks and remove nothing.
 
         Yields:
-            Each chunk that was removed, or with `dry_run` would be; nothing when there is nothing to remove.
+            Each chunk that was removed, or that would be removed with `dry_run`.
 
         Raises:
-            NoReader: nobody has ever said how far it is.
+            NoReader: no reader has ever reported a position.
         """
         readers = await self.readers()
         if not readers:

@@ -1,4 +1,4 @@
-"""The tables of schema `journal` that steer replication; the journal itself is the dialects' own."""
+"""The tables of schema `journal` that control replication; the dialects define the journal itself."""
 
 import sqlalchemy as sa
 
@@ -24,7 +24,7 @@ backfill = sa.Table(
     schema="journal",
     implicit_returning=False,
 )
-"""Rows to be written into the journal as they are: asked for by a person or a migration, worked off by the relay."""
+"""Requests to write current rows into the journal: from a person or a migration, processed by the relay."""
 
 reader = sa.Table(
     "reader",
@@ -36,7 +36,7 @@ reader = sa.Table(
     schema="journal",
     implicit_returning=False,
 )
-"""What each reader has passed and will never ask for again, whatever happens to it."""
+"""For each reader the position up to which it will never read again, even after a crash."""
 
 purged = sa.Table(
     "purged",

@@ -12,7 +12,7 @@ from services.lake.journal.dialect import journal_dialect
 
 
 def derive(engine: Engine, connection: sa.Connection | None) -> Iterator[str]:
-    """Yield what differs from what is installed, or everything when no database is at hand."""
+    """Yield the statements that differ from the installed ones, or all of them without a database."""
     dialect = journal_dialect(engine.name)
     yield from derived_statements(
         dialect, None if connection is None else read_installed(connection, dialect)

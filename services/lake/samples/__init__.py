@@ -1,1 +1,1 @@
-"""Rows that the lake starts with: reference data and fifty sample applications."""
+"""The lake's initial rows: reference data and fifty sample applications."""

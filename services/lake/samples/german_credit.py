@@ -31,7 +31,7 @@ class BadRow(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class SampleApplication:
-    """One application of the file: what was asked for, the applicant's profile, and whether it was repaid."""
+    """One application of the file: its terms, the applicant's profile, and whether it was repaid."""
 
     amount: Decimal
     """In Deutsche Mark."""

@@ -1,8 +1,8 @@
-"""Synthetic payment behaviour of the sample loans: the data set says who repaid and who failed, not when or how.
+"""Synthetic payments of the sample loans: the data set says whether a loan was repaid, not when or how.
 
-What a borrower does follows from the application's class in the file (good or bad), from its number and from the
-loan's schedule, and from nothing else: the same every time, and what was planned up to one day stays as it was when
-it is asked for up to a later one. The shares below are made up, plausible for consumer lending, measured on nobody.
+A borrower's behaviour depends only on the application's class in the file (good or bad), its number and the loan's
+schedule. So it is the same every time, and the plan up to one day does not change when a later day is requested.
+The shares below are invented: plausible for consumer lending, not measured.
 """
 
 import random
@@ -21,7 +21,7 @@ from services.lake.samples.reference import CURRENCY
 SEED = 1994
 CENT = smallest(CURRENCY)
 SPREAD_DAYS = 730
-"""Over so many days before a booking the value dates are spread."""
+"""Value dates are spread over this number of days before a booking."""
 WRITE_OFF_AFTER_DAYS = 180
 DEFAULT_AFTER_DAYS = 90
 
@@ -39,7 +39,7 @@ class Habit(StrEnum):
     STOPS = "stops"
 
 
-# Of a hundred borrowers of a class.
+# Per hundred borrowers of a class.
 _GOOD = {
     Habit.PUNCTUAL: 68,
     Habit.SOMETIMES_LATE: 20,
@@ -49,12 +49,12 @@ _GOOD = {
 }
 _BAD = {Habit.STOPS: 40, Habit.ALWAYS_LATE: 30, Habit.PARTIAL: 18, Habit.RESTRUCTURED: 12}
 _BOUNCED = 0.02
-"""So many payments of those that are paid as agreed come back from the bank."""
+"""The share of regular payments that the bank returns."""
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A transaction to record; `reverses` is the place, in the whole plan, of the one that a reversal undoes."""
+    """A transaction to record; `reverses` is the index in the plan of the transaction that a reversal undoes."""
 
     day: date
     kind: str
@@ -64,7 +64,7 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """What happens under one loan, in the order of days, and from which day on it has a flag (None: never)."""
+    """The events of one loan, in the order of days, and the first day of each flag (None: never)."""
 
     habit: Habit
     transactions: tuple[Planned, ...]
@@ -72,30 +72,30 @@ class Behaviour:
     defaulted_on: date | None
 
     def until(self, day: date) -> tuple[Planned, ...]:
-        """What happens up to and on `day`."""
+        """The events up to and on `day`."""
         return self.transactions[: bisect_right(self.transactions, day, key=lambda one: one.day)]
 
     def classified(self, day: date) -> dict[str, date]:
-        """What the loan is classified as up to and on `day`, and since when."""
+        """The loan's classifications up to and on `day`, with their first days."""
         given = {"default": self.defaulted_on, "restructured": self.restructured_on}
         return {name: since for name, since in given.items() if since is not None and since <= day}
 
     def flags(self, day: date) -> dict[str, bool]:
-        """The flags that the loan has got up to and on `day`."""
+        """The loan's flags on `day`."""
         given = {"restructured": self.restructured_on, "defaulted": self.defaulted_on}
         return {name: True for name, since in given.items() if since is not None and since <= day}
 
 
 def value_date(booked_on: date, *what: object) -> date:
-    """The day from which a loan counts that is booked on a day: spread over the time before it, by `what` it is."""
+    """The value date of a loan that is booked on a day: spread over the time before, depending on `what`."""
     return booked_on - timedelta(days=crc32(" ".join(map(str, what)).encode()) % SPREAD_DAYS)
 
 
 def behaviour(number: int, instalments: Sequence[Instalment], *, good: bool) -> Behaviour:
-    """What the borrower of application `number` does under a loan with this schedule.
+    """The behaviour of application `number`'s borrower under a loan with this schedule.
 
     Args:
-        number: of the application, which alone decides what is drawn.
+        number: the application's number; the only seed of the random draws.
         instalments: the loan's, at least one.
         good: the application's class.
     """
@@ -137,7 +137,7 @@ def _payment(day: date, amount: Decimal) -> _Event:
 
 
 def _pays(chance: random.Random, habit: Habit, one: Instalment) -> Iterator[_Event]:
-    """One instalment, paid as the habit is."""
+    """One instalment, paid according to the habit."""
     due, amount = one.due_on, _total(one)
     match habit:
         case Habit.ALWAYS_LATE:
@@ -161,7 +161,7 @@ def _pays(chance: random.Random, habit: Habit, one: Instalment) -> Iterator[_Eve
 
 
 def _prepays(chance: random.Random, instalments: Sequence[Instalment]) -> list[_Event]:
-    """As agreed for a while, then all the rest at once, with its interest."""
+    """Regular for a while, then the whole rest at once, with its interest."""
     regular = chance.randrange(len(instalments))
     events = [_payment(one.due_on, _total(one)) for one in instalments[:regular]]
     rest = sum(map(_total, instalments[regular:]), Decimal(0))
@@ -169,7 +169,7 @@ def _prepays(chance: random.Random, instalments: Sequence[Instalment]) -> list[_
 
 
 def _restructured(chance: random.Random, instalments: Sequence[Instalment]) -> tuple[list[_Event], date]:
-    """In difficulty for some months, then as agreed again, each instalment by so much later than it was due."""
+    """In difficulty for some months, then regular again, each instalment later by the months missed."""
     regular = chance.randrange(len(instalments))
     pause = chance.randint(3, 4)
     events = [_payment(one.due_on, _total(one)) for one in instalments[:regular]]

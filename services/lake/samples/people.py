@@ -1,6 +1,6 @@
 """Synthetic people for the sample applications: the data set has no names, dates or identifiers.
 
-Everything here is made up from a fixed seed and marked so: e-mail addresses in the reserved domain example.com,
+Everything is generated from a fixed seed and recognisable: e-mail addresses in the reserved domain example.com,
 national ids that begin with SAMPLE.
 """
 
@@ -20,7 +20,7 @@ _FAMILY = (
     "Krüger", "Lê", "Müller", "Nguyễn", "Özdemir", "Pham", "Richter", "Schäfer", "Trần", "Vogel", "Weiß", "Żak",
 )  # fmt: skip
 _DAYS_TO_BIRTHDAY = 300
-"""Nobody's birthday is within the last weeks of a year of life: an age holds for two months after the day it is for."""
+"""No birthday is in the next weeks: an age stays correct for two months after its day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Person:
 
 
 def person(chance: random.Random, number: int, age_years: int, on: date) -> Person:
-    """Make up the applicant of application `number`, `age_years` old `on` the day of application."""
+    """Generate the applicant of application `number`, `age_years` old `on` the day of application."""
     given, family = chance.choice(_GIVEN), chance.choice(_FAMILY)
     birthday = months_later(on, -12 * age_years)
     birth_date = birthday - timedelta(days=chance.randrange(365) * _DAYS_TO_BIRTHDAY // 365)

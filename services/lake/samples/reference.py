@@ -1,4 +1,4 @@
-"""Reference data that every installation starts with: products, approval bands and bands of what two people do.
+"""Reference data of every new installation: products, approval bands and bands of proposals.
 
 Rates and risk parameters are synthetic: plausible for consumer lending, measured on nobody. The currency is
 the one of the sample applications, Deutsche Mark (ISO 4217 DEM, withdrawn in 2002).
@@ -14,7 +14,7 @@ from services.lake.tables import approval_band, product, product_parameters, ser
 
 CURRENCY = "DEM"
 ALWAYS = date(1900, 1, 1)
-"""Parameters that are valid from this day on have been so for every loan: no history reaches further back."""
+"""The first day of the parameters; earlier than every loan."""
 
 PRODUCTS: list[dict[str, Any]] = [
     {
@@ -80,7 +80,7 @@ SERVICING_BANDS: list[dict[str, Any]] = [
         "amount_below": None if amount_below is None else Decimal(amount_below),
     }
     for kind, size, amount_from, amount_below, roles in (
-        # Money that comes in, and mistakes: somebody else of servicing, above that somebody who decides on loans.
+        # Recoveries and reversals: another person of servicing confirms; above the limit, a role that decides on loans.
         ("recovery", "small", 0, 4_000, ("servicing", "senior_officer", "committee")),
         ("recovery", "large", 4_000, None, ("senior_officer", "committee")),
         ("reversal", "small", 0, 4_000, ("servicing", "senior_officer", "committee")),
@@ -101,9 +101,9 @@ def missing_rows(
     present_bands: set[tuple[str, int]],
     present_servicing_bands: set[tuple[str, str]],
 ) -> list[sa.Insert]:
-    """Give the inserts for what is not there yet; what an operator changed stays as it is.
+    """Give the inserts of missing rows; rows that an operator changed stay as they are.
 
-    Parameters come with their product alone: those of a product that is there are the operator's.
+    Parameters are inserted only with their product: those of an existing product belong to the operator.
     """
     products = [row for row in PRODUCTS if row["code"] not in present_products]
     parameters = [row for row in PARAMETERS if row["product_code"] not in present_products]

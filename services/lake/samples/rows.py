@@ -1,4 +1,4 @@
-"""The fifty sample applications as rows of the lake: always the same rows, whoever makes them.
+"""The fifty sample applications as rows of the lake: the same rows every time.
 
 Amount, term, purpose and profile are real (see `german_credit`); people, times, identifiers, the users who
 entered and decided them, the way they were decided and what was paid (see `payments`) are synthetic, made from a
@@ -25,11 +25,11 @@ from services.lake.tables import PROPOSAL_KINDS
 
 SEED = 50
 APPROVE_FROM = 500
-"""Samples that score so high are approved, the others rejected: the same cut-off as the demo's."""
+"""Samples with at least this score are approved, the others rejected: the same cut-off as in the demo."""
 UNDECIDED = 5
-"""So many of the last samples are left in the queue."""
+"""The number of samples at the end that stay in the queue."""
 NOT_BOOKED = 10
-"""Of the approved samples those whose number is divisible by it are left to be booked."""
+"""Approved samples whose number is divisible by this are not booked yet."""
 SERVICED_UNTIL = date(2026, 6, 30)
 """Transactions under the sample loans are recorded up to this day."""
 
@@ -61,9 +61,9 @@ def sample_rows() -> Rows:
 @dataclass
 class _Maker:
     chance: random.Random = field(default_factory=lambda: random.Random(SEED))  # noqa: S311 - always the same rows
-    # Of its own for what follows a decision.
+    # A separate generator for what follows a decision.
     booking_chance: random.Random = field(default_factory=lambda: random.Random(SEED + 1))  # noqa: S311
-    # Of its own for what two people do.
+    # A separate generator for proposals.
     proposal_chance: random.Random = field(default_factory=lambda: random.Random(SEED + 2))  # noqa: S311
     rows: Rows = field(
         default_factory=lambda: {
@@ -87,7 +87,7 @@ class _Maker:
     users: dict[str, UUID] = field(default_factory=dict)
 
     def add(self, number: int, sample: SampleApplication, score: dict[str, Any], *, decide: bool) -> None:
-        """Add one application with everything that belongs to it."""
+        """Add one application with all its rows."""
         at = _FIRST_SUBMISSION + timedelta(hours=7 * number, seconds=self.chance.randrange(3600))
         maker = self.user("maker")
         party_id, application_id = self.identifier(at), self.identifier(at)
@@ -206,7 +206,7 @@ class _Maker:
         party_id: UUID,
         approved_at: datetime,
     ) -> State:
-        """Book the loan, disbursed on that day, by who decided last; with what was paid since."""
+        """Book the loan, disbursed on that day, by the last decider; with the payments since."""
         last = self.rows["decision"][-1]
         at = approved_at + timedelta(minutes=self.booking_chance.randrange(10, 60 * 72))
         loan_id = self.identifier(at, self.booking_chance)
@@ -256,7 +256,7 @@ class _Maker:
     def transaction(
         self, loan_id: UUID, one: Planned, reverses: UUID | None, recorded_by: UUID, at: datetime
     ) -> UUID:
-        """Add a transaction; gives its id."""
+        """Add a transaction; returns its id."""
         identifier = self.identifier(at, self.booking_chance)
         proposal: dict[str, Any] = {"id": None, "confirmed_by": None}
         if one.kind in PROPOSAL_KINDS and one.kind != "disbursement":
@@ -290,7 +290,7 @@ class _Maker:
         at: datetime,
         classification: str | None = None,
     ) -> dict[str, Any]:
-        """Add a proposal that somebody else confirmed `at` an instant; gives its row."""
+        """Add a proposal that another person confirmed `at` an instant; returns its row."""
         proposal = {
             "id": self.identifier(at, self.proposal_chance),
             "loan_id": loan_id,
@@ -345,7 +345,7 @@ class _Maker:
         at: datetime,
         reason_code: str | None = None,
     ) -> State:
-        """Add an event; gives the state that it leads to."""
+        """Add an event; returns the state that it leads to."""
         self.rows["application_event"].append(
             {
                 "id": self.identifier(at, self.booking_chance if to is State.BOOKED else self.chance),
@@ -363,7 +363,7 @@ class _Maker:
         return to
 
     def user(self, role: str, chance: random.Random | None = None) -> UUID:
-        """The made-up user of a role; no login belongs to it."""
+        """The synthetic user of a role; it has no login."""
         return self.users.setdefault(role, self.identifier(_FIRST_SUBMISSION, chance))
 
     def identifier(self, at: datetime, chance: random.Random | None = None) -> UUID:

@@ -8,7 +8,7 @@ from services.lake.tables import application
 
 
 async def seed_samples(lake: Lake) -> int:
-    """Insert the samples in one transaction; gives how many applications were added (0 when they are there)."""
+    """Insert the samples in one transaction; returns how many applications were added (0 when they exist)."""
     rows = sample_rows()
     async with lake.transaction(actor="sample-data") as tx:
         first = rows["application"][0]["id"]

@@ -1,4 +1,4 @@
-"""Tables of the lake. Who may write which is in `ownership.py`; what they mean is in docs/guides/credit-domain.md.
+"""Tables of the lake. `ownership.py` has the rights on them; docs/guides/credit-domain.md explains them.
 
 Every table of schema `credit` is captured by the journal. `implicit_returning=False` keeps SQLAlchemy from
 emitting OUTPUT without INTO, which SQL Server refuses on a table with triggers (error 334).

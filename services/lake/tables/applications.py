@@ -1,4 +1,4 @@
-"""Parties, products, applications, and what is decided about them."""
+"""Parties, products, applications, and decisions on them."""
 
 import sqlalchemy as sa
 
@@ -111,11 +111,11 @@ application_version = captured(
     unless_migrated("profile"),
     unless_migrated("score"),
     unless_migrated("score_reasons"),
-    # The target of decision's foreign key, maker included: a decision cannot name another maker.
+    # The target of decision's foreign key, including the maker: a decision cannot name another maker.
     sa.UniqueConstraint("application_id", "version", "maker"),
 )
 
-# Who took part in a version, as approved: inserted with the version, never changed. `origin` tells what is certain.
+# The parties of a version, as approved: inserted with the version, never changed. `origin` says how reliable they are.
 application_version_party = captured(
     "application_version_party",
     sa.Column("application_id", sa.Uuid, primary_key=True),
@@ -134,7 +134,7 @@ application_version_party = captured(
         name="fk_application_version_party_version",
     ),
     one_of("role", PARTY_ROLES),
-    # `migrated`: the party as it was when the table was made or the history was brought in, not when it was submitted.
+    # `migrated`: the party at the time of the table's creation or the import, not of the submission.
     one_of("origin", ("submitted", "migrated")),
     sa.Index("ix_application_version_party_party_id", "party_id"),
 )
@@ -185,8 +185,8 @@ decision = captured(
         [application_version.c.application_id, application_version.c.version, application_version.c.maker],
     ),
     one_of("outcome", ("approve", "reject", "return")),
-    # Four eyes, whatever a service believes: see docs/guides/credit-domain.md. Of an imported decision the decider may
-    # be unknown; one who is known is never the maker.
+    # Four eyes, enforced by the database: see docs/guides/credit-domain.md. The decider of an imported decision may be
+    # unknown; a known decider is never the maker.
     sa.CheckConstraint("maker <> decided_by", name="four_eyes"),
     unless_migrated("decided_by"),
     sa.CheckConstraint("outcome = 'approve' OR reason_code IS NOT NULL", name="reason"),

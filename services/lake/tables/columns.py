@@ -1,4 +1,4 @@
-"""What the tables of the lake have in common: names of constraints, kinds of columns, checks on money."""
+"""Shared parts of the lake's tables: names of constraints, kinds of columns, checks on money."""
 
 from typing import Any
 
@@ -20,9 +20,9 @@ metadata = sa.MetaData(
 
 
 MIGRATED = "CAST(migrated AS integer) = 1"
-"""In a condition that both engines take: one has booleans, the other has bits."""
+"""A condition for both engines: one has booleans, the other has bits."""
 
-# Above 1,000 % a year it is a mistake in the unit.
+# A rate above 1,000 % a year is a mistake in the unit.
 INTEREST_RATE_CHECK = "interest_rate >= 0 AND interest_rate <= 10"
 SHARES_CHECK = " AND ".join(
     f"{share} >= 0 AND {share} <= 1"
@@ -51,7 +51,7 @@ MONEY_CHECKS: dict[str, dict[str, str]] = {
     "instalment": {"amounts": "principal >= 0 AND interest >= 0"},
     "loan_transaction": {
         "currency": currency_condition(),
-        # A reversal undoes in full what was recorded before this constraint was there.
+        # A reversal has the full amount of its transaction, which may be older than this constraint.
         "minor_unit": f"kind = 'reversal' OR {minor_unit_condition('amount')}",
     },
 }
@@ -83,7 +83,7 @@ def required(name: str, type_: Any, *constraints: sa.schema.SchemaItem) -> sa.Co
 
 
 def external_ref() -> sa.Column[Any]:
-    """The bank's own number of something that was imported."""
+    """The bank's own number of an imported row."""
     return sa.Column("external_ref", code(64))
 
 

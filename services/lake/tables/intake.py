@@ -1,4 +1,4 @@
-"""What intake keeps for itself; none of it is captured."""
+"""Intake's private tables; none of them is captured."""
 
 import sqlalchemy as sa
 
@@ -6,7 +6,7 @@ from services.lake.tables.applications import party
 from services.lake.tables.columns import metadata, own_id, required
 from services.lake.types import UtcDateTime, binary, code, long_text, text
 
-# Not captured: intake's own memory of requests, so that a retried submit is answered and not repeated.
+# Not captured: intake's record of requests, so that a repeated submit gets the first answer and has no effect.
 idempotency_key = sa.Table(
     "idempotency_key",
     metadata,
@@ -20,7 +20,7 @@ idempotency_key = sa.Table(
     implicit_returning=False,
 )
 
-# Not captured: what intake needs to find two parties with one national id, and who allowed it.
+# Not captured: the keys by which intake finds two parties with one national id, and the confirmations.
 party_national_id = sa.Table(
     "party_national_id",
     metadata,

@@ -1,4 +1,4 @@
-"""Loans: their schedule, what was moved under them, and what two people do to them."""
+"""Loans: their schedules, transactions, proposals and classifications."""
 
 import sqlalchemy as sa
 
@@ -17,9 +17,9 @@ from services.lake.tables.columns import (
 from services.lake.types import UtcDateTime, code, day, money, rate, text
 
 PROPOSAL_KINDS = ("disbursement", "write-off", "recovery", "reversal", "classification")
-"""What happens to a loan only by two people; the first disbursement is a part of its booking."""
+"""The kinds of proposals, which need two people; the first disbursement is a part of the booking."""
 CLASSIFICATIONS = ("default", "restructured", "written-off")
-"""What a loan can be; the last follows from its write-offs; nobody proposes it."""
+"""The classifications of a loan; the last follows from its write-offs and is never proposed."""
 
 
 def _open_classification() -> sa.Index:
@@ -69,7 +69,7 @@ instalment = captured(
     required("interest", money()),
 )
 
-# Who may confirm what is proposed under a loan: any of the roles of the band that the amount is in.
+# The roles that may confirm a proposal: any role of the band that contains the amount.
 servicing_band = captured(
     "servicing_band",
     sa.Column("band", code(32), primary_key=True),
@@ -87,8 +87,8 @@ servicing_band = captured(
     ),
 )
 
-# What one person proposes and another confirms. The amount of a classification is the loan's principal: what its band
-# goes by.
+# Proposals: one person proposes, another confirms. A classification has the loan's principal as its amount, which
+# determines its band.
 loan_proposal = captured(
     "loan_proposal",
     own_id(),
@@ -132,7 +132,7 @@ loan_proposal = captured(
         "OR (kind <> 'classification' AND classification IS NULL AND ends IS NULL)",
         name="classification",
     ),
-    # Two people, whatever a service believes; and who booked a loan says neither that it is lost nor how it is doing.
+    # Two people, enforced by the database. Who booked a loan confirms neither its write-offs nor its classifications.
     sa.CheckConstraint("confirmed_by <> proposed_by", name="second_person"),
     sa.CheckConstraint(
         "kind NOT IN ('write-off', 'classification') OR confirmed_by <> booked_by", name="not_the_booker"
@@ -155,7 +155,7 @@ loan_proposal = captured(
         "(refused_by IS NULL AND refused_at IS NULL) OR (refused_by IS NOT NULL AND refused_at IS NOT NULL)",
         name="refusal",
     ),
-    # The targets of the foreign keys of what was confirmed: it cannot be more, or of other people, than the proposal.
+    # The targets of foreign keys: a confirmed row cannot differ from its proposal in amount or people.
     sa.UniqueConstraint(
         *("id", "loan_id", "kind", "amount", "proposed_by", "confirmed_by"),
         name="uq_loan_proposal_transaction",
@@ -187,7 +187,7 @@ loan_transaction = captured(
         ],
         name="fk_loan_transaction_proposal",
     ),
-    # A booking disburses and a debtor pays without a second person; the rest of a history was decided elsewhere.
+    # A booking's disbursement and payments need no second person; imported rows were decided elsewhere.
     sa.CheckConstraint(
         f"kind IN ('disbursement', 'payment') OR {MIGRATED} "
         "OR (proposal_id IS NOT NULL AND confirmed_by IS NOT NULL)",
@@ -206,7 +206,7 @@ loan_transaction = captured(
     one_each("loan_transaction", "proposal_id"),
 )
 
-# What a loan is, from a day on and up to another one. Of what a history only has a flag for, the first day is unknown.
+# Classifications of a loan with their first and last days. An imported flag has no first day.
 loan_classification = captured(
     "loan_classification",
     own_id(),

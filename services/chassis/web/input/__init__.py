@@ -1,1 +1,1 @@
-"""What a request may send: bodies and parameters, limited in size and parsed strictly."""
+"""The input of requests: bodies and parameters, limited in size and parsed strictly."""

@@ -1,4 +1,4 @@
-"""What a request may send: authenticated first, then measured, then parsed."""
+"""The body of a request: the caller is authenticated first, then the size is checked, then the body is parsed."""
 
 from collections.abc import Callable, Coroutine, Iterator
 from email.message import Message as MimeType
@@ -18,7 +18,7 @@ from services.chassis.web.input.parameters import Parameters
 from services.chassis.web.problems import BadRequest, ContentTooLarge, UnsupportedMediaType
 
 DEFAULT_BODY_BYTES = 16 << 10
-# Parsing holds the event loop: this much takes a few milliseconds. What is larger is imported from files.
+# Parsing blocks the event loop; this size takes a few milliseconds. Import larger amounts from files.
 LARGEST_BODY_BYTES = 64 << 10
 MAX_FORM_FIELDS = 20
 JSON = "application/json"
@@ -29,7 +29,7 @@ Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 
 def accepts_body(max_bytes: int) -> Callable[[Endpoint], Endpoint]:
-    """Declare that a route takes bodies of up to `max_bytes`; stands below the route's decorator.
+    """Declare that a route takes bodies of up to `max_bytes`; write it below the route's decorator.
 
     Routes without it take `DEFAULT_BODY_BYTES`. Raises ValueError beyond `LARGEST_BODY_BYTES`.
     """
@@ -44,13 +44,13 @@ def accepts_body(max_bytes: int) -> Callable[[Endpoint], Endpoint]:
 
 
 class BoundedRoute(APIRoute):
-    """A route that reads no body before it knows the caller, and parses none before it has measured it.
+    """A route that reads a body only for a known caller, and parses it only after its size is checked.
 
-    FastAPI reads and parses the body before it resolves dependencies, so anyone could make it parse anything.
+    FastAPI reads and parses the body before it resolves dependencies, so anybody could make it parse anything.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """FastAPI's own handler, behind the checks; it finds the body parsed."""
+        """FastAPI's own handler, after the checks; it receives the parsed body."""
         handle = super().get_route_handler()
         guards = [call for call in _calls(self.dependant) if checks_caller(call)]
         parameters = Parameters.of(self.dependant)
@@ -75,15 +75,15 @@ def bounded_router(prefix: str = "", tags: list[str] | None = None) -> APIRouter
 
 
 class BodyLimit:
-    """The limit of a whole process, for what reads bodies by itself: refuses one as soon as it is too large."""
+    """The limit of a whole process, for code that reads bodies itself: refuses a body as soon as it is too large."""
 
     def __init__(self, app: ASGIApp, *, max_body_bytes: int) -> None:
-        """Bodies of up to `max_body_bytes` are let through."""
+        """Allows bodies of up to `max_body_bytes`."""
         self._app = app
         self._max = max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, counting what is read of its body."""
+        """Serve one request, and count the bytes of its body."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -94,7 +94,7 @@ class BodyLimit:
             message = await receive()
             received += len(message.get("body", b""))
             if received > self._max:
-                # FastAPI, which may be reading the body, passes on this kind of exception only.
+                # FastAPI may be reading the body, and raises only this kind of exception again.
                 raise HTTPException(413, f"Send at most {self._max} bytes.")
             return message
 
@@ -122,7 +122,7 @@ async def _read(request: Request, limit: int, *, is_form: bool) -> None:
     except ClientDisconnect:
         raise BadRequest("The connection ended before the body did.") from None
     body = b"".join(parts)
-    # FastAPI asks the request for its body, JSON or form; Starlette gives what it finds here.
+    # FastAPI asks the request for its body, JSON or form; Starlette returns the value stored here.
     request._body = body  # noqa: SLF001
     if not body:
         return

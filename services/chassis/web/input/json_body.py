@@ -1,7 +1,8 @@
-"""JSON bodies, parsed strictly: one meaning for every parser, and a cost that their size bounds.
+"""JSON bodies, parsed strictly: the same meaning for every parser, and a cost that the size limits.
 
-The parser of the standard library takes NaN, lone surrogates, UTF-16 and repeated members; the last of two members
-with one name wins there, the first elsewhere. What one party checked is then not what another stores.
+The parser of the standard library accepts NaN, lone surrogates, UTF-16 and repeated members. It uses the last of two
+members with one name; other parsers use the first. Then one program would check a value and another would store a
+different one.
 """
 
 import json
@@ -16,7 +17,7 @@ from services.chassis.web.problems import BadRequest
 
 MAX_DEPTH = 32
 
-# A string that does not end reaches to the end of the body: the pattern fits at every quote, so the scan stays linear.
+# An unterminated string extends to the end of the body: the pattern matches at every quote, so the scan is linear.
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _NO_BRACKETS = bytes(sorted(set(range(256)) - set(b"[]{}")))
 _STEPS = [0] * 256
@@ -24,7 +25,7 @@ for _byte in b"[{":
     _STEPS[_byte] = 1
 for _byte in b"]}":
     _STEPS[_byte] = -1
-# A member's name is repeated in an answer only if it looks like a name of ours.
+# An answer repeats a member's name only if it looks like a name of this API.
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 
 
@@ -49,20 +50,20 @@ def nesting(body: bytes) -> int:
 def parse_json(body: bytes) -> Any:
     """The value of `body`, which must be JSON as RFC 8259 has it, in UTF-8 without a byte order mark.
 
-    Takes about 0.1 ms a kibibyte at worst: bound the size before.
+    Takes up to about 0.1 ms for each KiB: limit the size before.
 
     Raises NestedTooDeep beyond `MAX_DEPTH`, DuplicateMember when an object has two members of one name, InvalidJson
-    for everything else, among it NaN, Infinity, numbers beyond a double's range and lone surrogates.
+    for everything else, such as NaN, Infinity, numbers beyond a double's range and lone surrogates.
     """
     # Most bodies have so few brackets that they need no scan.
     if body.count(b"[") + body.count(b"{") > MAX_DEPTH and nesting(body) > MAX_DEPTH:
         raise NestedTooDeep(f"Nest arrays and objects at most {MAX_DEPTH} deep.")
     try:
-        # Stricter than the standard library, which reads the numbers more exactly and tells of repeated members.
+        # Stricter than the standard library, which then reads exact numbers and reports repeated members.
         orjson.loads(body)
         return json.loads(body.decode(), object_pairs_hook=_members, parse_float=exact_number)
     except ValueError as error:
-        # The position only: what stands there may be personal data.
+        # The position only: the text there may be personal data.
         place = f" (character {error.pos})" if isinstance(error, json.JSONDecodeError) else ""
         raise InvalidJson(f"The body is not valid JSON in UTF-8{place}.") from None
 

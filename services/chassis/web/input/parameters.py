@@ -1,6 +1,6 @@
-"""Query parameters and headers as a route declares them: one that it does not know is refused, not ignored.
+"""Query parameters and headers as a route declares them: unknown ones are refused, not ignored.
 
-A filter that is misspelt and ignored answers more than was asked for, and nobody notices.
+If a misspelt filter were ignored, the answer would have more rows than requested, and nobody would notice.
 """
 
 import re
@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 
 from services.chassis.web.problems import BadRequest, Unprocessable
 
-# A name is repeated in an answer only if it looks like a name of ours.
+# An answer repeats a name only if it looks like a name of this API.
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 
 
@@ -25,12 +25,12 @@ class ParameterRefused(Unprocessable):
 
 
 class HeaderRepeated(BadRequest):
-    """A header that means one thing was sent more than once."""
+    """A header that allows one value was sent more than once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """What a route takes beside its path and body."""
+    """A route's parameters besides its path and body."""
 
     single: frozenset[str]
     """Query parameters that are given at most once."""
@@ -41,7 +41,7 @@ class Parameters:
 
     @classmethod
     def of(cls, dependant: Dependant) -> Self:
-        """The parameters of a route and of all that it depends on."""
+        """The parameters of a route and of all its dependencies."""
         queries = dict(_named(field.field_info, field.alias) for field in _fields(dependant, "query_params"))
         headers = dict(_named(field.field_info, field.alias) for field in _fields(dependant, "header_params"))
         several = {name for name, repeated in queries.items() if repeated}
@@ -52,12 +52,12 @@ class Parameters:
         )
 
     def check(self, request: Request) -> None:
-        """Make sure that the request has no other parameters, and none of them twice that means one thing.
+        """Check that the request has no other parameters, and repeats none that allows one value.
 
         Raises:
             ParameterRefused: naming each.
             HeaderRepeated: naming the first.
-            BadRequest: the query is no percent-encoded UTF-8.
+            BadRequest: the query is not percent-encoded UTF-8.
         """
         faults = [
             {"pointer": _pointer(name), "detail": detail} for name, detail in self._faults(_names(request))

@@ -1,8 +1,7 @@
-"""Values of requests, parsed strictly and then normalised: what bodies, query parameters and drafts are made of.
+"""Types for values of requests (bodies, query parameters, drafts), parsed strictly and then normalised.
 
-Pydantic is lenient by itself: 0 is a day, "yes" is true, digits of any width are a number. Here a value has one
-spelling, and what it is stored as follows from it. Every type refuses what it would have to guess, and says what it
-takes.
+Pydantic is lenient by default: 0 is a day, "yes" is true, digits of any width are a number. Here a value has one
+spelling, which determines the stored value. Every type refuses ambiguous input, and its error says what it expects.
 """
 
 import re
@@ -28,7 +27,7 @@ from pydantic_core import CoreSchema, core_schema
 from services.chassis.characters import has_letter, line, lines, utf16_length
 
 INTEGER_DIGITS = 15
-"""Before the point; with `DECIMALS` it is numeric(19,4), which money is stored as."""
+"""Digits before the point; with `DECIMALS` this is numeric(19,4), the type of money."""
 DECIMALS = 4
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -39,15 +38,15 @@ _WHOLE = re.compile(r"0|[1-9][0-9]{0,8}")
 _IDENTIFIER = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _DECIMAL = rf"(0|[1-9][0-9]{{0,{INTEGER_DIGITS - 1}}})(\.[0-9]{{1,{DECIMALS}}})?"
 _EXACT = re.compile(_DECIMAL)
-# Controls, soft hyphen, bidirectional marks and overrides, and the characters of no width: a part of what is refused.
+# Controls, soft hyphen, bidirectional marks and overrides, and characters without width: some of the refused ones.
 _UNSEEN = r"\u0000-\u001f\u007f-\u009f\u00ad\u061c\u115f\u1160\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff"
 _UNSEEN_IN_LINES = _UNSEEN.replace(r"\u0000-\u001f", r"\u0000-\u0008\u000b\u000c\u000e-\u001f")
 
 Flag = Annotated[bool, Strict()]
-"""true or false, no text and no number."""
+"""true or false; not a text or a number."""
 
 Whole = Annotated[int, Strict()]
-"""A whole number of a body: no text, no fraction, no truth value."""
+"""A whole number of a body; not a text, a fraction or a truth value."""
 
 
 def _day(value: object) -> object:
@@ -144,9 +143,9 @@ Identifier = Annotated[
 
 
 def exact_number(text: str) -> Decimal | float:
-    """What a JSON number with a point or an exponent is: exact, or a float, which no type here takes, with an exponent.
+    """Convert a JSON number: an exact value with a point; a float with an exponent, which no type here accepts.
 
-    For `json.loads(…, parse_float=exact_number)`: a float would lose the digits that make an amount wrong.
+    For `json.loads(…, parse_float=exact_number)`: a float would lose the digits that make an amount invalid.
     """
     return float(text) if "e" in text.lower() else Decimal(text)
 
@@ -160,7 +159,7 @@ def _exact(value: object) -> object:
         raise ValueError(
             f"give an amount in digits, at most {INTEGER_DIGITS} before a point and {DECIMALS} after, such as 1200.50"
         )
-    # As it is stored, so that 5 and "5.00" are the same request.
+    # In its stored form, so that 5 and "5.00" are the same request.
     return Decimal(spelt).quantize(Decimal(1).scaleb(-DECIMALS))
 
 
@@ -183,7 +182,7 @@ AmountOrZero = Annotated[
         mode="validation",
     ),
 ]
-"""An amount from 0 on, as text or number, exact."""
+"""An amount of at least 0, as text or number, exact."""
 
 Amount = Annotated[
     Decimal,
@@ -206,15 +205,15 @@ Amount = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class _Text(ABC):
-    """What a text must be, as an annotation of `str`: at most `longest` characters and places of a column."""
+    """The rules of a text, as an annotation of `str`: at most `longest` characters and places of a column."""
 
     longest: int
 
     schema: ClassVar[dict[str, Any]] = {"minLength": 1, "pattern": rf"^(?=.*\S)[^{_UNSEEN}]*$"}
 
     def check(self, value: str) -> str:
-        """The normalised text; raises ValueError with what is wrong, which does not repeat it."""
-        # Before any work on it.
+        """The normalised text; raises ValueError, whose message does not repeat the text."""
+        # Check the length before any other work.
         if len(value) > self.longest:
             raise ValueError(f"has more than {self.longest} characters")
         made = self.normalise(value)
@@ -228,14 +227,14 @@ class _Text(ABC):
         """The text as it is stored; raises ValueError."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """A strict string, then `check`."""
+        """The schema: a strict string, then `check`."""
         del source, handler
         return core_schema.no_info_after_validator_function(self.check, core_schema.str_schema(strict=True))
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
-        """What of it JSON Schema can say."""
+        """The part of the rules that JSON Schema can express."""
         del schema, handler
         return {"type": "string", "maxLength": self.longest, **self.schema}
 
@@ -277,12 +276,12 @@ class Remark(_Text):
 
 @dataclass(frozen=True, slots=True)
 class Words(_Text):
-    """Words to look for, which may be none."""
+    """Search words; may be empty."""
 
     schema: ClassVar[dict[str, Any]] = {"pattern": f"^[^{_UNSEEN}]*$"}
 
     def normalise(self, value: str) -> str:
-        """The words as they are looked for; raises ValueError."""
+        """The normalised words; raises ValueError."""
         return line(value)
 
 
@@ -307,6 +306,6 @@ _REFERENCE = frozenset("0123456789" + _SEPARATORS)
 
 
 def reference_key(number: str) -> str:
-    """What two spellings of one number have in common: without case, width and separators."""
+    """The common form of all spellings of a number: without case, width and separators."""
     made = unicodedata.normalize("NFKC", number).upper()
     return "".join(one for one in made if one not in _SEPARATORS and not one.isspace())

@@ -1,7 +1,7 @@
-"""PostgreSQL: re-journalling rows as they are (backfill, repair), purging the journal, and what waits in it.
+"""PostgreSQL: re-journalling current rows (backfill, repair), purging the journal, and its pending changes.
 
-The login that asks for a backfill writes nothing into the journal itself: one function a table does, which can only
-say what the table holds at that moment.
+The login that requests a backfill cannot write to the journal directly: one function for each table does, and it can
+only write the table's current rows.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,9 +13,9 @@ from services.lake.journal.model import CapturedColumn, CapturedTable, CapturePa
 from services.lake.journal.postgresql.functions import Function
 
 LOCK_WAIT = "500ms"
-"""Below the second after which a server looks for deadlocks, so that a backfill gives way and no writer is ended.
+"""Below `deadlock_timeout` (1 s), so that the backfill is rolled back and no writer is the deadlock's victim.
 
-While it waits it holds the horizon; it is tried again.
+A waiting backfill holds the horizon back. It is tried again later.
 """
 
 _KEY_TYPES = {
@@ -42,14 +42,14 @@ _SELECT_WAITING = sa.text(
 
 
 class PostgreSQLBackfill:
-    """The part of the dialect that operators' work needs."""
+    """The operations of the dialect for backfill, repair and purge."""
 
     def grant_backfill(self, table: CapturedTable, login: str) -> Sequence[str]:
-        """Let `login` call the functions of a table."""
+        """Grant `login` the functions of a table."""
         return [f"GRANT EXECUTE ON FUNCTION {signature} TO {login}" for signature in _signatures(table)]
 
     def call_backfill(self, table: CapturedTable) -> sa.TextClause:
-        """Call the function: a NULL is no trouble to it."""
+        """Call the function; it accepts NULL."""
         name = f"journal.backfill_{table.schema}_{table.name}"
         return sa.text(f"SELECT last_key, rows_written FROM {name}(:after_key, :most_rows)")
 
@@ -72,7 +72,7 @@ def backfill_parts(table: CapturedTable, key: str, write: Callable[[str, str], s
     """Give the two functions of a table.
 
     Args:
-        table: what is captured.
+        table: the captured table.
         key: SQL that renders the key of row `r`.
         write: gives the INSERT into the journal for an operation and a source of rows `r`.
     """
@@ -102,7 +102,7 @@ def _signatures(table: CapturedTable) -> tuple[str, str]:
 
 
 def request_if_changed(table: CapturedTable) -> str:
-    """Ask for a backfill when the table was captured by another definition until now, or by none and has rows."""
+    """Request a backfill when the table had another definition until now, or none although it has rows."""
     return (
         "INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) "
         f"SELECT gen_random_uuid(), '{table.full_name}', 'migration', clock_timestamp() AT TIME ZONE 'UTC', 0, 0 "
@@ -123,11 +123,11 @@ def _function(
         settings=(
             "search_path = pg_catalog, pg_temp",
             f"lock_timeout = '{LOCK_WAIT}'",
-            # Of "from the beginning, or after this key" a plan for every parameter would read the whole table.
+            # A generic plan of "from the beginning, or after this key" would read the whole table.
             "plan_cache_mode = force_custom_plan",
             *(("extra_float_digits = 1",) if floats else ()),
         ),
-        # Parameters have numbers below, and variables their block: a column may have any name.
+        # Use numbered parameters and block-qualified variables below: a column may have any name.
         body="\n#variable_conflict use_column\n"
         "<<capture>>\n"
         "DECLARE\n"
@@ -160,8 +160,8 @@ def _page(table: CapturedTable, key: str, write: Callable[[str, str], str]) -> s
     after = f"($1 IS NULL OR {columns} > {first})"
     rows = write(
         "r",
-        # The rows are locked below the select list, hence before their positions are drawn: whoever changed one before
-        # has committed and has a lower position, whoever changes one later waits and draws a higher one.
+        # The subquery locks the rows before the select list draws their positions: a transaction that changed a row
+        # before has committed with a lower position; one that changes it later waits and draws a higher position.
         f"(SELECT r.* FROM {table.full_name} AS r WHERE {after} AND {columns} <= {last} FOR SHARE) AS r",
     )
     return declared + dedent(f"""\
@@ -212,7 +212,7 @@ def _named(table: CapturedTable, write: Callable[[str, str], str]) -> str:
 
 
 def _value(column: CapturedColumn, array: str, index: int) -> str:
-    """Read a key's column back from its canonical text."""
+    """Convert a key column's canonical text back to its type."""
     text = f"{array} ->> {index}"
     if column.type is ColumnType.BINARY:
         return f"decode({text}, 'hex')"

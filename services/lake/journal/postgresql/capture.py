@@ -1,9 +1,9 @@
-"""PostgreSQL: what captures changes.
+"""PostgreSQL: the tables and triggers that capture changes.
 
 The horizon: before its first journal row a transaction takes a shared advisory lock whose key is the
 sequence's last value at that moment, so it draws only positions above that key. A reader takes the smaller of
-the sequence's last value and the lowest such key: a writer without its lock yet will draw above it, and a
-commit is visible before its locks go.
+the sequence's last value and the lowest such key. A writer that has no lock yet will draw above it, and a
+commit is visible before its locks are released.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from services.lake.journal.postgresql.images import FLOATS, PostgreSQLImages
 # Advisory lock keys of the horizon are this tag in the upper 16 bits, a position in the lower 48.
 _HORIZON_TAG = 0x434A
 FIRST_OF_KEY = "split_part(key, '\"', 2)"
-"""The first text of a key, which an index is on."""
+"""The first text of a key, which is indexed."""
 
 _SELECT_TRIGGERS = """
 SELECT n.nspname || '.' || c.relname || '.' || g.tgname AS name,
@@ -51,7 +51,7 @@ class PostgreSQLCapture(PostgreSQLImages):
         """Create sequence, journal, its audit index, incarnation and definitions, and the TRUNCATE guard."""
         return (
             "CREATE SEQUENCE journal.position CACHE 1",
-            # One value drawn at once: a sequence never used has no last value to build a horizon from.
+            # Draw one value immediately: an unused sequence has no last value for the horizon.
             "SELECT nextval('journal.position')",
             dedent("""\
                 CREATE TABLE journal.change (
@@ -65,8 +65,8 @@ class PostgreSQLCapture(PostgreSQLImages):
                     traceparent varchar(55),
                     captured_at timestamp NOT NULL
                 )"""),
-            # For the audit of one record and what belongs to it: the first text of the key, hashed. With table, key and
-            # position in it the index cost a bulk insert more than all the rest of the journal.
+            # For the audit of one record and its child rows: the first text of the key, hashed. With table, key and
+            # position in it, the index cost a bulk insert more than the rest of the journal.
             f"CREATE INDEX ix_change_first_of_key ON journal.change USING hash ({FIRST_OF_KEY})",
             dedent("""\
                 CREATE TABLE journal.incarnation (
@@ -98,7 +98,7 @@ class PostgreSQLCapture(PostgreSQLImages):
                         PERFORM set_config('synchronous_commit', 'on', true);
                     END IF;
                 END $$"""),
-            # Whoever could call it could hold the horizon back; the triggers run with their owner's rights.
+            # A login that can call it can hold the horizon back. The triggers run with their owner's rights.
             "REVOKE EXECUTE ON FUNCTION journal.enter() FROM PUBLIC",
             dedent(f"""\
                 CREATE FUNCTION journal.horizon() RETURNS bigint LANGUAGE plpgsql
@@ -119,7 +119,7 @@ class PostgreSQLCapture(PostgreSQLImages):
                     END IF;
                     RETURN least(last, lowest);
                 END $$"""),
-            # With its owner's rights: a login sees no other session's transaction.
+            # With its owner's rights, because a login cannot see other sessions' transactions.
             dedent(f"""\
                 CREATE FUNCTION journal.oldest_writer_seconds() RETURNS double precision LANGUAGE sql SECURITY DEFINER
                 SET search_path = pg_catalog, pg_temp AS $$
@@ -144,15 +144,15 @@ class PostgreSQLCapture(PostgreSQLImages):
             request_if_changed(table),
             f"INSERT INTO journal.captured_table VALUES ('{table.fingerprint}', '{table.full_name}', "
             f"'{_quoted(table.to_json())}', clock_timestamp() AT TIME ZONE 'UTC') "
-            # The newest is the one that is in force, even when it was in force before.
+            # The newest definition is in force, even if it was in force before.
             "ON CONFLICT (fingerprint) DO UPDATE SET installed_at = EXCLUDED.installed_at",
         )
 
     def capture_parts(self, table: CapturedTable) -> Sequence[CapturePart]:
-        """One statement-level trigger an event, on transition tables; the writer needs no right on the journal."""
+        """One statement-level trigger for each event, on transition tables; writers need no right on the journal."""
         moved = " AND ".join(f"n.{name} = r.{name}" for name in table.key)
-        # A statement has no pairs of old and new rows. Keys that went are deletes, written first; every new
-        # row is an image: a moved key is a delete and an insert.
+        # Transition tables do not pair old and new rows. Keys that disappeared are deletes, written first; every new
+        # row is an image. So a changed key is a delete and an insert.
         gone = self._write(
             table, "d", f"old_rows AS r WHERE NOT EXISTS (SELECT FROM new_rows AS n WHERE {moved})"
         )
@@ -168,7 +168,7 @@ class PostgreSQLCapture(PostgreSQLImages):
         for event, (transition, writes) in events.items():
             function = _trigger_function(table, event, writes)
             parts += [
-                # The trigger calls whatever has this name: to replace the function locks no table.
+                # The trigger calls the function by name: replacing the function locks no table.
                 CapturePart(function.name, function.installed, (function.create(replace=True),)),
                 _trigger(
                     table,
@@ -208,14 +208,14 @@ class PostgreSQLCapture(PostgreSQLImages):
         )
 
     def grant_catalogue(self, login: str) -> Sequence[str]:
-        """Do nothing: everybody sees the catalogue here."""
+        """Do nothing: on PostgreSQL every login sees the catalogue."""
         del login
         return ()
 
 
 def _trigger_function(table: CapturedTable, event: str, writes: Sequence[str]) -> Function:
     body = "".join(f"    {write};\n" for write in writes)
-    # column_text renders every type independent of the session's settings; digits of floats alone depend on one.
+    # column_text renders every type independently of the session's settings, except the digits of floats.
     floats = ("extra_float_digits = 1",) if any(column.type in FLOATS for column in table.columns) else ()
     return Function(
         f"journal.capture_{table.schema}_{table.name}_{event}",

@@ -1,4 +1,4 @@
-"""What PostgreSQL's catalogue says of captured tables: their columns, triggers and foreign keys as they are now."""
+"""Reads the current columns, triggers and foreign keys of captured tables from PostgreSQL's catalogue."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -74,11 +74,11 @@ _MOMENTS = {
     "timestamptz": ColumnType.TIMESTAMPTZ,
 }
 _HEADER = 4
-"""What a modifier counts besides the size."""
+"""The bytes of a type modifier besides the size."""
 
 
 async def read_catalogue(connection: AsyncConnection, tables: Sequence[str]) -> Catalogue:
-    """Read what `tables` (full names) are now."""
+    """Read the current state of `tables` (full names)."""
 
     async def rows(statement: str) -> Sequence[sa.RowMapping]:
         result = await connection.execute(
@@ -107,7 +107,7 @@ async def read_catalogue(connection: AsyncConnection, tables: Sequence[str]) -> 
 
 
 def columns_of(row: Any) -> Iterator[CapturedColumn]:
-    """Describe a row of the catalogue as the journal sees it.
+    """Convert a row of the catalogue to a column of the journal.
 
     Raises:
         TypeNotCaptured: naming table and column.

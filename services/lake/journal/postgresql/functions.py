@@ -1,4 +1,4 @@
-"""PostgreSQL: functions of capture, as they are created and as the catalogue shows them."""
+"""PostgreSQL: the functions of capture: how they are created, and how the catalogue shows them."""
 
 from dataclasses import dataclass
 
@@ -26,7 +26,7 @@ class Function:
     """Name and type of each."""
 
     def create(self, *, replace: bool = False) -> str:
-        """Write the statement; with `replace` another function of the same parameters and result gives way."""
+        """Give the statement; with `replace` it replaces a function of the same parameters and result."""
         parameters = ", ".join(f"{name} {type_}" for name, type_ in self.parameters)
         settings = " ".join(f"SET {setting}" for setting in self.settings)
         return (
@@ -41,6 +41,6 @@ class Function:
 
     @property
     def installed(self) -> str:
-        """What `SELECT_FUNCTIONS` shows of the function."""
+        """The function's text in the result of `SELECT_FUNCTIONS`."""
         settings = sorted(setting.replace(" = ", "=").replace("'", "") for setting in self.settings)
         return f"{';'.join(settings)}\n{self.body}"

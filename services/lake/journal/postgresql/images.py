@@ -1,4 +1,4 @@
-"""PostgreSQL: rows as the journal holds them, and as verification hashes them."""
+"""PostgreSQL: rows as images in the journal, and as hashes for verification."""
 
 from collections.abc import Sequence
 
@@ -28,7 +28,7 @@ class PostgreSQLImages:
             elif column.type in (*_INTEGERS, ColumnType.BOOLEAN):
                 value = text
             elif column.type in FLOATS:
-                # The shortest digits that give the same bits again.
+                # The shortest digits that convert back to the same bits.
                 value = f"'\"' || {row}.{column.name}::text || '\"'"
             elif column.type in (ColumnType.DATE, ColumnType.TIMESTAMP):
                 # ISO 8601 whatever the session's DateStyle, infinity and years before Christ included.
@@ -58,7 +58,7 @@ class PostgreSQLImages:
             case ColumnType.TIMESTAMPTZ:
                 return _moment(value, f"{value} AT TIME ZONE 'UTC'", f'YYYY-MM-DD"T"{_TIME}"Z"')
             case ColumnType.OFFSET:
-                # Kept by no type of this engine: instants are in UTC.
+                # No type of this engine stores an offset: instants are in UTC.
                 instant = f"{row}.{column.name.removesuffix(OFFSET_SUFFIX)}"
                 return f"CASE WHEN {instant} IS NOT NULL THEN '0' END"
             case ColumnType.REAL:
@@ -88,7 +88,7 @@ def _hash(text: str) -> str:
 
 
 def _moment(value: str, shown: str, form: str) -> str:
-    """Render a time as SQL Server does, and what that engine has not: years before Christ, and infinity."""
+    """Render a time as SQL Server does, and also the values that SQL Server lacks: years BC and infinity."""
     return (
         f"CASE WHEN {value} >= '0001-01-01 00:00:00+00' AND {value} < 'infinity' THEN to_char({shown}, '{form}') "
         f"WHEN isfinite({value}) THEN to_char({shown}, '{form} BC') ELSE {value}::text END"

@@ -1,4 +1,4 @@
-"""PostgreSQL: the journal read in order, up to its horizon."""
+"""PostgreSQL: reads the journal in order, up to its horizon."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -31,8 +31,8 @@ _CHANGE = "table_name, operation, key, image, fingerprint, actor, traceparent, c
 def _page(above: str, through: str, limit: str, size: str) -> str:
     """Read the changes above one position and up to another, all expressions.
 
-    The images' sizes are known without reading those that are stored apart. A row is left out when those before it
-    fill the read.
+    The sizes of images are known without reading those that are stored out of line (TOAST). A row is left out when
+    the rows before it already have `size` bytes.
     """
     return (
         "(SELECT c.*, sum(coalesce(octet_length(c.image), 0)) OVER (ORDER BY c.position ROWS UNBOUNDED PRECEDING) "
@@ -44,7 +44,7 @@ def _page(above: str, through: str, limit: str, size: str) -> str:
 
 _FETCH_CHANGES = f"SELECT position, 0, {_CHANGE} FROM {_page('$1', '$2', '$3', '$4')}"
 
-# In one round trip, and still as two statements: each statement of a volatile function has a snapshot of its own.
+# One round trip, but two statements: each statement of a volatile function has its own snapshot.
 _CREATE_READ = dedent(f"""\
     CREATE FUNCTION journal.read(above bigint, most integer, bytes bigint)
     RETURNS SETOF journal.change LANGUAGE plpgsql VOLATILE AS $$
@@ -65,22 +65,22 @@ class PostgreSQLReads:
     """Reads of the journal and of the catalogue."""
 
     async def begin_stream(self, connection: AsyncConnection) -> None:
-        """Leave the planner no way but the primary key.
+        """Make the planner use the primary key.
 
-        A prepared statement does not know how wide its range is: it would read and sort the whole rest of the
-        journal for the first two thousand rows of it.
+        A generic plan does not know how wide its range is: it would read and sort the whole rest of the journal to
+        get the first two thousand rows.
         """
         for way in ("enable_seqscan", "enable_bitmapscan", "enable_sort"):
             await connection.exec_driver_sql(f"SET {way} = off")
 
     async def read_horizon(self, connection: AsyncConnection, after: Position) -> Position:
-        """Look at the locks only when positions above `after` were drawn."""
+        """Read the locks only when positions above `after` were drawn."""
         return Position(int(await asyncpg_connection(connection).fetchval(_HORIZON, after.major)))
 
     async def fetch_changes(
         self, connection: AsyncConnection, after: Position, horizon: Position, limit: int, size: int
     ) -> Sequence[Sequence[Any]]:
-        """Read by the primary key alone: minors are always 0 here."""
+        """Read by the primary key; minors are always 0 on PostgreSQL."""
         rows: Sequence[Sequence[Any]] = await asyncpg_connection(connection).fetch(
             _FETCH_CHANGES, after.major, horizon.major, limit, size
         )
@@ -97,7 +97,7 @@ class PostgreSQLReads:
     async def read_changes(
         self, connection: AsyncConnection, after: Position, limit: int, size: int
     ) -> Sequence[Sequence[Any]]:
-        """Ask for the horizon and for the rows below it at once."""
+        """Read the horizon and the rows below it in one call."""
         rows: Sequence[Sequence[Any]] = await asyncpg_connection(connection).fetch(
             _READ, after.major, limit, size
         )
@@ -131,7 +131,7 @@ class PostgreSQLReads:
         return await read_catalogue(connection, tables)
 
     async def oldest_writer_seconds(self, connection: AsyncConnection) -> float:
-        """Take the age of the oldest transaction that holds a horizon lock, prepared ones included."""
+        """Select the age of the oldest transaction that holds a horizon lock, prepared transactions included."""
         seconds = await connection.scalar(sa.text("SELECT journal.oldest_writer_seconds()"))
         return float(seconds or 0)
 
@@ -153,7 +153,7 @@ class PostgreSQLReads:
     async def journal_blocks(
         self, connection: AsyncConnection, after: Position, through: Position, tables: Sequence[str]
     ) -> AsyncIterator[bytes]:
-        """COPY them out, one statement for all; the server waits while a block is being written elsewhere."""
+        """COPY them out with one statement; the server waits while the caller writes a block."""
         blocks: asyncio.Queue[bytes | None] = asyncio.Queue(maxsize=1)
         pending: list[bytes] = []
         size = 0

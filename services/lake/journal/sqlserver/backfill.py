@@ -1,7 +1,7 @@
-"""SQL Server: re-journalling rows as they are (backfill, repair), purging the journal, and what waits in it.
+"""SQL Server: re-journalling current rows (backfill, repair), purging the journal, and its pending changes.
 
-Procedures, one pair a table and no dynamic SQL: whoever may execute them needs no right on the tables, since tables
-and procedures have one owner.
+One pair of procedures for each table, without dynamic SQL. A login that may execute them needs no right on the
+tables, because tables and procedures have the same owner.
 """
 
 from collections.abc import Callable, Sequence
@@ -44,22 +44,22 @@ _SELECT_WAITING = sa.text(
 
 
 class SQLServerBackfill:
-    """The part of the dialect that operators' work needs."""
+    """The operations of the dialect for backfill, repair and purge."""
 
     def grant_backfill(self, table: CapturedTable, login: str) -> Sequence[str]:
-        """Let `login` call the procedures of a table."""
+        """Grant `login` the procedures of a table."""
         name = f"{table.schema}_{table.name}"
         return [f"GRANT EXECUTE ON journal.{kind}_{name} TO {login}" for kind in ("backfill", "repair")]
 
     def call_backfill(self, table: CapturedTable) -> sa.TextClause:
-        """Call the procedure by variables with a type: of a NULL the driver would have to guess it."""
+        """Call the procedure with typed variables: the driver would have to guess the type of a NULL."""
         return sa.text(
             "DECLARE @after nvarchar(850) = :after_key, @most_rows int = :most_rows; "
             f"EXEC journal.backfill_{table.schema}_{table.name} @after = @after, @most_rows = @most_rows"
         )
 
     def call_repair(self, table: CapturedTable) -> sa.TextClause:
-        """Call the procedure likewise."""
+        """Call the procedure with a typed variable."""
         return sa.text(
             "DECLARE @keys nvarchar(max) = :keys; "
             f"EXEC journal.repair_{table.schema}_{table.name} @keys = @keys"
@@ -78,7 +78,7 @@ def backfill_parts(table: CapturedTable, key: str, write: Callable[[str, str], s
     """Give the two procedures of a table.
 
     Args:
-        table: what is captured.
+        table: the captured table.
         key: SQL that renders the key of row `r`.
         write: gives the INSERT into the journal for an operation and a source of rows `r`.
     """
@@ -96,7 +96,7 @@ def backfill_parts(table: CapturedTable, key: str, write: Callable[[str, str], s
 
 
 def request_if_changed(table: CapturedTable) -> str:
-    """Ask for a backfill when the table was captured by another definition until now, or by none and has rows."""
+    """Request a backfill when the table had another definition until now, or none although it has rows."""
     return (
         "INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) "
         f"SELECT NEWID(), '{table.full_name}', N'migration', SYSUTCDATETIME(), 0, 0 "
@@ -112,9 +112,9 @@ def _procedure(signature: str, body: str) -> str:
         f"CREATE PROCEDURE journal.{signature} AS\n"
         "BEGIN\n"
         "    SET NOCOUNT ON;\n"
-        # Else a lock not had in time ends one statement, and the next would tell of a page that was not written.
+        # Otherwise a lock timeout ends one statement only, and the next would report a page that was not written.
         "    SET XACT_ABORT ON;\n"
-        # A backfill gives way: while it waits it may hold the horizon, and no writer shall be ended for it.
+        # The backfill is the deadlock's victim, never a writer; and it waits briefly, because it may hold the horizon.
         f"    SET LOCK_TIMEOUT {LOCK_WAIT_MILLIS};\n"
         "    SET DEADLOCK_PRIORITY LOW;\n"
         "    DECLARE @actor nvarchar(128) = "
@@ -136,8 +136,8 @@ def _page(table: CapturedTable, key: str, write: Callable[[str, str], str]) -> s
     after = f"(@after IS NULL OR {_compared(columns, '>', '>', 'after')})"
     rows = write(
         "r",
-        # Each row is locked before its image is written, until the commit: whoever changed it before has committed and
-        # has a lower position, whoever changes it later waits and draws a higher one.
+        # Each row is locked before its image is written, until the commit: a transaction that changed it before has
+        # committed with a lower position; one that changes it later waits and draws a higher position.
         f"{table.schema}.[{table.name}] AS r WITH (UPDLOCK, HOLDLOCK) "
         f"WHERE {after} AND {_compared(columns, '<', '<=', 'end')} OPTION (RECOMPILE)",
     )
@@ -147,7 +147,7 @@ def _page(table: CapturedTable, key: str, write: Callable[[str, str], str]) -> s
             for i, column in enumerate(columns)
         ),
         "DECLARE @page_end nvarchar(850)",
-        # Where the page ends, by the table as it is now: a row that moves its key meanwhile is captured by that.
+        # The end of the page, by the table's current rows. Capture records a row whose key changes meanwhile.
         f"SELECT TOP (1) @page_end = {key}, "
         + ", ".join(f"@end_{i} = r.{name}" for i, name in enumerate(names))
         + f" FROM (SELECT TOP (@most_rows) {listed} FROM {table.schema}.[{table.name}] AS r WHERE {after} "
@@ -169,7 +169,7 @@ def _named(table: CapturedTable, write: Callable[[str, str], str]) -> str:
     lines = [
         f"DECLARE @wanted TABLE ({declared})",
         f"INSERT INTO @wanted ({names}) SELECT DISTINCT {values} FROM OPENJSON(@keys) AS k",
-        # The range lock on a key that is not there keeps it away until the commit: nobody inserts it with a position
+        # The range lock on a missing key blocks its insertion until the commit: nobody inserts it with a position
         # below this delete's.
         write(
             "d",
@@ -204,7 +204,7 @@ def _own(column: CapturedColumn) -> str:
 
 def _other(column: CapturedColumn, variable: str) -> str:
     if column.type in _TEXTS:
-        # UTF-8 as the codes are, so that their index serves; a column of nvarchar widens it again.
+        # UTF-8 like the codes, so that their index is used; a column of nvarchar converts it again.
         return f"CONVERT(varchar(850), {variable} {CODE})"
     return variable
 
@@ -226,7 +226,7 @@ def _bare(column: CapturedColumn) -> str:
 
 
 def _value(column: CapturedColumn, array: str, index: int) -> str:
-    """Read a key's column back from its canonical text."""
+    """Convert a key column's canonical text back to its type."""
     text = f"JSON_VALUE({array}, '$[{index}]')"
     style = {ColumnType.BINARY: ", 2", ColumnType.TIMESTAMP: ", 126", ColumnType.DATE: ", 23"}.get(
         column.type, ""

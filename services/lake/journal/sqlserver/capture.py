@@ -1,4 +1,4 @@
-"""SQL Server: what captures changes. No MERGE, no CREATE OR ALTER."""
+"""SQL Server: the tables and triggers that capture changes. No MERGE, no CREATE OR ALTER."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -13,7 +13,7 @@ from services.lake.journal.model import CapturedColumn, CapturedTable, CapturePa
 from services.lake.journal.sqlserver.backfill import backfill_parts, request_if_changed
 from services.lake.journal.sqlserver.images import SQLServerImages, quoted
 
-# Equal values of these may be of different length: blanks and zero bytes at the end count for nothing here.
+# Equal values of these types may differ in length: SQL Server ignores trailing blanks and zero bytes.
 _MIND_LENGTH = (ColumnType.TEXT, ColumnType.BINARY)
 
 
@@ -23,12 +23,12 @@ class SQLServerCapture(SQLServerImages):
     def install(self, engine: AsyncEngine) -> None:
         """Clear the session's context whenever a connection returns to the pool.
 
-        Here the context outlives the transaction: without this the next user of the connection would write
-        under the actor and the trace of the last one.
+        On SQL Server the context outlives the transaction. Without this, the next user of the connection would
+        write with the actor and the trace of the previous one.
         """
 
         def clear(dbapi_connection: Any, _record: Any, state: Any) -> None:
-            # Found by the garbage collector: it is about to be closed, and nothing may be awaited here.
+            # The garbage collector found the connection: it will be closed, and nothing can be awaited here.
             if state.terminate_only:
                 return
             cursor = dbapi_connection.cursor()
@@ -44,8 +44,8 @@ class SQLServerCapture(SQLServerImages):
         """Set both for the session; never read-only, since the connection is pooled."""
         await connection.execute(
             sa.text(
-                # Variables with a type: @value is a sql_variant, which takes no (max) types, and of a NULL that is
-                # bound to it the driver would have to guess the type.
+                # Typed variables: @value is a sql_variant, which accepts no (max) types, and the driver would have
+                # to guess the type of a bound NULL.
                 "DECLARE @actor nvarchar(128) = :actor, @traceparent varchar(55) = :traceparent; "
                 "EXEC sp_set_session_context @key = N'actor', @value = @actor; "
                 "EXEC sp_set_session_context @key = N'traceparent', @value = @traceparent"
@@ -70,8 +70,8 @@ class SQLServerCapture(SQLServerImages):
                     captured_at datetime2(6) NOT NULL,
                     CONSTRAINT pk_change PRIMARY KEY CLUSTERED (stamp, id)
                 )"""),
-            # Else the writer of five thousand rows locks the whole journal, and every other one waits for its commit.
-            # By EXEC, as the parsers that check the T-SQL do not know the option.
+            # Otherwise a writer of five thousand rows locks the whole journal, and all others wait for its commit.
+            # By EXEC, because the parsers that check the T-SQL do not know the option.
             "EXEC sp_executesql N'ALTER TABLE journal.change SET (LOCK_ESCALATION = DISABLE)'",
             "CREATE INDEX ix_change_table_name_key_position ON journal.change (table_name, [key], stamp, id)",
             dedent("""\
@@ -95,7 +95,7 @@ class SQLServerCapture(SQLServerImages):
         fingerprint = table.fingerprint
         return (
             request_if_changed(table),
-            # The newest is the one that is in force, even when it was in force before.
+            # The newest definition is in force, even if it was in force before.
             f"UPDATE journal.captured_table SET installed_at = SYSUTCDATETIME() WHERE fingerprint = '{fingerprint}'",
             "INSERT INTO journal.captured_table (fingerprint, table_name, [definition], installed_at) "
             f"SELECT '{fingerprint}', '{table.full_name}', N'{_quoted(table.to_json())}', SYSUTCDATETIME() "
@@ -103,9 +103,9 @@ class SQLServerCapture(SQLServerImages):
         )
 
     def capture_parts(self, table: CapturedTable) -> Sequence[CapturePart]:
-        """One AFTER trigger an event; the writer needs no right on the journal, as one owner has both schemas.
+        """One AFTER trigger for each event; the writer needs no right on the journal, as both schemas have one owner.
 
-        Two procedures, for whose callers their owner's rights count.
+        And two procedures that run with their owner's rights.
         """
         moved = " AND ".join(_same(column) for column in table.key_columns)
         gone = self._write(
@@ -120,7 +120,7 @@ class SQLServerCapture(SQLServerImages):
         return [*triggers, *backfill_parts(table, self.key(table, "r"), partial(self._write, table))]
 
     def select_installed(self) -> sa.TextClause:
-        """Read the modules as they were written; a trigger that is disabled or not the first counts as none."""
+        """Read the source of the modules; a trigger that is disabled or not the first counts as missing."""
         return sa.text(
             "SELECT CONCAT(s.name, '.', o.name) AS name, CASE WHEN EXISTS (SELECT 1 FROM sys.triggers AS g "
             "INNER JOIN sys.trigger_events AS e ON e.object_id = g.object_id "
@@ -141,12 +141,12 @@ class SQLServerCapture(SQLServerImages):
         )
 
     def grant_statements(self, logins: Sequence[str]) -> Sequence[str]:
-        """Do nothing: a grant on a table is enough to see it here."""
+        """Do nothing: on SQL Server a grant on a table makes it visible."""
         del logins
         return ()
 
     def grant_catalogue(self, login: str) -> Sequence[str]:
-        """Grant what shows the catalogue, and shows or changes no row."""
+        """Grant the right to see the catalogue; it gives no access to rows."""
         return (f"GRANT VIEW DEFINITION ON SCHEMA::credit TO {login}",)
 
 
@@ -169,7 +169,7 @@ def _trigger(table: CapturedTable, event: str, writes: Sequence[str]) -> Capture
 
 
 def _same(column: CapturedColumn) -> str:
-    """Compare a key column of `n` and `r` as the replica does: bytewise, and minding trailing blanks."""
+    """Compare a key column of `n` and `r` as the replica does: bytewise, trailing blanks included."""
     new, old = f"n.{quoted(column.name)}", f"r.{quoted(column.name)}"
     binary = f" {CODE}" if column.type in {ColumnType.TEXT, ColumnType.CHAR} else ""
     length = f" AND DATALENGTH({new}) = DATALENGTH({old})" if column.type in _MIND_LENGTH else ""

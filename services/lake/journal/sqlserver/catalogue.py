@@ -1,6 +1,6 @@
-"""What SQL Server's catalogue says of captured tables: their columns, triggers and foreign keys as they are now.
+"""Reads the current columns, triggers and foreign keys of captured tables from SQL Server's catalogue.
 
-A login sees of the catalogue only what it has a right on: VIEW DEFINITION of the schema, which the relay is granted.
+In the catalogue a login sees only objects on which it has a right; the relay has VIEW DEFINITION on the schema.
 """
 
 from collections.abc import Iterator, Sequence
@@ -88,7 +88,7 @@ _FINEST_SECONDS = 6
 
 
 async def read_catalogue(connection: AsyncConnection, tables: Sequence[str]) -> Catalogue:
-    """Read what `tables` (full names) are now."""
+    """Read the current state of `tables` (full names)."""
 
     async def rows(statement: str) -> Sequence[sa.RowMapping]:
         result = await connection.execute(
@@ -116,7 +116,7 @@ async def read_catalogue(connection: AsyncConnection, tables: Sequence[str]) -> 
 
 
 def columns_of(row: Any) -> Iterator[CapturedColumn]:
-    """Describe a row of the catalogue as the journal sees it.
+    """Convert a row of the catalogue to a column of the journal.
 
     Raises:
         TypeNotCaptured: naming table and column.

@@ -1,4 +1,4 @@
-"""SQL Server: rows as the journal holds them, and as verification hashes them."""
+"""SQL Server: rows as images in the journal, and as hashes for verification."""
 
 from collections.abc import Sequence
 
@@ -27,7 +27,7 @@ class SQLServerImages:
             case ColumnType.SMALLINT | ColumnType.INTEGER | ColumnType.BOOLEAN | ColumnType.TEXT:
                 return value
             case ColumnType.REAL | ColumnType.DOUBLE:
-                # Seventeen digits, which give the same bits again.
+                # Seventeen digits convert back to the same bits.
                 return f"CONVERT(varchar(32), {value}, 3)"
             case _:
                 return self.column_text(column, row)
@@ -72,7 +72,7 @@ class SQLServerImages:
             case ColumnType.TIMESTAMP:
                 return _timestamp(_datetime2(column, value))
             case ColumnType.TIMESTAMPTZ:
-                # Not by the NULL alone: a session may have set that NULL + 'Z' is 'Z'.
+                # An explicit check for NULL: a session setting can make NULL + 'Z' give 'Z'.
                 utc = _timestamp(f"CONVERT(datetime2(6), SWITCHOFFSET({value}, '+00:00'))")
                 return f"CASE WHEN {value} IS NOT NULL THEN {utc} + 'Z' END"
             case ColumnType.OFFSET:
@@ -80,7 +80,7 @@ class SQLServerImages:
                 instant = f"{row}.{quoted(column.name.removesuffix(OFFSET_SUFFIX))}"
                 return f"CONVERT(varchar(5), DATEPART(tz, {instant}))"
             case ColumnType.BINARY:
-                # Through varbinary, as a rowversion is none.
+                # By way of varbinary, because a rowversion cannot be converted directly.
                 return f"LOWER(CONVERT(varchar(max), CONVERT(varbinary(max), {value}), 2))"
 
     def row_hashes(self, table: CapturedTable, buckets: int, only: Sequence[int] = ()) -> str:
@@ -102,14 +102,14 @@ class SQLServerImages:
 
 
 def quoted(name: str) -> str:
-    """Give a name as T-SQL takes any."""
+    """Quote a name for T-SQL."""
     return f"[{name}]"
 
 
 def _datetime2(column: CapturedColumn, value: str) -> str:
     if column.precision is None:
         return f"CONVERT(datetime2(6), {value})"
-    # First in its own digits: of a datetime's 1/300 s more would be made than the three that it shows.
+    # First with its own digits: from a datetime's 1/300 s the conversion would produce more digits than it has.
     return f"CONVERT(datetime2(6), CONVERT(datetime2({column.precision}), {value}))"
 
 
@@ -118,6 +118,6 @@ def _timestamp(value: str) -> str:
 
 
 def _hash(text: str) -> str:
-    # As varchar in a collation of UTF-8, whatever collation functions on the way have given the text.
+    # As varchar in a UTF-8 collation, because functions before may have changed the collation.
     utf8 = f"CONVERT(varchar(max), {text} {CODE})"
     return f"CONVERT(bigint, CONVERT(binary(8), SUBSTRING(HASHBYTES('SHA2_256', {utf8}), 1, 8)))"

@@ -1,4 +1,4 @@
-"""SQL Server: the journal read in order, up to its horizon.
+"""SQL Server: reads the journal in order, up to its horizon.
 
 The horizon: `MIN_ACTIVE_ROWVERSION()` is the lowest rowversion that an open transaction may still commit, so
 rows below it are complete. `@@DBTS` and IDENTITY would lose rows.
@@ -31,10 +31,10 @@ class SQLServerReads:
     """Reads of the journal and of the catalogue."""
 
     async def begin_stream(self, connection: AsyncConnection) -> None:
-        """Do nothing: TOP and ORDER BY the clustered key leave the optimizer one way."""
+        """Do nothing: with TOP and ORDER BY the optimizer uses the clustered key."""
 
     async def read_horizon(self, connection: AsyncConnection, after: Position) -> Position:
-        """Everything below the lowest rowversion still open is complete."""
+        """Everything below the lowest rowversion of an open transaction is complete."""
         del after
         lowest = await connection.scalar(sa.text("SELECT CONVERT(bigint, MIN_ACTIVE_ROWVERSION())"))
         return Position(int(lowest or 0) - 1, _MAX_BIGINT)
@@ -48,7 +48,7 @@ class SQLServerReads:
                 "SELECT major, minor, table_name, operation, [key], image, fingerprint, actor, traceparent, "
                 "captured_at FROM (SELECT TOP (:limit) CONVERT(bigint, stamp) AS major, id AS minor, table_name, "
                 "operation, [key], image, fingerprint, actor, traceparent, captured_at, "
-                # Bytes of UTF-16: about how much it will be.
+                # Bytes of UTF-16: an approximation.
                 "SUM(CONVERT(bigint, ISNULL(DATALENGTH(image), 0))) OVER (ORDER BY stamp, id ROWS UNBOUNDED PRECEDING) "
                 "- ISNULL(DATALENGTH(image), 0) AS preceding_bytes FROM journal.change "
                 "WHERE stamp >= CONVERT(binary(8), CAST(:major AS bigint)) "
@@ -67,7 +67,7 @@ class SQLServerReads:
         return rows.all()
 
     def create_read(self) -> Sequence[str]:
-        """Create nothing: `read_changes` needs no help of the server."""
+        """Create nothing: `read_changes` needs no objects on the server."""
         return ()
 
     def drop_read(self) -> Sequence[str]:
@@ -77,7 +77,7 @@ class SQLServerReads:
     async def read_changes(
         self, connection: AsyncConnection, after: Position, limit: int, size: int
     ) -> Sequence[Sequence[Any]]:
-        """Ask for the horizon, then for the rows below it."""
+        """Read the horizon, then the rows below it."""
         horizon = await self.read_horizon(connection, after)
         if horizon <= after:
             return ()
@@ -95,7 +95,7 @@ class SQLServerReads:
         return sa.text(
             "SELECT CONVERT(bigint, stamp) AS major, id AS minor, table_name, operation, [key], image, "
             "fingerprint, actor, traceparent, captured_at FROM journal.change "
-            # Varchar as the columns are: compared with nvarchar, they could not be sought by their index.
+            # Varchar like the columns: a comparison with nvarchar would not use their index.
             "WHERE table_name = CAST(:table_name AS varchar(130)) "
             "AND [key] LIKE '~[\"' + CAST(:first_of_key AS varchar(800)) + '\"%' ESCAPE '~' ORDER BY stamp, id"
         )
@@ -113,9 +113,9 @@ class SQLServerReads:
         return await read_catalogue(connection, tables)
 
     async def oldest_writer_seconds(self, connection: AsyncConnection) -> float:
-        """Take the age of the first change at the horizon, uncommitted as it is.
+        """Select the age of the first change at the horizon, with an uncommitted read.
 
-        The views that know when a transaction began need a right on the whole server.
+        The views with the start of a transaction need a right on the whole server.
         """
         milliseconds = await connection.scalar(
             sa.text(
@@ -157,7 +157,7 @@ class SQLServerReads:
                     )
                 )
                 for row in rows
-                # `through` may be in the middle of a stamp, which fetch_changes does not know.
+                # `through` may be in the middle of a stamp, but fetch_changes reads whole stamps.
                 if (table := row[2]) in wanted and (row[0], row[1]) <= through and (fingerprint := row[6])
             ]
             if lines:

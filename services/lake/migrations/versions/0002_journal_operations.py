@@ -1,4 +1,4 @@
-"""Requests to write rows into the journal again, what its readers have passed, and what was purged from it."""
+"""Adds requests to write rows into the journal again, the readers' positions, and the position of the purge."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
-    """Create the tables, and the one row that says that nothing was purged."""
+    """Create the tables, and the one row with the purge's position, (0, 0)."""
     op.create_table(
         "backfill",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -49,6 +49,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove them; what was asked for and what was purged is forgotten."""
+    """Drop them; requests and the purge's position are lost."""
     for name in ("purged", "reader", "backfill"):
         op.drop_table(name, schema="journal")

@@ -1,4 +1,4 @@
-"""The journal is read by one round trip."""
+"""Reads the journal with one round trip."""
 
 from alembic import context, op
 
@@ -9,12 +9,12 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    """Create what the engine needs for it."""
+    """Create the objects that the engine needs for it."""
     for statement in journal_dialect(context.get_context().dialect.name).create_read():
         op.execute(statement)
 
 
 def downgrade() -> None:
-    """Drop it."""
+    """Drop them."""
     for statement in journal_dialect(context.get_context().dialect.name).drop_read():
         op.execute(statement)

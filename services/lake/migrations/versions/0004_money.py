@@ -1,7 +1,7 @@
 """Money has the decimals of its currency, currencies are those of ISO 4217, rates and shares are within bounds.
 
-Rows that are there already are not looked at: docs/runbooks/money-with-too-many-decimals.md says how to find them and
-what to do with them. Every row that is written from now on is.
+Existing rows are not checked: docs/runbooks/money-with-too-many-decimals.md says how to find and correct them.
+Every row that is written from now on is checked.
 """
 
 from alembic import context, op
@@ -11,7 +11,7 @@ from services.lake.tables import INTEREST_RATE_CHECK, MONEY_CHECKS, SHARES_CHECK
 revision = "0004"
 down_revision = "0003"
 
-# A product had its rate and shares itself until 0010.
+# Until 0010 the table of products had the rate and the shares.
 _CHECKS = {
     **MONEY_CHECKS,
     "product": {**MONEY_CHECKS["product"], "interest_rate": INTEREST_RATE_CHECK, "shares": SHARES_CHECK},
@@ -19,7 +19,7 @@ _CHECKS = {
 
 
 def upgrade() -> None:
-    """Add the constraints without a look at the rows that are there."""
+    """Add the constraints without checking existing rows."""
     before, after = (
         ("WITH NOCHECK ", "") if context.get_context().dialect.name == "mssql" else ("", " NOT VALID")
     )

@@ -1,4 +1,4 @@
-"""Who took part in a version, frozen with it."""
+"""Adds the parties of a version, frozen with it."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ from services.lake.types import code, day, text
 revision = "0005"
 down_revision = "0004"
 
-# Only current versions: who took part in an older one, the tables no longer say.
+# Only current versions: the tables no longer have the parties of older ones.
 _FILL = """\
 INSERT INTO credit.application_version_party
     (application_id, version, party_id, role, kind, full_name, birth_date, national_id, party_revision, origin)
@@ -64,5 +64,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop the table; what versions were approved for is forgotten."""
+    """Drop the table; the frozen parties of versions are lost."""
     op.drop_table("application_version_party", schema="credit")

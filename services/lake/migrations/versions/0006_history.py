@@ -1,4 +1,4 @@
-"""Imported histories: the bank's own numbers, what is marked as migrated, and what a history may lack."""
+"""Adds imported histories: the bank's own numbers, the mark `migrated`, and values that a history may lack."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ _MARKED = ("application", "application_version", "application_event", "decision"
 
 
 def upgrade() -> None:
-    """Add the columns, empty for what is there; let imported rows lack what nobody knows any more."""
+    """Add the columns, empty for existing rows; let imported rows lack values that are unknown."""
     given = sa.text("external_ref IS NOT NULL")
     for table in _REFERRED:
         op.add_column(table, sa.Column("external_ref", code(64), nullable=True), schema="credit")
@@ -58,7 +58,7 @@ def _may_be_unknown(table: str, column: str, type_: sa.types.TypeEngine[Any]) ->
 
 
 def _forget_one_decider() -> None:
-    # SQL Server changes no column that a constraint names.
+    # SQL Server does not alter a column that a constraint names.
     op.drop_constraint(
         "uq_decision_application_id_version_decided_by", "decision", type_="unique", schema="credit"
     )

@@ -1,4 +1,4 @@
-"""Which party has which national id, whatever its spelling, and who has confirmed that another may have it too."""
+"""Adds the parties' national ids, independent of spelling, and the confirmations of a second party with one."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ down_revision = "0007"
 
 
 def upgrade() -> None:
-    """Create both, empty: intake fills the keys of the parties that are there."""
+    """Create both, empty: intake fills the keys of existing parties."""
     op.create_table(
         "party_national_id",
         sa.Column("party_id", sa.Uuid(), nullable=False),

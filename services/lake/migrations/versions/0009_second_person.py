@@ -1,4 +1,4 @@
-"""What one person proposes under a loan and another confirms, by bands of amounts; classifications with their days."""
+"""Adds proposals under a loan that a second person confirms, by bands of amounts; classifications with dates."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,7 +12,7 @@ down_revision = "0008"
 _MIGRATED = "CAST(migrated AS integer) = 1"
 _KINDS = "kind IN ('disbursement', 'write-off', 'recovery', 'reversal', 'classification')"
 
-# What the flags of before say, from a day that nobody wrote down.
+# Converts the previous flags; their first day was not recorded.
 _FILL = """\
 INSERT INTO credit.loan_classification (id, loan_id, classification, recorded_at, migrated)
 SELECT {new_id}, id, '{classification}', booked_at, {true}
@@ -21,7 +21,7 @@ WHERE CAST({flag} AS integer) = 1"""
 
 
 def upgrade() -> None:
-    """Create the tables; what was recorded before by one person stays as it is."""
+    """Create the tables; records of one person stay as they are."""
     _bands()
     op.create_unique_constraint(op.f("uq_loan_id_booked_by"), "loan", ["id", "booked_by"], schema="credit")
     _proposals()
@@ -31,7 +31,7 @@ def upgrade() -> None:
     new_id, true = ("NEWID()", "1") if on_sqlserver else ("gen_random_uuid()", "true")
     for classification, flag in (("default", "defaulted"), ("restructured", "restructured")):
         op.execute(_FILL.format(new_id=new_id, true=true, classification=classification, flag=flag))
-    # One person set the flags through approval; grants of before are not taken back by those of now.
+    # One person set the flags through approval. New grants do not revoke earlier ones, so revoke here.
     op.execute("REVOKE UPDATE (restructured, defaulted) ON credit.loan FROM approval")
 
 
@@ -165,7 +165,7 @@ def _transactions() -> None:
         mssql_where=given,
     )
     before, after = ("WITH NOCHECK ", "") if op.get_context().dialect.name == "mssql" else ("", " NOT VALID")
-    # Without a look at the rows that are there: one person recorded them, and no proposal can be made up.
+    # Existing rows are not checked: one person recorded them, and they have no proposal.
     op.execute(
         f"ALTER TABLE credit.loan_transaction {before}ADD CONSTRAINT ck_loan_transaction_second_person "
         f"CHECK (kind IN ('disbursement', 'payment') OR {_MIGRATED} "
@@ -232,7 +232,7 @@ def _classifications() -> None:
 
 
 def downgrade() -> None:
-    """Drop them; who proposed and confirmed what is forgotten."""
+    """Drop them; proposals and confirmations are lost."""
     op.drop_table("loan_classification", schema="credit")
     op.drop_constraint(
         "ck_loan_transaction_second_person", "loan_transaction", type_="check", schema="credit"

@@ -1,4 +1,4 @@
-"""A product's rate and risk parameters have a first day."""
+"""Gives a product's rate and risk parameters a first day."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -14,7 +14,7 @@ _CHECKS = {
     "shares": " AND ".join(f"{share} >= 0 AND {share} <= 1" for share in _COLUMNS[1:]),
 }
 _LISTED = ", ".join(_COLUMNS)
-# From when on they were so nobody wrote down; until now they counted for every day.
+# Their first day was not recorded; until now they were valid for every day.
 _FILL = """\
 INSERT INTO credit.product_parameters (product_code, valid_from, {columns}, created_at)
 SELECT code, '1900-01-01', {columns}, {now}
@@ -44,7 +44,7 @@ def upgrade() -> None:
     on_sqlserver = op.get_context().dialect.name == "mssql"
     now = "SYSUTCDATETIME()" if on_sqlserver else "clock_timestamp() AT TIME ZONE 'UTC'"
     op.execute(_FILL.format(columns=_LISTED, now=now))
-    # Without a look at the rows that are there, as in 0004: the migration runs whatever a lake holds.
+    # Existing rows are not checked, as in 0004: the migration succeeds whatever rows a lake has.
     before, after = ("WITH NOCHECK ", "") if on_sqlserver else ("", " NOT VALID")
     for name, condition in _CHECKS.items():
         op.execute(
@@ -58,7 +58,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Give every product the parameters that began last, and drop the table; the days are forgotten."""
+    """Give every product its latest parameters, and drop the table; the first days are lost."""
     for name in _COLUMNS:
         op.add_column("product", sa.Column(name, rate(), nullable=True), schema="credit")
     op.execute(_RESTORE.format(assignments=", ".join(f"{name} = p.{name}" for name in _COLUMNS)))
