@@ -14,6 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import (
     CommitFailedError,
+    NodeNotReadyError,
     TopicAlreadyExistsError,
     UnknownTopicOrPartitionError,
     for_code,
@@ -136,7 +137,11 @@ async def ensure_topics(
         for topic in wanted:
             # The broker's default: -1 in the protocol, which aiokafka's constructor refuses.
             topic.replication_factor = -1
-        response = await admin.create_topics(wanted)
+        try:
+            response = await admin.create_topics(wanted)
+        except AttributeError as missing:
+            # What aiokafka raises while the cluster has no controller, as after a broker that stood still.
+            raise NodeNotReadyError("Kafka has no controller at the moment.") from missing
         for name, code, *_ in response.topic_errors:
             error = for_code(code)
             if code and error is not TopicAlreadyExistsError:

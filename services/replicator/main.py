@@ -4,6 +4,7 @@ import asyncio
 import gc
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,9 @@ async def _relay_once(  # noqa: PLR0917 - one caller
         reviewed = triggers(settings.reviewed_triggers)
         await check_capture(lake, connection, reviewed)
         journal = JournalReader(lake)
+        # Before Kafka is asked for the first time: while it is silent, the age of what waits must show.
+        if waiting := await journal.read(cursor.position, 1):
+            backlog.waits(waiting[0].captured_at.replace(tzinfo=UTC))
         tables = await ensure_lake_topics(settings, journal)
         # A new producer with each epoch: nothing buffered before a failure can be sent after it.
         compression = None if settings.relay_compression == "none" else settings.relay_compression

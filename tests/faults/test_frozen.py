@@ -7,10 +7,12 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from tests.faults.proxy import Proxy
 from tests.faults.servers import Servers
 from tests.integration.replicator.pipeline import Pipeline, party_insert, until
+from tests.integration.replicator.test_alerts import prometheus_alerting
 
 
 @asynccontextmanager
@@ -59,11 +61,40 @@ async def test_while_kafka_is_frozen_relay_and_sink_are_not_ready_and_the_lag_gr
     assert (await pipeline.get("verifier", "/status")).json()["relay_fault"] is None
 
 
+async def test_while_kafka_is_frozen_the_backlog_is_an_alert_also_of_a_relay_that_has_just_begun(
+    pipeline: Pipeline, servers: Servers, tmp_path: Path
+) -> None:
+    async with prometheus_alerting(tmp_path / "platform", after_seconds=2) as watching:
+        port = str(watching.settings.relay_port)
+        await pipeline.start("relay", HTTP_PORT=port)
+        await pipeline.start("sink")
+        await pipeline.lake(party_insert(10))
+        await pipeline.equal()
+        while "ReplicationRelayBacklog" in await watching.firing():
+            await asyncio.sleep(0.2)
+        async with frozen(servers, "kafka"):
+            await pipeline.signal("relay", signal.SIGKILL)
+            await pipeline.lake(party_insert(10, "meanwhile"))
+            # It has sent nothing, and cannot: what waits is known by the journal alone.
+            await pipeline.start("relay", HTTP_PORT=port)
+            while "ReplicationRelayBacklog" not in await watching.firing():
+                await asyncio.sleep(0.2)
+        await pipeline.equal(120)
+        while "ReplicationRelayBacklog" in await watching.firing():
+            await asyncio.sleep(0.2)
+
+
 async def test_while_kafka_is_frozen_an_idle_relay_is_not_ready_either(
     pipeline: Pipeline, servers: Servers
 ) -> None:
     await pipeline.start("relay")
     await pipeline.ready("relay")
+
+    async def has_saved() -> bool:
+        [row] = await pipeline.replica("SELECT acknowledged_at FROM replication.relay")
+        return row["acknowledged_at"] is not None
+
+    await until(has_saved, "the relay never saved", pipeline, "relay")
     async with frozen(servers, "kafka"):
         await unready(pipeline, "relay", because="Kafka has acknowledged nothing for")
         [row] = await pipeline.replica(
