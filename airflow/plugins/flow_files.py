@@ -1,19 +1,26 @@
 """The flow files as Airflow reads them: who runs when, and for how long what it made may be used.
 
-Only the fields that scheduling needs. What a connector takes is the loader's to know, and it checks the whole file.
+A file must be as `flow.schema.json` says, which the loader publishes from its own models: what one of them accepts the
+other does not refuse.
 """
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.validators import extend
 
 LAYERS = ("dl", "ods", "dw", "dm", "ap")
 FOLDER = Path(__file__).resolve().parents[1] / "flows"
+SCHEMA = FOLDER / "flow.schema.json"
 
 
 class InvalidFlow(Exception):
@@ -70,49 +77,73 @@ def read(file: Path) -> Flow:
         InvalidFlow: see there.
     """
     try:
-        document = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
+        document = yaml.load(file.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a SafeLoader
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InvalidFlow(f"{file}: not YAML: {error}") from error
-    fields = _Fields(file, document)
-    schedule = _Fields(file, fields.take("schedule", dict), "schedule.")
-    flow = Flow(
-        name=fields.take("name", str),
-        layer=fields.take("layer", str),
-        description=fields.take("description", str),
-        connector=fields.take("connector", str),
-        cron=schedule.take("cron", str, None),
-        after=tuple(schedule.take("after", list, [])),
-        freshness_minutes=fields.take("freshness_minutes", int),
-        retries=fields.take("retries", int, 3),
-        timeout_minutes=fields.take("timeout_minutes", int, 30),
-        pool=fields.take("pool", str, "warehouse"),
-        select=fields.take("select", str, None),
+    if faults := list(_faults(document)):
+        raise InvalidFlow("\n".join(f"{file}: {fault}" for fault in faults))
+    if document["name"] != file.stem:
+        raise InvalidFlow(
+            f"{file}: name: is {document['name']!r}, but a flow is named as its file: {file.stem!r}"
+        )
+    schedule = document["schedule"]
+    return Flow(
+        name=document["name"],
+        layer=document["layer"],
+        description=document["description"],
+        connector=document["connector"],
+        cron=schedule.get("cron"),
+        after=tuple(schedule.get("after") or ()),
+        freshness_minutes=document["freshness_minutes"],
+        retries=document["retries"],
+        timeout_minutes=document["timeout_minutes"],
+        pool=document.get("pool", "warehouse"),
+        select=document.get("select"),
     )
-    if flow.name != file.stem:
-        raise InvalidFlow(f"{file}: name is {flow.name!r}, but a flow is named as its file: {file.stem!r}")
-    if flow.layer not in LAYERS:
-        raise InvalidFlow(f"{file}: layer is {flow.layer!r}, but must be one of {', '.join(LAYERS)}")
-    if flow.cron is None and not flow.after:
-        raise InvalidFlow(f"{file}: schedule has neither cron nor after: the flow would never run")
-    if (flow.connector == "dbt") != (flow.select is not None):
-        raise InvalidFlow(f"{file}: a flow has select if, and only if, its connector is dbt")
-    return flow
 
 
-class _Fields:
-    """The fields of one mapping of a file; `prefix` is the way to them."""
+@cache
+def _schema() -> dict[str, Any]:
+    schema: dict[str, Any] = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    return schema
 
-    def __init__(self, file: Path, document: Any, prefix: str = "") -> None:
-        if not isinstance(document, dict):
-            raise InvalidFlow(f"{file}: expected a mapping of fields, found {type(document).__name__}")
-        self._file, self._document, self._prefix = file, document, prefix
 
-    def take(self, name: str, kind: type, *default: Any) -> Any:
-        if name not in self._document and default:
-            return default[0]
-        value = self._document.get(name)
-        if not isinstance(value, kind) or isinstance(value, bool):
-            raise InvalidFlow(
-                f"{self._file}: {self._prefix}{name} is {value!r}, but must be a {kind.__name__}"
+def _faults(document: Any) -> Iterator[str]:
+    """Compare a document with what the loader publishes of its own rule; one line for each field at fault."""
+    if not isinstance(document, dict):
+        yield f"expected a mapping of fields, found {type(document).__name__}"
+        return
+    # The kind first: otherwise a fault would be told once for every kind of flow.
+    kinds = _schema()["discriminator"]["mapping"]
+    kind = document.get("connector")
+    if not isinstance(kind, str) or kind not in kinds:
+        yield f"connector: is {kind!r}, but must be one of {', '.join(sorted(kinds))}"
+        return
+    validator = _Validator({"$defs": _schema()["$defs"], "$ref": kinds[kind]})
+    for error in sorted(
+        validator.iter_errors(document), key=lambda error: list(map(str, error.absolute_path))
+    ):
+        place = ".".join(map(str, error.absolute_path))
+        yield f"{place}: {error.message}" if place else error.message
+
+
+# 1.0 is an integer to JSON schema, and none to the loader.
+_Validator = extend(
+    Draft202012Validator,
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine(
+        "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
+    ),
+)
+
+
+class _Loader(yaml.SafeLoader):  # type: ignore[misc] # yaml has no types here
+    """Refuses a field that is given twice, as the loader does."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Build a mapping whose keys differ."""
+        found: dict[Any, Any] = super().construct_mapping(node, deep=deep)
+        if len(found) < len(node.value):
+            raise yaml.constructor.ConstructorError(
+                None, None, "a field is given twice; keep one", node.start_mark
             )
-        return value
+        return found

@@ -10,6 +10,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    Strict,
     TypeAdapter,
     WithJsonSchema,
     model_validator,
@@ -31,6 +32,10 @@ Number = Annotated[
     Decimal, BeforeValidator(_exact), Field(allow_inf_nan=False), WithJsonSchema({"type": "number"})
 ]
 """A number, exactly as the flow file writes it."""
+Whole = Annotated[int, Strict()]
+"""A whole number; neither a text nor a truth stands for one."""
+Truth = Annotated[bool, Strict()]
+"""`true` or `false`, and nothing that stands for them."""
 
 
 class _Model(BaseModel):
@@ -41,12 +46,12 @@ class Check(_Model):
     """What the values of one column must be; a column's NULL fits all but `not_null`."""
 
     column: Identifier
-    not_null: bool = False
+    not_null: Truth = False
     type: Literal["text", "integer", "numeric", "boolean", "date", "timestamp", "uuid"] | None = None
     one_of: tuple[str, ...] | None = Field(None, min_length=1, description="texts that the value may be")
     min: Number | None = Field(None, description="smallest number")
     max: Number | None = Field(None, description="greatest number")
-    max_length: int | None = Field(None, ge=1, description="most characters")
+    max_length: Whole | None = Field(None, ge=1, description="most characters")
     when: Literal["load", "after"] = Field(
         "load",
         description="when it is counted: as rows land, or by `check`; no row is refused",
@@ -92,6 +97,16 @@ class Target(_Model):
 class Schedule(_Model):
     """When a flow runs: by the clock, after other flows, or both."""
 
+    # JSON schema does not know the validator below.
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {"required": [field], "properties": {field: {"type": type_}}}
+                for field, type_ in (("cron", "string"), ("after", "array"))
+            ]
+        }
+    )
+
     cron: str | None = Field(None, pattern=r"^\S+( \S+){4}$", description="five fields, in UTC")
     after: tuple[FlowName, ...] | None = Field(
         None, min_length=1, description="flows whose assets start this one"
@@ -116,8 +131,8 @@ class Watermark(_Model):
     column: Identifier = Field(
         description="a time or a number, indexed, never NULL, set by every insert and update"
     )
-    lag_seconds: int = Field(60, ge=0, description="a time younger than this is left to the next window")
-    overlap: int = Field(
+    lag_seconds: Whole = Field(60, ge=0, description="a time younger than this is left to the next window")
+    overlap: Whole = Field(
         300,
         ge=0,
         description="seconds (or numbers) below the watermark that are read again, for what committed late",
@@ -129,7 +144,7 @@ class SqlSource(_Model):
 
     url_variable: Variable = Field(description="environment variable that holds the SQLAlchemy URL")
     watermark: Watermark | None = None
-    may_be_empty: bool = Field(
+    may_be_empty: Truth = Field(
         False, description="whether a source without rows is believed, and all its rows deleted"
     )
 
@@ -146,7 +161,7 @@ class PageNumber(_Model):
 
     kind: Literal["page_number"]
     parameter: Text = "page"
-    first: int = 1
+    first: Whole = 1
 
 
 class HttpSource(_Model):
@@ -159,9 +174,9 @@ class HttpSource(_Model):
         default_factory=dict, description="request header to the environment variable that holds it"
     )
     timeout_seconds: float = Field(30.0, gt=0)
-    attempts: int = Field(5, ge=1, description="tries of a request that fails by the way")
-    complete: bool = Field(True, description="rows that an answer no longer has are deletes")
-    may_be_empty: bool = Field(
+    attempts: Whole = Field(5, ge=1, description="tries of a request that fails by the way")
+    complete: Truth = Field(True, description="rows that an answer no longer has are deletes")
+    may_be_empty: Truth = Field(
         False, description="whether a source without rows is believed, and all its rows deleted"
     )
 
@@ -174,10 +189,10 @@ class FilesSource(_Model):
     endpoint_variable: Variable | None = Field(
         None, description="environment variable that holds the endpoint of an S3 that is not AWS"
     )
-    complete: bool = Field(
+    complete: Truth = Field(
         False, description="a file's version is all there is: what it no longer has are deletes"
     )
-    may_be_empty: bool = Field(
+    may_be_empty: Truth = Field(
         False, description="whether a source without rows is believed, and all its rows deleted"
     )
 
@@ -193,9 +208,9 @@ class _Flow(_Model):
     layer: Literal["dl", "ods", "dw", "dm", "ap"]
     description: Text
     schedule: Schedule
-    freshness_minutes: int = Field(ge=1, description="without a success for longer, the flow is stale")
-    retries: int = Field(ge=0, le=100)
-    timeout_minutes: int = Field(ge=1)
+    freshness_minutes: Whole = Field(ge=1, description="without a success for longer, the flow is stale")
+    retries: Whole = Field(ge=0, le=100)
+    timeout_minutes: Whole = Field(ge=1)
     pool: Text = "warehouse"
 
 

@@ -9,10 +9,24 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from services.loader.errors import InvalidFlow
+from services.loader.flows.files import read_flow
 from services.platform.settings import ROOT
 
 FLOWS = ROOT / "airflow" / "flows"
+FIELDS = (
+    *("name", "layer", "description", "connector", "freshness_minutes", "retries", "timeout_minutes", "pool"),
+    *("cron", "after", "select", "source", "targets", "unknown"),
+)
+REMOVED = "\0"
+VALUES = (
+    *(REMOVED, "", "lake", "dl", "dbt", "0 6 * * *", "every day", 0, 1, -1, 101, True, 1.0, 1.5, "3", None),
+    *([], ["lake"], ["lake", "ods"], [1], {}, {"database": "lake"}, {"database": "sea"}),
+)
 
 
 @pytest.fixture(scope="module")
@@ -45,16 +59,20 @@ def test_every_flow_waits_for_an_earlier_layer(flow_files: ModuleType) -> None:
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        (("layer: ods", "layer: gold"), "layer is 'gold'"),
-        (("timeout_minutes: ", "timeout_minutes: x"), "timeout_minutes is 'x"),
-        (("retries: ", "retries: x"), "retries is 'x"),
+        (("layer: ods", "layer: gold"), "layer: 'gold' is not one of"),
+        (("timeout_minutes: ", "timeout_minutes: x"), "timeout_minutes: 'x"),
+        (("retries: ", "retries: x"), "retries: 'x"),
+        (("retries: ", "attempts: "), "'retries' is a required property"),
+        (("retries: ", "retries: 1\nretries: "), "a field is given twice"),
         (("after: [lake]", "after: [sea]"), "names 'sea'"),
         (("after: [lake]", "after: [ap]"), "later layer ap"),
-        (("after: [lake]", "after: []"), "would never run"),
+        (("after: [lake]", "after: []"), "schedule.after: []"),
+        (("after: [lake]", "cron: null"), "schedule: "),
         (("name: ods", "name: other"), "a flow is named as its file"),
-        (("connector: dbt", "connector: journal"), "has select"),
+        (("connector: dbt", "connector: journal"), "'select' was unexpected"),
+        (("connector: dbt", "connector: fax"), "connector: is 'fax', but must be one of dbt,"),
         (("schedule:", "schedule: ["), "not YAML"),
-        (("description: ", "descriptive: "), "description is None"),
+        (("description: ", "descriptive: "), "'description' is a required property"),
     ],
     ids=str,
 )
@@ -68,3 +86,27 @@ def test_a_file_that_is_no_flow_is_named_with_its_field(
     with pytest.raises(flow_files.InvalidFlow, match=r"ods\.yaml") as raised:
         flow_files.flows(folder)
     assert named in str(raised.value)
+
+
+@given(edit=st.tuples(st.sampled_from(FIELDS), st.sampled_from(VALUES)))
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_airflow_and_the_loader_accept_the_same_files(
+    flow_files: ModuleType, folder: Path, edit: tuple[str, object]
+) -> None:
+    field, value = edit
+    file = folder / "lake.yaml"
+    document = yaml.safe_load((FLOWS / "lake.yaml").read_text())
+    place = document["schedule"] if field in {"cron", "after"} else document
+    place[field] = value
+    if value is REMOVED:
+        del place[field]
+    file.write_text(yaml.safe_dump(document))
+    outcomes = []
+    for read, refusal in ((flow_files.read, flow_files.InvalidFlow), (read_flow, InvalidFlow)):
+        try:
+            read(file)
+        except refusal:
+            outcomes.append("refused")
+        else:
+            outcomes.append("accepted")
+    assert outcomes[0] == outcomes[1]
