@@ -32,6 +32,9 @@ LANES = {
     "tests/warehouse/": "warehouse",
 }
 
+# The tests kill processes, never the machine: nothing is lost that the kernel has.
+UNSYNCED = {"fsync": "off"}
+
 
 def folder(nodeid: str) -> str | None:
     """The folder of LANES that a test is in."""
@@ -93,9 +96,7 @@ class Database:
 @pytest.fixture(scope="session")
 async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Platform]:
     """The session's platform; nothing of it runs until a fixture below asks."""
-    # The tests kill processes, never the machine: nothing is lost that the kernel has.
-    options = {"fsync": "off"}
-    platform = Platform(beside_others(tmp_path_factory.mktemp("platform"), postgres_options=options))
+    platform = Platform(beside_others(tmp_path_factory.mktemp("platform"), postgres_options=UNSYNCED))
     yield platform
     await platform.reset()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from services.platform.platform import Platform
-from tests.conftest import Database, beside_others, migrated, new_database
+from tests.conftest import UNSYNCED, Database, beside_others, migrated, new_database
 from tests.faults.proxy import Proxy
 from tests.faults.servers import Servers
 from tests.faults.validator import Validator
@@ -18,7 +18,7 @@ from tests.integration.replicator.pipeline import Pipeline
 @pytest.fixture(scope="session")
 async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Servers]:
     """PostgreSQL and Kafka of these tests' own."""
-    platform = Platform(beside_others(tmp_path_factory.mktemp("faults")))
+    platform = Platform(beside_others(tmp_path_factory.mktemp("faults"), postgres_options=UNSYNCED))
     started = Servers(platform)
     await started.up()
     yield started

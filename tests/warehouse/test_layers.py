@@ -46,27 +46,25 @@ async def test_a_layer_built_behind_a_half_built_one_takes_up_the_rest_later(
 
 
 async def test_rows_that_failed_a_test_are_tested_again_until_they_pass(
-    pieced: Warehouse, changes: Sequence[Change]
+    copied: Warehouse, changes: Sequence[Change]
 ) -> None:
     tests = ("path:models/ods,resource_type:model", "credit_loan,resource_type:test")
-    await pieced.land(changes)
-    await pieced.build(" ".join(tests))
     # A row that the model could not have made: its key is missing.
     again = next(values for table, values in changes if table == "loan")
-    batch = await pieced.land([("loan", (10**9, *again[1:]))])
-    await pieced.models(select="credit_loan")
-    async with pieced.database.connect() as owner:
+    batch = await copied.land([("loan", (10**9, *again[1:]))])
+    await copied.models(select="credit_loan")
+    async with copied.database.connect() as owner:
         await owner.execute("UPDATE ods.credit_loan SET id = NULL WHERE batch_id = $1", batch)
     for _ in range(2):
-        failed = await pieced.build(" ".join(tests), status=1)
+        failed = await copied.build(" ".join(tests), status=1)
         assert "fail" in failed.result["states"]
         assert failed.result["batch_id"] == batch  # what this build has to answer for
 
-    async with pieced.database.connect() as owner:
+    async with copied.database.connect() as owner:
         await owner.execute("UPDATE ods.credit_loan SET id = 'mended' WHERE batch_id = $1", batch)
-    await pieced.build(" ".join(tests))
+    await copied.build(" ".join(tests))
     # Now, and not before, they count as tested.
-    (row,) = await pieced.rows("SELECT tested, done FROM build.watermark WHERE model = 'credit_loan'")
+    (row,) = await copied.rows("SELECT tested, done FROM build.watermark WHERE model = 'credit_loan'")
     assert (row["tested"], row["done"]) == (batch, batch)
-    passed = await pieced.build(" ".join(tests))
+    passed = await copied.build(" ".join(tests))
     assert passed.result["batch_id"] is None

@@ -19,7 +19,7 @@ from services.platform.components.certificates import Certificates
 from services.platform.components.mesh import passwords
 from services.platform.platform import Platform
 from services.platform.settings import HOST
-from tests.conftest import Database, beside_others
+from tests.conftest import UNSYNCED, Database, beside_others
 
 STARTED = ("intake", "relay", "sink", "verifier", "users", "receiver", "prometheus")
 LISTENERS = ("auth", "intake", "relay", "sink", "verifier", "receiver", "zipkin", "kafka", "kafka_controller")
@@ -31,7 +31,7 @@ TLS_ALERT = 0x15
 async def encrypted(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Platform]:
     """A platform of its own, as far as a change needs it on its way from intake to the replica."""
     home = tmp_path_factory.mktemp("tls")
-    platform = Platform(beside_others(home, tls=True, samples=False, postgres_options={"fsync": "off"}))
+    platform = Platform(beside_others(home, tls=True, samples=False, postgres_options=UNSYNCED))
     try:
         await platform.up(STARTED)
         yield platform
