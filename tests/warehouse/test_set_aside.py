@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from services.loader.status import read_status
 from services.loader.warehouse import Warehouse as Connection
-from tests.conftest import Database, new_database
-from tests.warehouse.conftest import Change, Warehouse
+from tests.conftest import Database
+from tests.warehouse.conftest import Change, Warehouse, in_turn
+from tests.warehouse.forks import Forks
 from tests.warehouse.misfits import (
     IMAGE,
     ROW_KEY,
@@ -132,7 +134,11 @@ async def shown(warehouse: Warehouse) -> dict[str, int]:
 
 @pytest.fixture(scope="module")
 async def troubled(
-    changes: Sequence[Change], warehouse_template: Database, tmp_path_factory: pytest.TempPathFactory
+    changes: Sequence[Change],
+    warehouse_template: Database,
+    tmp_path_factory: pytest.TempPathFactory,
+    forks: Forks,
+    parsed: Path,
 ) -> AsyncIterator[Troubled]:
     """Bad from the first, bad by an update in every way there is, then corrected; each build with the tests of data."""
     spoilt = things()
@@ -206,8 +212,7 @@ async def troubled(
         if table in gone:
             healing = last[table, gone[table]][1]
             corrections.append((table, (position + LATER + 2, 0, "u", *healing[ROW_KEY:])))
-    async with new_database(warehouse_template.platform, "warehouse", warehouse_template.name) as database:
-        warehouse = Warehouse(database, tmp_path_factory.mktemp("dbt"))
+    async with in_turn(warehouse_template, tmp_path_factory.mktemp("dbt"), forks, parsed) as warehouse:
         await warehouse.land(first)
         await warehouse.build()
         await warehouse.land(second)
