@@ -76,7 +76,7 @@ def target_folder(select: str, environment: Mapping[str, str]) -> Path:
 def begin_with_what_is_parsed(target: Path) -> None:
     """Give a selection's first build what dbt has parsed for another: parsing does not depend on the selection.
 
-    dbt itself sees whether that still holds, and parses anew what does not, or a file that it cannot read.
+    dbt itself detects outdated or unreadable parts, and parses them again.
     """
     others = sorted(target.parent.glob(f"*/{PARSED}"), key=lambda path: path.stat().st_mtime)
     if others and not (target / PARSED).exists():
@@ -169,7 +169,7 @@ def main() -> int:
     parser.add_argument(
         "--tests", choices=LEFT_OUT, default="data", help="data: all but the unit tests of the models' code"
     )
-    parser.add_argument("--full-refresh", action="store_true", help="build incremental models anew")
+    parser.add_argument("--full-refresh", action="store_true", help="rebuild incremental models")
     parser.add_argument("--vars", help="dbt variables, YAML")
     arguments, extra = parser.parse_known_args()
     try:

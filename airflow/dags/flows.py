@@ -1,4 +1,4 @@
-"""The DAGs, one for each flow file: the layers dl → ods → dw → dm → ap, each run when what it reads was made anew.
+"""The DAGs, one for each flow file: the layers dl → ods → dw → dm → ap, each run after its inputs were rebuilt.
 
 A DAG has its flow's name. Its last task has the asset `<layer>/<flow>` as outlet, which triggers the flows that name
 it in `schedule.after`. The work is done by commands of other environments, on whatever kind of worker.
@@ -15,12 +15,12 @@ from flow_tasks import FlowCommand, asset, tell_failure
 
 FIRST_RETRY = timedelta(seconds=15)
 LONGEST_RETRY = timedelta(minutes=10)
-# Asked at the time of the run, not of the file: a DAG's start must not change from parse to parse.
+# Evaluated at the run, not when the file is parsed: a DAG's start must not change from parse to parse.
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def schedule(flow: Flow, assets: dict[str, Asset]) -> Any:
-    """By the clock, after any of the flows it waits for, or both."""
+    """A cron schedule, a trigger by any of the flows that it follows, or both."""
     clock = CronTriggerTimetable(flow.cron, timezone="UTC") if flow.cron else None
     if not flow.after:
         return clock
@@ -34,7 +34,7 @@ def checked(flow: Flow, known: dict[str, Flow]) -> list[str]:
 
 
 def dag(flow: Flow, known: dict[str, Flow], assets: dict[str, Asset]) -> DAG:
-    """The DAG of one flow; `known` has every flow, `assets` what each makes."""
+    """The DAG of one flow; `known` has every flow, `assets` each flow's output."""
     limit = timedelta(minutes=flow.timeout_minutes)
     with DAG(
         dag_id=flow.name,
@@ -42,7 +42,7 @@ def dag(flow: Flow, known: dict[str, Flow], assets: dict[str, Asset]) -> DAG:
         schedule=schedule(flow, assets),
         start_date=BEGINNING,
         catchup=False,
-        # Two runs of one flow would wait for each other's locks at best.
+        # Two concurrent runs of one flow would block each other with locks.
         max_active_runs=1,
         tags=[flow.layer, flow.connector],
         default_args={
@@ -84,7 +84,7 @@ def dags() -> dict[str, DAG]:
     """Every DAG by its name.
 
     Raises:
-        InvalidFlow: a flow file is none; the DAGs stay as they were last read.
+        InvalidFlow: a flow file is not valid; Airflow keeps the DAGs that it read last.
     """
     known = flows()
     assets = {name: asset(flow) for name, flow in known.items()}

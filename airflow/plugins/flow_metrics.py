@@ -1,6 +1,6 @@
-"""What Prometheus sees of the flows: one page of the API server, read from Airflow's own runs at each scrape.
+"""The metrics of the flows for Prometheus: one page of the API server, computed from Airflow's runs at each scrape.
 
-So a failure shows whoever ran the task, and however it ended: no process has to live long enough to tell of it.
+So a failure is visible for every task and every kind of end: no process has to live long enough to report it.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def gauge(name: str, description: str, samples: Iterable[Sample]) -> str:
 
 
 def heartbeats(session: Session) -> Iterator[tuple[str, datetime]]:
-    """The last heartbeat of each process that makes the flows run."""
+    """The last heartbeat of each process that runs the flows."""
     latest = (
         sa.select(Job.job_type, sa.func.max(Job.latest_heartbeat))
         .where(Job.job_type.in_(PROCESSES))
@@ -100,7 +100,7 @@ def heartbeats(session: Session) -> Iterator[tuple[str, datetime]]:
 
 
 def fresh(session: Session, known: dict[str, Flow]) -> dict[str, datetime]:
-    """Since when each flow is fresh; a flow that Airflow has not seen yet is left out."""
+    """The start of each flow's freshness; a flow that Airflow has not read yet is left out."""
     seen = (
         sa.select(DagVersion.dag_id, sa.func.min(DagVersion.created_at))
         .where(DagVersion.dag_id.in_(known))

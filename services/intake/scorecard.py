@@ -40,7 +40,7 @@ POINTS: Mapping[str, Mapping[str, int]] = {
     "housing": {"own": 10, "free": -5, "rent": -10},
 }
 
-# The longer a credit runs, the more can go wrong: points up to and including so many months.
+# A longer term is a higher risk: points for terms up to and including this number of months.
 TERM_POINTS: tuple[tuple[int, int], ...] = ((12, 15), (24, 0), (36, -15))
 LONGEST_TERM_POINTS = -30
 

@@ -123,7 +123,7 @@ def seed() -> None:
 
 @cli.command()
 def demo(
-    limit: Annotated[int | None, typer.Option(help="feed only so many of the 950 applications")] = None,
+    limit: Annotated[int | None, typer.Option(help="feed at most N of the 950 applications")] = None,
 ) -> None:
     """Start the platform, feed real applications through it, and say what happened and what to open."""
     platform = opened()

@@ -52,7 +52,7 @@ class Movement:
         size = self._log.stat().st_size if self._log.exists() else 0
         if size == self._offset:
             return False
-        # A log that was rotated begins anew.
+        # A rotated log is read from its beginning.
         begin = self._offset if size > self._offset else 0
         with self._log.open("rb") as file:
             file.seek(max(begin, size - MOST_READ_BYTES))

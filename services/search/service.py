@@ -1,4 +1,4 @@
-"""What search answers: which applications there are, one of them whole, and its history."""
+"""The use cases of search: find applications, show one with all its parts, show its history."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -22,9 +22,9 @@ from services.search.errors import FiltersContradict, ReplicaNotReady
 from services.search.repository import Change, SearchRepository
 
 LOOK_AGAIN_SECONDS = 2.0
-"""How soon the replica is looked at again while it is not prepared."""
+"""Seconds between two checks of a replica that is not prepared yet."""
 LOOK_AFTER_SECONDS = 30.0
-"""How often it is looked at when it is, since the sink may make a table anew."""
+"""Seconds between two checks of a prepared replica: the sink may recreate a table."""
 
 # PostgreSQL: no such schema, table, column or function; no right to read it yet.
 _NOT_THERE = frozenset({"3F000", "42P01", "42703", "42883", "42501"})
@@ -33,7 +33,7 @@ _log = get_logger(__name__)
 
 
 class Source(StrEnum):
-    """Where a record is read."""
+    """The database that a record is read from."""
 
     REPLICA = "replica"
     LAKE = "lake"
@@ -102,7 +102,7 @@ class Search:
             raise ReplicaNotReady(self._missing or ())
 
     async def keep_replica_prepared(self) -> None:
-        """Have the replica's indexes made as its tables come into being; runs until it is cancelled."""
+        """Create the replica's indexes as soon as its tables exist; runs until it is cancelled."""
         while True:
             try:
                 async with self._application.transaction() as tx:

@@ -1,4 +1,4 @@
-"""How fast dbt builds a long history, and takes up what is new."""
+"""How fast dbt builds a long history, and then adds new rows."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ console = Console(highlight=False)
 
 
 async def main(applications: int) -> None:
-    """Make files of so many booked applications, import them into a lake of their own, and say what it took."""
+    """Write files of N booked applications, import them into a separate lake, and report the duration."""
     with tempfile.TemporaryDirectory() as folder:
         files = write(large(applications), Path(folder) / "files", ".ndjson")
         size = sum(path.stat().st_size for path in files.iterdir())

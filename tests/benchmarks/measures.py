@@ -73,7 +73,7 @@ class Bench:
                 "OTEL_TRACES_SAMPLER_ARG": str(SAMPLED),
                 "TOPIC_PARTITIONS": str(ReplicatorSettings.model_fields["topic_partitions"].default),
                 "SINK_SESSION_SECONDS": "30",
-                # The relay stands still while the changes are written, and keeps its lease.
+                # The relay pauses while the changes are written, and keeps its lease.
                 "RELAY_LEASE_SECONDS": "600",
                 "LOG_LEVEL": "WARNING",
             }

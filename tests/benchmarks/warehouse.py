@@ -1,4 +1,4 @@
-"""`make bench-warehouse`: how fast the journal lands beside a plain COPY, and how fast dbt takes up what is new.
+"""`make bench-warehouse`: how fast the journal lands compared with a plain COPY, and how fast dbt adds new rows.
 
 Lake and warehouse are databases of one server on one machine, so both share its processors. What is measured and why is
 in docs/guides/benchmarks.md; figures go to var/bench/warehouse.json and onto the screen.

@@ -18,7 +18,7 @@ from services.loader.errors import SourceChanged, SourceUnreachable
 from services.loader.flows.model import KafkaFlow, Target
 
 READ_SECONDS = 30.0
-"""A broker that hands over nothing of a window for so long is not answering."""
+"""A broker that returns no record of a window for this many seconds counts as not answering."""
 READ_RECORDS = 5_000
 
 
@@ -178,7 +178,7 @@ class KafkaConnector:
     def _lost(self, partition: TopicPartition, wanted: int, first: int) -> SourceChanged:
         return SourceChanged(
             f"flow {self._flow.name}: {_name(partition)} no longer has offset {wanted} (it begins at {first}): records "
-            "went by its retention, or the topic was made anew. Load more often than records are kept; to go on "
+            "expired by its retention, or the topic was recreated. Load more often than records are kept; to continue "
             "without them, give the flow another name and new landing tables"
         )
 

@@ -14,7 +14,7 @@ from services.loader.errors import SourceChanged
 from services.loader.flows.model import LoadFlow, Target
 
 INTEGER_BITS = 31
-"""JSON readers keep whole numbers up to so many bits; larger ones travel as text, as everything delicate does."""
+"""JSON readers keep whole numbers exact up to this many bits; larger ones are written as text."""
 
 
 class Lines:

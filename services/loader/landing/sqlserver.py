@@ -57,7 +57,7 @@ class SQLServerLanding:
         )
 
     def create_schemas(self) -> Sequence[str]:
-        """Create the schemas; CREATE SCHEMA must be alone in its batch, hence EXEC."""
+        """Create the schemas; by EXEC, because CREATE SCHEMA must be alone in its batch."""
         return (
             *(
                 f"IF SCHEMA_ID(N'{name}') IS NULL EXEC (N'CREATE SCHEMA {name} AUTHORIZATION {TRANSFORMER}')"
@@ -193,7 +193,7 @@ def insert_lines(table: str) -> sa.TextClause:
     return sa.text(
         f"INSERT INTO {table} (batch_id, {listed}) "
         f"SELECT CAST(:batch_id AS bigint), {listed} FROM OPENJSON(CAST(:rows AS nvarchar(max))) WITH ({fields})"
-        # As Unicode without a limit, whatever the driver would make of so long a text.
+        # Bind Unicode without a limit: the driver would choose another type for such a long text.
     ).bindparams(sa.bindparam("rows", type_=sa.UnicodeText()))
 
 

@@ -1,4 +1,4 @@
-"""Begins a flow anew at a place that it was not led to."""
+"""Restarts a flow at a position that its loads did not reach."""
 
 from datetime import UTC, datetime
 

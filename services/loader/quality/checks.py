@@ -53,7 +53,7 @@ class Checks:
                 self._failed[place] += broken(check, row.get(check.column)) is not None
 
     def take(self) -> list[Finding]:
-        """Give what was found since the last time, each check once, and begin anew."""
+        """Give the findings since the last call, each check once, and start again with none."""
         found = [
             Finding(self._table, check.column, _rule(check), check.severity, self._looked, failed)
             for check, failed in zip(self._checks, self._failed, strict=True)

@@ -27,7 +27,7 @@ from services.platform.settings import HOST, ROOT, PlatformSettings
 FOLDER = ROOT / "airflow"
 BINARIES = ROOT / ".venv-airflow" / "bin"
 USER = "admin"
-# A process that has not said anything for so long does not count as alive.
+# A process without a heartbeat for this many seconds does not count as alive.
 HEARTBEAT_SECONDS = 30
 # Airflow changes its processes' titles; the supervisor finds what was left behind by their environments.
 KEEP_ENVIRONMENT = {"SPT_NOENV": "1"}

@@ -122,7 +122,7 @@ def _resolve(coordinate: str, repository: Path | None = None) -> Path:
 
 
 def lock() -> None:
-    """Write the list anew, from what Maven Central says is wanted; for whoever changes a version."""
+    """Resolve the versions at Maven Central and rewrite the list; run it after a change of a version."""
     from jgo.env import EnvironmentBuilder  # noqa: PLC0415
     from jgo.maven import MavenContext  # noqa: PLC0415
 

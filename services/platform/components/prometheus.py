@@ -61,15 +61,15 @@ def page(settings: PlatformSettings) -> str:
 
 
 def alerts(file: Path, *, after_seconds: float) -> str:
-    """The rules in `file` for a Prometheus whose alerts come after so many seconds.
+    """The rules in `file`, with alerts that fire after the given number of seconds.
 
-    What looks like a variable and is none of ours is Prometheus' own: `{{ $value }}`.
+    Unknown variables are Prometheus' own, such as `{{ $value }}`, and stay unchanged.
     """
     return Template(file.read_text()).safe_substitute(after=f"{after_seconds:g}")
 
 
 def _unpack(folder: Path) -> None:
-    # Unpacking needs no root, and starts no system service as installing would.
+    # Unpacking needs no root and, unlike an installation, starts no system service.
     if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
         raise NotAvailableError("there is no prometheus on PATH, and no apt-get to fetch its package with")
     folder.parent.mkdir(parents=True, exist_ok=True)

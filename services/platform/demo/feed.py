@@ -94,7 +94,7 @@ class Feed:
 
         Args:
             makers: who submits.
-            limit: only so many of the 950, for tests.
+            limit: at most this many of the 950, for tests.
         """
         _, rest = sample_split()
         todo = [

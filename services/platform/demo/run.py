@@ -31,7 +31,7 @@ async def run_demo(platform: Platform, console: Console, limit: int | None = Non
     Args:
         platform: which is up.
         console: to print on.
-        limit: only so many applications, for tests.
+        limit: at most this many applications, for tests.
 
     Raises:
         PlatformError: an API refused what it should take, or the replica differs from the lake.

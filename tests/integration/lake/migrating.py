@@ -16,7 +16,7 @@ from tests.conftest import Database
 
 
 async def migrate(lake: Database, module: str, *, up: bool) -> None:
-    """Run `upgrade` or `downgrade` of a migration by its module's name; after it, capture is installed anew."""
+    """Run `upgrade` or `downgrade` of a migration by its module's name; after it, capture is installed again."""
     migration = importlib.import_module(f"services.lake.migrations.versions.{module}")
 
     def run(connection: Connection) -> None:

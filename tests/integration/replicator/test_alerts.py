@@ -56,7 +56,7 @@ class Watching:
 
 @asynccontextmanager
 async def prometheus_alerting(home: Path, *, after_seconds: float) -> AsyncIterator[Watching]:
-    """Run a Prometheus in `home` whose alerts come after so many seconds; skips where it cannot be had."""
+    """Run a Prometheus in `home` whose alerts fire after N seconds; skips where it is not available."""
     settings = beside_others(home).model_copy(update={"alert_after": after_seconds})
     platform = Platform(settings)
     try:

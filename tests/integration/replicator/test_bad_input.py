@@ -1,6 +1,6 @@
 """What should never happen, and does: records that no relay wrote, images that fit no row, journals that went back.
 
-A bad record ends in the quarantine with its place and the reason, and nothing else is held up or lost. A journal that
+A bad record ends in the quarantine with its place and the reason, and nothing else waits or is lost. A journal that
 is not the one the cursor came from stops the relay by name.
 """
 

@@ -18,7 +18,7 @@ SERIES = {
     'credit_warehouse_flow_freshness_seconds{job="airflow",flow="lake",layer="dl"}': "3600x180",
     'credit_warehouse_flow_freshness_seconds{job="airflow",flow="ods",layer="ods"}': "7200x180",
     'credit_warehouse_flow_fresh_timestamp_seconds{job="airflow",flow="lake",layer="dl"}': "0x180",
-    # Made anew after ninety minutes.
+    # Rebuilt after ninety minutes.
     'credit_warehouse_flow_fresh_timestamp_seconds{job="airflow",flow="ods",layer="ods"}': "0x89 5400x90",
     'credit_warehouse_flow_failed{job="airflow",flow="lake",layer="dl"}': "0x60 1x59 0x60",
     'credit_warehouse_definition_errors{job="airflow"}': "0x30 1x0 0x29 1x10 0x120",
