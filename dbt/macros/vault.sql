@@ -126,7 +126,7 @@ select
     {{ ghost_key() }}, 0, 0, -1, 'g', cast('1900-01-01' as {{ timestamp_type() }}), {{ ghost_key() }}
     {%- if link_parts %}, {{ ghost_key() }}{% endif %}
     {%- for column in payload %}, s.{{ column }}{% endfor %}
-{{ nothing_of(ref(input)) }}
+{{ nothing_of(ref(input)) if payload }}
 {%- endif %}
 {% endmacro %}
 

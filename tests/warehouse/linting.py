@@ -1,4 +1,4 @@
-"""sqlfluff over compiled models: one of each shape that the macros write, and those with statements of their own."""
+"""sqlfluff over all models as dbt compiled them, by the rules of dbt/.sqlfluff."""
 
 import asyncio
 import sys
@@ -6,37 +6,32 @@ from pathlib import Path
 
 from services.platform.settings import ROOT
 
-SHAPES = (
-    "ods/credit_loan",
-    "dw/raw_vault/hub_loan",
-    "dw/raw_vault/link_loan",
-    "dw/raw_vault/sat_loan",
-    "dw/business_vault/payment_allocation",
-    "dw/business_vault/loan_movement",
-    "dm/fact_decision",
-    "dm/dim_date",
-    "ap/kpi_decision",
-    "ap/kpi_portfolio",
-)
+
+def compiled_models(folder: Path) -> dict[str, Path]:
+    """Give the models under a folder that dbt compiled into, by name.
+
+    Tests of data and of code lie beside them, in folders called like their files of properties.
+    """
+    found = [path for path in folder.rglob("*.sql") if all(one.suffix != ".yml" for one in path.parents)]
+    assert {path.stem for path in found} == {path.stem for path in (ROOT / "dbt" / "models").rglob("*.sql")}
+    return {path.stem: path for path in found}
 
 
 async def complaints(models: Path, dialect: str) -> str:
-    """What sqlfluff says of SHAPES under the folder of compiled models; nothing when it finds nothing."""
+    """Lint every model under a folder of compiled models.
+
+    Args:
+        models: folder `compiled/<project>/models` of dbt's target folder.
+        dialect: as sqlfluff calls it, `postgres` or `tsql`.
+
+    Returns:
+        What sqlfluff says; empty when it finds nothing.
+    """
     process = await asyncio.create_subprocess_exec(
-        *(
-            sys.executable,
-            "-m",
-            "sqlfluff",
-            "lint",
-            "--dialect",
-            dialect,
-            "--config",
-            str(ROOT / ".sqlfluff"),
-        ),
-        # dbt ends no file with a newline.
-        *("--rules", "capitalisation.keywords"),
-        *(str(models / f"{shape}.sql") for shape in SHAPES),
-        cwd=ROOT,
+        *(sys.executable, "-m", "sqlfluff", "lint", "--processes", "2", "--dialect", dialect),
+        *("--config", str(ROOT / "dbt" / ".sqlfluff")),
+        *map(str, compiled_models(models).values()),
+        cwd=models,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )

@@ -40,6 +40,8 @@ async def project(
     return Compiled(request.param, folder, *await compiled(forks, folder, incremental=request.param))
 
 
+# Lints all of them, which takes minutes on a busy machine.
+@pytest.mark.timeout(900)
 async def test_every_model_compiles_to_t_sql(project: Compiled) -> None:
     statements, others, incremental = project.models, project.others, project.incremental
     assert set(statements) == {path.stem for path in (ROOT / "dbt" / "models").rglob("*.sql")}
@@ -70,7 +72,9 @@ async def test_every_model_compiles_to_t_sql(project: Compiled) -> None:
     start = hub.index("lower(convert(char(64)")
     expression = hub[start : hub.index(", 2))", start) + len(", 2))")]
     assert expression.replace("product_code", "c.text") in GOLDEN.read_text()
-    assert await complaints(project.folder / "compiled" / "creditmesh" / "models", "tsql") == ""
+    # What a run adds by has all that a first one says, and its conditions.
+    if incremental:
+        assert await complaints(project.folder / "compiled" / "creditmesh" / "models", "tsql") == ""
 
 
 FLAGS = """
