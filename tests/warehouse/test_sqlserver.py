@@ -65,6 +65,10 @@ async def test_every_model_compiles_to_t_sql(project: Compiled) -> None:
     assert ("insert into build.affected_fact_decision" in others["fact_decision: hook 3"]) == incremental
     assert "into #differing_fact_decision from (" in others["fact_decision: hook 4"]
     assert ("from build.watermark" in statements["sat_loan"]) == incremental
+    # A warehouse of before keeps what its builds noted in ods.
+    (moving,) = (one for one in others.values() if "alter schema build transfer ods.watermark;" in one)
+    assert "exec sp_rename 'build.part', 'partition_version', 'OBJECT';" in moving
+    assert "exec sp_rename 'build.partition_read.part_day', 'partition_day', 'COLUMN';" in moving
     assert "openjson(c.image) with ([id] nvarchar(max) '$.id'" in statements["credit_loan"]
     assert_one_collation(statements)
     # The golden statement hashes as the models do.
