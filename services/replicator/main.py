@@ -5,7 +5,6 @@ import gc
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import UTC
-from pathlib import Path
 from typing import Any
 
 import typer
@@ -18,7 +17,6 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from services.chassis import loop
 from services.chassis.error_names import error_name
 from services.chassis.messaging import close, open_consumer, open_producer
-from services.chassis.migrations import upgrade
 from services.chassis.settings import load_settings
 from services.chassis.telemetry.logging import get_logger
 from services.chassis.telemetry.spans import Telemetry
@@ -26,14 +24,13 @@ from services.chassis.web import app as chassis
 from services.chassis.web.health import Check, NotReady
 from services.chassis.web.input.body_limit import bounded_router
 from services.lake.database import Lake
-from services.lake.journal.capture import captured_table
 from services.lake.journal.inspection import triggers
 from services.lake.journal.reader import JournalReader
-from services.lake.tables import CAPTURED
 from services.replicator import metrics
 from services.replicator.errors import LeaseLost
 from services.replicator.operations import commands
 from services.replicator.operations import quarantine as quarantine_commands
+from services.replicator.operations.migrate import migrate
 from services.replicator.operations.schema import accept_schema, resume_table
 from services.replicator.progress import SILENT_SECONDS, Backlog, Work
 from services.replicator.relay.backfill import Backfill
@@ -42,10 +39,8 @@ from services.replicator.relay.lease import Lease, Owner
 from services.replicator.relay.relay import Relay
 from services.replicator.relay.retention import report_passed
 from services.replicator.replica.connection import PASSING, connect
-from services.replicator.replica.tables import create_tables
 from services.replicator.settings import (
     CommandSettings,
-    MigrationSettings,
     RelaySettings,
     SinkSettings,
     VerifierSettings,
@@ -62,7 +57,6 @@ from services.replicator.verification.process import (
 )
 from services.replicator.verification.status import ReplicationStatus
 
-MIGRATIONS = Path(__file__).parent / "migrations"
 STAND_BY_SECONDS = 1.0
 SWITCH_SECONDS = 0.0005
 """How long a thread may hold Python's lock; its default is 5 ms. While the thread that exports spans computes, whatever
@@ -75,6 +69,7 @@ BEGIN_AGAIN = (*PASSING, KafkaError, DBAPIError, PoolTimeout)
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 commands.register(cli)
+cli.command()(migrate)
 cli.command()(accept_schema)
 cli.command()(resume_table)
 cli.add_typer(quarantine_commands.cli, name="quarantine")
@@ -378,24 +373,6 @@ async def _pause(stop: asyncio.Event, seconds: float) -> None:
         await asyncio.wait_for(stop.wait(), seconds)
     except TimeoutError:
         return
-
-
-@cli.command()
-def migrate() -> None:
-    """Create the bookkeeping and the replica's tables (owner's login)."""
-    settings = load_settings(MigrationSettings)
-    upgrade(MIGRATIONS, settings.application_url.get_secret_value(), version_table_schema="replication")
-
-    async def create_replica() -> None:
-        connection = await connect(settings.application_url, name="replicator-migrate")
-        try:
-            await connection.execute("SET ROLE sink")
-            await create_tables(connection, [captured_table(table) for table in CAPTURED])
-        finally:
-            await connection.close()
-
-    asyncio.run(create_replica())
-    print("replicator: bookkeeping and replica are up to date")
 
 
 if __name__ == "__main__":
