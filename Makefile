@@ -105,7 +105,7 @@ typecheck: $(INSTALLED) ## check the types
 	  --cache-dir .mypy_cache/airflow \
 	  -m flows -m flow_files -m flow_tasks -m flow_metrics -m describe_dags -m build -m reporting
 
-checks: $(INSTALLED)
+checks: $(INSTALLED) ## lint and typecheck at the same time
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint typecheck
 
 test: checks ## run every check and every test but the long ones
