@@ -1,1 +1,1 @@
-"""Takes in parties and credit applications, scores and submits them; records what is paid under the booked loans."""
+"""Receives parties and credit applications, scores and submits them; records payments under booked loans."""

@@ -21,14 +21,14 @@ YOUNGEST, OLDEST = 18, 120
 
 
 class PartyKind(StrEnum):
-    """What a party is."""
+    """The kind of a party."""
 
     PERSON = "person"
     ORGANISATION = "organisation"
 
 
 class PartyRole(StrEnum):
-    """As what a party takes part in an application."""
+    """The role of a party in an application."""
 
     BORROWER = "borrower"
     CO_BORROWER = "co-borrower"
@@ -36,7 +36,7 @@ class PartyRole(StrEnum):
 
 
 class Channel(StrEnum):
-    """The way an application came in."""
+    """The channel of an application."""
 
     BRANCH = "branch"
     ONLINE = "online"
@@ -89,7 +89,7 @@ class Participant:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What is applied for; `amount` has at most four decimals, in `currency` (ISO 4217)."""
+    """The terms of an application; `amount` has at most four decimals, in `currency` (ISO 4217)."""
 
     product_code: str
     amount: Decimal
@@ -103,7 +103,7 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """A product on a day and what may be applied for under it; `interest_rate` is a fraction a year."""
+    """A product on a day, with its limits for applications; `interest_rate` is a yearly fraction."""
 
     code: str
     name: str
@@ -117,7 +117,7 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class AmountBand:
-    """Amounts that stages are set for: from `amount_from` up to but not including `amount_below`, or without an end."""
+    """One approval band: amounts from `amount_from` up to but not including `amount_below`, or without a limit."""
 
     amount_from: Decimal
     amount_below: Decimal | None
@@ -129,7 +129,7 @@ class AmountBand:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """What one attribute added to a score, or took from it."""
+    """The points that one attribute added to a score, or deducted."""
 
     attribute: str
     value: str
@@ -146,7 +146,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer to a request, kept to be given again."""
+    """The stored answer to a request, for repetitions of the request."""
 
     status: int
     body: str
@@ -154,7 +154,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """An application as its maker sees it: the saved draft where there is one, else the current version."""
+    """An application as its maker sees it: the saved draft if there is one, otherwise the current version."""
 
     id: UUID
     state: State
@@ -175,7 +175,7 @@ class Application:
         return cls(application_id, State.DRAFT, None, 1, content, True, None, None, by, at, None, None)
 
     def edited(self, content: Content) -> Self:
-        """With another draft.
+        """A copy with another draft.
 
         Raises:
             TransitionNotAllowed: when a submission could not follow.
@@ -184,7 +184,7 @@ class Application:
         return replace(self, content=content, has_draft=True, revision=self.revision + 1)
 
     def submitted(self, score: Score, age_years: int | None, at: datetime) -> Self:
-        """As its next version, with the borrower's age; `submitted_at` stays the time of the first submission.
+        """A copy as its next version, with the borrower's age; `submitted_at` stays the time of the first submission.
 
         Raises:
             TransitionNotAllowed: when its state does not allow a submission.
@@ -201,21 +201,21 @@ class Application:
         )
 
     def withdrawn(self) -> Self:
-        """Given up by its maker.
+        """A copy that its maker has withdrawn.
 
         Raises:
-            TransitionNotAllowed: when it is over already.
+            TransitionNotAllowed: when its state is final.
         """
         return replace(self, state=after(self.state, Action.WITHDRAW), revision=self.revision + 1)
 
 
 class ProfileUnknown(Exception):
-    """An imported version lacks the profile, without which there is no content to show or to submit again."""
+    """An imported version has no profile, so there is no content to show or to submit again."""
 
 
 @dataclass(frozen=True, slots=True)
 class PartyDetails:
-    """Who a party is."""
+    """The identity of a party."""
 
     kind: PartyKind
     full_name: str
@@ -244,13 +244,13 @@ class Fault(NamedTuple):
 
 
 def details_faults(details: PartyDetails) -> Iterator[Fault]:
-    """Say what is wrong with who a party is said to be."""
+    """Find the faults in a party's details."""
     if details.kind is PartyKind.ORGANISATION and details.birth_date is not None:
         yield Fault("/birth_date", "an organisation has none")
 
 
 def party_faults(participants: Sequence[Participant]) -> Iterator[Fault]:
-    """Say what is wrong with who takes part: exactly one borrower, and nobody twice."""
+    """Find the faults in the parties: there must be exactly one borrower, and nobody twice."""
     borrowers = sum(one.role is PartyRole.BORROWER for one in participants)
     if borrowers != 1:
         yield Fault("/parties", f"exactly one party must be the borrower, found {borrowers}")
@@ -262,7 +262,7 @@ def party_faults(participants: Sequence[Participant]) -> Iterator[Fault]:
 
 
 def limit_faults(content: Content, product: Product) -> Iterator[Fault]:
-    """Say which limits of `product` the application is outside of."""
+    """Find the limits of `product` that the application violates."""
     if content.currency != product.currency:
         yield Fault("/currency", f"{product.code} is lent in {product.currency}, not in {content.currency}")
     elif fault := amount_fault(content.amount, content.currency):
@@ -281,7 +281,7 @@ def limit_faults(content: Content, product: Product) -> Iterator[Fault]:
 
 
 def borrower_faults(content: Content, borrower: PartyDetails, on: date) -> Iterator[Fault]:
-    """Say why `borrower` cannot borrow `on` a day: a person has a birth date, and is of age."""
+    """Find the reasons why `borrower` cannot borrow `on` a day: a person needs a birth date and an allowed age."""
     if borrower.kind is not PartyKind.PERSON:
         return
     index = next(place for place, one in enumerate(content.parties) if one.role is PartyRole.BORROWER)
@@ -293,12 +293,12 @@ def borrower_faults(content: Content, borrower: PartyDetails, on: date) -> Itera
 
 
 def age_of(borrower: PartyDetails, on: date) -> int | None:
-    """How old `borrower` is `on` a day, in full years; None of an organisation."""
+    """The age of `borrower` `on` a day, in full years; None for an organisation."""
     return None if borrower.birth_date is None else age_on(borrower.birth_date, on)
 
 
 def band_faults(content: Content, bands: Sequence[AmountBand]) -> Iterator[Fault]:
-    """Say that nobody could approve the application: `bands`, those of its currency, do not cover its amount."""
+    """Find out whether anybody could approve the application: `bands` of its currency must cover its amount."""
     currency = content.currency
     if not bands:
         yield Fault("/currency", f"no approval band is set for {currency}: nobody could approve it")

@@ -16,7 +16,7 @@ class NoSuchParty(NotFound):
 
 
 class ContentRefused(Unprocessable):
-    """What the request says is outside of what is allowed."""
+    """A value of the request is not allowed."""
 
     def __init__(self, faults: Iterable[Fault]) -> None:
         """`faults`: at least one, pointers relative to the request's body."""
@@ -34,7 +34,7 @@ class DuplicateNationalId(Conflict):
     """A party with this national id is on record."""
 
     def __init__(self, own: Iterable[UUID]) -> None:
-        """`own`: those of them that the caller put on record; of others only that they are there is said."""
+        """`own`: those parties that the caller created; the answer names no others."""
         super().__init__(
             "Use that party. If it is another person, an officer confirms it with a reason "
             "(POST /national-id-confirmations); then send this again.",

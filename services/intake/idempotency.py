@@ -1,4 +1,4 @@
-"""A request that is sent again is answered and not repeated."""
+"""Idempotency: a repeated request gets the first answer and has no further effect."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +12,7 @@ from services.lake.database import LakeTransaction
 
 @dataclass(frozen=True, slots=True)
 class IdempotentRequest:
-    """What makes a request the same as an earlier one: its key, and the SHA-256 of what it asks for."""
+    """The identity of a request: its key, and the SHA-256 of its content."""
 
     key: str
     sha256: bytes
@@ -20,24 +20,24 @@ class IdempotentRequest:
 
 @dataclass(frozen=True, slots=True)
 class GivenAnswer:
-    """The answer to a request; `replayed` when an earlier request had it first."""
+    """The answer to a request; `replayed` when it is the answer to an earlier request."""
 
     answer: Answer
     replayed: bool
 
 
 class Answers:
-    """The answers that were given, kept in the transaction that did what they say."""
+    """The stored answers; each is stored in the transaction of its request."""
 
     def __init__(self, repository: IntakeRepository) -> None:
         self._repository = repository
 
     async def earlier(self, tx: LakeTransaction, by: UUID, request: IdempotentRequest) -> GivenAnswer | None:
-        """The answer that this request of `by` was given before; None: do it, and `keep` the answer.
+        """The earlier answer to this request of `by`; None: execute the request, and `keep` the answer.
 
         Raises RequestInFlight, IdempotencyKeyReused.
         """
-        # Two requests with one key: the second must not read before the first has committed its answer.
+        # For two requests with one key, the second must not read before the first has committed its answer.
         if not await tx.try_lock(f"intake:{by}:{request.key}"):
             raise errors.RequestInFlight
         kept = await self._repository.kept_answer(tx, by, request.key)
@@ -50,6 +50,6 @@ class Answers:
     async def keep(
         self, tx: LakeTransaction, by: UUID, request: IdempotentRequest, answer: Answer, at: datetime
     ) -> GivenAnswer:
-        """Keep the answer to a request that was just done."""
+        """Store the answer to a request."""
         await self._repository.keep_answer(tx, by, request.key, KeptAnswer(request.sha256, answer), at)
         return GivenAnswer(answer, replayed=False)

@@ -62,7 +62,7 @@ class KeptAnswer:
 
 
 def insert_version_parties(application_id: UUID, version: int) -> sa.Insert:
-    """Freeze with a version who takes part in its application, as they are now."""
+    """Store the application's current parties with the version."""
     frozen = ("kind", "full_name", "birth_date", "national_id")
     source = (
         sa.select(
@@ -171,12 +171,12 @@ def update_application(application_id: UUID, expected_revision: int, **values: A
 
 
 def select_answer(caller: UUID, key: str) -> sa.Select[Any]:
-    """Read the answer kept for a caller's key."""
+    """Read the stored answer for a caller's key."""
     return sa.select(idempotency_key).where(idempotency_key.c.caller == caller, idempotency_key.c.key == key)
 
 
 class IntakeRepository:
-    """Reads and writes intake's part of the lake, always in the caller's transaction; keeps nothing."""
+    """Reads and writes intake's part of the lake, always in the caller's transaction; has no state."""
 
     async def products(self, reader: LakeReader, day: date) -> list[Product]:
         """Every product that is on offer on `day`, by code."""
@@ -194,7 +194,7 @@ class IntakeRepository:
     async def application(
         self, reader: LakeReader, application_id: UUID, caller: Caller
     ) -> Application | None:
-        """The application as `caller` sees it, or None: what is saved and not submitted is the maker's.
+        """The application as `caller` sees it, or None; only the maker sees an unsubmitted draft.
 
         Raises:
             ProfileUnknown: it was imported without a profile, and has no draft.
@@ -243,7 +243,7 @@ class IntakeRepository:
         )
 
     async def change(self, tx: LakeTransaction, changed: Application, expected_revision: int) -> bool:
-        """Write what intake may change of an application; False when it is not at `expected_revision` any more."""
+        """Update an application; False when it is no longer at `expected_revision`."""
         done = await tx.execute(
             update_application(
                 changed.id,
@@ -337,7 +337,7 @@ class IntakeRepository:
 
 
 def _draft(of: Application) -> str | None:
-    # A submitted application's content is its version; a draft beside it could only contradict it.
+    # The content of a submitted application is its version; a draft could contradict it.
     return _CONTENT.dump_json(of.content).decode() if of.has_draft else None
 
 
@@ -347,7 +347,7 @@ def _profile(profile: Profile, age_years: int | None) -> str:
 
 
 def _age_years(profile: str | None) -> int | None:
-    # Of a version that others wrote it may be missing.
+    # It may be missing in a version that another program wrote.
     found = orjson.loads(profile).get("age_years") if profile is not None else None
     return found if isinstance(found, int) else None
 

@@ -57,7 +57,7 @@ async def _idempotency_key(
     idempotency_key: Annotated[
         str | None,
         Header(
-            description="Chosen by the client, one for each request that it means.",
+            description="Chosen by the client, a new one for each new request.",
             json_schema_extra=required(r"^[\x21-\x7e]{1,128}$", "0f8e6a0e-52c7-4f6c-9d53-6c1a3a1f7f10"),
         ),
     ] = None,
@@ -87,7 +87,7 @@ CanSubmit = Annotated[Caller, Depends(require("applications:submit"))]
 async def add_party(
     body: NewParty, caller: CanWriteParties, intake: IntakeDep, response: Response
 ) -> PartyView:
-    """Put a party on record.
+    """Create a party.
 
     409 says that a party with the same national id, in whatever spelling, is there; `own_parties` names those of yours.
     An officer can confirm that it is another person; then send the same again.
@@ -221,7 +221,7 @@ async def withdraw(
     intake: IntakeDep,
     response: Response,
 ) -> ApplicationView:
-    """Give an application up."""
+    """Withdraw an application."""
     return _application(await intake.withdraw(application_id, expected=expected, by=caller), response)
 
 

@@ -1,4 +1,4 @@
-"""What makers do: put parties on record; draft, submit and withdraw applications. Each use case is one transaction."""
+"""The use cases of makers: create parties; draft, submit and withdraw applications. Each is one transaction."""
 
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -96,7 +96,7 @@ class Intake:
         PartiesBusy.
         """
         async with self._lake.transaction(actor=str(by.id)) as tx:
-            # Against a decision or a booking that is comparing this party with what was submitted: one waits.
+            # A decision or a booking compares this party with the submission; the lock makes one of them wait.
             await lock_parties(tx, [party_id])
             party = await self._party(tx, party_id, by, whole=True)
             check_change(party, await self._parties.party_uses(tx, party_id), by=by)
@@ -165,7 +165,7 @@ class Intake:
         return changed
 
     async def submit(self, application_id: UUID, *, expected: int, by: Caller) -> Application:
-        """Submit what was saved, else the returned version once more, as a new version with its own score.
+        """Submit the draft, or else the returned version again, as a new version with its own score.
 
         Raises NoSuchApplication, NotTheMaker, StaleRevision, ActionNotAllowed, ContentRefused.
         """
@@ -181,7 +181,7 @@ class Intake:
         return changed
 
     async def withdraw(self, application_id: UUID, *, expected: int, by: Caller) -> Application:
-        """Give the application up; raises NoSuchApplication, NotTheMaker, StaleRevision, ActionNotAllowed."""
+        """Withdraw the application; raises NoSuchApplication, NotTheMaker, StaleRevision, ActionNotAllowed."""
         async with self._changing(application_id, expected=expected, by=by) as (tx, application):
             changed = application.withdrawn()
             await self._write(tx, changed, expected)
@@ -205,8 +205,8 @@ class Intake:
                 raise ActionNotAllowed(reason) from None
 
     async def _write(self, tx: LakeTransaction, changed: Application, expected: int) -> None:
-        # The revision was compared when it was read; this comparison is the one that holds against
-        # whoever committed in between.
+        # The revision was compared when it was read. This comparison also detects a change that was committed
+        # since then.
         if not await self._repository.change(tx, changed, expected):
             raise StaleRevision(expected)
 
@@ -234,7 +234,7 @@ class Intake:
         """As the next version, whose content was checked; raises TransitionNotAllowed, ContentRefused."""
         content = application.content
         scored = score(content.profile, content.term_months)
-        # Whether it can be submitted at all comes first.
+        # Check first whether it can be submitted at all.
         submitted = application.submitted(scored, None, at)
         borrower = next(one.party_id for one in content.parties if one.role is PartyRole.BORROWER)
         details = (await self._party(reader, borrower, by, whole=True)).details

@@ -1,1 +1,1 @@
-"""Parties: who they are, how they are reached, and who may change them."""
+"""Parties: their details, their contact details, and the rights to change them."""

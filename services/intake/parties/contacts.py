@@ -1,4 +1,4 @@
-"""How a party is reached: e-mail addresses and phone numbers, checked and normalised."""
+"""A party's contact details: e-mail addresses and phone numbers, checked and normalised."""
 
 from typing import Annotated
 
@@ -16,10 +16,10 @@ def _email(value: str) -> str:
     if len(value) > LONGEST_EMAIL:
         raise ValueError(f"has more than {LONGEST_EMAIL} characters")
     try:
-        # Whether the domain exists is not asked: a submission does not wait for a name server.
+        # The domain is not looked up: a submission must not wait for a name server.
         found = validate_email(line(value), check_deliverability=False, strict=True).normalized
     except EmailNotValidError:
-        # Its message repeats a part of the address.
+        # The library's message repeats a part of the address.
         raise ValueError("is no e-mail address such as an@example.com") from None
     if utf16_length(found) > LONGEST_EMAIL:
         raise ValueError(f"has more than {LONGEST_EMAIL} characters as it is stored")

@@ -1,8 +1,8 @@
-"""One national id, one party: a second record of the same person needs an officer who says why.
+"""One national id, one party: a second record of the same person needs an officer's confirmation with a reason.
 
-Two spellings are the same id (`reference_key`). Parties that others write (imports, samples, rows from before) are
-given their key by `keep_filled`, soon after they are there. A lock on the key holds until the commit: of two requests
-that bring the same id at once the second sees the first.
+All spellings count as the same id (`reference_key`). `keep_filled` soon adds the key of parties that other programs
+write (imports, samples, older rows). A lock on the key lasts until the commit: of two concurrent requests with the
+same id, the second sees the first.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ INSERT_CONFIRMATION = sa.insert(national_id_confirmation)
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """An officer's word that a national id may be on record once more, for one party."""
+    """An officer's confirmation that one more party may have a national id."""
 
     id: UUID
     reason: str
@@ -45,12 +45,12 @@ class Confirmation:
 
 
 def key_of(national_id: str) -> str:
-    """What two spellings of a national id have in common, as it is stored."""
+    """The common form of all spellings of a national id, as stored."""
     return reference_key(national_id)[:KEY_LENGTH]
 
 
 def select_parties(key: str) -> sa.Select[Any]:
-    """Read who has a national id: the party, and who put it on record."""
+    """Read the parties with a national id, and who created them."""
     return (
         sa.select(party.c.id, party.c.created_by)
         .join_from(party_national_id, party, party.c.id == party_national_id.c.party_id)
@@ -80,12 +80,12 @@ def use_confirmation(confirmation_id: UUID, **values: Any) -> sa.Update:
 
 
 def delete_key(party_id: UUID) -> sa.Delete:
-    """Forget the key of a party."""
+    """Delete the key of a party."""
     return sa.delete(party_national_id).where(party_national_id.c.party_id == party_id)
 
 
 def select_keyless(limit: int) -> sa.Select[Any]:
-    """Read parties with a national id whose key is not there yet."""
+    """Read parties with a national id but without a key."""
     return (
         sa.select(party.c.id, party.c.national_id)
         .outerjoin_from(party, party_national_id, party_national_id.c.party_id == party.c.id)
@@ -96,10 +96,10 @@ def select_keyless(limit: int) -> sa.Select[Any]:
 
 
 class NationalIds:
-    """Who has which national id, always in the caller's transaction; keeps nothing."""
+    """The parties' national ids, always in the caller's transaction; has no state."""
 
     async def record(self, tx: LakeTransaction, party_id: UUID, national_id: str | None, by: UUID) -> None:
-        """Note the national id of a party that was just written.
+        """Record the national id of a party that was just written.
 
         Raises:
             DuplicateNationalId: another party has it, and no officer has confirmed a second record.
@@ -156,7 +156,7 @@ class NationalIds:
         return made, others
 
     async def fill(self, lake: Lake) -> int:
-        """Give parties that others wrote their keys, in one transaction; how many it were."""
+        """Add the missing keys of parties that other programs wrote, in one transaction; returns their number."""
         async with lake.transaction(actor="intake") as tx:
             if not await tx.try_lock("intake:national-ids"):
                 return 0
@@ -181,7 +181,7 @@ class NationalIds:
         return [one.id for one in await reader.execute(select_parties(key_of(national_id)))]
 
     async def _lock(self, tx: LakeTransaction, key: str) -> None:
-        # By its hash: names of locks are shown to whoever looks at the server.
+        # The hash of the id: other sessions can see the names of locks.
         if not await tx.try_lock(f"national-id:{sha256(key.encode()).hexdigest()}", LOCK_WAIT_SECONDS):
             raise PartiesBusy
 

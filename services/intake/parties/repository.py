@@ -27,7 +27,7 @@ def select_party(party_id: UUID, caller: Caller) -> sa.Select[Any]:
 
 def select_present_parties(party_ids: Sequence[UUID], caller: Caller) -> sa.Select[Any]:
     """Read which of `party_ids` exist for `caller`."""
-    # Unmasked: whoever sees a party masked only would see all of it once it is on an application of theirs.
+    # Unmasked only: otherwise a caller could add a masked party to their own application, and then see all of it.
     return sa.select(party.c.id).where(party.c.id.in_(party_ids), access.clear_parties(caller))
 
 
@@ -50,7 +50,7 @@ def update_party(party_id: UUID, expected_revision: int, details: PartyDetails) 
 
 
 class PartyRepository:
-    """Reads and writes parties, always in the caller's transaction; keeps nothing."""
+    """Reads and writes parties, always in the caller's transaction; has no state."""
 
     async def party(
         self, reader: LakeReader, party_id: UUID, caller: Caller, *, whole: bool = False
@@ -58,10 +58,10 @@ class PartyRepository:
         """The party as `caller` sees it, or None.
 
         Args:
-            reader: where to read.
-            party_id: which.
-            caller: who wants to see it.
-            whole: only if they see it unmasked: a change of what is masked would store the mask.
+            reader: the database to read.
+            party_id: the party.
+            caller: the user who reads it.
+            whole: return it only if the caller sees it unmasked; a change of masked data would store the mask.
         """
         found = (await reader.execute(select_party(party_id, caller))).mappings().first()
         if found is None or (whole and not found["clear"]):
@@ -99,7 +99,7 @@ class PartyRepository:
         return done.rowcount == 1
 
     async def party_uses(self, reader: LakeReader, party_id: UUID) -> list[PartyUse]:
-        """The applications that the party takes part in, by what decides who may change it."""
+        """The applications that the party takes part in, with the facts that determine who may change it."""
         rows = (await reader.execute(select_party_uses(party_id))).mappings()
         return [PartyUse(row["created_by"], State(row["state"])) for row in rows]
 

@@ -1,4 +1,4 @@
-"""Who may change a party that is on record."""
+"""The rights to change an existing party."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,12 +24,12 @@ class PartyUse:
 
 
 def check_change(party: Party, uses: Sequence[PartyUse], *, by: Caller) -> None:
-    """Make sure that `by` may change `party`.
+    """Check that `by` may change `party`.
 
     Args:
-        party: as it is.
+        party: the current party.
         uses: every application that it takes part in.
-        by: who wants to change it.
+        by: the user who wants to change it.
 
     Raises:
         PartyNotYours: they neither put it on record nor made an application that it takes part in, and are no officer.
@@ -43,7 +43,7 @@ def check_change(party: Party, uses: Sequence[PartyUse], *, by: Caller) -> None:
         raise PartyNotYours("Ask who put it on record or made its application, or an officer.")
     if any(use.state is State.BOOKED for use in uses):
         raise PartyNeedsOfficer("It takes part in a booked loan; ask an officer.")
-    # Else whoever names a foreign party in an application of their own could hold up all others that rest on it.
+    # Otherwise a user could add another maker's party to an own application, change it and block that maker.
     live = (use for use in uses if use.state not in _OVER)
     if party.created_by != by.id and any(use.made_by != by.id for use in live):
         raise PartyNeedsOfficer("It takes part in somebody else's application too; ask an officer.")

@@ -1,1 +1,1 @@
-"""What takes two people under a booked loan: one proposes it, another confirms it, and only then it counts."""
+"""Proposals under a booked loan: one person proposes, another confirms, and only then the change is made."""

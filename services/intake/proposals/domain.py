@@ -1,4 +1,4 @@
-"""What somebody proposes under a loan, who may settle it, and what a loan is from which day on. Plain Python."""
+"""Proposals under a loan, the people who may settle them, and a loan's classifications by day. Plain Python."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from services.intake.servicing.domain import Entry, EntryFaulty, Kind, Loan
 
 
 class ProposalKind(StrEnum):
-    """What happens to a loan only by two people."""
+    """The kinds of changes of a loan that need two people."""
 
     DISBURSEMENT = "disbursement"
     WRITE_OFF = "write-off"
@@ -22,7 +22,7 @@ class ProposalKind(StrEnum):
 
 
 class ProposalState(StrEnum):
-    """What became of a proposal."""
+    """The state of a proposal."""
 
     WAITING = "waiting"
     CONFIRMED = "confirmed"
@@ -31,7 +31,7 @@ class ProposalState(StrEnum):
 
 
 class Classification(StrEnum):
-    """What a loan can be, apart from being booked; one does not exclude another."""
+    """The classifications of a loan; a loan can have several."""
 
     DEFAULT = "default"
     RESTRUCTURED = "restructured"
@@ -39,10 +39,10 @@ class Classification(StrEnum):
 
 
 FLAGS = {Classification.DEFAULT: "defaulted", Classification.RESTRUCTURED: "restructured"}
-"""The loan's own columns that say what it is today."""
+"""The loan's columns with its current classifications."""
 
 NOT_BY_WHO_GRANTED = frozenset({ProposalKind.WRITE_OFF, ProposalKind.CLASSIFICATION})
-"""What nobody confirms who approved or booked the loan: they would judge their own decision."""
+"""Kinds that nobody may confirm who approved or booked the loan: they would judge their own decision."""
 
 
 class Refusal(StrEnum):
@@ -64,12 +64,12 @@ class SettlementRefused(Exception):
 
 
 class ClassificationRefused(Exception):
-    """The loan as it stands does not take this classification; the message says why."""
+    """The loan's state does not allow this classification; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What somebody wants to happen; without a day it counts from today."""
+    """A requested change; without a day it is effective today."""
 
     kind: ProposalKind
     reason: str
@@ -81,7 +81,7 @@ class Wish:
     ends: bool
 
     def faults(self) -> Iterator[Fault]:
-        """Say what does not belong to its kind, or is missing."""
+        """Find fields that its kind does not allow, and fields that are missing."""
         if self.kind is ProposalKind.CLASSIFICATION:
             if self.classification is None:
                 yield Fault("/classification", "say what the loan is classified as")
@@ -113,7 +113,7 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What was proposed under a loan; the amount of a classification is the loan's principal."""
+    """A proposal under a loan; the amount of a classification is the loan's principal."""
 
     id: UUID
     loan_id: UUID
@@ -142,19 +142,19 @@ class Proposal:
         return Entry(Kind(self.kind), self.amount, self.currency, self.effective_on, self.reverses)
 
     def judged_amount(self, loan: Loan) -> Decimal:
-        """The amount that its band goes by: with a write-off what is written off of the loan already.
+        """The amount that determines the band: for a write-off including earlier write-offs of the loan.
 
-        Else several small ones would each be confirmed by who may not confirm the whole.
+        Otherwise somebody could confirm several small write-offs who may not confirm their sum.
         """
         return self.amount + (loan.total(Kind.WRITE_OFF) if self.kind is ProposalKind.WRITE_OFF else 0)
 
     def check_confirmer(self, person: UUID, roles: Iterable[str], confirming: frozenset[str]) -> None:
-        """Make sure that a person may confirm it, as far as the proposal and its loan's booking say.
+        """Check that a person may confirm it, as far as the proposal and the loan's booking determine it.
 
         Args:
-            person: who wants to.
-            roles: that they have.
-            confirming: the roles of the band that its amount is in.
+            person: the user who wants to confirm it.
+            roles: the user's roles.
+            confirming: the roles of the band that contains its amount.
 
         Raises:
             SettlementRefused: saying who may.
@@ -164,11 +164,11 @@ class Proposal:
             raise granted_the_loan(self.kind)
 
     def check_rejecter(self, person: UUID, roles: Iterable[str], confirming: frozenset[str]) -> None:
-        """Make sure that a person may reject it: as `check_confirmer`, but who granted the loan may too."""
+        """Check that a person may reject it: as `check_confirmer`, but the people who granted the loan may too."""
         self._check_other(person, roles, confirming)
 
     def check_withdrawer(self, person: UUID) -> None:
-        """Make sure that a person may take it back; raises SettlementRefused."""
+        """Check that a person may withdraw it; raises SettlementRefused."""
         if person != self.proposed_by:
             raise SettlementRefused(Refusal.NOT_THE_PROPOSER, "Only who proposed it takes it back.")
 
@@ -194,7 +194,7 @@ def granted_the_loan(kind: ProposalKind) -> SettlementRefused:
 def confirming_roles(
     bands: Iterable[Band], kind: ProposalKind, amount: Decimal, currency: str
 ) -> frozenset[str]:
-    """The roles that may confirm this; none where no band has the amount."""
+    """The roles that may confirm this; empty when no band contains the amount."""
     return frozenset(
         band.role
         for band in bands
@@ -212,7 +212,7 @@ class Standing:
     loan_id: UUID
     classification: Classification
     effective_from: date | None
-    """None where a history only says that it is so."""
+    """None for an imported classification without a date."""
     effective_to: date | None
     reason: str | None
     proposal_id: UUID | None
@@ -226,7 +226,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Classifications:
-    """All that a loan was and is, in any order."""
+    """All classifications of a loan, past and current, in any order."""
 
     rows: Sequence[Standing]
 
@@ -240,11 +240,11 @@ class Classifications:
     def check(
         self, classification: Classification, *, ends: bool, on: date, value_date: date, today: date
     ) -> None:
-        """Make sure that a classification may begin, or end, on a day.
+        """Check that a classification may begin, or end, on a day.
 
         Raises:
             EntryFaulty: the day contradicts the loan, or the classification's other days.
-            ClassificationRefused: it is so already, or not so.
+            ClassificationRefused: the loan has this classification already, or does not have it.
         """
         current = self.open(classification)
         if ends and current is None:

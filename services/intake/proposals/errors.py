@@ -1,4 +1,4 @@
-"""Problems of proposing and settling what takes two people."""
+"""Problems of proposals."""
 
 from uuid import UUID
 

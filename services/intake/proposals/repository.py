@@ -1,4 +1,4 @@
-"""All SQL of proposals: what waits for a second person, who may be that, and what was confirmed."""
+"""All SQL of proposals: waiting proposals, the people who may confirm them, and confirmed changes."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -168,7 +168,7 @@ def select_classifications(loan_id: UUID) -> sa.Select[Any]:
 
 
 def end_classification(standing_id: UUID, on: date, proposal_id: UUID, confirmed_by: UUID) -> sa.Update:
-    """Let a classification hold up to a day."""
+    """End a classification on a day."""
     return (
         sa.update(loan_classification)
         .where(loan_classification.c.id == standing_id, loan_classification.c.effective_to.is_(None))
@@ -243,7 +243,7 @@ class ProposalRepository:
     async def end(
         self, tx: LakeTransaction, standing: Standing, on: date, proposal_id: UUID, confirmed_by: UUID
     ) -> None:
-        """Let a classification hold up to a day."""
+        """End a classification on a day."""
         await tx.execute(end_classification(standing.id, on, proposal_id, confirmed_by))
 
     async def set_flag(self, tx: LakeTransaction, loan_id: UUID, flag: str, *, value: bool) -> None:

@@ -1,4 +1,4 @@
-"""What two people do to a loan: one proposes, another confirms, and what was proposed counts with the confirmation."""
+"""The use cases of proposals: one person proposes a change of a loan, another confirms it, which makes the change."""
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -52,9 +52,9 @@ from services.lake.domain.dates import today
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the use cases go by.
+    """The configuration of the use cases.
 
-    `zone`: whose calendar says which day it is; `lock_wait_seconds`: how long to wait for others who record under the
+    `zone`: the time zone of the business's calendar; `lock_wait_seconds`: how long to wait for the lock of the
     loan; `overpayment_tolerance`: as of servicing.
     """
 
@@ -74,7 +74,7 @@ class Proposals:
         answers: Answers,
         rules: Rules,
     ) -> None:
-        """Take what the use cases need.
+        """Store the dependencies of the use cases.
 
         Args:
             lake: where loans are.
@@ -122,7 +122,7 @@ class Proposals:
             )
 
     async def classifications(self, loan_id: UUID, *, by: Caller) -> list[Standing]:
-        """All that the loan was and is, in the order of recording; raises NoSuchLoan."""
+        """All classifications of the loan, in the order of recording; raises NoSuchLoan."""
         async with self._lake.reading() as reader:
             if not await self._loans.sees(reader, loan_id, by):
                 raise NoSuchLoan(loan_id)
@@ -137,9 +137,9 @@ class Proposals:
         request: IdempotentRequest,
         answer: Callable[[Proposal], Answer],
     ) -> GivenAnswer:
-        """Propose what another person shall confirm, unless this request was answered before.
+        """Add a proposal for another person to confirm, unless this request was answered before.
 
-        The loan must take it as it stands now; it is asked again when somebody confirms.
+        The loan's current state must allow the change; the check is repeated at the confirmation.
 
         Raises RequestInFlight, IdempotencyKeyReused, NoSuchLoan, NotYoursToPropose, ContentRefused,
         TransactionNotAllowed, ClassificationNotAllowed, NobodyConfirms.
@@ -186,7 +186,7 @@ class Proposals:
         return given
 
     async def confirm(self, proposal_id: UUID, *, expected: int, by: Caller) -> Proposal:
-        """Let what was proposed happen, in one transaction with the confirmation.
+        """Confirm a proposal and make its change, in one transaction.
 
         Raises ProposalNotFound, ProposalSettled, ProposalChanged, SecondPersonNeeded, LoanBusy, ProposalOutdated,
         TransactionNotAllowed, ClassificationNotAllowed.
@@ -206,7 +206,7 @@ class Proposals:
                 standing = await self._check(tx, loan, waiting, today(self._rules.zone))
             except EntryFaulty as faulty:
                 raise ProposalOutdated(faulty) from None
-            # First: what was confirmed refers to it.
+            # Settle the proposal first: the rows of the change refer to it.
             await self._settle(tx, confirmed)
             if waiting.kind is ProposalKind.CLASSIFICATION:
                 await self._classify(tx, confirmed, standing)
@@ -217,7 +217,7 @@ class Proposals:
         return self._counted(confirmed)
 
     async def reject(self, proposal_id: UUID, comment: str, *, expected: int, by: Caller) -> Proposal:
-        """Refuse what another person has proposed.
+        """Reject another person's proposal.
 
         Raises ProposalNotFound, ProposalSettled, ProposalChanged, SecondPersonNeeded, LoanBusy.
         """
@@ -232,7 +232,7 @@ class Proposals:
         return self._counted(rejected)
 
     async def withdraw(self, proposal_id: UUID, *, expected: int, by: Caller) -> Proposal:
-        """Take back what one has proposed.
+        """Withdraw one's own proposal.
 
         Raises ProposalNotFound, ProposalSettled, ProposalChanged, SecondPersonNeeded, LoanBusy.
         """
@@ -254,7 +254,7 @@ class Proposals:
             found = await self._proposal(tx, proposal_id, by)
             if not await tx.try_lock(f"loan:{found.loan_id}", self._rules.lock_wait_seconds):
                 raise LoanBusy
-            # Again, as somebody may have settled it while this one waited for the lock.
+            # Read it again: somebody may have settled it during the wait for the lock.
             waiting = await self._proposal(tx, proposal_id, by)
             if waiting.state is not ProposalState.WAITING:
                 raise ProposalSettled(waiting.state)
@@ -267,7 +267,7 @@ class Proposals:
             raise ProposalChanged("Somebody has settled it meanwhile; read the proposal again.")
 
     async def _check_confirmer(self, tx: LakeTransaction, waiting: Proposal, loan: Loan, by: Caller) -> None:
-        """A booked loan gets no more decisions: who approved it is known for good, whatever is locked."""
+        """A booked loan gets no more decisions, so its approvers cannot change and need no lock."""
         try:
             waiting.check_confirmer(by.id, by.roles, await self._confirming(tx, waiting, loan))
             if waiting.kind in NOT_BY_WHO_GRANTED and await self._repository.has_approved(
@@ -282,7 +282,7 @@ class Proposals:
         return confirming_roles(bands, proposal.kind, proposal.judged_amount(loan), proposal.currency)
 
     async def _check(self, reader: LakeReader, loan: Loan, proposal: Proposal, day: date) -> Classifications:
-        """Make sure that the loan takes what is proposed; gives what it is classified as."""
+        """Check that the loan allows the proposed change; returns the loan's classifications."""
         standing = Classifications(await self._repository.classifications(reader, loan.id))
         try:
             if proposal.classification is not None:
@@ -329,7 +329,7 @@ class Proposals:
             await self._end(tx, confirmed, current)
         else:
             await self._begin(tx, confirmed, classification)
-        # Today's view of the classifications, in columns of the loan.
+        # The current classifications, in columns of the loan.
         await self._repository.set_flag(tx, confirmed.loan_id, FLAGS[classification], value=current is None)
 
     async def _begin(self, tx: LakeTransaction, confirmed: Proposal, classification: Classification) -> None:
@@ -353,7 +353,7 @@ class Proposals:
         )
 
     async def _end(self, tx: LakeTransaction, confirmed: Proposal, current: Standing) -> None:
-        # A reversal may count from a day before the last of several write-offs.
+        # The effective day of a reversal may be before the last of several write-offs.
         on = max(confirmed.effective_on, current.effective_from or confirmed.effective_on)
         await self._repository.end(tx, current, on, confirmed.id, _confirmer(confirmed))
 

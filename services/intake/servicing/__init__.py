@@ -1,1 +1,1 @@
-"""Records what is paid back under booked loans, and shows loans with all that happened to them."""
+"""Records payments under booked loans, and shows loans with their transactions."""

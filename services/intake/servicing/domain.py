@@ -1,4 +1,4 @@
-"""A booked loan and what was recorded under it: which transaction may follow, and what is outstanding."""
+"""A booked loan and its transactions: which transaction may follow, and the outstanding amount."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ NOTHING = Decimal("0.0000")
 
 
 class Kind(StrEnum):
-    """What a transaction is."""
+    """The kind of a transaction."""
 
     DISBURSEMENT = "disbursement"
     PAYMENT = "payment"
@@ -26,7 +26,7 @@ class Kind(StrEnum):
 
 
 class Refusal(StrEnum):
-    """Why a loan, as it stands, does not take a transaction."""
+    """Why a loan's state does not allow a transaction."""
 
     NOT_DISBURSED = "not_disbursed"
     PRINCIPAL_EXCEEDED = "principal_exceeded"
@@ -39,7 +39,7 @@ class Refusal(StrEnum):
 
 
 class TransactionRefused(Exception):
-    """The loan as it stands does not take this transaction."""
+    """The loan's state does not allow this transaction."""
 
     def __init__(self, reason: Refusal, text: str) -> None:
         """`text`: for people, says what to do."""
@@ -48,7 +48,7 @@ class TransactionRefused(Exception):
 
 
 class EntryFaulty(Exception):
-    """What is to be recorded contradicts the loan."""
+    """The entry contradicts the loan."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         """`faults`: at least one."""
@@ -58,7 +58,7 @@ class EntryFaulty(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A transaction that somebody wants to record; `reverses` is the transaction that a reversal undoes."""
+    """A transaction to be recorded; `reverses` is the transaction that a reversal undoes."""
 
     kind: Kind
     amount: Decimal
@@ -77,10 +77,10 @@ class Transaction:
     amount: Decimal
     currency: str
     effective_on: date | None
-    """None of an imported disbursement whose day nobody knows any more."""
+    """None for an imported disbursement without a known day."""
     reverses: UUID | None
     recorded_by: UUID
-    """Of what takes two people: who proposed it."""
+    """The proposer, for a transaction that needs two people."""
     recorded_at: datetime
     proposal_id: UUID | None = None
     confirmed_by: UUID | None = None
@@ -97,7 +97,7 @@ class Transaction:
         proposal_id: UUID | None = None,
         confirmed_by: UUID | None = None,
     ) -> Self:
-        """Make `entry` a transaction, of a confirmed proposal where it takes two people."""
+        """Convert `entry` to a transaction, of a confirmed proposal where it needs two people."""
         return cls(
             id,
             loan_id,
@@ -132,7 +132,7 @@ class LoanSummary:
 
 @dataclass(frozen=True, slots=True)
 class _Balance:
-    """What is outstanding of a loan, and what was paid beyond it."""
+    """The outstanding amounts of a loan, and the overpayment."""
 
     principal: Decimal
     interest: Decimal
@@ -169,9 +169,9 @@ class Loan:
 
     @property
     def value_date(self) -> date:
-        """The day from which the loan counts: that of its first disbursement, which booking records.
+        """The loan's value date: the day of its first disbursement, which booking records.
 
-        Of an imported loan that day may be unknown: then it is the day on which it was booked.
+        For an imported loan that day may be unknown; then it is the day of the booking.
         """
         known = (one.effective_on for one in self.transactions if one.kind is Kind.DISBURSEMENT)
         return min((day for day in known if day is not None), default=self.booked_at.date())
@@ -182,7 +182,7 @@ class Loan:
 
     @property
     def outstanding_principal(self) -> Decimal:
-        """What is disbursed and neither repaid nor written off; raises ValueError when the schedule was not read."""
+        """The principal neither repaid nor written off; raises ValueError when the schedule was not read."""
         return self._balance().principal
 
     @property
@@ -192,13 +192,13 @@ class Loan:
 
     @property
     def overpaid(self) -> Decimal:
-        """What was paid beyond all that was owed; raises ValueError when the schedule was not read."""
+        """The payments beyond the whole debt; raises ValueError when the schedule was not read."""
         return self._balance().overpaid
 
     def _balance(self) -> _Balance:
-        """Apply the payments to the instalments in their order, in each to the interest before the principal.
+        """Allocate the payments to the instalments in their order, in each to the interest before the principal.
 
-        A write-off in part changes no instalment: the principal that would be repaid last is the one written off.
+        A partial write-off changes no instalment: it reduces the principal that would be repaid last.
         """
         if self.instalments is None:
             raise ValueError(f"loan {self.id} was read without its schedule")
@@ -213,16 +213,16 @@ class Loan:
         return _Balance(max(owed - repaid, NOTHING), interest, left + max(repaid - owed, NOTHING))
 
     def check(self, entry: Entry, today: date, tolerance: Decimal) -> None:
-        """Make sure that `entry` may be recorded.
+        """Check that `entry` may be recorded.
 
         Args:
-            entry: what is to be recorded.
-            today: by the business's calendar.
-            tolerance: how much more than what is owed may be paid, as a fraction of the principal.
+            entry: the transaction to record.
+            today: the current day in the business's calendar.
+            tolerance: the allowed overpayment, as a fraction of the principal.
 
         Raises:
             EntryFaulty: it contradicts what cannot change: the loan's currency and dates, the transaction it names.
-            TransactionRefused: the loan as it stands does not take it.
+            TransactionRefused: the loan's state does not allow it.
         """
         reversed_ = next((one for one in self.transactions if one.id == entry.reverses), None)
         if faults := [*self._faults(entry, reversed_), *self._date_faults(entry, reversed_, today)]:
@@ -280,7 +280,7 @@ class Loan:
             yield Fault("/reverses", "this loan has no such transaction")
         elif entry.amount != reversed_.amount:
             yield Fault("/amount", f"a reversal has the amount that it undoes, {reversed_.amount:.4f}")
-        # A reversal undoes in full what was recorded, whatever decimals that has: else it could never be undone.
+        # A reversal has the full amount, with all its decimals: otherwise the transaction could never be reversed.
         if (
             entry.kind is not Kind.REVERSAL
             and entry.currency == self.currency
@@ -318,7 +318,7 @@ class Loan:
             )
 
     def _ground(self, kind: Kind, reversed_: Transaction | None) -> Transaction | None:
-        """The transaction that one of `kind` cannot come before, where there is one."""
+        """The transaction that must come before one of `kind`, if any."""
         match kind:
             case Kind.PAYMENT:
                 return min(self._standing(Kind.DISBURSEMENT), key=_day, default=None)
@@ -352,5 +352,5 @@ class Loan:
 
 
 def _day(transaction: Transaction) -> date:
-    # An unknown day of disbursement is before all that followed it.
+    # An unknown day of disbursement counts as before all later transactions.
     return transaction.effective_on or date.min

@@ -63,7 +63,7 @@ def select_transactions(loan_id: UUID) -> sa.Select[Any]:
 
 
 class ServicingRepository:
-    """Reads loans and adds transactions, always in the caller's transaction; keeps nothing."""
+    """Reads loans and adds transactions, always in the caller's transaction; has no state."""
 
     async def sees(self, reader: LakeReader, loan_id: UUID, caller: Caller) -> bool:
         """Whether there is such a loan for `caller`."""

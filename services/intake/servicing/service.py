@@ -1,4 +1,4 @@
-"""What servicing does: records transactions under loans, each in one transaction of the lake, and shows loans."""
+"""The use cases of servicing: record transactions under loans, each in one database transaction, and show loans."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ from services.lake.domain.dates import today
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What one person records; without a day it is effective today."""
+    """A transaction that one person may record; without a day it is effective today."""
 
     kind: Kind
     amount: Decimal
@@ -52,15 +52,15 @@ class Servicing:
         lock_wait_seconds: int,
         overpayment_tolerance: Decimal,
     ) -> None:
-        """Take what the use cases need.
+        """Store the dependencies of the use cases.
 
         Args:
-            lake: where loans are.
+            lake: the database that holds the loans.
             repository: its SQL.
             answers: the answers to earlier requests.
-            zone: whose calendar says which day it is.
-            lock_wait_seconds: how long to wait for others who record under the loan.
-            overpayment_tolerance: how much more than what is owed may be paid, as a fraction of the principal.
+            zone: the time zone of the business's calendar.
+            lock_wait_seconds: how long to wait for the lock of the loan.
+            overpayment_tolerance: the allowed overpayment, as a fraction of the principal.
         """
         self._lake = lake
         self._repository = repository
@@ -97,11 +97,11 @@ class Servicing:
         """
         async with self._lake.transaction(actor=str(by.id)) as tx:
             if given := await self._answers.earlier(tx, by.id, request):
-                # An answer of before shows no more than what its caller may see now.
+                # A stored answer must show no more than its caller may see now.
                 if not await self._repository.sees(tx, loan_id, by):
                     raise NoSuchLoan(loan_id)
                 return given
-            # The rules are about all that the loan has: what is read below must hold until the commit.
+            # The rules depend on all of the loan's transactions, so they must not change until the commit.
             if not await tx.try_lock(f"loan:{loan_id}", self._lock_wait_seconds):
                 raise LoanBusy
             loan = await self._loan(tx, loan_id, by, schedule=True)
