@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install hooks docs docs-tables demo up down status logs reset seed test test-unit test-coverage test-long test-sqlserver test-faults checks lint typecheck bench-replication bench-warehouse bench-attack dbt-models init-sql jars-lock
+.PHONY: help install hooks docs docs-tables demo up down status logs reset seed test test-unit test-long test-sqlserver test-faults checks lint typecheck bench-replication bench-warehouse bench-attack dbt-models init-sql jars-lock
 
 UV_VERSION := 0.13.8
 TOOLS := .tools
@@ -108,15 +108,16 @@ typecheck: $(INSTALLED) ## check the types
 checks: $(INSTALLED) ## lint and typecheck at the same time
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint typecheck
 
-test: checks ## run every check and every test but the long ones
-	@.venv/bin/pytest -m 'not long' $(TWO_LANES)
-
 # A process that is measured takes up to twice the time, so a developer's run measures nothing.
-test-coverage: checks ## run what make test runs, and report the coverage; slower
+test: checks ## run every check and every test but the long ones; COVERAGE=1 measures and reports the coverage
+ifdef COVERAGE
 	@rm -f .coverage .coverage.*
 	@COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml .venv/bin/coverage run -m pytest -m 'not long' $(TWO_LANES)
 	@.venv/bin/coverage combine --quiet
 	@.venv/bin/coverage report
+else
+	@.venv/bin/pytest -m 'not long' $(TWO_LANES)
+endif
 
 test-unit: $(INSTALLED) ## run the tests that need no server, in half a minute
 	@.venv/bin/pytest tests/unit --numprocesses 2 --quiet
