@@ -188,16 +188,7 @@ def select_versions(application_id: UUID) -> sa.Select[Any]:
 def select_parties(application_id: UUID) -> sa.Select[Any]:
     """Read who takes part in an application."""
     return (
-        sa.select(
-            application_party.c.party_id,
-            application_party.c.role,
-            party.c.kind,
-            party.c.full_name,
-            party.c.birth_date,
-            party.c.national_id,
-            party.c.email,
-            party.c.phone,
-        )
+        sa.select(application_party.c.party_id, application_party.c.role, party)
         .join_from(application_party, party, party.c.id == application_party.c.party_id)
         .where(application_party.c.application_id == application_id)
         .order_by(application_party.c.role, party.c.full_name)

@@ -1,4 +1,6 @@
-"""Write what is generated of the dbt project: the models of ods and the raw vault, and the rules of ods.
+"""Write what is generated of the dbt project, and the columns of the lake's flow file.
+
+Of dbt these are the models of ods and the raw vault, and the rules of ods.
 
     python -m services.loader.vault.main [--check]
 
@@ -11,11 +13,13 @@ import argparse
 import sys
 from pathlib import Path
 
+from services.lake.journal.capture import captured_table
 from services.lake.tables import CAPTURED
 from services.loader.errors import InvalidMapping
 from services.loader.flows.files import FLOWS, ROOT, read_flows
 from services.loader.flows.model import DbtFlow, LoadFlow
 from services.loader.quality import rules
+from services.loader.vault.flow import with_columns
 from services.loader.vault.mapping import Warehouse, join_tables, read_mapping
 from services.loader.vault.models import statements
 from services.loader.vault.properties import properties
@@ -23,6 +27,7 @@ from services.loader.vault.properties import properties
 PROJECT = ROOT / "dbt"
 MAPPING = PROJECT / "vault.yml"
 MODELS = PROJECT / "models"
+LAKE = FLOWS / "lake.yaml"
 FOLDERS = ("ods", "dw/raw_vault")
 """Folders of models in which every file is generated."""
 
@@ -54,6 +59,13 @@ def generated() -> dict[Path, str]:
         **{MODELS / f"{path}.sql": text for path, text in statements(warehouse)},
         **{MODELS / f"{path}.yml": text for path, text in properties(warehouse)},
         rules.FILE: rules.macro(flows),
+        LAKE: with_columns(
+            LAKE.read_text(encoding="utf-8"),
+            {
+                captured.full_name: [column.name for column in captured.columns]
+                for captured in map(captured_table, CAPTURED)
+            },
+        ),
     }
 
 
