@@ -41,9 +41,9 @@ def history(
         Path | None, typer.Option(help="folder for refused.csv; by default that of the files")
     ] = None,
 ) -> None:
-    """Check a history row by row, and write what is sound into the lake.
+    """Check a history row by row, and write the valid rows into the lake.
 
-    Takes LAKE_URL with the login `importer`. What is there already stays as it is, so the same command may be run
+    Needs LAKE_URL with the login `importer`. Existing rows stay unchanged, so the same command may be run
     again: after an interruption, or with the refused rows corrected. Status 1 when a row was refused.
     """
     try:

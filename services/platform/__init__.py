@@ -1,1 +1,1 @@
-"""The embedded platform: the mesh and all it needs on one machine, as supervised processes, no containers."""
+"""The embedded platform: the mesh and its dependencies on one machine, as supervised processes without containers."""

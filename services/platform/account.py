@@ -1,4 +1,4 @@
-"""PostgreSQL refuses to run as root: how root hands a command to an unprivileged account."""
+"""PostgreSQL refuses to run as root: runs a command of root with an unprivileged account."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from services.platform.errors import PlatformError
 
 ACCOUNT = "nobody"
-# The kernel's numbers of the capabilities that let a process into folders closed to it, the weaker first.
+# The kernel's numbers of the capabilities to enter closed folders, the weaker first.
 CAPABILITIES = {"dac_read_search": 2, "dac_override": 1}
 
 
@@ -21,17 +21,17 @@ def is_root() -> bool:
 
 
 def own(path: Path) -> None:
-    """Give a file or folder to the account that runs PostgreSQL; nothing to do unless root."""
+    """Make the account that runs PostgreSQL the owner of a file or folder; does nothing unless root."""
     if is_root():
         entry = pwd.getpwnam(ACCOUNT)
         os.chown(path, entry.pw_uid, entry.pw_gid)
 
 
 def unprivileged(command: tuple[str, ...], *paths: Path) -> tuple[str, ...]:
-    """The command as the unprivileged account runs it; unchanged unless root.
+    """The command for the unprivileged account; unchanged unless root.
 
-    A checkout often lies where that account may not look (under /root, or in a folder of mktemp). Where
-    one of `paths` does, the command is given the one capability to pass through folders, and no other.
+    A checkout is often in a folder that is closed to that account (under /root, or in a folder of mktemp). If
+    one of `paths` is, the command gets only the capability to pass through folders.
 
     Raises:
         PlatformError: there is no setpriv, or no capability to give.
@@ -53,7 +53,7 @@ def unprivileged(command: tuple[str, ...], *paths: Path) -> tuple[str, ...]:
     if all(_open_to_all(path) for path in paths) and Path(command[0]).stat().st_mode & stat.S_IXOTH:
         return (*wrapper, "--bounding-set=-all", "--inh-caps=-all", *command)
     only = f"-all,+{_capability(paths, Path(command[0]))}"
-    # access(2) forgets the capabilities of an account that is not root unless this bit is set; initdb asks.
+    # access(2) ignores the capabilities of an unprivileged account unless this bit is set; initdb calls it.
     return (
         *wrapper,
         "--securebits=+no_setuid_fixup",
@@ -68,7 +68,7 @@ def _open_to_all(path: Path) -> bool:
 
 
 def _capability(paths: tuple[Path, ...], binary: Path) -> str:
-    # Looking into folders is enough unless the umask took the right to execute the binary as well.
+    # The weaker capability is enough unless the umask also removed the right to execute the binary.
     names = (
         CAPABILITIES
         if binary.stat().st_mode & stat.S_IXOTH

@@ -1,4 +1,4 @@
-"""Load and build the warehouse on this machine without Airflow, as of today or of a past day."""
+"""Load and build the warehouse on this machine without Airflow, for today or a past day."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ Tell = Callable[[str], None]
 
 
 async def build_warehouse(platform: Platform, tell: Tell, *, as_of: date | None = None) -> None:
-    """Load the lake's journal, then build what follows from it, one flow after the other.
+    """Load the lake's journal, then build the flows that depend on it, one after the other.
 
     Args:
         platform: a platform whose databases run.
-        tell: gets one line a step.
-        as_of: the reporting date; by default today in the business time zone. Everything that the lake knows is
-            loaded whatever it is; the KPIs are those of this day.
+        tell: called with one line for each step.
+        as_of: the reporting date; by default today in the business time zone. All data of the lake is loaded for
+            every date; the KPIs are those of this day.
 
     Raises:
         PlatformError: a step failed; the message holds the end of its output.

@@ -1,4 +1,4 @@
-"""What the person at the keyboard sees: the platform while it starts, how it stands, where it is."""
+"""The terminal output: the platform's start, its status, its addresses."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
-"""What can go wrong while the platform is started or stopped."""
+"""Errors of starting and stopping the platform."""
 
 
 class PlatformError(Exception):
-    """Something that the person at the keyboard has to know: what happened, where, and what to do."""
+    """An error for the user: what happened, where, and what to do."""
 
 
 class NotAvailableError(PlatformError):
-    """A component that the platform can do without cannot be had on this machine; the message says why."""
+    """An optional component is not available on this machine; the message says why."""
 
 
 class NotReadyYet(Exception):

@@ -1,4 +1,4 @@
-"""What runs and is not well: stopped tables, failed flows, what was set aside. Asked of the processes that know."""
+"""Faults of running processes: stopped tables, failed flows, quarantined rows. Read from the processes themselves."""
 
 from __future__ import annotations
 

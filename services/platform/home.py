@@ -1,4 +1,4 @@
-"""The state folder: its layout, its secrets, and the lock that keeps two commands from it at once."""
+"""The state folder: its layout, its secrets, and the lock against two concurrent commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a process that is not ready yet still gets on, so that nobody has to guess how long a start may take."""
+"""Whether a process that is not ready yet still makes progress, so that a start needs no fixed time limit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import psutil
 
 WINDOW_SECONDS = 5.0
 BUSY_SHARE = 0.1
-"""Of one processor, used or waited for: what starts works, what only tries again now and then does not."""
+"""The share of one processor, used or waited for: a process below it only retries and makes no progress."""
 MOST_READ_BYTES = 256 * 1024
 MOST_PATTERNS = 10_000
 # Times, positions, ports and ids: without them a line that is said again and again is the same line.

@@ -1,1 +1,1 @@
-"""Finds applications in the replica and shows one whole, from the replica or the lake; owns schema `search`."""
+"""Finds applications in the replica, and shows one in full, from the replica or the lake; owns schema `search`."""

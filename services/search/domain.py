@@ -1,4 +1,4 @@
-"""What can be looked for."""
+"""The search filters."""
 
 import re
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ _ID_PREFIX = re.compile(r"[0-9a-f][0-9a-f-]{3,35}")
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What applications must meet to be found; None and empty ask nothing. Times are aware, bounds inclusive."""
+    """The filters of a search; None and empty mean no filter. Times are aware, bounds inclusive."""
 
     words: tuple[str, ...] = ()
     states: tuple[State, ...] = ()
@@ -36,7 +36,7 @@ class Filters:
 
 
 def id_prefix(word: str) -> str | None:
-    """`word` in lower case when it may be the beginning of an application's id, else None."""
+    """`word` in lower case when it may be a prefix of an application's id, else None."""
     lowered = word.lower()
     return lowered if _ID_PREFIX.fullmatch(lowered) else None
 

@@ -6,10 +6,10 @@ from services.chassis.web.problems import Unavailable, Unprocessable
 
 
 class ReplicaNotReady(Unavailable):
-    """The replica is not there yet."""
+    """The replica is not ready yet."""
 
     def __init__(self, missing: Sequence[str] = ()) -> None:
-        """`missing`: tables that the sink has still to create, where they are known."""
+        """`missing`: tables that the sink has not created yet, if they are known."""
         what = ", ".join(missing) or "a part of it"
         super().__init__(
             f"Still missing: {what}. The replicator's sink creates the tables; try again shortly.",

@@ -51,7 +51,7 @@ def build(settings: SearchSettings, telemetry: Telemetry, verifier: TokenVerifie
         settings=settings,
         telemetry=telemetry,
         routers=[router],
-        # The lake serves two routes out of three; without it the others still answer.
+        # Two of three routes need the lake; without it the other still answers.
         checks=[Check("replica", search.check_replica)],
         lifespan=lifespan,
         verifier=verifier,

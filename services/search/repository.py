@@ -36,7 +36,7 @@ from services.search.domain import Filters, id_prefix
 Row = Mapping[str, Any]
 Reader = ApplicationReader | LakeReader
 
-# A plan kept for any word suits none: how many rows begin with it is known only with the word. Measured on 200,000
+# A generic plan suits no word: the number of rows with a prefix depends on the word. Measured on 200,000
 # applications and common words: 90 ms instead of 250, 350 instead of 1,500.
 PLAN_FOR_THE_WORDS = sa.text("SET LOCAL plan_cache_mode = force_custom_plan")
 PREPARE_REPLICA = sa.select(sa.func.search.prepare_replica())
@@ -59,7 +59,7 @@ class Change:
 def _named(word: str, caller: Caller) -> Iterator[sa.Select[Any]]:
     """The applications of parties that have `word` in their name or e-mail, as far as `caller` sees those.
 
-    What somebody does not see they must not find either: by trying beginnings they would read it letter by letter.
+    Callers must not find masked data either: with many prefixes they could read it letter by letter.
     """
     query = sa.func.search.prefix_query(word)
     of_party = (
@@ -68,11 +68,11 @@ def _named(word: str, caller: Caller) -> Iterator[sa.Select[Any]]:
         .where(sa.func.search.party_document(party.c.full_name, party.c.email).op("@@")(query))
     )
     if not caller.roles & access.SEE_LESS:
-        # Whatever they see, they see unmasked: the condition on the application is enough.
+        # These callers see everything unmasked: the condition on the application is enough.
         yield of_party
         return
     if Role.AUDITOR in caller.roles:
-        # The first condition uses the index, the second leaves out what only the e-mail has.
+        # The first condition uses the index; the second removes rows that match only by e-mail.
         nothing = sa.cast(sa.null(), sa.Text)
         yield of_party.where(sa.func.search.party_document(party.c.full_name, nothing).op("@@")(query))
     seen = application.alias("seen")
@@ -82,14 +82,14 @@ def _named(word: str, caller: Caller) -> Iterator[sa.Select[Any]]:
 
 
 def _matching(word: str, caller: Caller) -> sa.ColumnElement[bool]:
-    """The application has `word`: in a party's name or e-mail, in a version's purpose, or as its id's beginning.
+    """The condition that the application has `word`: in a party's name or e-mail, in a purpose, or as its id's prefix.
 
     A union, so that each part can use its own index of the replica.
     """
     query = sa.func.search.prefix_query(word)
     found = [
         *_named(word, caller),
-        # Whichever version: to ask for the current one costs a join of everything for every common word.
+        # Any version: a restriction to the current one would join all rows for every common word.
         sa.select(application_version.c.application_id).where(
             sa.func.search.purpose_document(application_version.c.purpose).op("@@")(query)
         ),
@@ -246,7 +246,7 @@ class SearchRepository:
     """Reads the replica, and the lake where a caller asks for it; keeps nothing."""
 
     async def prepare_replica(self, tx: ApplicationTransaction) -> list[str]:
-        """Have search's indexes made on the replica's tables; returns which tables are still missing."""
+        """Create search's indexes on the replica's tables; returns the tables that are still missing."""
         return list(await tx.scalar(PREPARE_REPLICA))
 
     async def find(
@@ -259,7 +259,7 @@ class SearchRepository:
         rows = await self._rows(reader, select_borrowers([row["id"] for row in found])) if found else []
         borrowers = {row["application_id"]: row for row in rows}
         for row in found:
-            # The replica is not transaction-consistent across tables: a borrower may come a moment later.
+            # The replica is not transaction-consistent across tables: a borrower may arrive slightly later.
             borrower = borrowers.get(row["id"])
             row["borrower_id"] = borrower["id"] if borrower else None
             visible = access.shown(borrower or {}, row.pop("personal"))
@@ -339,7 +339,7 @@ class SearchRepository:
 
 
 def _shown_image(image: str | None, level: int) -> str | None:
-    # What a version froze of its parties is personal data as their own rows are.
+    # The frozen details of a version's parties are personal data, like the parties' own rows.
     if image is None or level >= Personal.CLEAR:
         return image
     return orjson.dumps(access.shown(orjson.loads(image), level)).decode()

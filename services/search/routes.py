@@ -39,7 +39,7 @@ CanAudit = Annotated[Caller, Depends(require("audit:read"))]
 
 @router.get("", responses=documented(*_ALWAYS, BadRequest))
 async def find(caller: CanRead, search: SearchDep, parameters: Parameters) -> FoundPage:
-    """Find submitted applications that you may see in the replica, newest first."""
+    """Find submitted applications that you may see, in the replica, newest first."""
     after = start_of_page(parameters.after)
     return FoundPage.of(await search.find(parameters.to_domain(), after, parameters.limit, by=caller))
 
@@ -52,7 +52,7 @@ async def read(
     response: Response,
     source: Source = Source.REPLICA,
 ) -> ApplicationRecord:
-    """Read an application whole: from the replica, or straight from the lake."""
+    """Read an application with all its parts, from the replica or directly from the lake."""
     record = ApplicationRecord.of(await search.record(application_id, source, by=caller))
     response.headers["ETag"] = etag(record.application.revision)
     return record
@@ -60,5 +60,5 @@ async def read(
 
 @router.get("/{application_id}/audit", responses=documented(*_ALWAYS, NotFound))
 async def audit(application_id: Identifier, caller: CanAudit, search: SearchDep) -> list[ChangeView]:
-    """Read who changed what of an application, when and in which trace: its rows of the journal, in order."""
+    """Read the history of an application: its rows of the journal in order, with actor, time and trace."""
     return [ChangeView.of(change) for change in await search.history(application_id, by=caller)]

@@ -20,7 +20,7 @@ from services.search.service import Found
 
 
 class SearchParameters(BaseModel):
-    """What can be asked for; parameters left out ask nothing, unknown ones are refused."""
+    """The search parameters; missing ones set no filter, unknown ones are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -216,7 +216,7 @@ class LoanRow(BaseModel):
 
 
 class ApplicationRecord(BaseModel):
-    """An application whole."""
+    """An application with all its parts."""
 
     application: ApplicationRow
     versions: list[VersionRow]

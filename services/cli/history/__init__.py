@@ -1,1 +1,1 @@
-"""Bring a bank's history into the lake: files to rows, checked, once."""
+"""Imports a bank's history into the lake: reads files, checks them, and writes each row once."""

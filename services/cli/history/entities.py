@@ -1,4 +1,4 @@
-"""What the files of a history hold: entities, their columns, and what each column takes."""
+"""The files of a history: entities, their columns, and the values of each column."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -15,7 +15,7 @@ from services.cli.history.values import Unreadable
 FORMATS = (".csv", ".ndjson", ".parquet")
 BATCH_ROWS = 10_000
 Row = tuple[int, dict[str, Any] | None]
-"""The line, from 1 (in Parquet the row), and its values by column; None for a line that cannot be taken apart."""
+"""The line, from 1 (in Parquet the row), and its values by column; None for a line that cannot be parsed."""
 
 
 class FilesUnusable(Exception):
@@ -30,7 +30,7 @@ def find(folder: Path) -> dict[str, Path]:
     """
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        # The report of an import before stands beside the files by default.
+        # By default the report of an earlier import is in the same folder.
         if path.suffix not in FORMATS or path.name == REPORT:
             continue
         if path.stem not in BY_NAME:

@@ -1,4 +1,4 @@
-"""Reads a whole history: every row checked by itself and with its parents; what is sound is kept for the writer."""
+"""Reads a whole history: checks every row alone and with its parents, and keeps valid rows for the writer."""
 
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
@@ -21,11 +21,11 @@ from services.cli.history.rules import (
 Progress = Callable[[str], None]
 """Called with an entity's name for every row of it."""
 DEPENDENT = ("participants", "versions", "events", "decisions")
-"""Files whose rows are parts of an application: it is taken with all of them or not at all."""
+"""Files whose rows are parts of an application: it is imported with all its parts or not at all."""
 
 
 class Known:
-    """What the lake has already, by the bank's own numbers."""
+    """The lake's existing rows, by the bank's own numbers."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class Known:
 
 
 class History:
-    """The files of a folder, checked: down to the loans in memory, what is below them read as it is needed."""
+    """The checked files of a folder: loans and their parents in memory, rows below loans read on demand."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What the rows under a loan are checked against, as servicing checks what is recorded. No I/O."""
+"""The checks of rows under a loan, the same as servicing's checks of transactions. No I/O."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ class Loan:
     tolerance: Decimal = OVERPAYMENT_TOLERANCE
     """How much more than what is owed may be paid, as a fraction of the principal."""
     in_lake: bool = False
-    """Transactions of it may be in the lake that the files do not have: only what they would contradict is refused."""
+    """The lake may have transactions that the files lack: only rows that contradict any such history are refused."""
     numbers: set[int] = field(default_factory=set)
     scheduled_principal: Decimal = NOTHING
     scheduled_interest: Decimal = NOTHING

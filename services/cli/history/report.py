@@ -1,4 +1,4 @@
-"""What an import refuses and why, row by row; never with a value of the row."""
+"""The refused rows of an import with their reasons, but without values of the rows."""
 
 import csv
 from collections import Counter
@@ -28,11 +28,11 @@ class Report:
     there: Counter[str] = field(default_factory=Counter)
     """Rows that the lake has already."""
     unknown: Counter[str] = field(default_factory=Counter)
-    """What nobody knows any more, by what it is; left out of the KPIs that need it."""
+    """Counts of unknown values, by kind; the KPIs that need them leave these rows out."""
     refusals: list[Refusal] = field(default_factory=list)
 
     def refuse(self, entity: str, line: int, *reasons: tuple[str, str]) -> None:
-        """Count a row as refused, with (column, reason) for each that speaks against it."""
+        """Count a row as refused, with (column, reason) for each fault."""
         self.refused[entity] += 1
         self.refusals += [Refusal(entity, line, column, reason) for column, reason in reasons]
 

@@ -11,16 +11,16 @@ from services.cli.history.rules import CLASSIFICATIONS, FINAL, Application, Line
 from services.lake.domain.states import State
 
 NAMESPACE = UUID("6f7c1f0e-3a0b-5d0a-9a57-6d1c0c1e7a11")
-"""Of every identifier that an import makes: the same number gives the same identifier, whenever it comes."""
+"""The namespace of an import's identifiers: the same number always gives the same identifier."""
 NOBODY_KNOWN = uuid.uuid5(NAMESPACE, "nobody known")
-"""The person of a column that is never empty, where nobody knows who it was."""
+"""The value of a mandatory person column when the person is unknown."""
 HISTORY_ROLE = "history"
 
 Row = dict[str, Any]
 
 
 def identifier(kind: str, *refs: object) -> UUID:
-    """The identifier of what the bank knows by these numbers."""
+    """The identifier for these numbers of the bank."""
     return uuid.uuid5(NAMESPACE, json.dumps([kind, *map(str, refs)]))
 
 
@@ -56,7 +56,7 @@ def parameters_row(line: Line, imported_at: datetime) -> Row:
 
 
 def application_rows(one: Application) -> Iterator[tuple[str, Row]]:
-    """Everything of an application but what is below its loan: (table, row), parents before children."""
+    """All rows of an application except those below its loan: (table, row), parents before children."""
     values = one.row.values
     ref = values["external_ref"]
     application_id = identifier("application", ref)

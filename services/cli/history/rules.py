@@ -14,7 +14,7 @@ Fault = tuple[str, str]
 """A column, and what is wrong with it."""
 
 CLASSIFICATIONS: Mapping[str, str] = {"default": "defaulted", "restructured": "restructured"}
-"""What a loan can be, and the column that says that it is so today."""
+"""The classifications of a loan, and the columns for the current ones."""
 STARTS = (State.DRAFT, State.SUBMITTED)
 FINAL = (State.APPROVED, State.REJECTED)
 
@@ -30,7 +30,7 @@ class Line:
 
 @dataclass(slots=True)
 class Application:
-    """An application with everything that is told of it, as far as it was read."""
+    """An application with all its rows that were read."""
 
     row: Line
     participants: list[Line] = field(default_factory=list)
@@ -39,16 +39,16 @@ class Application:
     decisions: dict[tuple[int, str], Line] = field(default_factory=dict)
     loan: Line | None = None
     broken: str = ""
-    """Why it cannot be taken: a row of it was refused, without which its states cannot be told."""
+    """Why it cannot be imported: without a refused row its states cannot be determined."""
 
     @property
     def state(self) -> State:
-        """Where its last event left it."""
+        """The state after its last event."""
         return State(self.events[-1].values["to_state"])
 
     @property
     def rows(self) -> Mapping[str, int]:
-        """How many rows of the files tell of it, by entity."""
+        """The number of its rows in the files, by entity."""
         return {
             "applications": 1,
             "participants": len(self.participants),

@@ -1,4 +1,4 @@
-"""Writes a checked history into the lake, in transactions of a few thousand rows; what is there already stays."""
+"""Writes a checked history into the lake, in transactions of a few thousand rows; existing rows stay unchanged."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -50,7 +50,7 @@ ENTITY_OF = {
     "loan_transaction": "transactions",
     "loan_classification": "classifications",
 }
-"""What the tables are called in files."""
+"""The tables' names in files."""
 _Item = TypeVar("_Item")
 
 
@@ -94,7 +94,7 @@ class Writer:
         self._imported_at = datetime.now(UTC)
 
     async def write(self, history: History) -> None:
-        """Write everything that is sound, parents before children.
+        """Write all valid rows, parents before children.
 
         Raises:
             ImportUnderWay: another import holds the lock.
@@ -143,7 +143,7 @@ class Writer:
                 await tx.execute(keep_parties(applications))
         for name, count in added.items():
             if applications and name == "loan_classification":
-                # What a loan is today comes with its row, and is no row of a file.
+                # The current classification comes with the loan's row and is no row of a file.
                 continue
             # A borrower comes with its application, and is no row of a file.
             borrowers = sum(row["role"] == "borrower" for row in by_table[name]) if name == BORROWERS else 0
@@ -163,7 +163,7 @@ class Writer:
 def keep_parties(applications: Sequence[UUID]) -> sa.Insert:
     """Keep who takes part in the current versions of `applications`, as the parties are on record now.
 
-    Marked as migrated: what a party was called when a past decision was made, nobody says.
+    Marked as migrated: the parties' details at the time of a past decision are unknown.
     """
     application, part, party = tables.application, tables.application_party, tables.party
     frozen = ("kind", "full_name", "birth_date", "national_id")

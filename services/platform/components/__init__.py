@@ -1,1 +1,1 @@
-"""What the platform is made of: one module for each part that is started, and what its parts share."""
+"""The components of the platform: one module for each, and their shared modules."""

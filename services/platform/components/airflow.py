@@ -1,4 +1,4 @@
-"""Embedded Airflow: its API server, scheduler and DAG processor, and what the commands of its tasks are given."""
+"""Embedded Airflow: its API server, scheduler and DAG processor, and the environment of its tasks' commands."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ BINARIES = ROOT / ".venv-airflow" / "bin"
 USER = "admin"
 # A process without a heartbeat for this many seconds does not count as alive.
 HEARTBEAT_SECONDS = 30
-# Airflow changes its processes' titles; the supervisor finds what was left behind by their environments.
+# Airflow changes its processes' titles; the supervisor finds orphans by their environments.
 KEEP_ENVIRONMENT = {"SPT_NOENV": "1"}
 
 
 def logins_file(home: Home) -> Path:
-    """Where the password of Airflow's user is, as Airflow's own manager of logins reads it."""
+    """The file with the password of Airflow's user, in the format of Airflow's login manager."""
     return home.secrets / "airflow_logins.json"
 
 
@@ -47,7 +47,7 @@ def password(home: Home) -> str:
 
 
 def environment(settings: PlatformSettings, home: Home) -> dict[str, str]:
-    """What every process of Airflow is given."""
+    """The environment of every Airflow process."""
     metadata = database_url(settings.postgres_port, "airflow", "airflow", home.database_password("airflow"))
     certificates = settings.certificates
     configured: Mapping[str, Any] = {
@@ -77,7 +77,7 @@ def environment(settings: PlatformSettings, home: Home) -> dict[str, str]:
         "LOGGING": {"BASE_LOG_FOLDER": home.logs / "airflow", "JSON_LOGS": True},
         "DAG_PROCESSOR": {
             "PARSING_PROCESSES": 1,
-            # Each look at the DAGs is a process that imports Airflow; flow files seldom change.
+            # Each parse of the DAGs starts a process that imports Airflow; flow files seldom change.
             "MIN_FILE_PROCESS_INTERVAL": settings.flows_interval,
         },
         "TRACES": {"OTEL_ON": True},
@@ -156,7 +156,7 @@ class AirflowSchema(Component):
         process = await asyncio.create_subprocess_exec(
             str(binary()),
             *arguments,
-            # It has nothing to trace, and must not wait for a receiver that is not there yet.
+            # It has nothing to trace, and must not wait for a receiver that has not started yet.
             env=environment(self.settings, self.home) | {"AIRFLOW__TRACES__OTEL_ON": "False"},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
@@ -184,7 +184,7 @@ class AirflowProcess(Component):
     stop_seconds = 10
 
     def program(self) -> Program:
-        """The process; what it forks is stopped with it."""
+        """The process; its child processes are stopped with it."""
         return Program(
             self.name,
             (str(binary()), *self.command),
@@ -216,7 +216,7 @@ class AirflowScheduler(AirflowProcess):
     # Its tasks report to the API server.
     beside = ("airflow-api", "receiver", "lake-schema", "warehouse-schema", "kafka-logins")
     command = ("scheduler", "--skip-serve-logs")
-    # It waits for its tasks, which end their commands first. What is cut off after that is rolled back and done again.
+    # It waits for its tasks, which end their commands first. After the limit, work is rolled back and repeated.
     stop_seconds = 20
 
     async def ready(self) -> None:

@@ -1,4 +1,4 @@
-"""Airflow as its users have it: over its REST API, to run a flow and follow what it sets off."""
+"""A client of Airflow's REST API: runs a flow and follows the runs that it triggers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ POLL_SECONDS = 1.0
 PATIENCE_SECONDS = 1800.0
 
 Told = Callable[[str, str], None]
-"""Told of every change of a run: flow, and its state."""
+"""Called with every change of a run: flow and state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +75,10 @@ class AirflowApi:
         return str((await self._call("GET", f"/api/v2/dags/{run.flow}/dagRuns/{run.run_id}"))["state"])
 
     async def behind(self, run: Run, followers: Collection[str]) -> list[Run]:
-        """Of each follower the first run, if there is one yet, that began when this run had made what it makes.
+        """For each follower its first run, if any, that began after this run had produced its asset.
 
-        Not the run that Airflow notes with the event: where a follower already waits because of another event, as of a
-        scheduled run beside this one, its next run is due to both, and Airflow notes the earlier of them alone.
+        This may differ from the run that Airflow records with the event. When a follower already waits because of
+        another event, its next run belongs to both events, and Airflow records it for the earlier one only.
         """
         parameters: dict[str, Any] = {"source_dag_id": run.flow, "source_run_id": run.run_id}
         events = (await self._call("GET", "/api/v2/assets/events", params=parameters))["asset_events"]

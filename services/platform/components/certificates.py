@@ -1,4 +1,4 @@
-"""The platform's own certificate authority, and the one certificate that all its listeners serve."""
+"""The platform's own certificate authority, and the certificate that all its listeners use."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ ADDRESS = "127.0.0.1"
 NAME = "localhost"
 AUTHORITY_LIFE = timedelta(days=3650)
 SERVER_LIFE = timedelta(days=365)
-# A platform that is started once a month never serves one that has expired.
+# Long enough that a platform that is started once a month never has an expired certificate.
 RENEWED_BEFORE = timedelta(days=30)
-# Clocks of one machine do not differ, but a virtual machine's may be set back.
+# One machine has one clock, but the clock of a virtual machine may be set back.
 BACKDATED = timedelta(hours=1)
 
 
@@ -43,7 +43,7 @@ class Certificates:
 
     @property
     def authority(self) -> Path:
-        """What clients trust."""
+        """The authority's certificate, which clients trust."""
         return self.folder / "authority.pem"
 
     @property
@@ -78,18 +78,18 @@ class Certificates:
 
     @property
     def world(self) -> Path:
-        """The authorities of the world and this one, for commands that read other people's addresses as well."""
+        """The public authorities and this one, for commands that also call addresses on the internet."""
         return self.folder / "world.pem"
 
     def ensure(self, now: datetime | None = None) -> bool:
-        """Make what is missing or about to expire; says whether anything was made.
+        """Create missing files and renew certificates before they expire; returns whether anything changed.
 
-        A new server certificate is signed by the same authority as long as that lives: clients need not be told.
+        The same authority signs a new server certificate while it is valid, so clients need no change.
         """
         now = now or datetime.now(UTC)
         self.folder.mkdir(mode=0o700, exist_ok=True)
         made = self._ensure(now)
-        # Every time: the world's change with the package that has them.
+        # Every time: the public authorities change with their package.
         write_private(self.world, certifi.contents() + self.authority.read_text())
         return made
 
@@ -101,7 +101,7 @@ class Certificates:
         authority_lives = self.authority_key.exists() and _lives(self.authority, now + SERVER_LIFE)
         if authority_lives and whole and _lives(self.server, now):
             return False
-        # It is written last: what is cut short from here on is made again.
+        # Written last: after an interruption before it, everything is created again.
         self.server.unlink(missing_ok=True)
         if not authority_lives:
             self._make_authority(now)
@@ -117,7 +117,7 @@ class Certificates:
         return {"CREDITMESH_CERTIFICATE": self.serial()}
 
     def client_context(self) -> ssl.SSLContext:
-        """What a client trusts: this authority and no other."""
+        """The trust settings of a client: this authority only."""
         return ssl.create_default_context(cafile=self.authority)
 
     def _make_authority(self, now: datetime) -> None:
@@ -129,7 +129,7 @@ class Certificates:
             .not_valid_after(now + AUTHORITY_LIFE)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_usage(signs_certificates=True), critical=True)
-            # Somebody may have their browser trust it: its key can then speak for this machine, and for no other name.
+            # A user may trust it in a browser: its key must then be valid for this machine's names only.
             .add_extension(
                 x509.NameConstraints(
                     [x509.DNSName(NAME), x509.IPAddress(IPv4Network(f"{ADDRESS}/32"))], None

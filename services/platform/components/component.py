@@ -1,4 +1,4 @@
-"""What the platform is made of: components, each a supervised program or a single step between programs."""
+"""The components of the platform: each is a supervised program or a single step between programs."""
 
 from __future__ import annotations
 
@@ -82,20 +82,20 @@ class Component(ABC):
     needs: tuple[str, ...] = ()
     """Components that must be ready before it is prepared."""
     beside: tuple[str, ...] = ()
-    """Components that it is no use without, but that may start at the same time."""
+    """Components that it needs at run time, but that may start at the same time."""
     ports: tuple[str, ...] = ()
     """Names of the settings whose ports it listens on."""
     required: bool = True
-    """Whether the platform is no platform without it."""
+    """Whether the platform cannot run without it."""
     is_step: bool = False
-    """Whether it is done when it is prepared, with no process to keep alive."""
+    """Whether it is a step without a process: complete after its preparation."""
 
     def __init__(self, settings: PlatformSettings, home: Home) -> None:
         self.settings = settings
         self.home = home
 
     async def prepare(self, tell: Tell) -> None:  # noqa: B027 - most have nothing to prepare
-        """Do what has to be done once, or before every start; `tell` says what is going on.
+        """Do the work that is due once, or before every start; calls `tell` with the progress.
 
         Raises:
             NotAvailableError: it cannot be had here, and is not required.
@@ -116,7 +116,7 @@ class Component(ABC):
     async def ready_since(self, started: float) -> None:
         """As `ready`, of the process that was started then (seconds since 1970).
 
-        What is not asked of the process itself may have been said by one before it.
+        A source other than the process itself may still have the answer of its predecessor.
         """
         del started
         await self.ready()

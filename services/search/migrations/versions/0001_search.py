@@ -1,4 +1,4 @@
-"""Normalisation, documents and prefix queries, and what prepares the replica for them."""
+"""Adds normalisation, documents and prefix queries, and the function that prepares the replica for them."""
 
 from textwrap import dedent
 
@@ -9,11 +9,11 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-# The functions with RETURN are bound to what they call when they are created: no search_path can bend them, and
+# Functions with RETURN resolve the functions that they call at creation: no search_path can change them, and
 # the sink needs no rights on schema `search` to keep the indexes that use them.
 STATEMENTS = (
-    # Letters without their marks, words without their punctuation. đ is a letter of its own to Unicode and has
-    # no decomposition, but who types without accents types d.
+    # Letters without their marks, words without their punctuation. In Unicode đ is a separate letter without a
+    # decomposition, but people who type without accents type d.
     r"""
     CREATE FUNCTION search.normalise(value text) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
@@ -65,8 +65,8 @@ STATEMENTS = (
     ('search_loan_application_id', 'credit.loan', '(application_id)'),
     ('search_loan_transaction_loan_id', 'credit.loan_transaction', '(loan_id)')
     """,
-    # The sink owns the replica's tables and makes them when it first runs, so the indexes come after them: search asks
-    # for them, the owner of this function makes them, and search itself gets no right to any DDL.
+    # The sink owns the replica's tables and creates them at its first run, so the indexes come later. Search calls
+    # this function, which creates them with its owner's rights; search itself has no right to DDL.
     """
     CREATE FUNCTION search.prepare_replica() RETURNS text[]
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -102,7 +102,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop what `upgrade` created, and the indexes that it led to."""
+    """Drop the objects of `upgrade`, and the indexes that its function created."""
     for kind in (
         "FUNCTION search.prepare_replica()",
         "TABLE search.replica_index",

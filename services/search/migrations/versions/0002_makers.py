@@ -1,4 +1,4 @@
-"""An index for those who see only what they have created."""
+"""Adds an index for callers who see only their own applications."""
 
 from alembic import op
 
@@ -9,7 +9,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add it to the list; it is made when the replica is looked at next."""
+    """Add it to the list; the next preparation of the replica creates it."""
     op.execute(
         "INSERT INTO search.replica_index (name, table_name, definition) VALUES"
         " ('search_application_created_by', 'credit.application', '(created_by, submitted_at DESC, id DESC)')"
@@ -17,6 +17,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take it off the list, and drop it where it was made."""
+    """Remove it from the list, and drop it."""
     op.execute("DELETE FROM search.replica_index WHERE name = 'search_application_created_by'")
     op.execute("DROP INDEX IF EXISTS credit.search_application_created_by")
