@@ -266,7 +266,7 @@ def restart(
     async def main() -> None:
         async with opened(flow, settings) as (warehouse, connector):
             if not isinstance(connector, JournalConnector):
-                raise UnknownFlow(f"flow {name!r} has no journal to begin anew with")
+                raise UnknownFlow(f"flow {name!r} cannot be restarted: it does not read a journal")
             window = await connector.restart_at()
             if not yes:
                 typer.confirm(

@@ -7,7 +7,7 @@ from datetime import datetime
 from services.chassis.web.health import NotReady
 
 SILENT_SECONDS = 10.0
-"""Without an acknowledgement for so long a process is not ready: twice what a broker or a database may take."""
+"""A process without an acknowledgement for this many seconds is not ready: twice the limit of broker and database."""
 
 
 class Work:

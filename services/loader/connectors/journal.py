@@ -13,7 +13,7 @@ from services.loader.connectors.interface import Chunk, Dataset, Mark, Window, t
 from services.loader.errors import SourceChanged, SourceUnreachable, what_failed
 from services.loader.flows.model import JournalFlow, Target
 
-BEGIN_ANEW = (
+RESTART = (
     "write all rows into the journal again (`python -m services.replicator.main backfill --all`), then run "
     "`python -m services.loader.main restart {flow}`, load, and build dbt with --full-refresh"
 )
@@ -65,25 +65,25 @@ class JournalConnector:
     async def _bounds(self, mark: Mark) -> tuple[Position, Position]:
         """Give the mark and the last complete change, when the one is a place of this journal."""
         incarnation = await self._journal.incarnation()
-        anew = BEGIN_ANEW.format(flow=self._flow.name)
+        restart = RESTART.format(flow=self._flow.name)
         if mark.incarnation is not None and mark.incarnation != incarnation:
             raise SourceChanged(
                 f"flow {self._flow.name}: the lake has another journal ({incarnation}) than the one that was loaded "
-                f"({mark.incarnation}): its positions mean something else. To begin with the new one, {anew}"
+                f"({mark.incarnation}): its positions have another meaning. To restart with the new one, {restart}"
             )
         after = START if mark.position is None else Position.parse(mark.position)
         purged = await self._journal.purged()
         if purged > after:
             raise SourceChanged(
                 f"flow {self._flow.name}: the journal was purged up to {purged}, and is loaded up to {after}: changes "
-                f"between them can no longer be read. To go on without them, {anew}"
+                f"between them can no longer be read. To continue without them, {restart}"
             )
         last = await self._journal.last_position()
         if last < after:
             raise SourceChanged(
                 f"flow {self._flow.name}: the journal ends at {last}, before {after}, up to which it was loaded: the "
                 f"lake was restored from an older copy. Give it a new incarnation (see the runbook relay-stopped), "
-                f"then {anew}"
+                f"then {restart}"
             )
         return after, last
 
@@ -132,7 +132,7 @@ class JournalConnector:
         return {target.table: counts.get(source, 0) for source, target in self._targets.items()}
 
     async def restart_at(self) -> Window:
-        """Give the empty window from which a flow can begin anew: at the journal's present beginning."""
+        """Give the empty window for a restart of a flow: at the journal's current beginning."""
         with self._reaching():
             purged = await self._journal.purged()
             return Window(str(purged), str(purged), await self._journal.incarnation())

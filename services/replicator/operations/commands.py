@@ -195,7 +195,7 @@ def backfill(
     tables: Annotated[list[str] | None, typer.Argument(help="schema.name")] = None,
     everything: Annotated[bool, typer.Option("--all", help="every captured table")] = False,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="follow it to its end")] = True,
-    patience_seconds: Annotated[float, typer.Option(help="give up when nothing moves for so long")] = 60.0,
+    patience_seconds: Annotated[float, typer.Option(help="seconds without progress before giving up")] = 60.0,
 ) -> None:
     """Write every row of tables into the journal again, while changes go on.
 

@@ -4,11 +4,11 @@ import asyncpg
 import sqlalchemy as sa
 from pydantic import SecretStr
 
-# What passes by itself: the change is sound, the database is not there or is busy.
+# Transient errors: the change is valid, but the database is not available or is busy.
 PASSING = (
     OSError,
     asyncpg.InterfaceError,
-    # What asyncpg says when the server ended the session between two statements: its farewell is still being read.
+    # The server ended the session between two statements, and asyncpg still reads its last message.
     asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     asyncpg.InsufficientResourcesError,

@@ -1,4 +1,4 @@
-"""What the verifier's process does: compare both sides time and again, and measure how far they are apart."""
+"""The verifier's process: compares both sides repeatedly, and measures the replica's lag."""
 
 import asyncio
 import contextlib
