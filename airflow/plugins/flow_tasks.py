@@ -207,7 +207,7 @@ def current_traceparent() -> str | None:
 
 
 def tell_failure(context: Context) -> None:
-    """Say that a task has failed for good: an error in the log, and a message to the webhook when there is one.
+    """Report that a task has finally failed: an error in the log, and a message to the webhook if one is set.
 
     Prometheus does not need it: it sees failures by the metrics of `flow_metrics`, from the runs themselves.
     """

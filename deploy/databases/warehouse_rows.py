@@ -1,4 +1,4 @@
-"""The sample rows as they land: one batch of changes, with the images that the lake's triggers would have written."""
+"""The sample rows after landing: one batch of changes, with the images that the lake's triggers would write."""
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime
@@ -17,13 +17,13 @@ from services.loader.loading.tally import Tally, checksum
 from services.loader.tables import batch, batch_target, watermark
 
 INCARNATION = UUID("00000000-0000-7000-8000-000000000001")
-"""No lake has this journal: the loader refuses to go on from the samples, and says what to do."""
+"""The id of a journal that no lake has: the loader refuses to continue from the samples, and says what to do."""
 LANDED_AT = datetime(2026, 1, 1, tzinfo=UTC)
 ACTOR = "samples"
 
 
 def landing_inserts(flow: LoadFlow, rows: Iterable[tuple[sa.Table, dict[str, Any]]]) -> Iterator[sa.Insert]:
-    """Yield the inserts of batch 1: `rows` in the order in which the lake got them, each a change of its own."""
+    """Yield the inserts of batch 1: `rows` in the lake's order of insertion, each as one change."""
     targets = {target.source: target.table for target in flow.targets}
     tallies: dict[str, Tally] = {}
     position = 0

@@ -135,9 +135,9 @@ async def change_party(  # noqa: PLR0917 - FastAPI passes by name
 async def confirm_national_id(
     body: NewConfirmation, caller: CanCorrectParties, intake: IntakeDep
 ) -> ConfirmationView:
-    """Confirm that one more party may have a national id that is on record; never for a party of one's own.
+    """Confirm that one more party may have an existing national id; not for your own party.
 
-    Sent again before somebody has used it, the same confirmation is given again.
+    A repetition before its use returns the same confirmation.
     """
     return ConfirmationView.of(*await intake.confirm_national_id(body.national_id, body.reason, by=caller.id))
 

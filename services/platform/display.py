@@ -58,7 +58,7 @@ class Progress:
 
 @contextmanager
 def progress() -> Iterator[OnChange]:
-    """Show what is starting; gives the function to tell of every change."""
+    """Show the components that are starting; returns the function to call with every change."""
     shown = Progress()
     if not console.is_terminal:
         yield shown.change

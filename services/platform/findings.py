@@ -24,7 +24,7 @@ _LABEL = re.compile(r'(\w+)="([^"]*)"')
 
 
 async def findings(settings: PlatformSettings) -> list[str]:
-    """Say what needs a person, a sentence each; a process that does not answer is told of by its readiness."""
+    """Give one sentence for each fault that needs a person; the readiness shows processes that do not answer."""
     pages = [f"{settings.http('exporter')}/metrics"]
     if settings.airflow:
         pages.append(f"{settings.http('airflow')}/flows/metrics")

@@ -35,7 +35,7 @@ LOOP_ENDS = 2
 """A process that has ended so often by itself in that time is not ready between two of its ends."""
 
 OnChange = Callable[[str, str], None]
-"""Told of every change while the platform starts: component, what it is doing (the last one is `ready`)."""
+"""Called with every change while the platform starts: component and activity (the last one is `ready`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +256,7 @@ class Platform:
         """Find out before the start whether its ports are free.
 
         Raises:
-            PlatformError: one is taken; says which, by whom where that can be seen, and what moves it.
+            PlatformError: a port is in use; the message names it, its process if visible, and the setting to change.
         """
         for setting in component.ports:
             port = self.settings.port_of(setting)

@@ -1,4 +1,4 @@
-"""Attacks on what a decision rests on: changes of parties by those whom they do not belong to."""
+"""Attacks on the basis of a decision: changes of parties by people who have no right to them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every answer tells browsers and caches, whoever makes it."""
+"""The security headers of every answer, whichever code produces it."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""PostgreSQL's own logical replication, as the limit of what can be had."""
+"""PostgreSQL's own logical replication, as the upper limit for comparison."""
 
 from __future__ import annotations
 

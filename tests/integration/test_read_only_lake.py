@@ -1,4 +1,4 @@
-"""A lake that can be read but not written: writes answer 503 and say when to try again, reads go on."""
+"""A lake that can be read but not written: writes answer 503 with Retry-After, reads continue."""
 
 from uuid import uuid4
 

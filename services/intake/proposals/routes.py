@@ -86,7 +86,7 @@ async def read_of_loan(  # noqa: PLR0917 - FastAPI passes by name
     after: AfterText | None = None,
     limit: Limit = 50,
 ) -> ProposalPage:
-    """List what was proposed under a loan, oldest first."""
+    """List the proposals under a loan, oldest first."""
     start = start_of_page(after)
     return ProposalPage.of(
         await proposals.page(start, limit + 1, by=caller, state=state, loan_id=loan_id), limit
@@ -97,7 +97,7 @@ async def read_of_loan(  # noqa: PLR0917 - FastAPI passes by name
 async def read_classifications(
     loan_id: Identifier, caller: CanRead, proposals: ProposalsDep
 ) -> list[ClassificationView]:
-    """List all that a loan was and is, in the order of recording."""
+    """List a loan's classifications, past and current, in the order of recording."""
     return [ClassificationView.of(one) for one in await proposals.classifications(loan_id, by=caller)]
 
 
@@ -112,7 +112,7 @@ async def read_page(  # noqa: PLR0917 - FastAPI passes by name
     after: AfterText | None = None,
     limit: Limit = 50,
 ) -> ProposalPage:
-    """List what was proposed under any loan, oldest first."""
+    """List the proposals under all loans, oldest first."""
     wanted = ProposalState.WAITING if confirmable and state is None else state
     found = await proposals.page(
         start_of_page(after), limit + 1, by=caller, state=wanted, confirmable=confirmable
@@ -124,7 +124,7 @@ async def read_page(  # noqa: PLR0917 - FastAPI passes by name
 async def read(
     proposal_id: Identifier, caller: CanRead, proposals: ProposalsDep, response: Response
 ) -> ProposalView:
-    """Read a proposal; the ETag is what settling it must send as If-Match."""
+    """Read a proposal. Send the ETag as If-Match to settle it."""
     return _shown(await proposals.proposal(proposal_id, by=caller), response)
 
 
@@ -136,10 +136,10 @@ async def confirm(
     proposals: ProposalsDep,
     response: Response,
 ) -> ProposalView:
-    """Let what another person has proposed happen; a role of its band may.
+    """Confirm another person's proposal, which makes the change; needs a role of its band.
 
-    Who approved or booked the loan confirms neither a write-off nor a classification. 409 says that the proposal does
-    not wait any more, or why the loan does not take it any more.
+    A person who approved or booked the loan confirms neither a write-off nor a classification. 409 says that the
+    proposal is settled already, or why the loan no longer allows it.
     """
     return _shown(await proposals.confirm(proposal_id, expected=expected, by=caller), response)
 
@@ -153,7 +153,7 @@ async def reject(  # noqa: PLR0917 - FastAPI passes by name
     proposals: ProposalsDep,
     response: Response,
 ) -> ProposalView:
-    """Refuse what another person has proposed; a role of its band may."""
+    """Reject another person's proposal; needs a role of its band."""
     return _shown(await proposals.reject(proposal_id, body.comment, expected=expected, by=caller), response)
 
 
@@ -165,7 +165,7 @@ async def withdraw(
     proposals: ProposalsDep,
     response: Response,
 ) -> ProposalView:
-    """Take back what you have proposed."""
+    """Withdraw your own proposal."""
     return _shown(await proposals.withdraw(proposal_id, expected=expected, by=caller), response)
 
 

@@ -24,7 +24,7 @@ from services.lake.domain.currency import Currency
 
 
 class NewProposal(Body):
-    """What another person shall confirm under a loan."""
+    """A change of a loan that another person must confirm."""
 
     kind: ProposalKind
     reason: Annotated[str, Label(1000)]
@@ -54,13 +54,13 @@ class NewProposal(Body):
 
 
 class Rejection(Body):
-    """Why what was proposed shall not happen."""
+    """The reason of a rejection."""
 
     comment: Annotated[str, Label(1000)]
 
 
 class ProposalView(View):
-    """What was proposed under a loan, and what became of it; the amount of a classification is the loan's principal."""
+    """A proposal under a loan, and its state; the amount of a classification is the loan's principal."""
 
     id: UUID
     loan_id: UUID
@@ -103,7 +103,7 @@ class ProposalPage(BaseModel):
 
 
 class ClassificationView(View):
-    """What a loan is from a day on, up to but not including another one; null where that is not known or not so yet."""
+    """A classification from a day up to but not including another; null where a day is unknown or in the future."""
 
     id: UUID
     loan_id: UUID

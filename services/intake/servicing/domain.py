@@ -143,7 +143,7 @@ class _Balance:
 class Loan:
     """A booked loan with its schedule in the order of its instalments, and all that was recorded under it.
 
-    `instalments` is None where the schedule was not read: then what is outstanding cannot be told.
+    `instalments` is None where the schedule was not read: then the outstanding amounts are unknown.
     """
 
     id: UUID

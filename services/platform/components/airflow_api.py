@@ -130,7 +130,7 @@ async def load(
         platform: which is up, Airflow included.
         flow: the first one.
         traceparent: what the first run links to.
-        told: hears of every change.
+        told: called with every change.
 
     Raises:
         PlatformError: a run failed, or it took longer than half an hour; the message says where to look. Or Airflow is

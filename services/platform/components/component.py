@@ -98,7 +98,7 @@ class Component(ABC):
         """Do the work that is due once, or before every start; calls `tell` with the progress.
 
         Raises:
-            NotAvailableError: it cannot be had here, and is not required.
+            NotAvailableError: it is not available here, and not required.
             PlatformError: it failed.
         """
 

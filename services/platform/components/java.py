@@ -18,7 +18,7 @@ from services.platform.errors import PlatformError
 OLDEST_JAVA = 17
 DOWNLOADS = 8
 LOCK = Path(__file__).with_name("jars.lock")
-# What is wanted; the list says of which jars that consists, so that only whoever changes a version has to resolve it.
+# The direct dependencies. The list has all jars, so that they are resolved only after a change of a version.
 # `!` keeps log4j's parent from choosing the version of the other's dependencies.
 WANTED = {
     "kafka-4.3.1": "org.apache.kafka:kafka_2.13:4.3.1+org.apache.logging.log4j:log4j-slf4j-impl:2.25.4!",
@@ -73,7 +73,7 @@ def jars(name: str, tools: Path) -> Path:
     """The folder that holds the jars of `name`; downloaded on first use.
 
     Raises:
-        PlatformError: they cannot be had, or are not those of the list.
+        PlatformError: they are not available, or differ from the list.
     """
     folder = tools / name
     if not folder.exists():
@@ -92,7 +92,7 @@ def fetch(jar: Jar, folder: Path, spare: Path) -> None:
     """Put a jar into `folder`, from the user's Maven repository or from Maven Central.
 
     Raises:
-        PlatformError: it cannot be had, or is not the one of the list.
+        PlatformError: it is not available, or differs from the list.
     """
     found = _resolve(jar.coordinate)
     if not jar.is_in(found):

@@ -1,4 +1,4 @@
-"""The mesh's own processes: their migrations and seeds, and what each is given as its environment."""
+"""The mesh's own processes: their migrations, seeds and environments."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ MIGRATIONS: Mapping[str, tuple[str, ...]] = {
     "warehouse": ("services.loader.main",),
 }
 URL_VARIABLE = {"lake": "LAKE_URL", "application": "APPLICATION_URL", "warehouse": "WAREHOUSE_URL"}
-# What a process of ours takes over from the shell that started the platform.
+# Variables that our processes inherit from the shell that started the platform.
 INHERITED = (
     *("COVERAGE_PROCESS_START", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ"),
     # Where unixODBC finds its drivers and sources; without them a process on SQL Server has no driver.
     *("ODBCINI", "ODBCINSTINI", "ODBCSYSINI"),
 )
-# One login of the embedded platform for each pair of eyes that a decision may need.
+# One login of the embedded platform for each person that a decision may need.
 USERS: Mapping[str, tuple[str, str]] = {
     "maker1": ("Mia Maker", "maker"),
     "maker2": ("Max Maker", "maker"),
@@ -48,7 +48,7 @@ USERS: Mapping[str, tuple[str, str]] = {
     "servicing2": ("Simon Servicing", "servicing"),
     "auditor": ("Ada Auditor", "auditor"),
     "analyst": ("Anna Analyst", "analyst"),
-    # What takes two administrators cannot be done by one: the platform begins with two.
+    # Some changes need two administrators, so the platform starts with two.
     "administrator1": ("Ann Administrator", "administrator"),
     "administrator2": ("Amir Administrator", "administrator"),
 }
@@ -138,7 +138,7 @@ def telemetry_environment(settings: PlatformSettings) -> dict[str, str]:
 
 
 def tls_environment(settings: PlatformSettings) -> dict[str, str]:
-    """What a process of ours serves HTTPS with, and whom its clients trust; nothing without TLS."""
+    """The HTTPS settings of a process, and the authority that its clients trust; empty without TLS."""
     certificates = settings.certificates
     if certificates is None:
         return {}

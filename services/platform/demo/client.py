@@ -55,7 +55,7 @@ class Mesh:
 
 
 class Person:
-    """Somebody who is logged in, and logs in again when their token has expired."""
+    """A logged-in user, who logs in again when the token has expired."""
 
     def __init__(
         self, clients: Mapping[str, HttpClient], username: str, password: str, token: str | None = None
@@ -86,7 +86,7 @@ class Person:
             method, path, headers={**self._headers, **own}, **options
         )
         if answer.status_code == 401:
-            # The token lives for minutes, the work goes on for longer. What is refused with 401 was not done.
+            # The token expires after minutes, but the work takes longer. A request that got 401 had no effect.
             await self.log_in()
             answer = await self._clients[service].request(
                 method, path, headers={**self._headers, **own}, **options

@@ -31,7 +31,7 @@ FIRST_NUMBER = 51
 SEED = 950
 
 Tick = Callable[[str, int], None]
-"""Told of progress: `submitted`, `decided` or `booked`, and how many more."""
+"""Called with the progress: `submitted`, `decided` or `booked`, and the number of further ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Submission:
 
 
 class Ledger:
-    """What the demo has already done, one line each, so that an interrupted demo goes on where it was."""
+    """The steps that the demo has completed, one line each, so that an interrupted demo can be resumed."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -56,7 +56,7 @@ class Ledger:
             for line in whole.splitlines():
                 self._take(json.loads(line))
             if unfinished:
-                # Cut off in the middle of a line: that step counts as not done, and the next line begins afresh.
+                # An incomplete last line: its step counts as not done, and the next step starts a new line.
                 path.write_text(f"{whole}\n" if whole else "", encoding="utf-8")
 
     def _take(self, entry: dict[str, Any]) -> None:

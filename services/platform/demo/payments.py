@@ -2,8 +2,8 @@
 
 What takes two people a clerk proposes, and a member of the committee confirms.
 
-All of it is synthetic (services/lake/samples/payments.py). What is recorded already is left alone, so that an
-interrupted run goes on, and a run on a later day adds what has happened since.
+All of it is synthetic (services/lake/samples/payments.py). Existing transactions are left unchanged, so that an
+interrupted run can be resumed, and a run on a later day adds the transactions since.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Failed logins: whoever guesses waits, and no stranger locks a user out."""
+"""Failed logins: guesses must wait, and no stranger can lock a user out."""
 
 import httpx
 import pytest

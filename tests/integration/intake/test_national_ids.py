@@ -1,4 +1,4 @@
-"""One national id, one party, unless an officer says why: whatever the spelling, and whoever is first."""
+"""One national id, one party, unless an officer confirms another: for every spelling and order of requests."""
 
 from __future__ import annotations
 

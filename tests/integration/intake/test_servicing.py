@@ -1,4 +1,4 @@
-"""Servicing over HTTP and a real lake: recorded once, in order, whoever asks at the same moment."""
+"""Servicing over HTTP and a real lake: each transaction is recorded once and in order, despite concurrency."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ class Rates:
             ]
 
     async def refuses(self, error: type[LoaderError], said: str) -> str:
-        """Run in vain: nothing lands, and the watermark is where it was."""
+        """Run and fail: nothing lands, and the watermark does not change."""
         before = (await self.landed(), await self.loading.watermark())
         with pytest.raises(error, match=said) as caught:
             await self.run()

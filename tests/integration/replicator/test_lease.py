@@ -1,4 +1,4 @@
-"""One relay at a time: who holds the lease may save, and whoever held it before may not."""
+"""One relay at a time: the holder of the lease may save, a previous holder may not."""
 
 from __future__ import annotations
 

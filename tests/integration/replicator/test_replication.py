@@ -1,4 +1,4 @@
-"""The pipeline as a whole: what the lake commits is in the replica, whoever wrote it."""
+"""The whole pipeline: every committed change of the lake reaches the replica, from every writer."""
 
 from __future__ import annotations
 

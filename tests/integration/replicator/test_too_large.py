@@ -1,4 +1,4 @@
-"""A change that fits no record: its own table stops by name and comes back, all others go on."""
+"""A change that fits no record: its own table stops and is resumed, all others continue."""
 
 import asyncio
 import os

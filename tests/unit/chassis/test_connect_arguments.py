@@ -1,4 +1,4 @@
-"""What each driver is told besides the URL."""
+"""The arguments of each driver besides the URL."""
 
 from __future__ import annotations
 

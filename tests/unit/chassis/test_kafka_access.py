@@ -1,4 +1,4 @@
-"""How a process is told to reach Kafka, and what is wrong by name."""
+"""The settings of a process's access to Kafka, and the names of wrong ones."""
 
 from pathlib import Path
 

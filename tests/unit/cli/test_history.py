@@ -1,4 +1,4 @@
-"""A history is checked row by row: what is refused is named, what is sound goes on."""
+"""A history is checked row by row: faulty rows are reported, valid rows are kept."""
 
 from __future__ import annotations
 

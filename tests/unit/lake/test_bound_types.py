@@ -1,4 +1,4 @@
-"""What the driver of SQL Server is told of each value that is bound: a wrong type loses letters, digits or an index."""
+"""The type of each bound value for the driver of SQL Server: a wrong one loses letters, digits or index use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demo's memory: an interrupted demo goes on where it was, and repeats nothing."""
+"""The demo's progress file: an interrupted demo is resumed, and repeats nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the supervisor is told about a program."""
+"""The supervisor's configuration of a program."""
 
 from __future__ import annotations
 
