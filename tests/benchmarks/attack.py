@@ -1,4 +1,4 @@
-"""How long /livez takes while a service is attacked, beside how long it takes when it is left alone.
+"""The response time of /livez while a service is attacked, compared with an idle service.
 
 Run: `make bench-attack`. Each attack runs in a process of its own against one service in another.
 """

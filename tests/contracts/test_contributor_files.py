@@ -1,4 +1,4 @@
-"""What a stranger looks for is here, parses, and its hooks find what they look for."""
+"""The files for contributors exist and parse, and the hooks find faults."""
 
 from __future__ import annotations
 

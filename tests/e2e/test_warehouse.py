@@ -67,7 +67,7 @@ async def test_what_the_page_tells_is_declared_and_the_other_way_round(warehouse
         text = await page(warehouse)
         return all(line in text for line in good)
 
-    # A layer is told of once it has run: each is set off by the one before it.
+    # A layer has metrics after its first run; each run triggers the next layer.
     await until(all_told, f"page that tells of {LAYERS}")
     text = await page(warehouse)
     assert load_registry().metric_faults("airflow", text) == []

@@ -1,4 +1,4 @@
-"""How the reader's walk goes on: one application from the journal through every layer of the warehouse."""
+"""The second part of the journey: one application from the journal through every layer of the warehouse."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Own and foreign things in every stage, and what each role may see of them: the table of access as a test knows it."""
+"""Own and foreign records in every stage, and the expected access of each role to them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document of a service against what the service does: each sentence of it is tried."""
+"""Compares a service's OpenAPI document with its behaviour: each statement is tried."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ async def test_every_statement_of_the_replicator_fits_what_it_migrates(applicati
         for place, text in statements.items():
             try:
                 await owner.prepare(text)
-            except Exception as error:  # noqa: BLE001 - whatever the server says, the place must be told
+            except Exception as error:  # noqa: BLE001 - for every error of the server, the place must be reported
                 pytest.fail(f"{place}: {error}\n{text}")
 
 

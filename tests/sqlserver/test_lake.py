@@ -1,4 +1,4 @@
-"""What only a SQL Server can show: its horizon, its types, its catalogue, its rights."""
+"""Behaviour that needs a real SQL Server: its horizon, its types, its catalogue, its rights."""
 
 from __future__ import annotations
 

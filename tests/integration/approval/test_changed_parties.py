@@ -1,4 +1,4 @@
-"""What was approved is what is booked: the parties of a version are frozen with it and compared before it counts."""
+"""The approved version is booked: its parties are frozen with it, and compared before each decision and booking."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decisions: stages, four eyes by every way there is, the lock of a revision, what comes after a return."""
+"""Decisions: stages, all rules of four eyes, the lock of a revision, the states after a return."""
 
 from __future__ import annotations
 

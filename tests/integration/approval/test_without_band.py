@@ -1,4 +1,4 @@
-"""What no approval band covers is refused at submission, and shown where it waits already."""
+"""An application that no approval band covers is refused at submission; one that already waits is listed."""
 
 from __future__ import annotations
 

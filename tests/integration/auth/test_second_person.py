@@ -1,4 +1,4 @@
-"""What one administrator cannot do alone, and the record of it."""
+"""Changes that need a second administrator, and their audit events."""
 
 import asyncio
 from typing import Any

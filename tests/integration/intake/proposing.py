@@ -1,4 +1,4 @@
-"""What the tests of proposals do again and again."""
+"""Shared steps of the tests of proposals."""
 
 from __future__ import annotations
 

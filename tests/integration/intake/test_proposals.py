@@ -1,4 +1,4 @@
-"""What takes two people under a loan: proposed by one, confirmed by another, and counted with the confirmation."""
+"""Changes of a loan that need two people: one proposes, another confirms, and the confirmation makes the change."""
 
 from __future__ import annotations
 

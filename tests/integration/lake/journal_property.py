@@ -1,4 +1,4 @@
-"""The property that everything rests on, checked: delivered is what was committed, in rising order."""
+"""Checks the journal's main property: exactly the committed changes are delivered, in rising order."""
 
 from __future__ import annotations
 

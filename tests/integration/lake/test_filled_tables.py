@@ -1,4 +1,4 @@
-"""Tables that a migration adds and fills: right from what is there, marked as migrated, and captured."""
+"""Tables that a migration adds and fills: correct rows from existing data, marked as migrated, and captured."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ async def test_products_keep_their_parameters_valid_since_ever(fresh_lake: Datab
         kept = "SELECT product_code, valid_from, interest_rate, probability_of_default, loss_given_default, "
         kept += "credit_conversion_factor FROM credit.product_parameters ORDER BY 1, 2"
         before = await connection.fetch(kept)
-        # What is told of a later day is what a product has now.
+        # Parameters of a later day are the product's current ones.
         await connection.execute(
             "INSERT INTO credit.product_parameters VALUES ('CAR', '2026-02-01', 0.07, 0.5, 0.25, 1, now())"
         )

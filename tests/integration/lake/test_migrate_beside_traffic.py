@@ -1,4 +1,4 @@
-"""`migrate` while the lake is written: what is as it should be is left alone, and locks are not waited for."""
+"""`migrate` while the lake is written: current parts are left unchanged, and no lock is waited for."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ async def test_what_was_lost_comes_back(fresh_lake: Database, meddling: str, res
         assert after.keys() == before.keys()
         assert {part for part in after if after[part] != meddled.get(part)} == {restored}
         assert await owner.fetchval("SELECT bool_and(tgenabled = 'O') FROM pg_trigger WHERE NOT tgisinternal")
-        # Whoever works backfills off may still call what was made again.
+        # The login that processes backfills may still call the recreated functions.
         assert await owner.fetchval(
             "SELECT has_function_privilege('relay', 'journal.repair_credit_party(text)', 'EXECUTE')"
         )

@@ -1,4 +1,4 @@
-"""Pages of a backfill, as the database makes them: composite keys and codes, each row once, and by whom."""
+"""Pages of a backfill: composite keys and codes, each row once, with the right actor."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ LANDED = (
 
 
 class Unwatched:
-    """Nobody hears of the loads."""
+    """Lineage events are dropped."""
 
     async def started(self, flow: LoadFlow) -> str:
         return f"run of {flow.name}"

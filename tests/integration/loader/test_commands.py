@@ -1,4 +1,4 @@
-"""What people and Prometheus see of the flows."""
+"""The output of the flows for people and for Prometheus."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The journal into the landing: everything once, as it is, whatever happens on the way."""
+"""The load of the journal: every change lands once and unchanged, despite crashes."""
 
 from __future__ import annotations
 
@@ -256,7 +256,7 @@ async def test_a_journal_that_is_not_what_it_was_is_refused(
     "meddling",
     [
         "UPDATE journal.incarnation SET id = gen_random_uuid()",
-        # The deletion is in the gap, so that nothing will tell of it.
+        # The deletion is in the gap, so that no change reports it.
         "DELETE FROM credit.party; "
         "UPDATE journal.purged SET position_major = (SELECT max(position) FROM journal.change); "
         "DELETE FROM journal.change",

@@ -1,4 +1,4 @@
-"""The warehouse as `migrate` leaves it: who may do what."""
+"""The rights in the warehouse after `migrate`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All of it at once: ready, seeded, and ready again after everything was killed."""
+"""The whole platform: ready, seeded, and ready again after all processes were killed."""
 
 from __future__ import annotations
 

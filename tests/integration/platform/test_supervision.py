@@ -1,4 +1,4 @@
-"""What is killed comes back, what cannot start says why, and nothing that is secret shows."""
+"""A killed process is restarted, a process that cannot start says why, and no secret is visible."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ async def prometheus_alerting(home: Path, *, after_seconds: float) -> AsyncItera
     try:
         await platform.up(["prometheus"])
         if "prometheus" not in platform.supervisor.all():
-            pytest.skip("Prometheus cannot be had on this machine")
+            pytest.skip("Prometheus is not available on this machine")
         yield Watching(settings)
     finally:
         await platform.reset()

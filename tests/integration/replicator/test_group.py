@@ -1,4 +1,4 @@
-"""A Kafka client that has lost its group without a word is given up: nothing else would ever move its partitions."""
+"""A Kafka client that silently lost its group is closed: otherwise nobody would process its partitions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an operator does about the quarantine: look, replay what the lake holds now, drop what was never a change."""
+"""The operator's commands for the quarantine: list, replay the lake's current rows, drop records that are no change."""
 
 from __future__ import annotations
 

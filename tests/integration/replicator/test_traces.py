@@ -1,4 +1,4 @@
-"""Traces through the data: what a batch carried can be read back from the store, all of it."""
+"""Traces through the data: all spans of a batch can be read back from the store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The replica comes into being after search does: what search says before, and what it does then."""
+"""The replica is created after search has started: the answers of search before and after."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may be proposed, who may settle it, and what a loan is from which day on."""
+"""The allowed proposals, the people who may settle them, and a loan's classifications by day."""
 
 from __future__ import annotations
 

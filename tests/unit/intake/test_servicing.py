@@ -1,4 +1,4 @@
-"""What may follow what under a loan, and what is outstanding: 100 principal and 10 interest due on two days."""
+"""The allowed order of transactions, and the outstanding amounts: 100 principal and 10 interest due on two days."""
 
 from __future__ import annotations
 

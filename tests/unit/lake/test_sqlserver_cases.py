@@ -1,4 +1,4 @@
-"""What the cases need of a real SQL Server, as far as it can be tried without one."""
+"""The acceptance cases on SQL Server, as far as they can be tested without one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How root hands PostgreSQL to an account without rights, and everyone else just runs it."""
+"""Root runs PostgreSQL with an unprivileged account; other users run it directly."""
 
 from __future__ import annotations
 

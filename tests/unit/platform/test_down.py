@@ -1,4 +1,4 @@
-"""Stopping: each part as soon as what needs it has ended, and nothing waits for anything else."""
+"""Stopping: each component stops as soon as its dependents have ended, and waits for nothing else."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""What `status` says of stopped tables, failed flows and what was set aside."""
+"""The findings of `status`: stopped tables, failed flows and quarantined rows."""
 
 import json
 import re

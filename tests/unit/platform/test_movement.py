@@ -1,4 +1,4 @@
-"""What counts as getting on while a process starts, and what does not."""
+"""What counts as progress while a process starts, and what does not."""
 
 import os
 import subprocess
