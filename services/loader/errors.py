@@ -4,7 +4,7 @@ from services.chassis.engines import is_transient
 
 
 def what_failed(error: BaseException) -> str:
-    """Say what a database's error means for whoever reads it, with the first line of what the database said."""
+    """Explain a database's error to the user, with the first line of its message."""
     said = (str(error).splitlines() or [""])[0]
     meaning = (
         "cannot serve at the moment; the same command may succeed later"
@@ -39,7 +39,7 @@ class SourceUnreachable(LoaderError):
 
 
 class SourceChanged(LoaderError):
-    """The source is not what the flow file says, or not what it was."""
+    """The source does not match the flow file, or was replaced."""
 
 
 class CheckFailed(LoaderError):
@@ -51,4 +51,4 @@ class NotReplayable(LoaderError):
 
 
 class WarehouseFailed(LoaderError):
-    """The warehouse did not answer, or would not take what it was given."""
+    """The warehouse did not answer, or refused the rows."""

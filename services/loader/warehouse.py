@@ -23,7 +23,7 @@ class WarehouseTransaction(WarehouseReader):
 
 
 class Warehouse(Database):
-    """Database B2: the landing that the loader writes, and what dbt makes of it."""
+    """Database B2: the landing that the loader writes, and the models that dbt builds from it."""
 
     role = "warehouse"
 

@@ -6,7 +6,7 @@ from services.loader.connectors.interface import Connector
 from services.loader.flows.model import FilesFlow, HttpFlow, JournalFlow, KafkaFlow, LoadFlow, SqlFlow
 from services.loader.settings import LakeSettings
 
-# Each imports what its source needs, such as a reader of Parquet; a command waits only for its own.
+# Each connector imports the libraries of its source, such as a reader of Parquet; a command loads only its own.
 # ruff: noqa: PLC0415
 
 

@@ -55,7 +55,7 @@ class FilesConnector:
         return Dataset("file", target.source)
 
     async def next_window(self, mark: Mark, most_rows: int) -> Window | None:
-        """Close a window over the versions that are there now; a file is never cut, whatever its rows."""
+        """Close a window over the current versions of the files; a file is never split, however many rows it has."""
         del most_rows
         known = _position(mark.position)
         found = [version for versions in (await self._listed()).values() for version in versions]

@@ -1,4 +1,4 @@
-"""An HTTP API that answers JSON in pages; what it has now is compared with what has landed."""
+"""An HTTP API that answers JSON in pages; its current rows are compared with the landed ones."""
 
 import os
 from collections.abc import AsyncIterator, Mapping
@@ -39,7 +39,7 @@ class HttpConnector:
         return Dataset(f"{parts.scheme}://{parts.netloc}", parts.path)
 
     async def next_window(self, mark: Mark, most_rows: int) -> Window | None:
-        """Close a window now; what it holds only reading tells."""
+        """Close a window now; its rows are known only after reading."""
         del most_rows
         return Window(mark.position, datetime.now(UTC).isoformat())
 

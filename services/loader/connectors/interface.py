@@ -64,7 +64,7 @@ class Connector(Protocol):
 
         Raises:
             SourceUnreachable: it did not answer.
-            SourceChanged: it is not what it was, and going on would lose or repeat rows.
+            SourceChanged: the source was replaced or rewound; to continue would lose or repeat rows.
         """
 
     def read(self, window: Window) -> AsyncIterator[Chunk]:
@@ -83,7 +83,7 @@ class Connector(Protocol):
         """Take note that everything up to `position` is committed in the warehouse."""
 
     async def close(self) -> None:
-        """Give back what it holds."""
+        """Release its resources."""
 
 
 def namespace(url: sa.URL) -> str:

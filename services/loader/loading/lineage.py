@@ -50,7 +50,7 @@ class Lineage:
     """Tells of one flow's loads."""
 
     def __init__(self, warehouse: sa.URL, inputs: Mapping[str, Dataset]) -> None:
-        """`inputs`: by landing table, what it is loaded from."""
+        """`inputs`: the sources of each landing table."""
         self._warehouse = warehouse
         self._inputs = inputs
         wanted = any(os.environ.get(name) for name in _SENDS) or any(

@@ -21,7 +21,7 @@ from services.loader.quality.checks import Checks
 from services.loader.warehouse import Warehouse, WarehouseTransaction
 
 Tell = Callable[[int], None]
-"""Is told how many rows more were written."""
+"""Called with the number of further rows that were written."""
 
 
 class Watcher(Protocol):

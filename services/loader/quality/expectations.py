@@ -101,7 +101,7 @@ class Expectations:
             mode="ephemeral",
             project_config=DataContextConfig(
                 store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
-                # Whoever calls has a bar already.
+                # The caller shows a progress bar already.
                 progress_bars=ProgressBarsConfig(globally=False),
                 analytics_enabled=False,
             ),

@@ -1,4 +1,4 @@
-"""Ask for rows to be written into the journal again, follow that, and check what came of it."""
+"""Requests that rows are written into the journal again, follows the requests, and checks the result."""
 
 import asyncio
 import time
@@ -24,7 +24,7 @@ class UnknownTable(Exception):
 
 
 class KeyNotRead(Exception):
-    """A key was given that is none of its table."""
+    """A given key does not fit its table."""
 
 
 class NobodyWorks(Exception):

@@ -1,4 +1,4 @@
-"""How far each table is that the relay holds, and when Kafka last acknowledged something of it."""
+"""Adds the position of each table that the relay holds, and the time of Kafka's last acknowledgement for it."""
 
 from alembic import op
 
