@@ -1,4 +1,4 @@
-"""Adds the position of each table that the relay holds, and the time of Kafka's last acknowledgement for it."""
+"""Adds the position of each table that the relay holds, and the time of Kafka's last acknowledgement."""
 
 from alembic import op
 
