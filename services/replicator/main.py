@@ -38,7 +38,7 @@ from services.replicator.relay.capture import check_capture, watch_capture
 from services.replicator.relay.lease import Lease, Owner
 from services.replicator.relay.relay import Relay
 from services.replicator.relay.retention import report_passed
-from services.replicator.replica.connection import PASSING, connect
+from services.replicator.replica.connection import TRANSIENT_ERRORS, connect
 from services.replicator.settings import (
     CommandSettings,
     RelaySettings,
@@ -64,7 +64,7 @@ arrives from the network waits for it."""
 FETCH_WAIT_MILLIS = 50
 """How long the broker may hold back a fetch that finds nothing. aiokafka has one fetch in flight, for the partitions
 whose records are used up. A busy partition waits behind it; with a shorter wait an idle sink asks more often."""
-BEGIN_AGAIN = (*PASSING, KafkaError, DBAPIError, PoolTimeout)
+BEGIN_AGAIN = (*TRANSIENT_ERRORS, KafkaError, DBAPIError, PoolTimeout)
 """What relay and sink wait out: a database or Kafka that is not there, or does not answer in time."""
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)

@@ -16,7 +16,7 @@ from services.lake.journal.model import Position
 from services.lake.journal.retention import Retention
 from services.replicator.errors import CursorBehindRetention
 from services.replicator.relay.held import Held
-from services.replicator.replica.connection import PASSING, connect
+from services.replicator.replica.connection import TRANSIENT_ERRORS, connect
 from services.replicator.store import partition_progress
 
 REPORT_SECONDS = 5.0
@@ -49,7 +49,7 @@ async def report_passed(lake: Lake, application: SecretStr, stop: asyncio.Event)
             for name, position in known.items():
                 await retention.report(name, position)
             known = await _passed(application)
-        except (*PASSING, asyncpg.PostgresError, DBAPIError, PoolTimeout) as error:
+        except (*TRANSIENT_ERRORS, asyncpg.PostgresError, DBAPIError, PoolTimeout) as error:
             _log.warning("what was passed is not reported", error=error_name(error))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), REPORT_SECONDS)

@@ -5,7 +5,7 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 
 # Transient errors: the change is valid, but the database is not available or is busy.
-PASSING = (
+TRANSIENT_ERRORS = (
     OSError,
     asyncpg.InterfaceError,
     # The server ended the session between two statements, and asyncpg still reads its last message.

@@ -13,7 +13,7 @@ import orjson
 
 from services.chassis.telemetry.logging import get_logger
 from services.lake.journal.model import CapturedTable
-from services.replicator.replica.connection import PASSING
+from services.replicator.replica.connection import TRANSIENT_ERRORS
 from services.replicator.replica.evolution import accept, create_statement, evolve
 from services.replicator.replica.types import postgresql_type
 from services.replicator.store import StopKind, StoppedTable, clear_stop
@@ -180,7 +180,7 @@ async def _step(
             for statement in evolution.follow:
                 await connection.execute(statement, timeout=ALTER_SECONDS)
             await _note(connection, new)
-    except PASSING:
+    except TRANSIENT_ERRORS:
         raise
     except asyncpg.PostgresError as error:
         # Something that is not ours depends on the table. Tried again every second.

@@ -24,6 +24,8 @@ class Batch:
 
     progress: dict[TopicPartition, Progress] = field(default_factory=dict)
     polled: int = 0
+    polled_since_ns: int | None = None
+    """When the poll began that brought the first record, in nanoseconds since 1970."""
     size: int = 0
     """Bytes of the images."""
     events: list[Event] = field(default_factory=list)
@@ -37,6 +39,7 @@ class Batch:
         """Take up what a later poll brought, and plan it."""
         self.progress |= later.progress
         self.polled += later.polled
+        self.polled_since_ns = self.polled_since_ns or later.polled_since_ns
         self.size += later.size
         self.events += later.events
         self.malformed += later.malformed

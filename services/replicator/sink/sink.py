@@ -19,7 +19,7 @@ from services.replicator.failpoints import failpoint as process_failpoint
 from services.replicator.ports import Clock, Definitions, Failpoint, RecordSource
 from services.replicator.progress import Work
 from services.replicator.records import Undecodable
-from services.replicator.replica.connection import PASSING
+from services.replicator.replica.connection import TRANSIENT_ERRORS
 from services.replicator.sink.batch import Batch, Polled, pieces, select
 from services.replicator.sink.definitions import ALTERED, Schema
 from services.replicator.sink.offsets import Progress
@@ -84,6 +84,7 @@ class Sink:
         self._owned: dict[TopicPartition, Progress] = {}
         self._applied: dict[TopicPartition, int] = {}
         self._polled: deque[Polled] = deque()
+        self._polled_since_ns = 0
         self._pending = Batch()
         self._applying: asyncio.Task[None] | None = None
         self._relay_epoch = 0
@@ -145,7 +146,7 @@ class Sink:
                 except FenceRaised as fence:
                     _log.info("partitions were taken over", reason=str(fence))
                     self.forget()
-                except (*PASSING, *ALTERED) as error:
+                except (*TRANSIENT_ERRORS, *ALTERED) as error:
                     await self._drop_session()
                     _log.warning(
                         "the application database does not take the batch; it is kept and tried again",
@@ -158,7 +159,7 @@ class Sink:
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(stop.wait(), backoff)
                     backoff = min(backoff * 2, self._timing.longest_backoff_seconds)
-            with contextlib.suppress(FenceRaised, *PASSING, *ALTERED):
+            with contextlib.suppress(FenceRaised, *TRANSIENT_ERRORS, *ALTERED):
                 await self._settle()
         finally:
             beside = [task for task in (watching, self._reporting) if task is not None]
@@ -199,6 +200,7 @@ class Sink:
 
     async def _poll(self) -> None:
         """Take all that the client has: of a partition it asks for more only when nothing of it is left with it."""
+        self._polled_since_ns = round(self._wall_clock() * 1e9)
         try:
             polled: Polled = await self._consumer.getmany(
                 timeout_ms=0 if self._pending.polled else self._timing.poll_millis
@@ -323,6 +325,7 @@ class Sink:
         # What it makes of the partitions is taken for done: when it fails, all are forgotten, and taken over from
         # where they are.
         self._owned.update(batch.progress)
+        batch.polled_since_ns = self._polled_since_ns
         self._pending.add(batch, self._schema.writers)
 
     def _leave_out_held(self) -> None:

@@ -67,6 +67,8 @@ class BatchTransaction:
             "poll lake",
             context=parent_from(None),
             kind=SpanKind.CLIENT,
+            # From the poll that brought the first record to here: all that the batch waited for.
+            start_time=batch.polled_since_ns,
             attributes={
                 messaging.SYSTEM: "kafka",
                 messaging.OPERATION_NAME: "poll",

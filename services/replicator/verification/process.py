@@ -14,7 +14,7 @@ from services.chassis.telemetry.logging import get_logger
 from services.lake.database import Lake
 from services.replicator import metrics
 from services.replicator.progress import Work
-from services.replicator.replica.connection import PASSING, connect
+from services.replicator.replica.connection import TRANSIENT_ERRORS, connect
 from services.replicator.settings import CommandSettings, VerifierSettings
 from services.replicator.verification.status import ReplicationStatus, read_status
 from services.replicator.verification.verifier import NotCaughtUp, Verification, Verifier
@@ -23,7 +23,7 @@ EXPORT_SECONDS = 2.0
 STATUS_SECONDS = 10.0
 """What a statement about the status may take."""
 # A table that is being migrated may differ in its columns for a moment.
-_TRIED_AGAIN = (*PASSING, asyncpg.PostgresError, DBAPIError, PoolTimeout)
+_TRIED_AGAIN = (*TRANSIENT_ERRORS, asyncpg.PostgresError, DBAPIError, PoolTimeout)
 
 T = TypeVar("T")
 _log = get_logger(__name__)

@@ -284,3 +284,22 @@ async def test_each_sampled_transaction_has_a_span_that_names_what_failed(
     assert span.context is not None
     assert (span.attributes["messaging.batch.message_count"], span.attributes.get("error.type")) == (1, error)
     assert f"{span.context.trace_id:032x}" == SAMPLED.split("-")[1]
+
+
+async def test_the_poll_span_covers_the_time_since_the_first_poll_of_the_batch(world: World) -> None:
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    world.tracer = provider.get_tracer("test")
+    batch = await world.batch(sent(1, 0))
+    batch.polled_since_ns = 1_000
+    batch.add(Batch(polled=1, polled_since_ns=2_000), world.schema.writers)
+    await (await world.transaction()).write(batch)
+    [poll] = [span for span in exporter.get_finished_spans() if span.name == "poll lake"]
+    [apply] = [span for span in exporter.get_finished_spans() if span.name == "apply batch"]
+    assert (poll.start_time, poll.attributes and poll.attributes["messaging.batch.message_count"]) == (
+        1_000,
+        2,
+    )
+    assert poll.end_time is not None
+    assert apply.start_time is not None
+    assert poll.end_time <= apply.start_time
