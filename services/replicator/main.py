@@ -281,7 +281,7 @@ async def _sink_once(
 
 @cli.command()
 def verifier() -> None:
-    """Verify time and again until stopped, and measure how far the replica is behind."""
+    """Verify at intervals until stopped, and measure how far the replica lags."""
     settings = load_settings(VerifierSettings)
     telemetry = Telemetry.start("replicator-verify")
     url = settings.lake_url.get_secret_value()

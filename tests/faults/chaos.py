@@ -59,7 +59,7 @@ class Chaos:
         )
 
     async def run(self, faults: int, told: Callable[[str], None]) -> None:
-        """Do so many faults; `told` hears of each.
+        """Inject a number of faults; `told` is called with each.
 
         Raises:
             AssertionError: a relay or sink has ended by itself.

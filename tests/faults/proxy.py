@@ -96,7 +96,7 @@ class Proxy:
     def lose_reply_to(self, marker: bytes) -> asyncio.Event:
         """Let the next message with `marker` reach the server, then lose its answer and cut that connection.
 
-        The server has answered, hence has done what was asked, when the event that this gives is set.
+        When the returned event is set, the server has answered: it has done what was asked.
         """
         self._marker, self._lost = marker, asyncio.Event()
         return self._lost

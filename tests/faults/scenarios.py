@@ -31,7 +31,7 @@ async def rebalance_storm(pipeline: Pipeline, *, seconds: float, seed: int, leas
 
     It lasts for `seconds`, and longer until there were `least` rebalances: a busy machine starts processes slowly.
 
-    Returns how often somebody joined, left, was stopped or killed, each of which shares the partitions out anew.
+    Returns how often a member joined, left, was stopped or killed; each of these makes the group rebalance.
     """
     chance = random.Random(seed)
     await pipeline.start("relay")

@@ -55,7 +55,7 @@ async def test_case_04_a_heartbeat_that_is_repeated_with_the_changes_is_dropped_
 
 
 async def drops(pipeline: Pipeline, count: int) -> None:
-    """Wait until the sink has dropped so many repeats, and no more."""
+    """Wait until the sink has dropped exactly this number of repeats."""
 
     async def dropped() -> bool:
         return await pipeline.metric("sink", DROPPED, reason="repeat") >= count

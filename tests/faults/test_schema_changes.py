@@ -73,7 +73,7 @@ async def started(pipeline: Pipeline) -> None:
 
 
 async def stopped(pipeline: Pipeline, table: str = PARTY) -> asyncpg.Record:
-    """Wait until a table stands still; the row that says so."""
+    """Wait until a table is stopped; return the row that says so."""
 
     async def listed() -> bool:
         rows = await pipeline.replica("SELECT 1 FROM replication.stopped_table WHERE table_name = $1", table)
@@ -86,7 +86,7 @@ async def stopped(pipeline: Pipeline, table: str = PARTY) -> asyncpg.Record:
 
 
 async def goes_on_again(pipeline: Pipeline) -> None:
-    """Wait until no table stands still."""
+    """Wait until no table is stopped."""
 
     async def none_listed() -> bool:
         return not await pipeline.replica("SELECT 1 FROM replication.stopped_table")
@@ -95,13 +95,13 @@ async def goes_on_again(pipeline: Pipeline) -> None:
 
 
 async def goes_on(pipeline: Pipeline) -> None:
-    """Wait until no table stands still, and both sides are equal."""
+    """Wait until no table is stopped, and both sides are equal."""
     await goes_on_again(pipeline)
     await pipeline.equal()
 
 
 async def others_go_on(pipeline: Pipeline) -> None:
-    """See a change of another table arrive while one stands still."""
+    """See a change of another table arrive while one is stopped."""
     await pipeline.lake(APPLICATION_INSERT)
 
     async def arrived() -> bool:

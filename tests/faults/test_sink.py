@@ -149,7 +149,7 @@ async def test_a_connection_that_is_lost_again_and_again_loses_and_repeats_nothi
 ) -> None:
     url = proxy.url(pipeline.application_database.url("sink"))
     await pipeline.start("relay", APPLICATION_URL=proxy.url(pipeline.application_database.url("relay")))
-    # Longer than the sink stands still before it says that it is not ready.
+    # Longer than the sink may be idle before it reports that it is not ready.
     await pipeline.start("sink", APPLICATION_URL=url, SINK_COMMAND_SECONDS="20")
     await pipeline.lake(party_insert(100))
     await pipeline.equal()

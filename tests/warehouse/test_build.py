@@ -64,7 +64,7 @@ async def test_readers_miss_no_table_while_layers_are_built(copied: Warehouse) -
 
     reader = asyncio.create_task(read())
     await copied.models()
-    # Behind a layer that was made anew, before the next one is.
+    # After a layer was rebuilt, before the next one is.
     await copied.models("--full-refresh", select="path:models/dm path:seeds")
     ready.set()
     await reader

@@ -1,4 +1,4 @@
-"""Layers built apart: whatever failed or was killed between, what is built later takes up all of it."""
+"""Layers built apart: whatever failed or was killed in between, the next build includes all of it."""
 
 from __future__ import annotations
 

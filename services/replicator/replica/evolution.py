@@ -60,7 +60,7 @@ def evolve(old: CapturedTable, new: CapturedTable) -> Evolution:
     )
     if key_changed:
         losses.append(
-            f"the key changes from ({', '.join(old.key)}) to ({', '.join(new.key)}) or is written anew"
+            f"the key changes from ({', '.join(old.key)}) to ({', '.join(new.key)}) or its text changes"
         )
     statements = tuple(f"ALTER TABLE {new.full_name} {action}" for action in follow)
     return Evolution(statements, tuple(losses), key_changed)

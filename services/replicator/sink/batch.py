@@ -36,7 +36,7 @@ class Batch:
     plan: Plan = field(default_factory=Plan)
 
     def add(self, later: "Batch", writers: Mapping[str, TableWriter]) -> None:
-        """Take up what a later poll brought, and plan it."""
+        """Add what a later poll brought, and plan it."""
         self.progress |= later.progress
         self.polled += later.polled
         self.polled_since_ns = self.polled_since_ns or later.polled_since_ns

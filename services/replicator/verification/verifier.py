@@ -36,8 +36,8 @@ MOST_ROWS_AT_ONCE = 200_000
 MOST_ORPHANS = 10_000
 KEPT_VERIFICATIONS = 100
 FOLLOW_SECONDS = 5.0
-"""However long the replica took to catch up, the sink gets so long to follow a definition."""
-"""So many last verifications keep the rows that they found different."""
+"""How long the sink may take to follow a new definition, in seconds, however long the catch-up took."""
+"""How many verifications, the last ones, keep the rows that they found different."""
 
 _REPLICA = PostgreSQLJournal()
 
@@ -202,7 +202,7 @@ class Verifier:
         ]
 
     async def _orphans(self, tables: dict[str, CapturedTable]) -> list[Mismatch]:
-        """Find rows of the replica that lack their parent time and again, while everything captured is applied."""
+        """Find rows of the replica that lack their parent at every look, while everything captured is applied."""
         statements = dict(_orphan_statements(tables))
         found: dict[tuple[str, str], set[str]] = {}
         for number in range(ROUNDS):

@@ -16,14 +16,6 @@ KINDS = {".py", ".sql", ".yaml", ".yml"}
 GENERATED = {"dbt_packages", "logs", "target", "__pycache__"}
 EXCEPTIONS = {
     "tests/unit/docs": "the list itself, and its examples",
-    # Not revised yet.
-    "services/replicator/main.py": "describes the verifier's loop",
-    "services/replicator/replica/evolution.py": "quotes a reason that the quarantine shows",
-    "services/replicator/sink/batch.py": "describes how a batch grows",
-    "services/replicator/verification/verifier.py": "describes its limits",
-    "tests/faults": "scenarios that the replicator's messages name",
-    "tests/unit/replicator": "tests that the replicator's messages name",
-    "tests/warehouse": "scenarios of builds",
 }
 """Files or folders that keep their words, with the reason."""
 

@@ -66,7 +66,7 @@ def test_a_client_has_every_method_of_its_port_with_its_arguments(port: type[Any
         for parameter in inspect.signature(wanted).parameters.values():
             if parameter.kind is parameter.KEYWORD_ONLY:
                 assert parameter.name in takes, f"{real.__name__}.{name} takes no {parameter.name}"
-        # So many by their places.
+        # As many as are given by position.
         by_place = [p for p in inspect.signature(wanted).parameters.values() if p.kind < p.KEYWORD_ONLY]
         has_place = [p for p in takes.values() if p.kind < p.KEYWORD_ONLY]
         assert len(has_place) >= len(by_place), f"{real.__name__}.{name}"

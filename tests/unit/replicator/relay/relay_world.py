@@ -64,7 +64,7 @@ class World:
         self.producer = InMemoryProducer(self.broker)
 
     def end_after(self, reads: int) -> None:
-        """Stop the relay when so many reads from now on have found nothing."""
+        """Stop the relay after this number of reads, from now on, that found nothing."""
         self.stop.clear()
         left = [reads]
 

@@ -109,7 +109,7 @@ async def test_what_was_not_saved_under_way_is_saved_at_the_end() -> None:
 
 async def test_the_cursor_is_saved_no_oftener_than_the_interval() -> None:
     world = World(*changes(20))
-    # By a clock that stands still one save is due: the first.
+    # The clock does not move, so one save is due: the first.
     await world.run(timing=replace(SAVES_ALWAYS, save_every_seconds=0.1))
     assert world.row.saves == 2, "the first, and the one at the end"
     assert world.row.cursor.position == Position(20)

@@ -69,7 +69,7 @@ class World:
         )
 
     async def run(self, sink: Sink | None = None, *, polls: int = 5, **options: Any) -> Sink:
-        """Run until so many polls have found nothing."""
+        """Run until this number of polls has found nothing."""
         sink = sink or self.sink(**options)
         left = [polls]
 

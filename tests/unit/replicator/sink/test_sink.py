@@ -143,7 +143,7 @@ async def test_a_table_that_was_captured_since_makes_it_begin_again(world: World
         await world.run()
 
 
-# --- what passes by itself --------------------------------------------------------------------------------------
+# --- transient errors --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ async def test_a_record_that_the_client_cannot_decode_is_kept_and_passed(world: 
     assert reason.startswith(f"{PARTY[0].topic}/0@2: the client cannot decode the record")
 
 
-# --- tables that stand still ------------------------------------------------------------------------------------
+# --- tables that are stopped ------------------------------------------------------------------------------------
 
 
 async def test_a_stopped_definition_waits_and_goes_on_when_it_is_accepted(world: World) -> None:
@@ -179,7 +179,7 @@ async def test_a_partition_that_goes_on_misses_nothing_that_was_read_while_it_wa
     def before_poll() -> None:
         if PARTY[0] in world.source.paused:
             assert world.applied_once(2)
-            # Accepted while the sink runs: nothing is taken over anew.
+            # Accepted while the sink runs: nothing is taken over again.
             world.state.standing = Standing(writable=WRITABLE | {"narrowed": (PARTY_TABLE, PARTY_TABLE)})
 
     world.source.before_poll = before_poll
