@@ -70,11 +70,16 @@ def install_capture(
         if installed is None:
             yield from dialect.register(table)
         else:
-            parts = [part for part in parts if installed.parts.get(part.name) != part.text]
+            parts = [part for part in parts if _bare(installed.parts.get(part.name, "")) != _bare(part.text)]
             if installed.definitions.get(table.full_name) != table.fingerprint:
                 yield from dialect.register(table)
         for part in parts:
             yield from part.statements
+
+
+def _bare(text: str) -> str:
+    """Give a part's text without what surrounds it when a script installs it: blank lines, a semicolon, CR LF."""
+    return text.replace("\r\n", "\n").strip().rstrip(";").rstrip()
 
 
 def _captured_columns(column: sa.Column[object]) -> Iterator[CapturedColumn]:

@@ -162,6 +162,8 @@ def test_what_is_installed_is_left_alone_and_what_differs_alone_is_replaced(dial
         {table.full_name: table.fingerprint}, {name: part.text for name, part in parts.items()}
     )
     assert list(install_capture([table], dialect, current)) == []
+    by_script = {name: "\r\n" + part.text.replace("\n", "\r\n") + ";\r\n" for name, part in parts.items()}
+    assert list(install_capture([table], dialect, Installed(current.definitions, by_script))) == []
     for name, part in parts.items():
         for other in ("", "CREATE something else"):
             differing = Installed(current.definitions, {**current.parts, name: other})
