@@ -4,7 +4,6 @@ import asyncio
 import gc
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from datetime import UTC
 from typing import Any
 
 import typer
@@ -34,6 +33,7 @@ from services.replicator.operations.migrate import migrate
 from services.replicator.operations.schema import accept_schema, resume_table
 from services.replicator.progress import SILENT_SECONDS, Backlog, Work
 from services.replicator.relay.backfill import Backfill
+from services.replicator.relay.backlog import telling_backlog
 from services.replicator.relay.capture import check_capture, watch_capture
 from services.replicator.relay.lease import Lease, Owner
 from services.replicator.relay.relay import Relay
@@ -147,15 +147,13 @@ async def _relay_once(  # noqa: PLR0917 - one caller
         reviewed = triggers(settings.reviewed_triggers)
         await check_capture(lake, connection, reviewed)
         journal = JournalReader(lake)
-        # Before Kafka is asked for the first time: while it is silent, the age of what waits must show.
-        if waiting := await journal.read(cursor.position, 1):
-            backlog.waits(waiting[0].captured_at.replace(tzinfo=UTC))
-        tables = await ensure_lake_topics(settings, journal)
         # A new producer with each epoch: nothing buffered before a failure can be sent after it.
         compression = None if settings.relay_compression == "none" else settings.relay_compression
-        producer = await open_producer(
-            settings.kafka(), f"relay-{settings.instance}", compression=compression
-        )
+        async with telling_backlog(journal, cursor.position, backlog):
+            tables = await ensure_lake_topics(settings, journal)
+            producer = await open_producer(
+                settings.kafka(), f"relay-{settings.instance}", compression=compression
+            )
         try:
             running = Relay(
                 journal,
