@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import httpx
 
 from tests.integration.lending import Lending, assert_problem
 
-TODAY = datetime.now(UTC).date()
-VALUE_DATE = TODAY - timedelta(days=200)
+
+def today() -> date:
+    """The day in UTC, which the services go by here; asked at each use, since a run may last over midnight."""
+    return datetime.now(UTC).date()
+
+
+VALUE_DATE = today() - timedelta(days=200)
 
 
 async def booked_loan(lending: Lending) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import asyncpg
 import httpx
 import pytest
 
-from tests.integration.intake.proposing import TODAY, assert_reason, loan_of, proposed, read
+from tests.integration.intake.proposing import assert_reason, loan_of, proposed, read, today
 from tests.integration.lending import Lending, assert_problem
 
 
@@ -24,7 +24,7 @@ async def test_a_loan_is_written_off_recovered_and_corrected_by_two(
     assert (answer.status_code, answer.headers["ETag"]) == (201, '"1"')
     assert answer.headers["Location"] == f"/proposals/{proposal['id']}"
     assert (proposal["state"], proposal["proposed_by"]) == ("waiting", str(clerk.id))
-    assert proposal["effective_on"] == TODAY.isoformat()
+    assert proposal["effective_on"] == today().isoformat()
     before = await loan_of(lending, loan)
     assert (before["written_off"], len(before["transactions"])) == ("0.0000", 1), "nothing counts yet"
 
@@ -43,7 +43,7 @@ async def test_a_loan_is_written_off_recovered_and_corrected_by_two(
     (written_off,) = await read(lending, f"/loans/{loan['loan_id']}/classifications")
     assert (written_off["classification"], written_off["effective_from"], written_off["effective_to"]) == (
         "written-off",
-        TODAY.isoformat(),
+        today().isoformat(),
         None,
     )
 
@@ -61,7 +61,7 @@ async def test_a_loan_is_written_off_recovered_and_corrected_by_two(
         1200,
     ]
     (ended,) = await read(lending, f"/loans/{loan['loan_id']}/classifications")
-    assert (ended["effective_to"], ended["ending_proposal_id"]) == (TODAY.isoformat(), reversal["id"])
+    assert (ended["effective_to"], ended["ending_proposal_id"]) == (today().isoformat(), reversal["id"])
     kinds = [one["kind"] for one in (await read(lending, f"/loans/{loan['loan_id']}/proposals"))["items"]]
     assert kinds == ["write-off", "recovery", "reversal", "reversal"]
 
@@ -69,7 +69,11 @@ async def test_a_loan_is_written_off_recovered_and_corrected_by_two(
 async def test_a_classification_has_its_days_and_sets_the_flag(
     lending: Lending, loan: dict[str, Any]
 ) -> None:
-    clerk, first, second = lending.user("servicing"), TODAY - timedelta(days=90), TODAY - timedelta(days=30)
+    clerk, first, second = (
+        lending.user("servicing"),
+        today() - timedelta(days=90),
+        today() - timedelta(days=30),
+    )
 
     async def classify(*, ends: bool, on: Any, what: str = "default") -> httpx.Response:
         body = {"classification": what, "ends": ends, "effective_on": on.isoformat()}
@@ -85,7 +89,7 @@ async def test_a_classification_has_its_days_and_sets_the_flag(
     view = await loan_of(lending, loan)
     assert (view["defaulted"], view["restructured"]) == (False, True)
     assert_problem(await classify(ends=False, on=first), 422, "/body/effective_on")
-    assert_problem(await classify(ends=False, on=TODAY + timedelta(days=2)), 422, "/body/effective_on")
+    assert_problem(await classify(ends=False, on=today() + timedelta(days=2)), 422, "/body/effective_on")
     assert_problem(await classify(ends=False, on=first, what="written-off"), 422, "/body/classification")
     rows = await read(lending, f"/loans/{loan['loan_id']}/classifications")
     assert [(one["classification"], one["effective_from"], one["effective_to"]) for one in rows] == [

@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from services.chassis.testing import span_recorder
-from tests.integration.intake.proposing import TODAY, VALUE_DATE, assert_reason, loan_of, proposed, read
+from tests.integration.intake.proposing import VALUE_DATE, assert_reason, loan_of, proposed, read, today
 from tests.integration.lending import Lending, assert_problem
 
 
@@ -169,7 +169,7 @@ async def test_the_database_takes_nothing_that_no_second_person_confirmed(
     async def write(amount: int, by: uuid.UUID, of: str | None, confirmed_by: uuid.UUID | None) -> None:
         async with lending.lake.connect("intake") as lake:
             named = None if of is None else uuid.UUID(of)
-            await lake.execute(insert, of_loan, Decimal(amount), TODAY, by, named, confirmed_by)
+            await lake.execute(insert, of_loan, Decimal(amount), today(), by, named, confirmed_by)
 
     with pytest.raises(asyncpg.CheckViolationError, match="second_person"):
         await write(10, clerk, None, None)
@@ -201,7 +201,7 @@ async def test_the_database_takes_nothing_that_no_second_person_confirmed(
                 "INSERT INTO credit.loan_classification (id, loan_id, classification, effective_from, reason,"
                 " proposal_id, proposed_by, confirmed_by, recorded_at) VALUES (gen_random_uuid(), $1, 'default',"
                 " $2, 'r', $3, $4, $5, now())",
-                *(of_loan, TODAY, uuid.UUID(proposal["id"]), clerk, other),
+                *(of_loan, today(), uuid.UUID(proposal["id"]), clerk, other),
             )
 
 
