@@ -89,7 +89,7 @@ def test_a_file_that_is_no_flow_is_named_with_its_field(
 
 
 @given(edit=st.tuples(st.sampled_from(FIELDS), st.sampled_from(VALUES)))
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_airflow_and_the_loader_accept_the_same_files(
     flow_files: ModuleType, folder: Path, edit: tuple[str, object]
 ) -> None:
