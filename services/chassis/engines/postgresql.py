@@ -36,6 +36,27 @@ _WAIT = sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 _NOT_HAD_IN_TIME = "55P03"
 
 
+def _is_code(state: object) -> bool:
+    return isinstance(state, str) and (state in TRANSIENT or state[:2] in TRANSIENT)
+
+
+TRANSIENT_ERRORS: tuple[type[Exception], ...] = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    # The server ended the session between two statements, and asyncpg still reads its last message.
+    asyncpg.InternalClientError,
+    *(
+        kind
+        for kind in vars(asyncpg.exceptions).values()
+        if isinstance(kind, type)
+        and issubclass(kind, asyncpg.PostgresError)
+        and _is_code(getattr(kind, "sqlstate", None))
+    ),
+)
+"""What asyncpg raises for `TRANSIENT` and for lost connections, for `except`; for code without SQLAlchemy."""
+
+
 class PostgreSQL:
     """The PostgreSQL half of `services.chassis.engines.Engine`."""
 
@@ -80,8 +101,7 @@ class PostgreSQL:
 
     def is_transient(self, error: BaseException) -> bool:
         """Look the SQLSTATE and its class up in `TRANSIENT`."""
-        state = getattr(getattr(error, "orig", error), "sqlstate", None)
-        return is_lost(error) or (isinstance(state, str) and (state in TRANSIENT or state[:2] in TRANSIENT))
+        return is_lost(error) or _is_code(getattr(getattr(error, "orig", error), "sqlstate", None))
 
     def error_code(self, error: BaseException) -> str | None:
         """Give the SQLSTATE."""

@@ -4,23 +4,11 @@ import asyncpg
 import sqlalchemy as sa
 from pydantic import SecretStr
 
-# Transient errors: the change is valid, but the database is not available or is busy.
-TRANSIENT_ERRORS = (
-    OSError,
-    asyncpg.InterfaceError,
-    # The server ended the session between two statements, and asyncpg still reads its last message.
-    asyncpg.InternalClientError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.TransactionRollbackError,
-    asyncpg.ReadOnlySQLTransactionError,
-    asyncpg.LockNotAvailableError,
-    asyncpg.IdleInTransactionSessionTimeoutError,
-    asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.PostgresSystemError,
-    TimeoutError,
-)
+from services.chassis.engines import postgresql as engine
+
+TRANSIENT_ERRORS = (*engine.TRANSIENT_ERRORS, asyncpg.InvalidAuthorizationSpecificationError)
+"""The change is valid, but the database is not available or busy. A login that is refused may be about to be created,
+or to be given its new password."""
 
 _WHOLE_TABLE_PLANS = ("enable_seqscan", "enable_hashjoin", "enable_mergejoin")
 

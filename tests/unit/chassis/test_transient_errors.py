@@ -7,6 +7,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from services.chassis.engines import PostgreSQL, SQLServer, is_transient
 from services.chassis.engines.postgresql import TRANSIENT as POSTGRESQL
+from services.chassis.engines.postgresql import TRANSIENT_ERRORS
 from services.chassis.engines.sqlserver import TRANSIENT as SQLSERVER
 from services.chassis.error_names import error_name
 from services.chassis.web.problems import as_problem
@@ -48,6 +49,11 @@ def test_every_transient_code_of_postgresql_is_answered_by_503(code: str) -> Non
     for kind in found:
         problem = as_problem(DBAPIError("INSERT", {}, kind("it says")))
         assert (problem.status, problem.headers) == (503, {"Retry-After": "1"}), kind
+
+
+def test_except_clauses_catch_what_the_table_says_and_nothing_else() -> None:
+    for kind in postgresql_errors():
+        assert issubclass(kind, TRANSIENT_ERRORS) is PostgreSQL().is_transient(kind("it says")), kind
 
 
 def test_no_other_code_of_postgresql_is_transient() -> None:
