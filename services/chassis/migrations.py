@@ -80,16 +80,12 @@ def upgrade(
             if attempt == attempts:
                 raise MigrationBlocked(
                     f"{reason} {attempts} times; nothing was changed. End the transaction that holds the lock, which "
-                    f"the server lists in {_SESSIONS[kind.name]}, then migrate again"
+                    f"the server lists in {kind.sessions_view}, then migrate again"
                 ) from error
             print(f"{reason}; attempt {attempt} of {attempts}", file=sys.stderr)
             time.sleep(pause_seconds)
         else:
             return
-
-
-_SESSIONS = {"postgresql": "pg_stat_activity", "mssql": "sys.dm_tran_session_transactions"}
-"""Where a server lists sessions with open transactions."""
 
 
 def _upgrade_on(connection: Connection, config: Config) -> None:

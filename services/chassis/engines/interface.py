@@ -25,6 +25,9 @@ class Engine(Protocol):
     system: str
     """The engine's name in telemetry (`db.system.name` of the semantic conventions)."""
 
+    sessions_view: str
+    """Where the server lists its sessions with open transactions, for messages."""
+
     def connect_arguments(self, service: str, command_seconds: float | None) -> dict[str, Any]:
         """Give the arguments of the driver's `connect` besides the URL.
 
@@ -49,7 +52,13 @@ class Engine(Protocol):
         """Create a schema where it is missing."""
 
     def set_lock_timeout(self, seconds: float) -> str:
-        """Set the session's lock timeout."""
+        """Let statements of this transaction fail that wait for a lock for longer.
+
+        On SQL Server it holds for the session, so use it on a connection that does nothing else.
+        """
+
+    def is_lock_timeout(self, error: BaseException) -> bool:
+        """Return whether a statement failed because another transaction held a lock for too long."""
 
     def is_transient(self, error: BaseException) -> bool:
         """Whether an error is transient: the statement is correct, and may succeed later.

@@ -31,9 +31,8 @@ Source: appendix "PostgreSQL Error Codes" of PostgreSQL's manual.
 """
 
 _TRY = sa.text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))")
-_LIMIT = sa.text("SELECT set_config('lock_timeout', :limit, true)")
 _WAIT = sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
-_NOT_HAD_IN_TIME = "55P03"
+_LOCK_NOT_AVAILABLE = "55P03"
 
 
 def _is_code(state: object) -> bool:
@@ -62,6 +61,7 @@ class PostgreSQL:
 
     name = "postgresql"
     system = "postgresql"
+    sessions_view = "pg_stat_activity"
 
     def connect_arguments(self, service: str, command_seconds: float | None) -> dict[str, Any]:
         """Name the client, and wait at most 5 s for the connection."""
@@ -82,11 +82,11 @@ class PostgreSQL:
             return True
         if not wait_seconds:
             return False
-        await connection.execute(_LIMIT, {"limit": f"{wait_seconds}s"})
+        await connection.exec_driver_sql(self.set_lock_timeout(wait_seconds))
         try:
             await connection.execute(_WAIT, {"name": name})
         except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", None) == _NOT_HAD_IN_TIME:
+            if self.is_lock_timeout(error):
                 return False
             raise
         return True
@@ -96,8 +96,12 @@ class PostgreSQL:
         return f"CREATE SCHEMA IF NOT EXISTS {name}"
 
     def set_lock_timeout(self, seconds: float) -> str:
-        """Set it for the session."""
-        return f"SET lock_timeout = '{round(seconds * 1000)}ms'"
+        """Set it for the transaction."""
+        return f"SET LOCAL lock_timeout = '{round(seconds * 1000)}ms'"
+
+    def is_lock_timeout(self, error: BaseException) -> bool:
+        """Compare the SQLSTATE."""
+        return getattr(getattr(error, "orig", error), "sqlstate", None) == _LOCK_NOT_AVAILABLE
 
     def is_transient(self, error: BaseException) -> bool:
         """Look the SQLSTATE and its class up in `TRANSIENT`."""

@@ -137,6 +137,7 @@ class SQLServer:
 
     name = "mssql"
     system = "microsoft.sql_server"
+    sessions_view = "sys.dm_tran_session_transactions"
 
     def connect_arguments(self, service: str, command_seconds: float | None) -> dict[str, Any]:
         """Limit the duration of a statement; the URL has all other settings of an ODBC connection."""
@@ -174,6 +175,10 @@ class SQLServer:
     def set_lock_timeout(self, seconds: float) -> str:
         """Set it for the session."""
         return f"SET LOCK_TIMEOUT {round(seconds * 1000)}"
+
+    def is_lock_timeout(self, error: BaseException) -> bool:
+        """Compare the server's number."""
+        return LOCK_NOT_GRANTED in numbers(error)
 
     def is_transient(self, error: BaseException) -> bool:
         """Look up the server's number in `TRANSIENT`, or the SQLSTATE for an error of the driver itself."""

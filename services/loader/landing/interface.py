@@ -26,19 +26,10 @@ class Landing(Protocol):
         """Let the loader write the bookkeeping and `landings` and read `ods` and `build`, the transformer read `dl`."""
 
     def lock_watermark(self) -> sa.TextClause:
-        """Lock the row of `:flow` until the transaction ends; its row is (position, batch_id).
-
-        Waits for five seconds at most (`set_lock_wait`).
-        """
-
-    def set_lock_wait(self) -> str:
-        """Let statements of this transaction fail that wait for a lock for longer than five seconds."""
+        """Lock the row of `:flow` until the transaction ends; its row is (position, batch_id)."""
 
     def draw_batch_id(self) -> str:
         """Draw the next batch id."""
-
-    def is_locked(self, error: BaseException) -> bool:
-        """Whether a statement failed because another transaction held a lock for too long."""
 
     def create_stage(self, table: str) -> Sequence[str]:
         """Create an empty table like `dl.<table>` that only this transaction sees."""

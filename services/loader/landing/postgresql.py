@@ -12,7 +12,6 @@ from services.lake.journal.lines import COLUMNS
 from services.loader.landing.interface import LOADER, TRANSFORMED, TRANSFORMER
 
 READ_LINES = 10_000
-LOCK_NOT_AVAILABLE = "55P03"
 
 
 class PostgreSQLLanding:
@@ -67,17 +66,9 @@ class PostgreSQLLanding:
         """Lock by FOR UPDATE."""
         return sa.text("SELECT position, batch_id FROM dl.watermark WHERE flow = :flow FOR UPDATE")
 
-    def set_lock_wait(self) -> str:
-        """Set it for the transaction."""
-        return "SET LOCAL lock_timeout = '5s'"
-
     def draw_batch_id(self) -> str:
         """Draw from the sequence."""
         return "SELECT nextval('dl.batch_number')"
-
-    def is_locked(self, error: BaseException) -> bool:
-        """Know it by its SQLSTATE."""
-        return getattr(getattr(error, "orig", error), "sqlstate", None) == LOCK_NOT_AVAILABLE
 
     def create_stage(self, table: str) -> Sequence[str]:
         """Create a temporary table."""

@@ -6,7 +6,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.chassis.engines.sqlserver import CODE, LOCK_NOT_GRANTED, TEXT, numbers
+from services.chassis.engines.sqlserver import CODE, TEXT
 from services.lake.journal.lines import COLUMNS, escaped, time_text, unescaped
 from services.loader.landing.interface import LOADER, TRANSFORMED, TRANSFORMER
 
@@ -90,17 +90,9 @@ class SQLServerLanding:
             "WHERE flow = CAST(:flow AS varchar(64))"
         )
 
-    def set_lock_wait(self) -> str:
-        """Set it for the session, whose connection does nothing else."""
-        return "SET LOCK_TIMEOUT 5000"
-
     def draw_batch_id(self) -> str:
         """Draw from the sequence."""
         return "SELECT NEXT VALUE FOR dl.batch_number"
-
-    def is_locked(self, error: BaseException) -> bool:
-        """Know it by the server's number."""
-        return LOCK_NOT_GRANTED in numbers(error)
 
     def create_stage(self, table: str) -> Sequence[str]:
         """Create a temporary table; it would outlive the transaction, so one that is there goes first."""

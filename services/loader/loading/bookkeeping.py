@@ -15,6 +15,9 @@ from services.loader.quality.checks import Finding
 from services.loader.tables import batch, batch_target, quality_result, watermark
 from services.loader.warehouse import WarehouseReader, WarehouseTransaction
 
+LOCK_TIMEOUT_SECONDS = 5.0
+"""How long a load waits for another load of its flow before it reports that."""
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -39,13 +42,13 @@ async def lock(tx: WarehouseTransaction, flow: str) -> Mark:
         AlreadyLoading: another process holds it.
     """
     try:
-        await tx.connection.exec_driver_sql(tx.landing.set_lock_wait())
+        await tx.connection.exec_driver_sql(tx.dialect.set_lock_timeout(LOCK_TIMEOUT_SECONDS))
         row = (await tx.execute(tx.landing.lock_watermark(), {"flow": flow})).first()
         if row is None:
             await tx.execute(sa.insert(watermark).values(flow=flow))
             return Mark()
     except sa.exc.DBAPIError as error:
-        if tx.landing.is_locked(error) or isinstance(error, sa.exc.IntegrityError):
+        if tx.dialect.is_lock_timeout(error) or isinstance(error, sa.exc.IntegrityError):
             raise AlreadyLoading(
                 f"flow {flow} is being loaded by another process, which holds its watermark; "
                 "wait for it, or end it: what it has not committed is taken back"

@@ -29,7 +29,7 @@ def every_statement() -> list[str]:
     return [
         *derived_statements(landing, ["credit_loan"]),
         str(landing.lock_watermark()),
-        landing.set_lock_wait(),
+        journal.set_lock_timeout(5),
         landing.draw_batch_id(),
         str(insert_lines("dl.credit_loan")),
         str(select_lines("credit_loan")),
