@@ -45,6 +45,7 @@ purged = sa.Table(
     sa.Column("position_major", sa.BigInteger, nullable=False),
     sa.Column("position_minor", sa.BigInteger, nullable=False),
     sa.Column("purged_at", UtcDateTime),
+    sa.CheckConstraint("only_row = 1", name="ck_purged_only_row"),
     schema="journal",
     implicit_returning=False,
 )
