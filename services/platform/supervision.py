@@ -19,7 +19,7 @@ from typing import Any
 from xmlrpc.client import Fault, ServerProxy
 
 import psutil
-from supervisor.xmlrpc import SupervisorTransport
+from supervisor.xmlrpc import Faults, SupervisorTransport
 
 from services.platform.components.component import Program
 from services.platform.errors import PlatformError
@@ -135,7 +135,9 @@ class Supervisor:
             with self._calls() as supervisor:
                 supervisor.startProcess(program.name, False)
         except Fault as fault:
-            raise PlatformError(f"{program.name} cannot be started: {fault.faultString}") from fault
+            # A program that had just ended may have been started again by the supervisor itself.
+            if fault.faultCode != Faults.ALREADY_STARTED:
+                raise PlatformError(f"{program.name} cannot be started: {fault.faultString}") from fault
 
     def stop(self, name: str) -> None:
         """Stop one program and wait for its end; nothing to do when it does not run."""
