@@ -12,7 +12,6 @@ from services.approval.domain import (
     Case,
     ChangedParty,
     Decision,
-    Difference,
     Event,
     Outcome,
     ReasonCode,
@@ -31,17 +30,6 @@ class Verdict:
     stage: str | None
     reason_code: ReasonCode | None
     comment: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class QueueEntry:
-    """An application that waits for `stage`, what is already decided on its version, and what changed in it."""
-
-    row: Mapping[str, Any]
-    current: Version
-    parties: Sequence[Mapping[str, Any]]
-    decisions: Sequence[Decision]
-    changes: Sequence[Difference]
 
 
 @dataclass(frozen=True, slots=True)

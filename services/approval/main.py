@@ -7,8 +7,11 @@ from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
 
-from services.approval.backlog import Backlog
 from services.approval.cases import BookingPolicy
+from services.approval.queue import routes as queue
+from services.approval.queue.backlog import Backlog
+from services.approval.queue.repository import QueueRepository
+from services.approval.queue.service import Queue
 from services.approval.repository import ApprovalRepository
 from services.approval.routes import router
 from services.approval.service import Approval
@@ -27,13 +30,14 @@ def build(settings: ApprovalSettings, telemetry: Telemetry, verifier: TokenVerif
     """Compose approval's application; `verifier` by default trusts the keys at `auth_jwks_url`."""
     lake = Lake.open(settings.lake_url.get_secret_value(), service=SERVICE, pool_size=settings.lake_pool_size)
 
+    repository = ApprovalRepository()
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         app.state.approval = Approval(
-            lake,
-            ApprovalRepository(),
-            BookingPolicy(settings.business_time_zone, settings.value_date_days_back),
+            lake, repository, BookingPolicy(settings.business_time_zone, settings.value_date_days_back)
         )
+        app.state.queue = Queue(lake, repository, QueueRepository())
         app.state.backlog = backlog = Backlog(lake)
         counting = asyncio.create_task(backlog.keep_counted(), name="backlog")
         yield
@@ -48,7 +52,7 @@ def build(settings: ApprovalSettings, telemetry: Telemetry, verifier: TokenVerif
         summary="Decisions on credit applications, four eyes at every stage, and booked loans.",
         settings=settings,
         telemetry=telemetry,
-        routers=[router],
+        routers=[router, queue.router],
         checks=[Check("lake", lake.ping)],
         lifespan=lifespan,
         verifier=verifier,

@@ -1,4 +1,4 @@
-"""All SQL of approval: waiting applications, decisions, events, bookings."""
+"""All SQL of decisions: applications with their versions, decisions, events, bookings."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -23,7 +23,6 @@ from services.approval.domain import (
     changed_party,
 )
 from services.chassis.web.identity import Caller
-from services.chassis.web.paging import Cursor
 from services.lake import access
 from services.lake.database import LakeReader, LakeTransaction
 from services.lake.domain.schedule import Instalment
@@ -51,7 +50,8 @@ INSERT_EVENT = sa.insert(application_event)
 INSERT_LOAN = sa.insert(loan)
 INSERT_LOAN_TRANSACTION = sa.insert(loan_transaction)
 
-_OPEN = (State.SUBMITTED, State.IN_REVIEW)
+OPEN = (State.SUBMITTED, State.IN_REVIEW)
+"""The states in which an application waits for a decision."""
 
 
 def select_application(application_id: UUID, caller: Caller) -> sa.Select[Any]:
@@ -141,77 +141,6 @@ def select_bands() -> sa.Select[Any]:
     return sa.select(band.band, band.stage, band.currency, band.amount_from, band.amount_below).order_by(
         band.currency, band.amount_from, band.band, band.stage_order
     )
-
-
-def select_queue(roles: Sequence[str], caller: Caller, after: Cursor | None, limit: int) -> sa.Select[Any]:
-    """Read which applications that `caller` may see wait for a stage that is one of `roles`, oldest first.
-
-    Applications whose current version the caller made or has decided on are left out.
-    """
-    person = caller.id
-    version, band, earlier = application_version, approval_band, approval_band.alias("earlier")
-
-    def decided(*conditions: sa.ColumnElement[bool]) -> sa.Exists:
-        # In these states every decision on the current version is an approval.
-        return (
-            sa.exists()
-            .where(
-                decision.c.application_id == version.c.application_id,
-                decision.c.version == version.c.version,
-                *conditions,
-            )
-            # By name: otherwise the version would be a separate table inside another EXISTS, and any decision
-            # would count.
-            .correlate(version, band, earlier)
-        )
-
-    earlier_is_open = sa.exists().where(
-        earlier.c.band == band.c.band,
-        earlier.c.stage_order < band.c.stage_order,
-        ~decided(decision.c.stage == earlier.c.stage),
-    )
-    query = (
-        sa.select(
-            application.c.id,
-            application.c.state,
-            application.c.revision,
-            application.c.submitted_at,
-            version.c.version,
-            band.c.band,
-            band.c.stage,
-        )
-        .join_from(
-            application,
-            version,
-            sa.and_(
-                version.c.application_id == application.c.id,
-                version.c.version == application.c.current_version,
-            ),
-        )
-        .join(
-            band,
-            sa.and_(
-                band.c.currency == version.c.currency,
-                version.c.amount >= band.c.amount_from,
-                sa.or_(band.c.amount_below.is_(None), version.c.amount < band.c.amount_below),
-            ),
-        )
-        .where(
-            access.applications(caller),
-            application.c.state.in_(_OPEN),
-            band.c.stage.in_(roles),
-            version.c.maker != person,
-            ~decided(decision.c.stage == band.c.stage),
-            ~decided(decision.c.decided_by == person),
-            ~earlier_is_open,
-        )
-        .order_by(application.c.submitted_at, application.c.id)
-        .limit(limit)
-    )
-    if after is not None:
-        at, identifier = application.c.submitted_at, application.c.id
-        query = query.where(sa.or_(at > after.at, sa.and_(at == after.at, identifier > after.id)))
-    return query
 
 
 def update_application(application_id: UUID, expected_revision: int, **values: Any) -> sa.Update:
@@ -324,13 +253,6 @@ class ApprovalRepository:
             for row in rows
         )
 
-    async def queue(
-        self, reader: LakeReader, roles: Sequence[str], caller: Caller, after: Cursor | None, limit: int
-    ) -> list[Mapping[str, Any]]:
-        """Rows of id, state, revision, submitted_at, version, band and stage that wait for `caller` in `roles`."""
-        rows = (await reader.execute(select_queue(roles, caller, after, limit))).mappings()
-        return [{str(name): value for name, value in row.items()} for row in rows]
-
     async def move(
         self,
         tx: LakeTransaction,
@@ -392,8 +314,6 @@ def statements() -> Iterator[sa.Executable]:
     yield select_bands()
     for caller in access.examples():
         yield select_application(some, caller)
-        yield select_queue(["officer"], caller, None, 1)
-        yield select_queue(["officer"], caller, Cursor(at, some), 1)
     yield update_application(some, 1, state=State.APPROVED, decided_at=at)
     yield select_interest_rate("CODE", at.date())
     yield select_borrower(some)

@@ -4,22 +4,17 @@ from typing import Annotated
 
 from fastapi import Depends, Request, Response
 
-from services.approval.backlog import Backlog
 from services.approval.schemas import (
     ApplicationRecord,
     BandView,
     LoanView,
     NewBooking,
     NewDecision,
-    QueuePage,
-    StageName,
-    UncoveredView,
 )
 from services.approval.service import Approval
 from services.chassis.web.identity import Caller, require
 from services.chassis.web.input.body_limit import accepts_body, bounded_router
 from services.chassis.web.input.strict import Identifier
-from services.chassis.web.paging import AfterText, Limit, start_of_page
 from services.chassis.web.preconditions import ExpectedRevision, etag
 from services.chassis.web.problems import (
     BadRequest,
@@ -45,12 +40,6 @@ def _approval(request: Request) -> Approval:
     return approval
 
 
-def _backlog(request: Request) -> Backlog:
-    backlog: Backlog = request.app.state.backlog
-    return backlog
-
-
-BacklogDep = Annotated[Backlog, Depends(_backlog)]
 ApprovalDep = Annotated[Approval, Depends(_approval)]
 CanRead = Annotated[Caller, Depends(require("applications:read"))]
 CanDecide = Annotated[Caller, Depends(require("applications:decide"))]
@@ -61,24 +50,6 @@ CanBook = Annotated[Caller, Depends(require("applications:book"))]
 async def read_bands(_: CanRead, approval: ApprovalDep) -> list[BandView]:
     """List the amount bands and the stages that each requires."""
     return [BandView.of(band) for band in await approval.bands()]
-
-
-@router.get("/queue", tags=["applications"], responses=documented(*_ALWAYS, BadRequest))
-async def read_queue(
-    caller: CanDecide,
-    approval: ApprovalDep,
-    stage: StageName | None = None,
-    after: AfterText | None = None,
-    limit: Limit = 50,
-) -> QueuePage:
-    """List applications that wait for one of your stages, oldest first; without those you made or have decided on."""
-    return QueuePage.of(*await approval.queue(caller, stage, start_of_page(after), limit))
-
-
-@router.get("/queue/without-band", tags=["applications"], responses=documented(*_ALWAYS))
-async def read_uncovered(_: CanDecide, backlog: BacklogDep, limit: Limit = 50) -> list[UncoveredView]:
-    """List waiting applications that no approval band covers, oldest first; no queue shows them."""
-    return [UncoveredView.of(one) for one in await backlog.uncovered(limit)]
 
 
 @router.get("/applications/{application_id}", tags=["applications"], responses=documented(*_ALWAYS, NotFound))

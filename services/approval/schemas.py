@@ -8,8 +8,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from services.approval.backlog import Uncovered
-from services.approval.cases import Booking, QueueEntry, Record, Verdict
+from services.approval.cases import Booking, Record, Verdict
 from services.approval.domain import (
     Band,
     Case,
@@ -21,7 +20,6 @@ from services.approval.domain import (
     differences,
 )
 from services.chassis.web.input.strict import Day, Remark
-from services.chassis.web.paging import Cursor
 from services.lake.domain.states import State
 
 StageName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
@@ -153,72 +151,6 @@ class VersionView(View):
     changes: list[DifferenceView] = []
 
 
-class QueueItem(BaseModel):
-    """An application that waits for `stage`; `changes` compare its version with the one before."""
-
-    id: UUID
-    state: State
-    revision: int
-    version: int
-    product_code: str
-    amount: Decimal
-    currency: str
-    term_months: int
-    purpose: str
-    score: int | None
-    borrower: str | None
-    submitted_at: datetime
-    band: str
-    stage: str
-    decisions: list[DecisionView]
-    changes: list[DifferenceView]
-
-    @classmethod
-    def of(cls, entry: QueueEntry) -> Self:
-        """Show `entry`."""
-        row, current = entry.row, entry.current
-        return cls(
-            **row,
-            product_code=current.product_code,
-            amount=current.amount,
-            currency=current.currency,
-            term_months=current.term_months,
-            purpose=current.purpose,
-            score=current.score,
-            borrower=_borrower(entry.parties),
-            decisions=[DecisionView.model_validate(one) for one in entry.decisions],
-            changes=_changes(entry.changes),
-        )
-
-
-class QueuePage(BaseModel):
-    """A page of the queue; `next` is the next page's `after`, null on the last page."""
-
-    items: list[QueueItem]
-    next: str | None
-
-    @classmethod
-    def of(cls, entries: Sequence[QueueEntry], more: Cursor | None) -> Self:
-        """Show a page of `entries`."""
-        return cls(items=[QueueItem.of(one) for one in entries], next=more.encode() if more else None)
-
-
-class UncoveredView(View):
-    """A waiting application that no approval band covers: nobody can decide on it."""
-
-    id: UUID
-    version: int
-    product_code: str
-    amount: Decimal
-    currency: str
-    submitted_at: datetime
-
-    @classmethod
-    def of(cls, uncovered: Uncovered) -> Self:
-        """Show `uncovered`."""
-        return cls.model_validate(uncovered)
-
-
 class ApplicationRecord(BaseModel):
     """Everything that an officer needs for a decision; `due_stage` is null when no stage is due."""
 
@@ -313,13 +245,10 @@ def _versions(versions: Sequence[Version]) -> list[VersionView]:
     views = []
     for index, version in enumerate(versions):
         changes = differences(versions[index - 1], version) if index else []
-        views.append(VersionView.model_validate(version).model_copy(update={"changes": _changes(changes)}))
+        views.append(VersionView.model_validate(version).model_copy(update={"changes": changes_of(changes)}))
     return views
 
 
-def _changes(found: Sequence[Difference]) -> list[DifferenceView]:
+def changes_of(found: Sequence[Difference]) -> list[DifferenceView]:
+    """Show what changed."""
     return [DifferenceView.model_validate(one) for one in found]
-
-
-def _borrower(parties: Sequence[Mapping[str, Any]]) -> str | None:
-    return next((one["full_name"] for one in parties if one["role"] == "borrower"), None)

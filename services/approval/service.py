@@ -1,4 +1,4 @@
-"""The use cases of officers: read their queue, decide on a version, book a loan. Each is one transaction."""
+"""The use cases of officers: read an application, decide on a version, book a loan. Each is one transaction."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy.exc import IntegrityError
 from uuid_utils.compat import uuid7
 
-from services.approval.cases import Booking, BookingPolicy, QueueEntry, Record, Verdict
+from services.approval.cases import Booking, BookingPolicy, Record, Verdict
 from services.approval.domain import (
     BOOKING_ROLES,
     Band,
@@ -19,7 +19,6 @@ from services.approval.domain import (
     Outcome,
     Version,
     band_for,
-    differences,
 )
 from services.approval.errors import (
     AmountNotBookable,
@@ -31,7 +30,6 @@ from services.approval.errors import (
 )
 from services.approval.repository import ApprovalRepository
 from services.chassis.web.identity import Caller
-from services.chassis.web.paging import Cursor
 from services.chassis.web.problems import Problem
 from services.lake import access
 from services.lake.database import Lake, LakeReader, LakeTransaction
@@ -55,39 +53,6 @@ class Approval:
         """The approval bands, by currency and amount."""
         async with self._lake.reading() as reader:
             return await self._repository.bands(reader)
-
-    async def queue(
-        self, by: Caller, stage: str | None, after_: Cursor | None, limit: int
-    ) -> tuple[list[QueueEntry], Cursor | None]:
-        """A page of the caller's queue, oldest first, and where the next page starts.
-
-        Raises StageNotYours when `stage` is not one of the caller's roles.
-        """
-        if stage is not None and stage not in by.roles:
-            raise StageNotYours(f"You do not have the role {stage}.")
-        roles = [stage] if stage is not None else sorted(by.roles)
-        async with self._lake.reading() as reader:
-            rows = await self._repository.queue(reader, roles, by, after_, limit + 1)
-            page = rows[:limit]
-            ids = [row["id"] for row in page]
-            versions = await self._repository.versions(reader, ids) if ids else {}
-            parties = await self._repository.parties(reader, ids) if ids else {}
-            decisions = await self._repository.decisions(reader, ids) if ids else {}
-        entries = []
-        for row in page:
-            # A version that was submitted after the first query appears at the next read of the queue.
-            shown = [one for one in versions[row["id"]] if one.version <= row["version"]]
-            entries.append(
-                QueueEntry(
-                    row=row,
-                    current=shown[-1],
-                    parties=parties[row["id"]],
-                    decisions=[one for one in decisions[row["id"]] if one.version == row["version"]],
-                    changes=differences(*shown[-2:]) if len(shown) > 1 else [],
-                )
-            )
-        more = Cursor(page[-1]["submitted_at"], page[-1]["id"]) if len(rows) > limit else None
-        return entries, more
 
     async def record(self, application_id: UUID, *, by: Caller) -> Record:
         """Everything about one application that the caller may see; raises NoSuchApplication."""

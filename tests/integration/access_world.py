@@ -88,6 +88,7 @@ ROUTES: Mapping[tuple[str, str, str], Route] = {
     ("intake", "POST", "/proposals/{proposal_id}/withdrawal"): Route(SECOND, "proposal", None, _CHANGE),
     ("approval", "GET", "/bands"): Route(READ),
     ("approval", "GET", "/queue"): Route(CHECK),
+    ("approval", "GET", "/queue/summary"): Route(CHECK),
     ("approval", "GET", "/queue/without-band"): Route(CHECK),
     ("approval", "GET", "/applications/{application_id}"): Route(READ, "application"),
     ("approval", "POST", "/applications/{application_id}/decisions"): Route(

@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
+from collections import Counter
+from datetime import datetime
+from typing import Any
 
 import pytest
 
+from services.chassis.web.paging import Cursor
 from tests.integration.lending import Lending, User, assert_problem
 
+NOW = datetime.fromisoformat("2026-11-30T12:00:00Z")
 
-async def seen(lending: Lending, user: User, *, stage: str | None = None, limit: int = 200) -> list[str]:
-    """The ids in somebody's queue, walked page by page, the oldest first."""
-    ids: list[str] = []
+
+async def walked(lending: Lending, user: User, *, limit: int = 200, **filters: Any) -> list[dict[str, Any]]:
+    """The items of somebody's queue, walked page by page."""
+    items: list[dict[str, Any]] = []
     after = None
     while True:
-        asked = {"limit": limit, "stage": stage, "after": after}
+        asked = {"limit": limit, "after": after, **filters}
         parameters = {name: value for name, value in asked.items() if value is not None}
         response = await lending.approval.get("/queue", params=parameters, headers=user.headers)
         assert response.status_code == 200, response.text
         page = response.json()
         assert len(page["items"]) <= limit
-        ids += [item["id"] for item in page["items"]]
+        items += page["items"]
         after = page["next"]
         if after is None:
-            return ids
+            return items
+
+
+async def seen(lending: Lending, user: User, *, limit: int = 200, **filters: Any) -> list[str]:
+    """The ids in somebody's queue, the oldest first unless another order is asked for."""
+    return [item["id"] for item in await walked(lending, user, limit=limit, **filters)]
 
 
 async def test_the_oldest_comes_first_on_pages_of_any_size(lending: Lending) -> None:
@@ -95,6 +107,11 @@ async def test_a_stage_is_asked_for_by_those_who_have_it(lending: Lending) -> No
         ("stage=%00", 422, ["/query/stage"]),
         ("after=nonsense", 400, []),
         ("after=", 400, []),
+        ("sort=-submitted_at", 422, ["/query/sort"]),
+        ("older_than_hours=-1", 422, ["/query/older_than_hours"]),
+        ("amount_min=2&amount_max=1", 422, ["/query/amount_min"]),
+        # A cursor of the right form that names no application.
+        (f"after={Cursor(NOW, uuid.UUID(int=7)).encode()}&sort=amount", 400, []),
     ],
 )
 async def test_bad_parameters_are_refused(
@@ -124,3 +141,96 @@ async def test_a_queue_read_beside_decisions_stays_whole(lending: Lending) -> No
     for ids in results[5:]:
         assert isinstance(ids, list)
         assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize("column", ["age", "amount", "score"])
+async def test_every_order_has_two_directions_and_pages(lending: Lending, column: str) -> None:
+    maker, officer = lending.user("maker"), lending.user("officer")
+    # Equal amounts and scores: the id decides, so that no page repeats or skips one.
+    for amount, months in (("900", 6), ("700", 24), ("900", 24), ("800", 6)):
+        await lending.submitted(maker, amount=amount, term_months=months)
+    ids = await seen(lending, officer, sort=column, limit=3)
+    items = await walked(lending, officer, sort=column)
+    assert ids == [item["id"] for item in items]
+    assert len(ids) == len(set(ids)) >= 4
+    assert ids == list(reversed(await seen(lending, officer, sort=f"-{column}", limit=2)))
+    key = {
+        "age": lambda item: -datetime.fromisoformat(item["submitted_at"]).timestamp(),
+        "amount": lambda item: float(item["amount"]),
+        "score": lambda item: item["score"],
+    }[column]
+    keys = [key(item) for item in items]
+    assert keys == sorted(keys)
+
+
+async def test_a_page_starts_where_the_last_one_ended_though_that_application_has_changed(
+    lending: Lending,
+) -> None:
+    maker, officer = lending.user("maker"), lending.user("officer")
+    views = [await lending.submitted(maker, amount=str(amount)) for amount in (301, 302, 303)]
+    few = {"sort": "amount", "amount_min": "301", "amount_max": "303", "limit": "1"}
+    first = (await lending.approval.get("/queue", params=few, headers=officer.headers)).json()
+    assert [item["id"] for item in first["items"]] == [views[0]["id"]]
+    # It is withdrawn: it has no place in the queue any more, and the next page begins with the same one all the same.
+    await lending.act(lending.intake, maker, views[0]["id"], "withdrawal", 1)
+    rest = await lending.approval.get(
+        "/queue", params={**few, "after": first["next"]}, headers=officer.headers
+    )
+    assert [item["id"] for item in rest.json()["items"]] == [views[1]["id"]]
+
+
+async def test_filters_leave_what_fits_all_of_them(lending: Lending) -> None:
+    maker, officer = lending.user("maker"), lending.user("officer")
+    inside = await lending.submitted(maker, amount="555")
+    outside = await lending.submitted(maker, amount="556.01")
+    amounts = {"amount_min": "555", "amount_max": "556"}
+    assert await seen(lending, officer, **amounts) == [inside["id"]]
+    assert await seen(lending, officer, product="CONSUMER", **amounts) == [inside["id"]]
+    assert await seen(lending, officer, product="OTHER", **amounts) == []
+    assert outside["id"] in await seen(lending, officer, product="CONSUMER")
+    assert await seen(lending, officer, older_than_hours=1, **amounts) == []
+    async with lending.lake.connect() as owner:
+        await owner.execute(
+            "UPDATE credit.application SET submitted_at = submitted_at - interval '30 hours' WHERE id = $1",
+            uuid.UUID(inside["id"]),
+        )
+    (old,) = await walked(lending, officer, older_than_hours=29, **amounts)
+    assert (old["id"], old["age_hours"]) == (inside["id"], pytest.approx(30, abs=0.1))
+    assert await seen(lending, officer, older_than_hours=31, **amounts) == []
+
+
+async def test_an_item_says_since_when_it_waits_for_its_stage(lending: Lending) -> None:
+    senior = lending.user("senior_officer")
+    view = await lending.submitted(lending.user("maker"), amount="4111")
+    record = (await lending.decide(lending.user("officer"), view["id"], 1)).json()
+    (item,) = await walked(lending, senior, amount_min="4111", amount_max="4111")
+    assert item["waiting_since"] == record["decisions"][0]["decided_at"] > item["submitted_at"]
+
+
+async def test_the_summary_counts_what_the_queue_shows(lending: Lending) -> None:
+    maker, both = lending.user("maker"), lending.user("officer", "senior_officer")
+    for amount in ("100", "4200", "10000"):
+        await lending.submitted(maker, amount=amount)
+    forwarded = await lending.submitted(maker, amount="4300")
+    await lending.decide(lending.user("officer"), forwarded["id"], 1)
+    mine = await lending.submitted(both_and_maker := lending.user("maker", "officer"))
+    for user in (both, both_and_maker, lending.user("committee")):
+        for filters in ({}, {"amount_min": "4000"}):
+            items = await walked(lending, user, **filters)
+            assert mine["id"] not in {item["id"] for item in items} or user is not both_and_maker
+            answer = await lending.approval.get("/queue/summary", params=filters, headers=user.headers)
+            assert answer.status_code == 200, answer.text
+            summary = answer.json()
+            expected = Counter((item["stage"], item["band"]) for item in items)
+            assert {(one["stage"], one["band"]): one["count"] for one in summary["waiting"]} == expected
+            assert summary["count"] == len(items)
+            for one in summary["waiting"]:
+                ages = [
+                    item["age_hours"]
+                    for item in items
+                    if (item["stage"], item["band"]) == (one["stage"], one["band"])
+                ]
+                assert one["oldest_hours"] == pytest.approx(max(ages), abs=0.1)
+                assert one["average_hours"] == pytest.approx(sum(ages) / len(ages), abs=0.1)
+    refused = await lending.approval.get("/queue/summary?stage=committee", headers=both.headers)
+    assert_problem(refused, 403)

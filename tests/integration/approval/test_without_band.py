@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.approval.backlog import Backlog
+from services.approval.queue.backlog import Backlog
 from services.chassis.testing import parse_metrics
 from services.lake.database import Lake
 from tests.integration.lending import Lending, assert_problem

@@ -7,8 +7,9 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import mssql, postgresql
 
-from services.approval import backlog
 from services.approval import repository as approval
+from services.approval.queue import backlog
+from services.approval.queue import repository as queue
 from services.intake import repository as intake
 from services.intake.parties import national_ids
 from services.intake.parties import repository as parties
@@ -24,6 +25,7 @@ REPOSITORIES = {
     "proposals": proposals.statements,
     "backlog": backlog.statements,
     "approval": approval.statements,
+    "queue": queue.statements,
     "search": search.statements,
 }
 
