@@ -45,7 +45,7 @@ from services.auth.tokens.sessions import EndedSessions, Sessions
 from services.chassis.web.identity import Caller, authenticated, require
 from services.chassis.web.input.body_limit import bounded_router
 from services.chassis.web.input.strict import Identifier
-from services.chassis.web.paging import AfterText, Cursor, Limit, start_of_page
+from services.chassis.web.paging import AfterText, Cursor, CursorsDep, Limit
 from services.chassis.web.problems import BadRequest, Unavailable, documented
 
 JWKS_MAX_AGE_SECONDS = 60
@@ -198,15 +198,16 @@ async def change_user(user_id: Identifier, body: UserChangeBody, auth: Auth, by:
 async def list_proposals(
     auth: Auth,
     _: Reader,
+    cursors: CursorsDep,
     state: ProposalState | None = None,
     after: AfterText | None = None,
     limit: Limit = 50,
 ) -> ProposalPage:
     """List proposals, settled ones included, newest first."""
-    found = await auth.users.proposals(state, start_of_page(after), limit + 1)
+    found = await auth.users.proposals(state, cursors.start(after), limit + 1)
     page, now = found[:limit], utc_now()
-    more = Cursor(page[-1].proposed_at, page[-1].id).encode() if len(found) > limit else None
-    return ProposalPage(items=[ProposalView.of(one, now) for one in page], next=more)
+    more = Cursor(page[-1].proposed_at, page[-1].id) if len(found) > limit else None
+    return ProposalPage(items=[ProposalView.of(one, now) for one in page], next=cursors.next(more))
 
 
 @router.get(
@@ -245,19 +246,20 @@ async def refuse_proposal(proposal_id: Identifier, auth: Auth, by: By) -> Propos
 
 
 @router.get("/events", responses=documented(SessionEnded, BadRequest), tags=["audit"])
-async def list_events(
+async def list_events(  # noqa: PLR0917 - FastAPI passes by name
     auth: Auth,
     _: Reviewer,
+    cursors: CursorsDep,
     kind: Annotated[list[EventKind], Query(description="Any of these kinds.")] = [],  # noqa: B006 - read only
     user: Annotated[Identifier | None, Query(description="Who did it, or to whom it was done.")] = None,
     after: AfterText | None = None,
     limit: Limit = 50,
 ) -> EventPage:
     """List logins, failed logins and changes of users, newest first."""
-    found = await auth.users.events(kind, user, start_of_page(after), limit + 1)
+    found = await auth.users.events(kind, user, cursors.start(after), limit + 1)
     page = found[:limit]
-    more = Cursor(page[-1].at, page[-1].id).encode() if len(found) > limit else None
-    return EventPage(items=[EventView.of(one) for one in page], next=more)
+    more = Cursor(page[-1].at, page[-1].id) if len(found) > limit else None
+    return EventPage(items=[EventView.of(one) for one in page], next=cursors.next(more))
 
 
 def _done_or_proposed(done: Account | Proposal) -> UserView | Response:

@@ -62,6 +62,12 @@ class ServiceSettings(BaseSettings):
         pattern="^https?://",
         description="URL of the list of ended sessions; by default /revocations where AUTH_JWKS_URL is",
     )
+    cursor_key: SecretStr | None = Field(
+        None,
+        min_length=32,
+        description="secret that signs the cursors of pages, 32 characters or more, the same for all processes of a "
+        "service; by default each process makes its own, and its cursors end with it",
+    )
     log_level: str = Field(
         "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR"
     )

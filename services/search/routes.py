@@ -7,7 +7,7 @@ from fastapi import Depends, Query, Request, Response
 from services.chassis.web.identity import Caller, require
 from services.chassis.web.input.body_limit import bounded_router
 from services.chassis.web.input.strict import Identifier
-from services.chassis.web.paging import start_of_page
+from services.chassis.web.paging import CursorsDep
 from services.chassis.web.preconditions import etag
 from services.chassis.web.problems import (
     BadRequest,
@@ -38,10 +38,11 @@ CanAudit = Annotated[Caller, Depends(require("audit:read"))]
 
 
 @router.get("", responses=documented(*_ALWAYS, BadRequest))
-async def find(caller: CanRead, search: SearchDep, parameters: Parameters) -> FoundPage:
+async def find(caller: CanRead, search: SearchDep, cursors: CursorsDep, parameters: Parameters) -> FoundPage:
     """Find submitted applications that you may see, in the replica, newest first."""
-    after = start_of_page(parameters.after)
-    return FoundPage.of(await search.find(parameters.to_domain(), after, parameters.limit, by=caller))
+    after = cursors.start(parameters.after)
+    found = await search.find(parameters.to_domain(), after, parameters.limit, by=caller)
+    return FoundPage.of(found, cursors)
 
 
 @router.get("/{application_id}", responses=documented(*_ALWAYS, NotFound))

@@ -11,7 +11,7 @@ from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from services.chassis.web.input.strict import AmountOrZero, Identifier, Instant, Words
-from services.chassis.web.paging import AfterText, Limit
+from services.chassis.web.paging import AfterText, Cursors, Limit
 from services.lake.domain.currency import Currency
 from services.lake.domain.states import State
 from services.search.domain import MOST_WORDS, Filters, trace_id
@@ -92,11 +92,11 @@ class FoundPage(BaseModel):
     next: str | None
 
     @classmethod
-    def of(cls, found: Found) -> Self:
+    def of(cls, found: Found, cursors: Cursors) -> Self:
         """Show `found`."""
         return cls(
             items=[FoundApplication.model_validate(row) for row in found.rows],
-            next=found.next.encode() if found.next else None,
+            next=cursors.next(found.next),
         )
 
 

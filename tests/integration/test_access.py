@@ -12,7 +12,7 @@ import pytest
 from services.lake.domain.roles import Role
 from tests.conftest import Database
 from tests.integration.access_world import PERSONAL, ROUTES, SEES, World, outcome
-from tests.integration.lending import Lending, User
+from tests.integration.lending import Lending, User, assert_problem
 
 SERVICES = ("intake", "approval", "search")
 NAME = "Nguyễn Văn Đạt"
@@ -126,15 +126,18 @@ async def test_the_queue_holds_nothing_of_ones_own(world: World, role: Role) -> 
     assert (world.things["application"]["submitted", "foreign"] in waiting) == (role == Role.OFFICER)
 
 
-async def test_another_callers_cursor_shows_nothing_more(world: World) -> None:
-    auditor, maker = world.callers[Role.AUDITOR], world.callers[Role.MAKER]
-    first = await world.lending.search.get("/applications", params={"limit": 1}, headers=auditor.headers)
+@pytest.mark.parametrize(("service", "path"), [("search", "/applications"), ("approval", "/queue")])
+async def test_case_16_another_callers_cursor_is_refused(world: World, service: str, path: str) -> None:
+    client, caller = world.client(service), world.callers[Role.OFFICER]
+    first = (await client.get(path, params={"limit": 1}, headers=caller.headers)).json()
 
-    page = await world.lending.search.get(
-        "/applications", params={"after": first.json()["next"]}, headers=maker.headers
-    )
+    page = {"limit": 1, "after": first["next"]}
+    own = await client.get(path, params={**page, "limit": 2}, headers=caller.headers)
+    foreign = await client.get(path, params=page, headers=world.lending.user("officer").headers)
 
-    assert {one["id"] for one in page.json()["items"]} <= visible(world, Role.MAKER, "submitted", "loan")
+    assert own.status_code == 200
+    assert first["items"][0]["id"] not in {one["id"] for one in own.json()["items"]}
+    assert_problem(foreign, 400)
 
 
 @pytest.mark.parametrize("source", ["replica", "lake"])

@@ -15,7 +15,7 @@ from services.approval.queue.schemas import (
 from services.approval.queue.service import Queue
 from services.chassis.web.identity import Caller, require
 from services.chassis.web.input.body_limit import bounded_router
-from services.chassis.web.paging import Limit, start_of_page
+from services.chassis.web.paging import CursorsDep, Limit
 from services.chassis.web.problems import BadRequest, Forbidden, Unauthenticated, Unprocessable, documented
 
 _ALWAYS = (Unauthenticated, Forbidden, Unprocessable)
@@ -40,13 +40,15 @@ CanDecide = Annotated[Caller, Depends(require("applications:decide"))]
 
 @router.get("", responses=documented(*_ALWAYS, BadRequest))
 async def read_queue(
-    caller: CanDecide, queue: QueueDep, parameters: Annotated[QueueParameters, Query()]
+    caller: CanDecide,
+    queue: QueueDep,
+    cursors: CursorsDep,
+    parameters: Annotated[QueueParameters, Query()],
 ) -> QueuePage:
     """List applications that wait for one of your stages, oldest first; without those you made or have decided on."""
-    start = start_of_page(parameters.after)
-    return QueuePage.of(
-        *await queue.page(caller, parameters.to_domain(), parameters.sort, start, parameters.limit)
-    )
+    start = cursors.start(parameters.after)
+    entries, more = await queue.page(caller, parameters.to_domain(), parameters.sort, start, parameters.limit)
+    return QueuePage.of(entries, more, cursors)
 
 
 @router.get("/summary", responses=documented(*_ALWAYS))

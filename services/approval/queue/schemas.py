@@ -13,7 +13,7 @@ from services.approval.queue.domain import Filters, Order, Waiting
 from services.approval.queue.service import QueueEntry
 from services.approval.schemas import DecisionView, DifferenceView, StageName, View, changes_of
 from services.chassis.web.input.strict import AmountOrZero, WholeText
-from services.chassis.web.paging import AfterText, Cursor, Limit
+from services.chassis.web.paging import AfterText, Cursor, Cursors, Limit
 from services.lake.domain.states import State
 
 LONGEST_HOURS = 10 * 366 * 24
@@ -112,9 +112,9 @@ class QueuePage(BaseModel):
     next: str | None
 
     @classmethod
-    def of(cls, entries: Sequence[QueueEntry], more: Cursor | None) -> Self:
+    def of(cls, entries: Sequence[QueueEntry], more: Cursor | None, cursors: Cursors) -> Self:
         """Show a page of `entries`."""
-        return cls(items=[QueueItem.of(one) for one in entries], next=more.encode() if more else None)
+        return cls(items=[QueueItem.of(one) for one in entries], next=cursors.next(more))
 
 
 class WaitingView(View):

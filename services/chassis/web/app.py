@@ -22,6 +22,7 @@ from services.chassis.web.http_server import MAX_CONNECTIONS, BoundedProtocol
 from services.chassis.web.identity import TokenVerifier
 from services.chassis.web.input.body_limit import LARGEST_BODY_BYTES, BodyLimit, BoundedRoute
 from services.chassis.web.openapi import complete
+from services.chassis.web.paging import CursorKey
 from services.chassis.web.problems import add_problem_handlers, default_responses
 from services.chassis.web.request_telemetry import RequestTelemetry
 from services.chassis.web.revocations import Revocations
@@ -77,6 +78,7 @@ def create_app(
     app.state.service = service
     app.state.telemetry = telemetry
     app.state.readiness = readiness
+    app.state.cursor_key = CursorKey(settings.cursor_key)
     if verifier is None and settings.auth_jwks_url is not None:
         revocations = Revocations(settings.revocations_url) if settings.revocations_url else None
         verifier = TokenVerifier(settings.auth_issuer, settings.auth_jwks_url, revocations=revocations)

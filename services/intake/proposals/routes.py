@@ -8,7 +8,7 @@ from fastapi import Depends, Query, Request, Response
 from services.chassis.web.identity import Caller, require
 from services.chassis.web.input.body_limit import bounded_router
 from services.chassis.web.input.strict import FlagText, Identifier
-from services.chassis.web.paging import AfterText, Limit, start_of_page
+from services.chassis.web.paging import AfterText, CursorsDep, Limit
 from services.chassis.web.preconditions import ExpectedRevision, etag
 from services.chassis.web.problems import (
     BadRequest,
@@ -82,15 +82,15 @@ async def read_of_loan(  # noqa: PLR0917 - FastAPI passes by name
     loan_id: Identifier,
     caller: CanRead,
     proposals: ProposalsDep,
+    cursors: CursorsDep,
     state: InState = None,
     after: AfterText | None = None,
     limit: Limit = 50,
 ) -> ProposalPage:
     """List the proposals under a loan, oldest first."""
-    start = start_of_page(after)
-    return ProposalPage.of(
-        await proposals.page(start, limit + 1, by=caller, state=state, loan_id=loan_id), limit
-    )
+    start = cursors.start(after)
+    found = await proposals.page(start, limit + 1, by=caller, state=state, loan_id=loan_id)
+    return ProposalPage.of(found, limit, cursors)
 
 
 @router.get("/loans/{loan_id}/classifications", responses=documented(*_ALWAYS, NotFound))
@@ -105,6 +105,7 @@ async def read_classifications(
 async def read_page(  # noqa: PLR0917 - FastAPI passes by name
     caller: CanRead,
     proposals: ProposalsDep,
+    cursors: CursorsDep,
     state: InState = None,
     confirmable: Annotated[
         FlagText, Query(description="Whether to list only what waits for you: what you may confirm.")
@@ -115,9 +116,9 @@ async def read_page(  # noqa: PLR0917 - FastAPI passes by name
     """List the proposals under all loans, oldest first."""
     wanted = ProposalState.WAITING if confirmable and state is None else state
     found = await proposals.page(
-        start_of_page(after), limit + 1, by=caller, state=wanted, confirmable=confirmable
+        cursors.start(after), limit + 1, by=caller, state=wanted, confirmable=confirmable
     )
-    return ProposalPage.of(found, limit)
+    return ProposalPage.of(found, limit, cursors)
 
 
 @router.get("/proposals/{proposal_id}", responses=documented(*_ALWAYS, NotFound))

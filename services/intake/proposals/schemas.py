@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from services.chassis.web.input.strict import Amount, Day, Flag, Identifier, Label
-from services.chassis.web.paging import Cursor
+from services.chassis.web.paging import Cursor, Cursors
 from services.intake.proposals.domain import (
     Classification,
     Proposal,
@@ -95,11 +95,11 @@ class ProposalPage(BaseModel):
     next: str | None
 
     @classmethod
-    def of(cls, found: Sequence[Proposal], limit: int) -> Self:
+    def of(cls, found: Sequence[Proposal], limit: int, cursors: Cursors) -> Self:
         """Show the first `limit` of `found`, which has one more where there is a next page."""
         page = found[:limit]
-        more = Cursor(page[-1].proposed_at, page[-1].id).encode() if len(found) > limit else None
-        return cls(items=[ProposalView.of(one) for one in page], next=more)
+        more = Cursor(page[-1].proposed_at, page[-1].id) if len(found) > limit else None
+        return cls(items=[ProposalView.of(one) for one in page], next=cursors.next(more))
 
 
 class ClassificationView(View):

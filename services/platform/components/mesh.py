@@ -64,17 +64,26 @@ class Service:
     needs: tuple[str, ...]
     beside: tuple[str, ...] = ("auth",)
     uses_kafka: bool = False
+    has_pages: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
 SERVICES = (
-    Service("auth", ("services.auth.main",), {"application": "auth"}, ("auth-schema",), beside=()),
-    Service("intake", ("services.intake.main",), {"lake": "intake"}, ("lake-schema",)),
+    Service(
+        "auth",
+        ("services.auth.main",),
+        {"application": "auth"},
+        ("auth-schema",),
+        beside=(),
+        has_pages=True,
+    ),
+    Service("intake", ("services.intake.main",), {"lake": "intake"}, ("lake-schema",), has_pages=True),
     Service(
         "approval",
         ("services.approval.main",),
         {"lake": "approval"},
         ("lake-schema",),
+        has_pages=True,
         # The demo's loans are spread over the last two years.
         environment={"VALUE_DATE_DAYS_BACK": "1100"},
     ),
@@ -83,6 +92,7 @@ SERVICES = (
         ("services.search.main",),
         {"lake": "search", "application": "search"},
         ("lake-schema", "search-schema", "replica-schema"),
+        has_pages=True,
     ),
     Service(
         "relay",
@@ -282,6 +292,8 @@ class ServiceProcess(Component):
             environment[URL_VARIABLE[database]] = _url(settings, self.home, database, login)
         if self._service.uses_kafka:
             environment |= access(settings, self.home, self.name).environment()
+        if self._service.has_pages:
+            environment["CURSOR_KEY"] = self.home.secret("cursor_key")
         if self.name == "auth":
             environment["AUTH_KEY_ENCRYPTION_KEY"] = self.home.auth_key_encryption_key()
         return Program(self.name, python(*self._service.command), ROOT, environment, stop_seconds=30)

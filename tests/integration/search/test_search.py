@@ -136,13 +136,37 @@ async def test_filters_narrow_what_is_found(lending: Lending, made: Any) -> None
 async def test_pages_follow_each_other(lending: Lending, made: Any, limit: int) -> None:
     ids: list[str] = []
     after: dict[str, str] = {}
+    officer = lending.user("officer")
     for _ in range(4):
-        page = (await find(lending, limit=limit, **after)).json()
+        page = (await find(lending, officer, limit=limit, **after)).json()
         ids += [item["id"] for item in page["items"]]
         if page["next"] is None:
             break
         after = {"after": page["next"]}
     assert ids == [made[name]["id"] for name in ("firm", "binh", "dat")]
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        {"product": "CAR"},
+        {"state": ["SUBMITTED", "BOOKED"]},
+        {"state": "BOOKED"},
+        {"currency": "DEM", "state": "SUBMITTED"},
+        {"q": "nguyen", "state": "SUBMITTED"},
+        {},
+    ],
+)
+async def test_case_16_a_cursor_of_other_filters_is_refused(
+    lending: Lending, made: Any, others: dict[str, Any]
+) -> None:
+    assert made
+    officer = lending.user("officer")
+    first = (await find(lending, officer, limit=1, state="SUBMITTED")).json()
+    after = {"limit": 1, "after": first["next"]}
+
+    assert (await find(lending, officer, state="SUBMITTED", **after)).status_code == 200
+    assert_problem(await find(lending, officer, **others, **after), 400)
 
 
 @pytest.mark.parametrize(
