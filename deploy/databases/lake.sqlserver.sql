@@ -918,6 +918,31 @@ UPDATE journal.alembic_version SET version_num='0010' WHERE journal.alembic_vers
 
 GO
 
+-- Running upgrade 0010 -> 0011
+
+IF SCHEMA_ID(N'approval') IS NULL EXEC (N'CREATE SCHEMA approval');
+
+GO
+
+CREATE TABLE approval.claim (
+    application_id UNIQUEIDENTIFIER NOT NULL,
+    revision INTEGER NOT NULL,
+    claimed_by UNIQUEIDENTIFIER NOT NULL,
+    claimed_at DATETIME2(6) NOT NULL,
+    expires_at DATETIME2(6) NOT NULL,
+    taken_from UNIQUEIDENTIFIER NULL,
+    reason NVARCHAR(1000) COLLATE Latin1_General_100_CI_AS_SC NULL,
+    CONSTRAINT pk_claim PRIMARY KEY (application_id),
+    CONSTRAINT ck_claim_take_over CHECK ((taken_from IS NULL AND reason IS NULL) OR (taken_from IS NOT NULL AND reason IS NOT NULL AND taken_from <> claimed_by)),
+    CONSTRAINT fk_claim_application_id FOREIGN KEY(application_id) REFERENCES credit.application (id)
+);
+
+GO
+
+UPDATE journal.alembic_version SET version_num='0011' WHERE journal.alembic_version.version_num = '0010';
+
+GO
+
 INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.party', N'migration', SYSUTCDATETIME(), 0, 0 WHERE COALESCE((SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.party' ORDER BY installed_at DESC), CASE WHEN EXISTS (SELECT 1 FROM credit.party) THEN '' END) <> 'f52697de16ebf106';
 
 GO
@@ -3815,6 +3840,22 @@ GRANT INSERT ON intake.national_id_confirmation TO intake;
 GO
 
 GRANT UPDATE (party_id, used_by, used_at) ON intake.national_id_confirmation TO intake;
+
+GO
+
+GRANT SELECT ON approval.claim TO approval;
+
+GO
+
+GRANT INSERT ON approval.claim TO approval;
+
+GO
+
+GRANT UPDATE ON approval.claim TO approval;
+
+GO
+
+GRANT DELETE ON approval.claim TO approval;
 
 GO
 

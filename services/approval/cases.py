@@ -1,8 +1,8 @@
 """Inputs and results of approval's use cases."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -20,6 +20,14 @@ from services.approval.domain import (
 from services.approval.errors import ValueDateRefused
 from services.lake.domain.dates import today
 from services.lake.domain.schedule import Instalment
+
+Clock = Callable[[], datetime]
+"""Gives the present instant."""
+
+
+def utc_now() -> datetime:
+    """The present instant."""
+    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)

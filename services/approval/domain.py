@@ -66,6 +66,23 @@ class NoBandApplies(DecisionRefused):
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """Somebody works on an application until an instant."""
+
+    by: UUID
+    until: datetime
+
+
+class ClaimedByAnother(DecisionRefused):
+    """Another person works on the application."""
+
+    def __init__(self, hold: Hold) -> None:
+        """`hold`: who, and until when."""
+        super().__init__("Another person works on this application.")
+        self.hold = hold
+
+
+@dataclass(frozen=True, slots=True)
 class Band:
     """Amounts from `amount_from` up to but not including `amount_below`, and the stages that must approve, in order."""
 
@@ -148,7 +165,10 @@ class Ruling:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """An application with its current version, the band it falls into and the decisions on that version."""
+    """An application with its current version, the band it falls into and the decisions on that version.
+
+    `hold` is the claim that still counts.
+    """
 
     application_id: UUID
     state: State
@@ -158,6 +178,7 @@ class Case:
     current: Version
     band: Band | None
     decisions: tuple[Decision, ...]
+    hold: Hold | None = None
 
     @property
     def due_stage(self) -> str | None:
@@ -172,6 +193,29 @@ class Case:
         if person == self.current.maker:
             raise MakerCannotDecide("Somebody else must decide on what you made.")
 
+    def due_stage_of(self, person: UUID, roles: frozenset[str]) -> str:
+        """The stage that is due, which `person`, who holds `roles`, may decide.
+
+        Raises:
+            TransitionNotAllowed: when the application is not up for decision.
+            DecisionRefused: the subclass and its text say why.
+        """
+        self.forbid_maker(person)
+        if self.state is not State.IN_REVIEW:
+            after(self.state, Action.REVIEW)
+        due = self.due_stage
+        if due is None:
+            raise NoBandApplies(
+                f"No stage is set for {shown(self.current.amount, self.current.currency)}; an approval band is missing."
+            )
+        if due not in roles:
+            raise StageNotYours(f"The stage {due} is due, and you do not have that role.")
+        if any(decision.decided_by == person for decision in self.decisions):
+            raise DecidedAlready(
+                "You have decided on this version already; another person must decide this stage."
+            )
+        return due
+
     def decide(self, outcome: Outcome, *, by: UUID, roles: frozenset[str], stage: str | None) -> Ruling:
         """Rule on a decision of `by`, who holds `roles`, for `stage` (by default the one that is due).
 
@@ -182,23 +226,13 @@ class Case:
         self.forbid_maker(by)
         if self.state is State.APPROVED and outcome is Outcome.RETURN:
             return self._reopen(roles)
+        if stage is not None and self.due_stage not in (None, stage):
+            raise StageNotDue(f"The stage {self.due_stage} is due.")
+        due = self.due_stage_of(by, roles)
+        if self.hold is not None and self.hold.by != by:
+            raise ClaimedByAnother(self.hold)
         states = [State.IN_REVIEW]
-        if self.state is not State.IN_REVIEW:
-            after(self.state, Action.REVIEW)
-        due = self.due_stage
-        if due is None or self.band is None:
-            raise NoBandApplies(
-                f"No stage is set for {shown(self.current.amount, self.current.currency)}; an approval band is missing."
-            )
-        if stage is not None and stage != due:
-            raise StageNotDue(f"The stage {due} is due.")
-        if due not in roles:
-            raise StageNotYours(f"The stage {due} is due, and you do not have that role.")
-        if any(decision.decided_by == by for decision in self.decisions):
-            raise DecidedAlready(
-                "You have decided on this version already; another person must decide this stage."
-            )
-        if outcome is not Outcome.APPROVE or due == self.band.stages[-1]:
+        if outcome is not Outcome.APPROVE or (self.band is not None and due == self.band.stages[-1]):
             states.append(after(State.IN_REVIEW, Action(outcome)))
         return Ruling(due, tuple(state for state in states if state is not self.state))
 

@@ -5,8 +5,11 @@ from datetime import date
 from typing import Any
 
 from services.approval import domain
-from services.approval.domain import ChangedParty
+from services.approval.claims import domain as claims
+from services.approval.domain import ChangedParty, Hold
 from services.chassis.web.problems import Conflict, Forbidden, Problem, Unprocessable
+from services.lake.domain.states import TransitionNotAllowed
+from services.lake.errors import ActionNotAllowed
 
 
 class MakerCannotDecide(Forbidden):
@@ -82,15 +85,36 @@ def _changed(one: ChangedParty, *, values: bool) -> dict[str, Any]:
     return said
 
 
+class ClaimedByAnother(Conflict):
+    """Another person works on this application."""
+
+    def __init__(self, hold: Hold) -> None:
+        """`hold`: who, and until when."""
+        super().__init__(
+            "Wait until the claim ends, or have a senior officer take it over.",
+            claimed_by=hold.by,
+            claimed_until=hold.until,
+        )
+
+
+class TakeOverNotYours(Forbidden):
+    """Senior officers take claims over."""
+
+
 _PROBLEMS: dict[type[domain.DecisionRefused], type[Problem]] = {
     domain.MakerCannotDecide: MakerCannotDecide,
     domain.StageNotYours: StageNotYours,
     domain.DecidedAlready: DecidedAlready,
     domain.StageNotDue: StageNotDue,
     domain.NoBandApplies: NoBandApplies,
+    claims.TakeOverNotYours: TakeOverNotYours,
 }
 
 
-def refusal(reason: domain.DecisionRefused) -> Problem:
+def problem(reason: domain.DecisionRefused | TransitionNotAllowed) -> Problem:
     """Convert a refusal to the problem that a client receives."""
+    if isinstance(reason, TransitionNotAllowed):
+        return ActionNotAllowed(reason)
+    if isinstance(reason, domain.ClaimedByAnother):
+        return ClaimedByAnother(reason.hold)
     return _PROBLEMS[type(reason)](str(reason))

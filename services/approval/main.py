@@ -4,10 +4,14 @@ import argparse
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 
 from fastapi import FastAPI
 
 from services.approval.cases import BookingPolicy
+from services.approval.claims import routes as claims_routes
+from services.approval.claims.repository import ClaimRepository
+from services.approval.claims.service import Claims
 from services.approval.queue import routes as queue
 from services.approval.queue.backlog import Backlog
 from services.approval.queue.repository import QueueRepository
@@ -34,9 +38,10 @@ def build(settings: ApprovalSettings, telemetry: Telemetry, verifier: TokenVerif
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
-        app.state.approval = Approval(
-            lake, repository, BookingPolicy(settings.business_time_zone, settings.value_date_days_back)
-        )
+        claims = Claims(lake, repository, ClaimRepository(), timedelta(minutes=settings.claim_minutes))
+        policy = BookingPolicy(settings.business_time_zone, settings.value_date_days_back)
+        app.state.claims = claims
+        app.state.approval = Approval(lake, repository, policy, claims)
         app.state.queue = Queue(lake, repository, QueueRepository())
         app.state.backlog = backlog = Backlog(lake)
         counting = asyncio.create_task(backlog.keep_counted(), name="backlog")
@@ -52,7 +57,7 @@ def build(settings: ApprovalSettings, telemetry: Telemetry, verifier: TokenVerif
         summary="Decisions on credit applications, four eyes at every stage, and booked loans.",
         settings=settings,
         telemetry=telemetry,
-        routers=[router, queue.router],
+        routers=[router, queue.router, claims_routes.router],
         checks=[Check("lake", lake.ping)],
         lifespan=lifespan,
         verifier=verifier,

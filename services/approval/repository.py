@@ -10,15 +10,19 @@ from uuid import UUID
 import orjson
 import sqlalchemy as sa
 
+from services.approval.claims.repository import counting
 from services.approval.domain import (
     FROZEN,
     Band,
+    Case,
     ChangedParty,
     Decision,
     Event,
+    Hold,
     Outcome,
     ReasonCode,
     Version,
+    band_for,
     bands_of,
     changed_party,
 )
@@ -35,6 +39,7 @@ from services.lake.tables import (
     application_version,
     application_version_party,
     approval_band,
+    claim,
     decision,
     instalment,
     loan,
@@ -54,11 +59,20 @@ OPEN = (State.SUBMITTED, State.IN_REVIEW)
 """The states in which an application waits for a decision."""
 
 
-def select_application(application_id: UUID, caller: Caller) -> sa.Select[Any]:
-    """Read an application's own row and how much personal data `caller` may see, if `caller` may see it at all."""
-    shown = access.personal(caller).label("personal")
-    return sa.select(application, shown).where(
-        application.c.id == application_id, access.applications(caller)
+def select_application(application_id: UUID, caller: Caller, now: datetime) -> sa.Select[Any]:
+    """Read an application's own row, if `caller` may see it at all.
+
+    With it comes how much personal data the caller may see, and the claim that counts `now`.
+    """
+    return (
+        sa.select(
+            application,
+            access.personal(caller).label("personal"),
+            claim.c.claimed_by,
+            claim.c.expires_at.label("claimed_until"),
+        )
+        .join_from(application, claim, counting(now), isouter=True)
+        .where(application.c.id == application_id, access.applications(caller))
     )
 
 
@@ -176,11 +190,20 @@ class ApprovalRepository:
     """Reads what approval decides on and writes its part of the lake, always in the caller's transaction."""
 
     async def application(
-        self, reader: LakeReader, application_id: UUID, caller: Caller
+        self, reader: LakeReader, application_id: UUID, caller: Caller, now: datetime
     ) -> Mapping[str, Any] | None:
-        """The application's own row, with `personal` (a value of `Personal`), or None."""
-        row = (await reader.execute(select_application(application_id, caller))).mappings().first()
+        """The application's own row, with `personal` (a value of `Personal`) and its claim, or None."""
+        row = (await reader.execute(select_application(application_id, caller, now))).mappings().first()
         return None if row is None else {str(name): value for name, value in row.items()}
+
+    async def case(self, reader: LakeReader, row: Mapping[str, Any]) -> Case | None:
+        """The application of `row` with what a decision on it depends on; None before its first submission."""
+        identifier = row["id"]
+        versions = (await self.versions(reader, [identifier]))[identifier]
+        if not versions:
+            return None
+        decisions = (await self.decisions(reader, [identifier]))[identifier]
+        return case_of(row, versions, decisions, await self.bands(reader))
 
     async def versions(self, reader: LakeReader, ids: Sequence[UUID]) -> dict[UUID, list[Version]]:
         """Every version of the applications `ids`, oldest first."""
@@ -300,6 +323,25 @@ class ApprovalRepository:
         await tx.execute(INSERT_LOAN_TRANSACTION, disbursement)
 
 
+def case_of(
+    row: Mapping[str, Any], versions: Sequence[Version], decisions: Sequence[Decision], bands: Sequence[Band]
+) -> Case:
+    """Put an application together from its row, all its versions and decisions, and the bands."""
+    current = next(one for one in versions if one.version == row["current_version"])
+    held = row["claimed_by"]
+    return Case(
+        application_id=row["id"],
+        state=State(row["state"]),
+        revision=row["revision"],
+        submitted_at=row["submitted_at"],
+        decided_at=row["decided_at"],
+        current=current,
+        band=band_for(bands, current),
+        decisions=tuple(one for one in decisions if one.version == current.version),
+        hold=None if held is None else Hold(held, row["claimed_until"]),
+    )
+
+
 def statements() -> Iterator[sa.Executable]:
     """Yield an example of every statement that approval can run."""
     some = UUID(int=1)
@@ -313,7 +355,7 @@ def statements() -> Iterator[sa.Executable]:
     yield select_frozen_parties(some, 1)
     yield select_bands()
     for caller in access.examples():
-        yield select_application(some, caller)
+        yield select_application(some, caller, at)
     yield update_application(some, 1, state=State.APPROVED, decided_at=at)
     yield select_interest_rate("CODE", at.date())
     yield select_borrower(some)

@@ -56,7 +56,7 @@ async def read_bands(_: CanRead, approval: ApprovalDep) -> list[BandView]:
 async def read(
     application_id: Identifier, caller: CanRead, approval: ApprovalDep, response: Response
 ) -> ApplicationRecord:
-    """Read everything that a decision needs. Send the ETag as If-Match with the decision."""
+    """Read everything that a decision needs. Send the ETag as If-Match with the decision. It renews your claim."""
     return await _record(approval, application_id, caller, response)
 
 
@@ -74,7 +74,8 @@ async def decide(  # noqa: PLR0917 - FastAPI passes by name
     """Decide on the current version for the stage that is due; returns the updated record.
 
     An approved application can be returned too, until it is booked. 409 with the `reason` `parties_changed` names the
-    parties and fields that changed since the submission: return the application, and its maker submits it again.
+    parties and fields that changed since the submission: return the application, and its maker submits it again. 409
+    with `claimed_by` and `claimed_until` says that another person works on it.
     """
     await approval.decide(application_id, body.to_domain(), expected=expected, by=caller)
     return await _record(approval, application_id, caller, response)

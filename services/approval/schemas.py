@@ -152,7 +152,10 @@ class VersionView(View):
 
 
 class ApplicationRecord(BaseModel):
-    """Everything that an officer needs for a decision; `due_stage` is null when no stage is due."""
+    """Everything that an officer needs for a decision; `due_stage` is null when no stage is due.
+
+    `claimed_by` says who works on it, until `claimed_until`.
+    """
 
     id: UUID
     state: State
@@ -164,6 +167,8 @@ class ApplicationRecord(BaseModel):
     decided_at: datetime | None
     band: str | None
     due_stage: str | None
+    claimed_by: UUID | None
+    claimed_until: datetime | None
     stages: list[StageView]
     parties: list[ParticipantView]
     versions: list[VersionView]

@@ -1,14 +1,16 @@
 """The use cases of officers: read an application, decide on a version, book a loan. Each is one transaction."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import replace
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy.exc import IntegrityError
 from uuid_utils.compat import uuid7
 
-from services.approval.cases import Booking, BookingPolicy, Record, Verdict
+from services.approval.cases import Booking, BookingPolicy, Clock, Record, Verdict, utc_now
+from services.approval.claims.service import Claims
 from services.approval.domain import (
     BOOKING_ROLES,
     Band,
@@ -17,8 +19,6 @@ from services.approval.domain import (
     DecisionRefused,
     Event,
     Outcome,
-    Version,
-    band_for,
 )
 from services.approval.errors import (
     AmountNotBookable,
@@ -26,17 +26,16 @@ from services.approval.errors import (
     PartiesChanged,
     StageDecidedMeanwhile,
     StageNotYours,
-    refusal,
+    problem,
 )
-from services.approval.repository import ApprovalRepository
+from services.approval.repository import ApprovalRepository, case_of
 from services.chassis.web.identity import Caller
-from services.chassis.web.problems import Problem
 from services.lake import access
 from services.lake.database import Lake, LakeReader, LakeTransaction
 from services.lake.domain.money import amount_fault
 from services.lake.domain.schedule import schedule
 from services.lake.domain.states import Action, State, TransitionNotAllowed, after
-from services.lake.errors import ActionNotAllowed, NoSuchApplication, StaleRevision
+from services.lake.errors import NoSuchApplication, StaleRevision
 from services.lake.locks import lock_parties
 from services.lake.metrics import APPLICATIONS
 
@@ -44,10 +43,20 @@ from services.lake.metrics import APPLICATIONS
 class Approval:
     """The use cases of approval over one lake."""
 
-    def __init__(self, lake: Lake, repository: ApprovalRepository, policy: BookingPolicy) -> None:
+    def __init__(
+        self,
+        lake: Lake,
+        repository: ApprovalRepository,
+        policy: BookingPolicy,
+        claims: Claims,
+        now: Clock = utc_now,
+    ) -> None:
+        """`policy`: the days that loans may count from; `now`: the clock of decisions and bookings."""
         self._lake = lake
         self._repository = repository
         self._policy = policy
+        self._claims = claims
+        self._now = now
 
     async def bands(self) -> list[Band]:
         """The approval bands, by currency and amount."""
@@ -55,14 +64,25 @@ class Approval:
             return await self._repository.bands(reader)
 
     async def record(self, application_id: UUID, *, by: Caller) -> Record:
-        """Everything about one application that the caller may see; raises NoSuchApplication."""
+        """Everything about one application that the caller may see; raises NoSuchApplication.
+
+        To read an application is activity: it renews the caller's claim.
+        """
+        record = await self._read(application_id, by)
+        hold = (
+            None if record.case is None else await self._claims.renew(application_id, record.case.hold, by=by)
+        )
+        shown = {"claimed_by": hold and hold.by, "claimed_until": hold and hold.until}
+        return replace(record, row={**record.row, **shown})
+
+    async def _read(self, application_id: UUID, by: Caller) -> Record:
         async with self._lake.reading() as reader:
             row = await self._row(reader, application_id, by)
             versions = (await self._repository.versions(reader, [application_id]))[application_id]
             decisions = (await self._repository.decisions(reader, [application_id]))[application_id]
             case = None
             if versions:
-                case = _case(row, versions, decisions, await self._repository.bands(reader))
+                case = case_of(row, versions, decisions, await self._repository.bands(reader))
             parties = (await self._repository.parties(reader, [application_id]))[application_id]
             return Record(
                 row=row,
@@ -85,7 +105,7 @@ class Approval:
         returned it, in which role and why.
 
         Raises NoSuchApplication, MakerCannotDecide, StaleRevision, ActionNotAllowed, StageNotYours, StageNotDue,
-        DecidedAlready, NoBandApplies, PartiesChanged, PartiesBusy.
+        DecidedAlready, NoBandApplies, ClaimedByAnother, PartiesChanged, PartiesBusy.
         """
         async with self._lake.transaction(actor=str(by.id)) as tx:
             case = await self._case_for(tx, application_id, Action.REVIEW, expected=expected, by=by)
@@ -97,10 +117,10 @@ class Approval:
                 row = await self._row(tx, application_id, by)
                 if row["revision"] != expected:
                     raise StaleRevision(expected) from None
-                raise _problem(reason) from None
+                raise problem(reason) from None
             if verdict.outcome is Outcome.APPROVE:
                 await self._check_parties(tx, case, expected, by)
-            at = datetime.now(UTC)
+            at = self._now()
             state = ruling.states[-1] if ruling.states else case.state
             final = state in (State.APPROVED, State.REJECTED)
             # This write comes first: it takes the row's lock. The second of two concurrent decisions waits here,
@@ -120,6 +140,8 @@ class Approval:
             )
             if not ruling.reopens:
                 await self._add_decision(tx, made)
+            if case.hold is not None:
+                await self._claims.end(tx, application_id)
             await self._repository.add_events(tx, _events(case, ruling.states, made))
         for passed in ruling.states:
             APPLICATIONS.labels(passed).inc()
@@ -141,12 +163,12 @@ class Approval:
             try:
                 state = after(case.state, Action.BOOK)
             except TransitionNotAllowed as reason:
-                raise _problem(reason) from None
+                raise problem(reason) from None
             # The version is older than the rule that amounts are multiples of the minor unit.
             if fault := amount_fault(case.current.amount, case.current.currency):
                 raise AmountNotBookable(f"{fault}: withdraw the application and submit another.")
             await self._check_parties(tx, case, expected, by)
-            at = datetime.now(UTC)
+            at = self._now()
             await self._move(tx, case, expected, state, case.decided_at)
             booking = await self._add_loan(tx, case, counts_from, expected + 1, by.id, at)
             event = Event(
@@ -212,15 +234,13 @@ class Approval:
         self, tx: LakeTransaction, application_id: UUID, action: Action, *, expected: int, by: Caller
     ) -> Case:
         row = await self._row(tx, application_id, by)
-        versions = (await self._repository.versions(tx, [application_id]))[application_id]
-        if not versions:
-            raise _problem(TransitionNotAllowed(State(row["state"]), action))
-        decisions = (await self._repository.decisions(tx, [application_id]))[application_id]
-        case = _case(row, versions, decisions, await self._repository.bands(tx))
+        case = await self._repository.case(tx, row)
+        if case is None:
+            raise problem(TransitionNotAllowed(State(row["state"]), action))
         try:
             case.forbid_maker(by.id)
         except DecisionRefused as reason:
-            raise _problem(reason) from None
+            raise problem(reason) from None
         if case.revision != expected:
             raise StaleRevision(expected)
         return case
@@ -249,30 +269,10 @@ class Approval:
             raise StaleRevision(expected)
 
     async def _row(self, reader: LakeReader, application_id: UUID, by: Caller) -> Mapping[str, Any]:
-        row = await self._repository.application(reader, application_id, by)
+        row = await self._repository.application(reader, application_id, by, self._now())
         if row is None:
             raise NoSuchApplication(application_id)
         return row
-
-
-def _case(
-    row: Mapping[str, Any], versions: Sequence[Version], decisions: Sequence[Decision], bands: Sequence[Band]
-) -> Case:
-    current = next(one for one in versions if one.version == row["current_version"])
-    return Case(
-        application_id=row["id"],
-        state=State(row["state"]),
-        revision=row["revision"],
-        submitted_at=row["submitted_at"],
-        decided_at=row["decided_at"],
-        current=current,
-        band=band_for(bands, current),
-        decisions=tuple(one for one in decisions if one.version == current.version),
-    )
-
-
-def _problem(reason: DecisionRefused | TransitionNotAllowed) -> Problem:
-    return ActionNotAllowed(reason) if isinstance(reason, TransitionNotAllowed) else refusal(reason)
 
 
 def _events(case: Case, states: Sequence[State], made: Decision) -> list[Event]:

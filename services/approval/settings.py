@@ -22,3 +22,6 @@ class ApprovalSettings(ServiceSettings):
     value_date_days_back: int = Field(
         30, ge=0, le=36_525, description="most days before today that a booking may be dated, 0 to 36525"
     )
+    claim_minutes: int = Field(
+        30, ge=1, le=1440, description="minutes for which a claim lasts without activity, 1 to 1440"
+    )

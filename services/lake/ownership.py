@@ -136,6 +136,7 @@ _WRITES = (
     Grant("intake", "SELECT", "intake.national_id_confirmation"),
     Grant("intake", "INSERT", "intake.national_id_confirmation"),
     Grant("intake", "UPDATE", "intake.national_id_confirmation", ("party_id", "used_by", "used_at")),
+    *(Grant("approval", right, "approval.claim") for right in ("SELECT", "INSERT", "UPDATE", "DELETE")),
 )
 
 

@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from tests.integration.approval import test_booking, test_decisions, test_queue
+from tests.integration.approval import test_booking, test_claims, test_decisions, test_queue
 from tests.integration.cli import test_import_history
 from tests.integration.intake import (
     test_applications,
@@ -26,6 +26,7 @@ MODULES: dict[str, ModuleType] = {
     "decisions": test_decisions,
     "booking": test_booking,
     "queue": test_queue,
+    "claims": test_claims,
     "search": test_search,
     "import": test_import_history,
 }

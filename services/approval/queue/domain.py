@@ -18,6 +18,14 @@ class Order(StrEnum):
     HIGHEST_SCORE = "-score"
 
 
+class Claimed(StrEnum):
+    """Whose claim an application has."""
+
+    MINE = "mine"
+    OTHERS = "others"
+    NOBODY = "nobody"
+
+
 @dataclass(frozen=True, slots=True)
 class Filters:
     """The applications that a caller asks for, of those that wait for them; None sets no filter."""
@@ -27,6 +35,7 @@ class Filters:
     amount_min: Decimal | None = None
     amount_max: Decimal | None = None
     older_than_hours: int | None = None
+    claimed: Claimed | None = None
 
     def submitted_until(self, now: datetime) -> datetime | None:
         """The latest instant of submission that is old enough."""
@@ -46,6 +55,7 @@ class Waiting:
     band: str
     currency: str
     count: int
+    claimed: int
     oldest_hours: float
     average_hours: float
 

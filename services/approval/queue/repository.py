@@ -1,7 +1,6 @@
 """All SQL of the queue: waiting applications under filters, in each order, and their counts."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -10,13 +9,14 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
 
-from services.approval.queue.domain import Filters, Order, Waiting, hours, hours_of
+from services.approval.claims.repository import counting
+from services.approval.queue.domain import Claimed, Filters, Order, Waiting, hours, hours_of
 from services.approval.repository import OPEN
 from services.chassis.web.identity import Caller
 from services.chassis.web.paging import Cursor
 from services.lake import access
 from services.lake.database import LakeReader
-from services.lake.tables import application, application_version, approval_band, decision
+from services.lake.tables import application, application_version, approval_band, claim, decision
 
 # An imported version can lack a score; it sorts below every score.
 _NO_SCORE = -1
@@ -30,6 +30,13 @@ _CURRENT = sa.and_(
     application_version.c.application_id == application.c.id,
     application_version.c.version == application.c.current_version,
 )
+
+
+_CLAIMED: Mapping[Claimed, Callable[[UUID], sa.ColumnElement[bool]]] = {
+    Claimed.MINE: lambda person: claim.c.claimed_by == person,
+    Claimed.OTHERS: lambda person: claim.c.claimed_by != person,
+    Claimed.NOBODY: lambda _: claim.c.claimed_by.is_(None),
+}
 
 
 class seconds_between(sa.sql.functions.GenericFunction[float]):  # noqa: N801 - the name of a function of SQL
@@ -51,18 +58,10 @@ def _seconds_on_sqlserver(element: seconds_between, compiler: Any, **options: An
     return f"CAST(DATEDIFF_BIG(second, {first}, {second}) AS FLOAT)"
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """The place after one row: the value that the queue is sorted by, and the row's id."""
-
-    key: Any
-    id: UUID
-
-
 def select_queue(
-    caller: Caller, filters: Filters, order: Order, *, place: Place | None, limit: int, now: datetime
+    caller: Caller, filters: Filters, order: Order, *, after: Cursor | None, limit: int, now: datetime
 ) -> sa.Select[Any]:
-    """Read which applications wait for `caller`, in `order`, from `place` on."""
+    """Read which applications wait for `caller`, in `order`, with the value that they are ordered by as `place`."""
     version = application_version.c
     key, identifier = _KEYS[order.removeprefix("-")], application.c.id
     # The age is the time since the submission: the older, the earlier the instant.
@@ -78,29 +77,16 @@ def select_queue(
         version.version,
         approval_band.c.band,
         approval_band.c.stage,
+        claim.c.claimed_by,
+        claim.c.expires_at.label("claimed_until"),
+        key.label("place"),
     )
-    if place is not None:
-        later = key < place.key if descending else key > place.key
-        tied = identifier < place.id if descending else identifier > place.id
-        query = query.where(sa.or_(later, sa.and_(key == place.key, tied)))
+    if after is not None:
+        later = key < after.place if descending else key > after.place
+        tied = identifier < after.id if descending else identifier > after.id
+        query = query.where(sa.or_(later, sa.and_(key == after.place, tied)))
     ordered = (key.desc(), identifier.desc()) if descending else (key, identifier)
     return query.order_by(*ordered).limit(limit)
-
-
-def select_place(caller: Caller, order: Order, after: Cursor) -> sa.Select[Any]:
-    """Read the sort key of the version at which the page before ended.
-
-    Versions never change, so the place stays the same when the application is submitted again meanwhile.
-    """
-    return (
-        sa.select(sa.func.max(_KEYS[order.removeprefix("-")]))
-        .join_from(application, application_version, application_version.c.application_id == application.c.id)
-        .where(
-            access.applications(caller),
-            application.c.id == after.id,
-            application_version.c.submitted_at == after.at,
-        )
-    )
 
 
 def select_summary(caller: Caller, filters: Filters, now: datetime) -> sa.Select[Any]:
@@ -116,6 +102,7 @@ def select_summary(caller: Caller, filters: Filters, now: datetime) -> sa.Select
             band.band,
             band.currency,
             sa.func.count().label("count"),
+            sa.func.count(claim.c.claimed_by).label("claimed"),
             sa.func.min(application.c.submitted_at).label("oldest"),
             sa.func.avg(age).label("average_seconds"),
         )
@@ -163,6 +150,7 @@ def _of_caller(caller: Caller, filters: Filters, now: datetime, *columns: Any) -
                 sa.or_(band.c.amount_below.is_(None), version.c.amount < band.c.amount_below),
             ),
         )
+        .outerjoin(claim, counting(now))
         .where(
             access.applications(caller),
             application.c.state.in_(OPEN),
@@ -181,16 +169,13 @@ def _of_caller(caller: Caller, filters: Filters, now: datetime, *columns: Any) -
         query = query.where(version.c.amount <= filters.amount_max)
     if (until := filters.submitted_until(now)) is not None:
         query = query.where(application.c.submitted_at <= until)
+    if filters.claimed is not None:
+        query = query.where(_CLAIMED[filters.claimed](person))
     return query
 
 
 class QueueRepository:
     """Reads what waits for a caller."""
-
-    async def place(self, reader: LakeReader, caller: Caller, order: Order, after: Cursor) -> Place | None:
-        """The place that a cursor names; None when the caller sees no such application."""
-        key = await reader.scalar(select_place(caller, order, after))
-        return None if key is None else Place(key, after.id)
 
     async def page(
         self,
@@ -199,12 +184,12 @@ class QueueRepository:
         filters: Filters,
         order: Order,
         *,
-        place: Place | None,
+        after: Cursor | None,
         limit: int,
         now: datetime,
     ) -> Sequence[Mapping[str, Any]]:
-        """Rows of id, state, revision, submitted_at, version, band and stage."""
-        query = select_queue(caller, filters, order, place=place, limit=limit, now=now)
+        """Rows of id, state, revision, submitted_at, version, band, stage, the claim that counts, and place."""
+        query = select_queue(caller, filters, order, after=after, limit=limit, now=now)
         rows = (await reader.execute(query)).mappings()
         return [{str(name): value for name, value in row.items()} for row in rows]
 
@@ -219,6 +204,7 @@ class QueueRepository:
                 band=row["band"],
                 currency=row["currency"],
                 count=row["count"],
+                claimed=row["claimed"],
                 oldest_hours=hours(row["oldest"], now),
                 average_hours=hours_of(row["average_seconds"]),
             )
@@ -234,7 +220,8 @@ def statements() -> Iterator[sa.Executable]:
     for caller in access.examples():
         yield select_summary(caller, filters, at)
         for order in Order:
-            key = at if order.endswith("age") else 1
-            yield select_queue(caller, Filters(), order, place=None, limit=1, now=at)
-            yield select_queue(caller, filters, order, place=Place(key, some), limit=1, now=at)
-            yield select_place(caller, order, Cursor(at, some))
+            place = at if order.endswith("age") else 1
+            yield select_queue(caller, Filters(), order, after=None, limit=1, now=at)
+            yield select_queue(caller, filters, order, after=Cursor(place, some), limit=1, now=at)
+        for claimed in Claimed:
+            yield select_summary(caller, Filters(claimed=claimed), at)

@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.approval.queue.backlog import Uncovered
-from services.approval.queue.domain import Filters, Order, Waiting
+from services.approval.queue.domain import Claimed, Filters, Order, Waiting
 from services.approval.queue.service import QueueEntry
 from services.approval.schemas import DecisionView, DifferenceView, StageName, View, changes_of
 from services.chassis.web.input.strict import AmountOrZero, WholeText
@@ -34,6 +34,9 @@ class QueueFilters(BaseModel):
             ge=0, le=LONGEST_HOURS, description="Only those that were first submitted longer ago than this."
         ),
     ] = None
+    claimed: Annotated[
+        Claimed | None, Field(description="Only those that you, others or nobody claimed.")
+    ] = None
 
     def to_domain(self) -> Filters:
         """The filters as the use case knows them."""
@@ -43,6 +46,7 @@ class QueueFilters(BaseModel):
             amount_min=self.amount_min,
             amount_max=self.amount_max,
             older_than_hours=self.older_than_hours,
+            claimed=self.claimed,
         )
 
 
@@ -82,6 +86,8 @@ class QueueItem(BaseModel):
     waiting_since: datetime
     band: str
     stage: str
+    claimed_by: UUID | None
+    claimed_until: datetime | None
     decisions: list[DecisionView]
     changes: list[DifferenceView]
 
@@ -118,12 +124,16 @@ class QueuePage(BaseModel):
 
 
 class WaitingView(View):
-    """What waits for one stage of one band; ages in hours since the first submission."""
+    """What waits for one stage of one band; ages in hours since the first submission.
+
+    `claimed` of them are claimed by somebody.
+    """
 
     stage: str
     band: str
     currency: str
     count: int
+    claimed: int
     oldest_hours: float
     average_hours: float
 

@@ -1,22 +1,20 @@
 """The use cases of the queue: a page of it, and its counts."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from services.approval.cases import Clock, utc_now
 from services.approval.domain import Decision, Difference, Version, differences
 from services.approval.errors import StageNotYours
 from services.approval.queue.domain import Filters, Order, Waiting, hours
 from services.approval.queue.errors import FiltersContradict
-from services.approval.queue.repository import Place, QueueRepository
+from services.approval.queue.repository import QueueRepository
 from services.approval.repository import ApprovalRepository
 from services.chassis.web.identity import Caller
 from services.chassis.web.paging import Cursor
-from services.chassis.web.problems import BadRequest
-from services.lake.database import Lake, LakeReader
-
-Clock = Callable[[], datetime]
+from services.lake.database import Lake
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +31,6 @@ class QueueEntry:
     changes: Sequence[Difference]
     waiting_since: datetime
     age_hours: float
-
-
-def utc_now() -> datetime:
-    """The present instant."""
-    return datetime.now(UTC)
 
 
 class Queue:
@@ -57,15 +50,13 @@ class Queue:
     ) -> tuple[list[QueueEntry], Cursor | None]:
         """A page of the caller's queue, and where the next page starts.
 
-        Raises StageNotYours when the stage is not one of the caller's roles, FiltersContradict, and BadRequest when
-        `after` names no application.
+        Raises StageNotYours when the stage is not one of the caller's roles, and FiltersContradict.
         """
         _check(by, filters)
         now = self._now()
         async with self._lake.reading() as reader:
-            place = None if after is None else await self._place(reader, by, order, after)
             rows = await self._repository.page(
-                reader, by, filters, order, place=place, limit=limit + 1, now=now
+                reader, by, filters, order, after=after, limit=limit + 1, now=now
             )
             page = rows[:limit]
             ids = [row["id"] for row in page]
@@ -88,7 +79,7 @@ class Queue:
                     age_hours=hours(row["submitted_at"], now),
                 )
             )
-        more = Cursor(entries[-1].current.submitted_at, page[-1]["id"]) if len(rows) > limit else None
+        more = Cursor(page[-1]["place"], page[-1]["id"]) if len(rows) > limit else None
         return entries, more
 
     async def summary(self, by: Caller, filters: Filters) -> list[Waiting]:
@@ -96,14 +87,6 @@ class Queue:
         _check(by, filters)
         async with self._lake.reading() as reader:
             return await self._repository.summary(reader, by, filters, self._now())
-
-    async def _place(self, reader: LakeReader, by: Caller, order: Order, after: Cursor) -> Place:
-        place = await self._repository.place(reader, by, order, after)
-        if place is None:
-            raise BadRequest(
-                "The parameter after names no place in this queue; send `next` of the page before."
-            )
-        return place
 
 
 def _check(by: Caller, filters: Filters) -> None:

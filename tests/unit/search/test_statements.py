@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mssql, postgresql
 
 from services.approval import repository as approval
+from services.approval.claims import repository as claims
 from services.approval.queue import backlog
 from services.approval.queue import repository as queue
 from services.intake import repository as intake
@@ -25,6 +26,7 @@ REPOSITORIES = {
     "proposals": proposals.statements,
     "backlog": backlog.statements,
     "approval": approval.statements,
+    "claims": claims.statements,
     "queue": queue.statements,
     "search": search.statements,
 }

@@ -204,6 +204,7 @@ class PostgreSQLCapture(PostgreSQLImages):
         return (
             f"GRANT USAGE ON SCHEMA credit, journal TO {names}",
             "GRANT USAGE ON SCHEMA intake TO intake",
+            "GRANT USAGE ON SCHEMA approval TO approval",
             f"GRANT SELECT ON SEQUENCE journal.position TO {names}",
         )
 
