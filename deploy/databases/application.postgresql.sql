@@ -172,11 +172,46 @@ CREATE TABLE auth.network_failures (
 
 UPDATE auth.alembic_version SET version_num='0006' WHERE auth.alembic_version.version_num = '0005';
 
+-- Running upgrade 0006 -> 0007
+
+ALTER TABLE auth.sessions ADD COLUMN ends_at TIMESTAMP(6) WITH TIME ZONE;
+
+UPDATE auth.sessions SET ends_at = expires_at;
+
+ALTER TABLE auth.sessions ALTER COLUMN ends_at SET NOT NULL;
+
+ALTER TABLE auth.sessions ADD COLUMN amr VARCHAR(16)[] DEFAULT '{pwd}' NOT NULL;
+
+ALTER TABLE auth.sessions ALTER COLUMN amr DROP DEFAULT;
+
+CREATE TABLE auth.refresh_token (
+    id UUID NOT NULL,
+    session_id UUID NOT NULL,
+    token_sha256 BYTEA NOT NULL,
+    parent_id UUID,
+    issued_at TIMESTAMP(6) WITH TIME ZONE NOT NULL,
+    expires_at TIMESTAMP(6) WITH TIME ZONE NOT NULL,
+    used_at TIMESTAMP(6) WITH TIME ZONE,
+    CONSTRAINT pk_refresh_token PRIMARY KEY (id),
+    CONSTRAINT fk_refresh_token_session_id FOREIGN KEY(session_id) REFERENCES auth.sessions (id),
+    CONSTRAINT fk_refresh_token_parent_id FOREIGN KEY(parent_id) REFERENCES auth.refresh_token (id) ON DELETE SET NULL,
+    CONSTRAINT uq_refresh_token_token_sha256 UNIQUE (token_sha256),
+    CONSTRAINT uq_refresh_token_parent_id UNIQUE (parent_id)
+);
+
+CREATE INDEX ix_auth_refresh_token_session_id ON auth.refresh_token (session_id);
+
+CREATE INDEX ix_auth_refresh_token_expires_at ON auth.refresh_token (expires_at);
+
+UPDATE auth.alembic_version SET version_num='0007' WHERE auth.alembic_version.version_num = '0006';
+
 GRANT USAGE ON SCHEMA auth TO auth;
 
 GRANT SELECT, INSERT, UPDATE ON auth.users TO auth;
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON auth.sessions TO auth;
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON auth.refresh_token TO auth;
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON auth.login_failures TO auth;
 

@@ -45,6 +45,19 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
+class Session:
+    """What one login has opened."""
+
+    id: UUID
+    user_id: UUID
+    issued_at: datetime
+    ends_at: datetime
+    """Its absolute end, however often it is refreshed."""
+    amr: tuple[str, ...]
+    """How the user has proved who they are (RFC 8176)."""
+
+
+@dataclass(frozen=True, slots=True)
 class NewUser:
     """A user to be added."""
 

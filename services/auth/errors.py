@@ -1,6 +1,7 @@
 """The problems of logging in and of managing users."""
 
 from services.chassis.web.problems import (
+    BadRequest,
     Conflict,
     Forbidden,
     NotFound,
@@ -12,6 +13,14 @@ from services.chassis.web.problems import (
 
 class InvalidCredentials(Unauthenticated):
     """User name or password is wrong."""
+
+
+class InvalidGrant(BadRequest):
+    """The refresh token is not valid (any more)."""
+
+    def __init__(self, detail: str = "Log in again.") -> None:
+        """The answer has the members of RFC 6749 (5.2) too, and does not say what was wrong with the token."""
+        super().__init__(detail, error="invalid_grant", error_description=detail)
 
 
 class LoginLocked(TooManyRequests):

@@ -3,9 +3,9 @@
 import argparse
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from cryptography.fernet import Fernet
@@ -15,10 +15,16 @@ from services.auth.accounts.passwords import Passwords
 from services.auth.accounts.users import Users
 from services.auth.commands import InvalidUsers, add_users, described, parse_users, password_from
 from services.auth.domain import NewUser
-from services.auth.routes import UseCases, router
+from services.auth.routes import keys as keys_routes
+from services.auth.routes import sessions as sessions_routes
+from services.auth.routes import users as users_routes
+from services.auth.routes.callers import UseCases
 from services.auth.service import KeyKeeper, utc_now
 from services.auth.settings import AuthSettings, CommandSettings
+from services.auth.tokens.access import AccessTokens
+from services.auth.tokens.chain import RefreshKey
 from services.auth.tokens.keys import KeyPolicy, KeyRing, WrongEncryptionKey
+from services.auth.tokens.refresh import Refreshes
 from services.auth.tokens.sessions import EndedSessions, Sessions
 from services.chassis.database import ApplicationDatabase
 from services.chassis.engines import is_transient
@@ -39,21 +45,32 @@ RETRY_SECONDS = 1.0
 _log = get_logger(__name__)
 
 
-def build_app(settings: AuthSettings, telemetry: Telemetry) -> FastAPI:
-    """The auth service's application."""
+def build_app(
+    settings: AuthSettings, telemetry: Telemetry, *, clock: Callable[[], datetime] = utc_now
+) -> FastAPI:
+    """The auth service's application; `clock` tells the time."""
     database = ApplicationDatabase.open(settings.application_url.get_secret_value(), service="auth")
-    keys = KeyRing(Fernet(settings.auth_key_encryption_key.get_secret_value()))
+    secret = settings.auth_key_encryption_key.get_secret_value()
+    keys = KeyRing(Fernet(secret))
     lifetime = timedelta(minutes=settings.auth_token_minutes)
     policy = KeyPolicy(timedelta(days=settings.auth_key_rotation_days), lifetime)
-    keeper = KeyKeeper(database, keys, policy)
+    keeper = KeyKeeper(database, keys, policy, clock)
     passwords = Passwords()
+    tokens = AccessTokens(keys, issuer=settings.auth_issuer, lifetime=lifetime)
+    refreshes = Refreshes(
+        database,
+        RefreshKey(secret.encode()),
+        tokens,
+        idle=timedelta(minutes=settings.auth_refresh_idle_minutes),
+        clock=clock,
+    )
 
     async def have_keys() -> None:
         if keys.is_empty:
             raise Unavailable("No signing key was loaded yet.")
 
     async def own_keys() -> dict[str, object]:
-        return keys.jwks(utc_now())
+        return keys.jwks(clock())
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
@@ -72,15 +89,28 @@ def build_app(settings: AuthSettings, telemetry: Telemetry) -> FastAPI:
         summary="Users, sessions and the access tokens that every other service verifies.",
         settings=settings,
         telemetry=telemetry,
-        routers=[router],
+        routers=[sessions_routes.router, users_routes.router, keys_routes.router],
         checks=[Check("application database", database.ping), Check("signing keys", have_keys)],
         lifespan=lifespan,
         verifier=TokenVerifier(settings.auth_issuer, own_keys),
     )
     app.state.use_cases = UseCases(
-        users=Users(database, passwords, proposal_lifetime=timedelta(hours=settings.auth_proposal_hours)),
-        sessions=Sessions(database, passwords, keys, issuer=settings.auth_issuer, token_lifetime=lifetime),
-        ended=EndedSessions(database),
+        users=Users(
+            database,
+            passwords,
+            proposal_lifetime=timedelta(hours=settings.auth_proposal_hours),
+            clock=clock,
+        ),
+        sessions=Sessions(
+            database,
+            passwords,
+            tokens,
+            refreshes,
+            session_lifetime=timedelta(hours=settings.auth_session_hours),
+            clock=clock,
+        ),
+        refreshes=refreshes,
+        ended=EndedSessions(database, clock=clock),
         keys=keys,
     )
     return app

@@ -9,6 +9,7 @@ from services.chassis.engines import Engine
 _GRANTS = {
     "users": "SELECT, INSERT, UPDATE",
     "sessions": "SELECT, INSERT, UPDATE, DELETE",
+    "refresh_token": "SELECT, INSERT, UPDATE, DELETE",
     "login_failures": "SELECT, INSERT, UPDATE, DELETE",
     "network_failures": "SELECT, INSERT, UPDATE, DELETE",
     "signing_keys": "SELECT, INSERT, DELETE",

@@ -9,8 +9,15 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from services.auth.accounts.audit import name_digest
-from services.auth.domain import Account, Failures, NetworkFailures, is_username
-from services.auth.tables import login_failures, network_failures, sessions, signing_keys, users
+from services.auth.domain import Account, Failures, NetworkFailures, Session, is_username
+from services.auth.tables import (
+    login_failures,
+    network_failures,
+    refresh_tokens,
+    sessions,
+    signing_keys,
+    users,
+)
 from services.auth.tokens.keys import StoredKey
 from services.chassis.database import ApplicationReader, ApplicationTransaction
 from services.lake.domain.roles import Role
@@ -25,20 +32,20 @@ async def find_user(db: ApplicationReader, username: str) -> Account | None:
         return None
     found = await db.execute(sa.select(users).where(sa.func.lower(users.c.username) == username.lower()))
     row = found.mappings().one_or_none()
-    return None if row is None else _account(row)
+    return None if row is None else account_of(row)
 
 
 async def get_user(db: ApplicationReader, user_id: UUID) -> Account | None:
     """The user of this id."""
     row = (await db.execute(sa.select(users).where(users.c.id == user_id))).mappings().one_or_none()
-    return None if row is None else _account(row)
+    return None if row is None else account_of(row)
 
 
 async def list_users(db: ApplicationReader, *, after: str, limit: int) -> list[Account]:
     """The first `limit` users whose names, in lower case, come after `after`."""
     name = sa.func.lower(users.c.username)
     page = sa.select(users).where(name > after.lower()).order_by(name).limit(limit)
-    return [_account(row) for row in (await db.execute(page)).mappings()]
+    return [account_of(row) for row in (await db.execute(page)).mappings()]
 
 
 async def add_user(tx: ApplicationTransaction, account: Account) -> None:
@@ -138,27 +145,33 @@ async def clear_failures(tx: ApplicationTransaction, username: str, network: str
 
 
 async def forget_old(
-    tx: ApplicationTransaction, *, failures_before: datetime, sessions_before: datetime
+    tx: ApplicationTransaction,
+    *,
+    failures_before: datetime,
+    refreshes_before: datetime,
+    sessions_before: datetime,
 ) -> None:
-    """Delete expired failed logins and sessions, and keys that are no longer published."""
+    """Delete what expired before these times: failed logins, refresh tokens, sessions, and unpublished keys."""
+    await tx.execute(refresh_tokens.delete().where(refresh_tokens.c.expires_at < refreshes_before))
     await tx.execute(login_failures.delete().where(login_failures.c.last_at < failures_before))
     await tx.execute(network_failures.delete().where(network_failures.c.since < failures_before))
     await tx.execute(sessions.delete().where(sessions.c.expires_at < sessions_before))
     await tx.execute(signing_keys.delete().where(signing_keys.c.published_until < sessions_before))
 
 
-async def add_session(  # noqa: PLR0917 - what a session is
-    tx: ApplicationTransaction,
-    session_id: UUID,
-    user_id: UUID,
-    issued_at: datetime,
-    expires_at: datetime,
-    network: str,
+async def add_session(
+    tx: ApplicationTransaction, session: Session, expires_at: datetime, network: str
 ) -> None:
-    """Insert the session of one login from `network`."""
+    """Insert the session of one login from `network`, whose first access token expires at `expires_at`."""
     await tx.execute(
         sessions.insert().values(
-            id=session_id, user_id=user_id, issued_at=issued_at, expires_at=expires_at, network=network
+            id=session.id,
+            user_id=session.user_id,
+            issued_at=session.issued_at,
+            expires_at=expires_at,
+            ends_at=session.ends_at,
+            amr=list(session.amr),
+            network=network,
         )
     )
 
@@ -177,14 +190,14 @@ async def lock_user(tx: ApplicationTransaction, user_id: UUID) -> Account | None
     """The user of this id, with a lock against changes until the transaction ends."""
     locked = sa.select(users).where(users.c.id == user_id).with_for_update(read=True)
     row = (await tx.execute(locked)).mappings().one_or_none()
-    return None if row is None else _account(row)
+    return None if row is None else account_of(row)
 
 
 async def lock_for_change(tx: ApplicationTransaction, user_id: UUID) -> Account | None:
     """The user of this id, with a lock against changes and logins until the transaction ends."""
     locked = sa.select(users).where(users.c.id == user_id).with_for_update()
     row = (await tx.execute(locked)).mappings().one_or_none()
-    return None if row is None else _account(row)
+    return None if row is None else account_of(row)
 
 
 async def ended_sessions(
@@ -218,7 +231,13 @@ async def session_user(db: ApplicationReader, session_id: UUID, now: datetime) -
         )
     )
     row = (await db.execute(query)).mappings().one_or_none()
-    return None if row is None else _account(row)
+    return None if row is None else account_of(row)
+
+
+async def user_id_of_session(db: ApplicationReader, session_id: UUID) -> UUID | None:
+    """The user of a session, ended or not."""
+    found: UUID | None = await db.scalar(sa.select(sessions.c.user_id).where(sessions.c.id == session_id))
+    return found
 
 
 async def revoke_session(tx: ApplicationTransaction, session_id: UUID, now: datetime) -> bool:
@@ -236,7 +255,7 @@ async def revoke_sessions_of(
 ) -> None:
     """End every session of a user, except the one named `but`."""
     ended = sessions.update().where(
-        sessions.c.user_id == user_id, sessions.c.revoked_at.is_(None), sessions.c.expires_at > now
+        sessions.c.user_id == user_id, sessions.c.revoked_at.is_(None), sessions.c.ends_at > now
     )
     if but is not None:
         ended = ended.where(sessions.c.id != but)
@@ -277,7 +296,8 @@ def _tried(username: str, network: str) -> sa.ColumnElement[bool]:
     return sa.and_(login_failures.c.name_sha256 == name_digest(username), login_failures.c.network == network)
 
 
-def _account(row: Mapping[Any, Any]) -> Account:
+def account_of(row: Mapping[Any, Any]) -> Account:
+    """The user of a row of `users`."""
     values = dict(row)
     roles: Sequence[str] = values.pop("roles")
     return Account(**values, roles=frozenset(Role(role) for role in roles))

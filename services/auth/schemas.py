@@ -1,11 +1,12 @@
 """HTTP bodies of the auth service."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from services.auth.accounts.audit import Event, EventKind
 from services.auth.domain import (
@@ -19,7 +20,7 @@ from services.auth.domain import (
     ProposalState,
     UserChange,
 )
-from services.auth.tokens.sessions import IssuedToken
+from services.auth.tokens.access import IssuedToken
 from services.chassis.web.input.strict import Flag, Name
 from services.lake.domain.roles import Role
 
@@ -29,32 +30,59 @@ NewPassword = Annotated[SecretStr, Field(min_length=PASSWORD_MIN_LENGTH, max_len
 Roles = Annotated[frozenset[Role], Field(min_length=1)]
 
 
-class LoginForm(BaseModel):
-    """The form of OAuth 2.0's password grant (RFC 6749, 4.3.2)."""
+class TokenForm(BaseModel):
+    """The form of the token endpoint (RFC 6749): `password` (4.3.2) or `refresh_token` (6).
 
-    grant_type: Literal["password"] = "password"
-    username: Annotated[str, Field(max_length=256)]
-    password: Annotated[SecretStr, Field(max_length=PASSWORD_MAX_LENGTH)]
+    Other members are ignored, as RFC 6749 (3.2) requires.
+    """
+
+    grant_type: Literal["password", "refresh_token"] = "password"
+    username: Annotated[str, Field(max_length=256)] | None = None
+    password: Annotated[SecretStr, Field(max_length=PASSWORD_MAX_LENGTH)] | None = None
+    refresh_token: Annotated[SecretStr, Field(max_length=256)] | None = None
+
+    @model_validator(mode="after")
+    def _has_what_the_grant_needs(self) -> Self:
+        given = {name for name in type(self).model_fields if getattr(self, name) is not None}
+        if missing := sorted(_GRANTS[self.grant_type] - given):
+            raise ValueError(f"the grant {self.grant_type} also needs {' and '.join(missing)}")
+        return self
+
+    def credentials(self) -> tuple[str, str]:
+        """The user name and the password of the password grant."""
+        return self.username or "", self.password.get_secret_value() if self.password else ""
+
+
+_GRANTS: Mapping[str, frozenset[str]] = {
+    "password": frozenset({"username", "password"}),
+    "refresh_token": frozenset({"refresh_token"}),
+}
 
 
 class TokenView(BaseModel):
-    """An access token; `expires_in` is in seconds.
+    """An access token, and the refresh token for the next one; lifetimes are in seconds.
 
-    While `password_change_required`, it allows `PUT /me/password` only; then log in again.
+    A refresh token expires after `refresh_expires_in` seconds without a refresh. While `password_change_required`,
+    there is none, and the access token allows `PUT /me/password` only; then log in again.
     """
 
     access_token: str
     token_type: Literal["bearer"] = "bearer"  # noqa: S105 - the name of a kind, no secret
     expires_in: int
+    refresh_token: str | None
+    refresh_expires_in: int | None
     roles: list[Role]
     password_change_required: bool
 
     @classmethod
     def of(cls, issued: IssuedToken) -> Self:
         """The body for an issued token."""
+        refresh = issued.refresh
         return cls(
             access_token=issued.token,
             expires_in=int(issued.expires_in.total_seconds()),
+            refresh_token=None if refresh is None else refresh.token,
+            refresh_expires_in=None if refresh is None else int(refresh.expires_in.total_seconds()),
             roles=sorted(issued.roles),
             password_change_required=issued.must_change_password,
         )

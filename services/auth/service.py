@@ -7,6 +7,7 @@ from services.auth import repository
 from services.auth.accounts import ledger
 from services.auth.accounts.audit import NOWHERE, EventKind, record
 from services.auth.domain import FORGET_AFTER
+from services.auth.settings import LONGEST_SESSION_HOURS
 from services.auth.tokens.keys import KeyPolicy, KeyRing
 from services.chassis.database import ApplicationDatabase
 
@@ -51,5 +52,9 @@ class KeyKeeper:
         async with self._database.transaction() as tx:
             await ledger.forget_expired_passwords(tx, now)
             await repository.forget_old(
-                tx, failures_before=now - FORGET_AFTER, sessions_before=now - timedelta(days=90)
+                tx,
+                failures_before=now - FORGET_AFTER,
+                # A used token is kept as long as its session can live: its repeat must end the session.
+                refreshes_before=now - timedelta(hours=LONGEST_SESSION_HOURS),
+                sessions_before=now - timedelta(days=90),
             )

@@ -8,6 +8,8 @@ from services.chassis.settings import DatabaseUrl, ServiceSettings
 
 LONGEST_TOKEN_MINUTES = 60
 """The longest lifetime of a token that can be set, minutes; ended sessions are kept for this time."""
+LONGEST_SESSION_HOURS = 24
+"""The longest absolute lifetime of a session that can be set, hours."""
 _URL = "SQLAlchemy URL of the application database: postgresql+asyncpg://login:password@host:port/database"
 
 
@@ -21,6 +23,12 @@ class AuthSettings(ServiceSettings):
     )
     auth_token_minutes: int = Field(
         10, ge=1, le=LONGEST_TOKEN_MINUTES, description="lifetime of an access token, minutes"
+    )
+    auth_refresh_idle_minutes: int = Field(
+        60, ge=1, le=LONGEST_SESSION_HOURS * 60, description="minutes without a refresh that end a session"
+    )
+    auth_session_hours: int = Field(
+        12, ge=1, le=LONGEST_SESSION_HOURS, description="hours after which a session ends in any case"
     )
     auth_proposal_hours: int = Field(
         72, ge=1, le=720, description="hours for which a proposal waits for a second administrator"

@@ -26,13 +26,31 @@ sessions = sa.Table(
     sa.Column("id", sa.Uuid(), primary_key=True),
     sa.Column("user_id", sa.ForeignKey(users.c.id), nullable=False, index=True),
     sa.Column("issued_at", _TIME, nullable=False),
+    # When the last of its access tokens expires.
     sa.Column("expires_at", _TIME, nullable=False),
     sa.Column("revoked_at", _TIME),
     sa.Column("network", sa.String(43)),
+    # Its absolute end: no token of it lives longer.
+    sa.Column("ends_at", _TIME, nullable=False),
+    # How the user has proved who they are (RFC 8176).
+    sa.Column("amr", ARRAY(sa.String(16)), nullable=False),
 )
 
 sa.Index(
     "ix_auth_sessions_revoked_at", sessions.c.revoked_at, postgresql_where=sessions.c.revoked_at.is_not(None)
+)
+
+refresh_tokens = sa.Table(
+    "refresh_token",
+    metadata,
+    sa.Column("id", sa.Uuid(), primary_key=True),
+    sa.Column("session_id", sa.ForeignKey(sessions.c.id), nullable=False, index=True),
+    sa.Column("token_sha256", BYTEA(), nullable=False, unique=True),
+    # Unique: a token has one child, so a session cannot have two branches.
+    sa.Column("parent_id", sa.ForeignKey("auth.refresh_token.id", ondelete="SET NULL"), unique=True),
+    sa.Column("issued_at", _TIME, nullable=False),
+    sa.Column("expires_at", _TIME, nullable=False, index=True),
+    sa.Column("used_at", _TIME),
 )
 
 login_failures = sa.Table(

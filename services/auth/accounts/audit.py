@@ -27,6 +27,7 @@ class EventKind(StrEnum):
     LOGIN_REFUSED = "login.refused"
     LOGIN_LOCKED = "login.locked"
     LOGOUT = "logout"
+    REFRESH_REUSED = "refresh.reused"
     PASSWORD_CHANGED = "password.changed"  # noqa: S105 - the name of an event
     USER_CREATED = "user.created"
     USER_CHANGED = "user.changed"

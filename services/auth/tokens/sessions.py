@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from math import ceil
 from uuid import UUID
@@ -13,7 +13,7 @@ from uuid_utils.compat import uuid7
 from services.auth import repository
 from services.auth.accounts.audit import EventKind, Origin, record
 from services.auth.accounts.passwords import Passwords
-from services.auth.domain import KNOWN_FOR, Account
+from services.auth.domain import KNOWN_FOR, Account, Session
 from services.auth.errors import (
     InvalidCredentials,
     LoginLocked,
@@ -24,30 +24,16 @@ from services.auth.errors import (
 from services.auth.metrics import LOGINS
 from services.auth.service import utc_now
 from services.auth.settings import LONGEST_TOKEN_MINUTES
-from services.auth.tokens.keys import KeyRing
+from services.auth.tokens.access import AccessTokens, IssuedToken
+from services.auth.tokens.refresh import Refreshes
 from services.chassis.database import ApplicationDatabase
 from services.chassis.telemetry.spans import exemplar
-from services.chassis.web.identity import AUDIENCE, LEEWAY_SECONDS, Caller
-from services.lake.domain.roles import Role, scopes_of
+from services.chassis.web.identity import LEEWAY_SECONDS, Caller
 
-CLIENT_ID = "creditmesh"
-"""The client of RFC 9068: the platform's own, the only one that may send passwords."""
-CHANGE_PASSWORD = "password:change"  # noqa: S105 - the name of a scope
-"""The only scope of a user who must change the password first."""
 _NOBODY = UUID(int=0)
 LONGEST_LIFETIME = timedelta(minutes=LONGEST_TOKEN_MINUTES)
 LIST_SECONDS = 0.5
 """For this time the list of ended sessions is served from memory, because anybody may request it at any rate."""
-
-
-@dataclass(frozen=True, slots=True)
-class IssuedToken:
-    """The result of a login."""
-
-    token: str
-    expires_in: timedelta
-    roles: frozenset[Role]
-    must_change_password: bool
 
 
 class Sessions:
@@ -57,18 +43,18 @@ class Sessions:
         self,
         database: ApplicationDatabase,
         passwords: Passwords,
-        keys: KeyRing,
+        tokens: AccessTokens,
+        refreshes: Refreshes,
         *,
-        issuer: str,
-        token_lifetime: timedelta,
+        session_lifetime: timedelta,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
-        """Tokens name `issuer` and live for `token_lifetime`; `clock` tells the time."""
+        """Sessions end after `session_lifetime`, however often they are refreshed; `clock` tells the time."""
         self._database = database
         self._passwords = passwords
-        self._keys = keys
-        self._issuer = issuer
-        self._lifetime = token_lifetime
+        self._tokens = tokens
+        self._refreshes = refreshes
+        self._lifetime = session_lifetime
         self._clock = clock
 
     async def login(self, username: str, password: str, origin: Origin) -> IssuedToken:
@@ -82,18 +68,19 @@ class Sessions:
         async with self._passwords.slots:
             account = await self._checked(username, password, origin)
         now = self._clock()
-        session_id = uuid7()
-        # Sign before storing: without keys there must be no session.
-        token = self._token(account, session_id, now)
+        # Who must change the password logs in again afterwards: their session has one token, and no refresh.
+        lifetime = self._tokens.lifetime if account.must_change_password else self._lifetime
+        session = Session(uuid7(), account.id, now, now + lifetime, ("pwd",))
         async with self._database.transaction() as tx:
             # A change of the user ends the existing sessions. A session that is opened from data read before that
             # change would survive, so the user is read again under a lock.
             if await repository.lock_user(tx, account.id) != account:
                 raise InvalidCredentials("Check both and try again.")
             await repository.clear_failures(tx, username, origin.network)
-            await repository.add_session(
-                tx, session_id, account.id, now, now + self._lifetime, origin.network
-            )
+            await repository.add_session(tx, session, self._tokens.expiry(session, now), origin.network)
+            refresh = None if account.must_change_password else await self._refreshes.begin(tx, session, now)
+            # In the transaction: without keys there must be no session.
+            issued = self._tokens.issue(account, session, now, refresh)
             await record(
                 tx,
                 EventKind.LOGIN_ACCEPTED,
@@ -101,10 +88,10 @@ class Sessions:
                 origin=origin,
                 actor=account.id,
                 about=account.id,
-                session=str(session_id),
+                session=str(session.id),
             )
         LOGINS.labels("accepted").inc(1, exemplar())
-        return IssuedToken(token, self._lifetime, _roles(account), account.must_change_password)
+        return issued
 
     async def logout(self, caller: Caller, origin: Origin) -> None:
         """End the caller's session; ending it again changes nothing."""
@@ -209,35 +196,6 @@ class Sessions:
                 await repository.replace_hash(tx, account.id, account.password_hash, renewed)
             account = replace(account, password_hash=renewed)
         return account
-
-    def _token(self, account: Account, session_id: UUID, now: datetime) -> str:
-        return self._keys.sign(
-            {
-                "iss": self._issuer,
-                "aud": AUDIENCE,
-                "sub": str(account.id),
-                "client_id": CLIENT_ID,
-                "sid": str(session_id),
-                "jti": str(uuid7()),
-                "iat": now,
-                "exp": now + self._lifetime,
-                "auth_time": int(now.timestamp()),
-                "amr": ["pwd"],
-                "scope": " ".join(sorted(_scopes(account))),
-                "roles": sorted(_roles(account)),
-                "username": account.username,
-            },
-            now,
-        )
-
-
-def _roles(account: Account) -> frozenset[Role]:
-    # Two people know a password that somebody else has set. Until it is changed, nobody may act as this user.
-    return frozenset() if account.must_change_password else account.roles
-
-
-def _scopes(account: Account) -> frozenset[str]:
-    return frozenset({CHANGE_PASSWORD}) if account.must_change_password else scopes_of(account.roles)
 
 
 class EndedSessions:

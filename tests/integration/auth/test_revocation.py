@@ -59,7 +59,7 @@ def another_service(auth: str) -> FastAPI:
     )
 
 
-@pytest.mark.parametrize("how", ["log out", "disable", "roles", "own password"])
+@pytest.mark.parametrize("how", ["log out", "disable", "roles", "own password", "repeated refresh"])
 async def test_an_ended_session_is_refused_by_every_service_within_five_seconds(
     users: Users, fresh_application: Database, encryption_key: bytes, how: str
 ) -> None:
@@ -74,16 +74,21 @@ async def test_an_ended_session_is_refused_by_every_service_within_five_seconds(
             app.router.lifespan_context(app),
             httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://example") as service,
         ):
-            ended, other, admin = (
-                await headers(auth, "ann"),
-                await headers(auth, "ann"),
-                await headers(auth, "adam"),
-            )
+            login = (await log_in(auth, "ann")).json()
+            ended = bearer(login["access_token"])
+            other, admin = await headers(auth, "ann"), await headers(auth, "adam")
             assert (await service.get("/who", headers=ended)).status_code == 200
             assert (await service.get("/who", headers=other)).status_code == 200
 
             if how == "log out":
                 await auth.post("/logout", headers=ended)
+            elif how == "repeated refresh":
+                tokens = [login["refresh_token"]]
+                for _ in range(2):
+                    form = {"grant_type": "refresh_token", "refresh_token": tokens[-1]}
+                    tokens.append((await auth.post("/token", data=form)).json()["refresh_token"])
+                form = {"grant_type": "refresh_token", "refresh_token": tokens[0]}
+                assert (await auth.post("/token", data=form)).status_code == 400
             elif how == "own password":
                 body = {"old_password": PASSWORD, "new_password": NEW}
                 assert (await auth.put("/me/password", json=body, headers=other)).status_code == 204
@@ -99,7 +104,7 @@ async def test_an_ended_session_is_refused_by_every_service_within_five_seconds(
             refused = await service.get("/who", headers=ended)
             assert refused.status_code == 401
             assert "ended" in refused.json()["detail"]
-            goes_on = how in {"log out", "own password"}
+            goes_on = how in {"log out", "own password", "repeated refresh"}
             assert (await service.get("/who", headers=other)).status_code == (200 if goes_on else 401)
 
 

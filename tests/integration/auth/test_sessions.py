@@ -99,7 +99,7 @@ async def test_a_login_needs_the_form(client: httpx.AsyncClient) -> None:
     assert PASSWORD not in refused.text
 
 
-async def test_without_its_database_login_is_unavailable_and_tokens_still_verify(
+async def test_case_6_without_its_database_login_is_unavailable_and_tokens_still_verify(
     users: Users, fresh_application: Database, encryption_key: bytes
 ) -> None:
     assert await users.find("ann")
@@ -130,7 +130,10 @@ async def test_passwords_and_tokens_reach_neither_spans_nor_logs_nor_the_databas
 ) -> None:
     recorder = span_recorder()
     recorder.clear()
-    token = (await log_in(client, "ann")).json()["access_token"]
+    login = (await log_in(client, "ann")).json()
+    token, refresh = login["access_token"], login["refresh_token"]
+    form = {"grant_type": "refresh_token", "refresh_token": refresh}
+    following = (await client.post("/token", data=form)).json()["refresh_token"]
     await log_in(client, "ann", "wrong password")
 
     spans = "".join(span.to_json() for span in recorder.spans)
@@ -138,14 +141,17 @@ async def test_passwords_and_tokens_reach_neither_spans_nor_logs_nor_the_databas
         stored = "".join(
             [
                 str(row)
-                for table in ("users", "sessions", "login_failures", "signing_keys", "event", "proposals")
+                for table in (
+                    *("users", "sessions", "refresh_token", "login_failures", "signing_keys", "event"),
+                    "proposals",
+                )
                 for row in await owner.fetch(f"SELECT * FROM auth.{table}")
             ]
         )
     printed = capsys.readouterr().out
     assert "POST /token" in spans
     assert "argon2id" in stored
-    for secret in (PASSWORD, "wrong password", token):
+    for secret in (PASSWORD, "wrong password", token, refresh, following):
         assert secret not in spans
         assert secret not in printed
         assert secret not in stored

@@ -45,7 +45,7 @@ async def test_attempts_are_counted_by_network(
         assert (await log_in(other, "ann")).status_code == (429 if same else 200)
 
 
-async def test_who_tries_many_names_from_one_network_waits_and_who_works_there_does_not(
+async def test_case_12_who_tries_many_names_from_one_network_waits_and_who_works_there_does_not(
     client: httpx.AsyncClient, app: FastAPI
 ) -> None:
     assert client

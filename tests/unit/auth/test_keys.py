@@ -43,7 +43,7 @@ async def test_the_first_key_signs_at_once_and_the_key_set_verifies_it() -> None
     assert await _verifies(ring, ring.sign(CLAIMS, NOW), NOW)
 
 
-async def test_a_new_key_is_published_before_it_signs_and_the_old_one_still_verifies() -> None:
+async def test_case_7_a_new_key_is_published_before_it_signs_and_the_old_one_still_verifies() -> None:
     cipher = Fernet(Fernet.generate_key())
     first = _key(cipher, NOW - timedelta(days=30))
     second = _key(cipher, NOW, first)

@@ -1,19 +1,13 @@
-"""HTTP in and out of the auth service."""
+"""HTTP for users, the proposals of two administrators, and the audit events."""
 
-import hashlib
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
-from fastapi import Depends, Form, Header, Query, Request, Response
+from fastapi import Query, Response
 
-from services.auth.accounts.audit import EventKind, Origin
-from services.auth.accounts.users import Actor, Users
+from services.auth.accounts.audit import EventKind
 from services.auth.domain import Account, Proposal, ProposalState
 from services.auth.errors import (
-    InvalidCredentials,
     LastAdministrator,
-    LoginLocked,
     OwnAccount,
     PasswordTooWeak,
     ProposalNotFound,
@@ -23,127 +17,29 @@ from services.auth.errors import (
     SessionEnded,
     UsernameTaken,
     UserNotFound,
-    WrongPassword,
 )
+from services.auth.routes.callers import Auth, By, Reader, Reviewer
 from services.auth.schemas import (
     EventPage,
     EventView,
-    LoginForm,
     NewUserBody,
-    OwnPasswordBody,
     ProposalPage,
     ProposalView,
-    RevocationList,
-    TokenView,
     UserChangeBody,
     UserPage,
     UserView,
 )
 from services.auth.service import utc_now
-from services.auth.tokens.keys import KeyRing
-from services.auth.tokens.sessions import EndedSessions, Sessions
-from services.chassis.web.identity import Caller, authenticated, require
 from services.chassis.web.input.body_limit import bounded_router
 from services.chassis.web.input.strict import Identifier
 from services.chassis.web.paging import AfterText, Cursor, CursorsDep, Limit
-from services.chassis.web.problems import BadRequest, Unavailable, documented
-
-JWKS_MAX_AGE_SECONDS = 60
-
-
-@dataclass(frozen=True, slots=True)
-class UseCases:
-    """The use cases that the routes call."""
-
-    users: Users
-    sessions: Sessions
-    ended: EndedSessions
-    keys: KeyRing
-
-
-def _use_cases(request: Request) -> UseCases:
-    return cast("UseCases", request.app.state.use_cases)
-
-
-def _origin(request: Request) -> Origin:
-    return Origin(request.client.host if request.client else None)
-
-
-Auth = Annotated[UseCases, Depends(_use_cases)]
-From = Annotated[Origin, Depends(_origin)]
-
-
-async def _account(auth: Auth, caller: Annotated[Caller, Depends(authenticated)]) -> Account:
-    return await auth.sessions.user_of(caller)
-
-
-async def _administrator(auth: Auth, caller: Annotated[Caller, Depends(require("users:manage"))]) -> Account:
-    return await auth.sessions.user_of(caller)
-
-
-Me = Annotated[Account, Depends(_account)]
-Administrator = Annotated[Account, Depends(_administrator)]
-
-
-async def _acting(administrator: Administrator, origin: From) -> Actor:
-    return Actor(administrator.id, origin)
-
-
-async def _reader(auth: Auth, caller: Annotated[Caller, Depends(require("users:read"))]) -> Account:
-    return await auth.sessions.user_of(caller)
-
-
-async def _reviewer(auth: Auth, caller: Annotated[Caller, Depends(require("audit:read"))]) -> Account:
-    return await auth.sessions.user_of(caller)
-
-
-By = Annotated[Actor, Depends(_acting)]
-Reader = Annotated[Account, Depends(_reader)]
-Reviewer = Annotated[Account, Depends(_reviewer)]
+from services.chassis.web.problems import BadRequest, documented
 
 _PROPOSED: dict[int | str, dict[str, Any]] = {
     202: {"model": ProposalView, "description": "Another administrator must confirm it."}
 }
 
 router = bounded_router()
-
-
-@router.post("/token", responses=documented(InvalidCredentials, LoginLocked, Unavailable), tags=["sessions"])
-async def log_in(
-    form: Annotated[LoginForm, Form()], auth: Auth, origin: From, response: Response
-) -> TokenView:
-    """Exchange a user name and password for an access token."""
-    issued = await auth.sessions.login(form.username, form.password.get_secret_value(), origin)
-    # RFC 6749, 5.1: no cache may keep a token.
-    response.headers["Cache-Control"] = "no-store"
-    return TokenView.of(issued)
-
-
-@router.post("/logout", status_code=204, responses=documented(SessionEnded), tags=["sessions"])
-async def log_out(auth: Auth, caller: Annotated[Caller, Depends(authenticated)], origin: From) -> None:
-    """End the session that the token belongs to. The other services refuse the token within 5 seconds."""
-    await auth.sessions.logout(caller, origin)
-
-
-@router.get("/me", responses=documented(SessionEnded), tags=["sessions"])
-async def me(account: Me) -> UserView:
-    """The user whose token this is."""
-    return UserView.of(account)
-
-
-@router.put(
-    "/me/password",
-    status_code=204,
-    responses=documented(SessionEnded, WrongPassword, LoginLocked, PasswordTooWeak),
-    tags=["sessions"],
-)
-async def change_own_password(
-    body: OwnPasswordBody, auth: Auth, caller: Annotated[Caller, Depends(authenticated)], origin: From
-) -> None:
-    """Replace your password; ends your other sessions."""
-    await auth.sessions.change_password(
-        caller, body.old_password.get_secret_value(), body.new_password.get_secret_value(), origin
-    )
 
 
 @router.get("/users", responses=documented(SessionEnded), tags=["users"])
@@ -268,41 +164,3 @@ def _done_or_proposed(done: Account | Proposal) -> UserView | Response:
     body = ProposalView.of(done, utc_now()).model_dump_json()
     headers = {"Location": f"/proposals/{done.id}"}
     return Response(body, 202, headers, "application/json")
-
-
-@router.get("/.well-known/jwks.json", responses=documented(Unavailable), tags=["keys"])
-async def jwks(auth: Auth, response: Response) -> dict[str, list[dict[str, Any]]]:
-    """The public keys that verify access tokens."""
-    if auth.keys.is_empty:
-        raise Unavailable("The signing keys could not be loaded yet; try again shortly.")
-    response.headers["Cache-Control"] = f"public, max-age={JWKS_MAX_AGE_SECONDS}"
-    now: datetime = utc_now()
-    return auth.keys.jwks(now)
-
-
-@router.get(
-    "/revocations",
-    response_model=RevocationList,
-    responses={
-        **documented(Unavailable),
-        304: {"description": "The list is the one that If-None-Match names."},
-    },
-    tags=["keys"],
-)
-async def revocations(
-    auth: Auth,
-    if_none_match: Annotated[str | None, Header(description="The ETag of the last answer.")] = None,
-) -> Response:
-    """List the ended sessions whose tokens may not have expired yet.
-
-    Like the public keys, the list is public for everybody who verifies tokens. A session's id says nothing about its
-    user and gives no access.
-    """
-    sids = await auth.ended.list()
-    tag = f'"{hashlib.sha256(b"".join(sid.bytes for sid in sids)).hexdigest()[:32]}"'
-    headers = {"ETag": tag, "Cache-Control": "no-cache"}
-    if if_none_match == tag:
-        return Response(status_code=304, headers=headers)
-    return Response(
-        RevocationList(sids=list(sids)).model_dump_json(), headers=headers, media_type="application/json"
-    )
