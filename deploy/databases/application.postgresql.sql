@@ -1834,6 +1834,12 @@ INSERT INTO search.replica_index (name, table_name, definition) VALUES ('search_
 
 UPDATE search.alembic_version SET version_num='0002' WHERE search.alembic_version.version_num = '0001';
 
+-- Running upgrade 0002 -> 0003
+
+INSERT INTO search.replica_index (name, table_name, definition) VALUES ('search_version_amount', 'credit.application_version', '(amount, application_id)'), ('search_version_score', 'credit.application_version', '(score, application_id)'), ('search_version_best_score', 'credit.application_version', '(score DESC NULLS LAST, application_id DESC)');
+
+UPDATE search.alembic_version SET version_num='0003' WHERE search.alembic_version.version_num = '0002';
+
 COMMIT;
 
 -- Indexes of search on the replica.

@@ -39,9 +39,16 @@ CanAudit = Annotated[Caller, Depends(require("audit:read"))]
 
 @router.get("", responses=documented(*_ALWAYS, BadRequest))
 async def find(caller: CanRead, search: SearchDep, cursors: CursorsDep, parameters: Parameters) -> FoundPage:
-    """Find submitted applications that you may see, in the replica, newest first."""
+    """Find submitted applications that you may see, in the replica, newest first unless you sort."""
     after = cursors.start(parameters.after)
-    found = await search.find(parameters.to_domain(), after, parameters.limit, by=caller)
+    found = await search.find(
+        parameters.to_domain(),
+        parameters.sort,
+        after,
+        parameters.limit,
+        by=caller,
+        facets=parameters.wanted_facets(),
+    )
     return FoundPage.of(found, cursors)
 
 

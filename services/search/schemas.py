@@ -14,9 +14,20 @@ from services.chassis.web.input.strict import AmountOrZero, Identifier, Instant,
 from services.chassis.web.paging import AfterText, Cursors, Limit
 from services.lake.domain.currency import Currency
 from services.lake.domain.states import State
-from services.search.domain import MOST_WORDS, Filters, trace_id
+from services.search.domain import MOST_WORDS, Facet, Filters, Order, trace_id
 from services.search.repository import Change
 from services.search.service import Found
+
+MOST_VALUES = 50
+"""Most values of one filter."""
+
+Code = Annotated[str, Field(pattern=r"^[A-Z0-9_-]{1,32}$")]
+Channel = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,15}$")]
+BandName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,32}$")]
+Month = Annotated[
+    str, Field(pattern=r"^(19|2[0-8])[0-9]{2}-(0[1-9]|1[0-2])$", examples=["2026-01"], description="YYYY-MM")
+]
+_FACETS = "|".join(Facet)
 
 
 class SearchParameters(BaseModel):
@@ -33,13 +44,41 @@ class SearchParameters(BaseModel):
         ),
     ] = ""
     state: Annotated[list[State], Query(description="Any of these states.")] = []
-    product: Annotated[str | None, Field(pattern=r"^[A-Z0-9_-]{1,32}$")] = None
+    product: Annotated[list[Code], Query(description="Any of these products.", max_length=MOST_VALUES)] = []
+    channel: Annotated[
+        list[Channel], Query(description="Any of these channels.", max_length=MOST_VALUES)
+    ] = []
+    band: Annotated[
+        list[BandName],
+        Query(description="Any of these approval bands, by currency and amount.", max_length=MOST_VALUES),
+    ] = []
+    month: Annotated[
+        list[Month], Query(description="Submitted in any of these months of UTC.", max_length=MOST_VALUES)
+    ] = []
     currency: Currency | None = None
     amount_min: AmountOrZero | None = None
     amount_max: AmountOrZero | None = None
     submitted_from: Instant | None = None
     submitted_to: Instant | None = None
     maker: Identifier | None = None
+    sort: Annotated[
+        Order,
+        Field(
+            description="`-` is descending: `-age` begins with the oldest. Amounts are compared as numbers, whatever "
+            "their currency; an application without a score comes last."
+        ),
+    ] = Order.NEWEST
+    facets: Annotated[
+        str | None,
+        Field(
+            pattern=f"^({_FACETS})(,({_FACETS}))*$",
+            max_length=100,
+            description="Count everything that is found by these, separated by commas: state, product, channel, band, "
+            "month. The filter of the same name does not apply to a count. Above 100,000 applications the counts are "
+            "approximate.",
+            examples=["state,product"],
+        ),
+    ] = None
     after: AfterText | None = None
     limit: Limit = 50
 
@@ -55,7 +94,10 @@ class SearchParameters(BaseModel):
         return Filters(
             words=tuple(self.q.split()),
             states=tuple(self.state),
-            product_code=self.product,
+            products=tuple(self.product),
+            channels=tuple(self.channel),
+            bands=tuple(self.band),
+            months=tuple(date.fromisoformat(f"{month}-01") for month in self.month),
             currency=self.currency,
             amount_min=self.amount_min,
             amount_max=self.amount_max,
@@ -63,6 +105,11 @@ class SearchParameters(BaseModel):
             submitted_to=self.submitted_to,
             maker=self.maker,
         )
+
+    def wanted_facets(self) -> tuple[Facet, ...]:
+        """The facets to count by, each once."""
+        names = self.facets.split(",") if self.facets else ()
+        return tuple(dict.fromkeys(Facet(name) for name in names))
 
 
 class FoundApplication(BaseModel):
@@ -77,6 +124,7 @@ class FoundApplication(BaseModel):
     currency: str
     term_months: int
     purpose: str
+    channel: str
     score: int | None
     maker: UUID
     borrower_id: UUID | None
@@ -85,11 +133,34 @@ class FoundApplication(BaseModel):
     decided_at: datetime | None
 
 
+class FacetValue(BaseModel):
+    """How many applications have a value; `value` is null for those that have none, such as no band."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    value: str | None
+    count: int
+
+
+class FacetView(BaseModel):
+    """Counts under all filters: `total`; and by facet, under all filters but the facet's own."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    total: int
+    approximate: bool
+    counts: dict[Facet, list[FacetValue]]
+
+
 class FoundPage(BaseModel):
-    """A page of applications, newest first; `next` is the next page's `after`, null on the last page."""
+    """A page of applications; `next` is the next page's `after`, null on the last page.
+
+    `facets` counts what all pages hold; it is null unless it was asked for.
+    """
 
     items: list[FoundApplication]
     next: str | None
+    facets: FacetView | None
 
     @classmethod
     def of(cls, found: Found, cursors: Cursors) -> Self:
@@ -97,6 +168,7 @@ class FoundPage(BaseModel):
         return cls(
             items=[FoundApplication.model_validate(row) for row in found.rows],
             next=cursors.next(found.next),
+            facets=None if found.facets is None else FacetView.model_validate(found.facets),
         )
 
 

@@ -17,7 +17,7 @@ from services.chassis.web.identity import Caller
 from services.chassis.web.paging import Cursor
 from services.lake.database import Lake
 from services.lake.errors import NoSuchApplication
-from services.search.domain import Filters
+from services.search.domain import Facet, Facets, Filters, Order, order_key
 from services.search.errors import FiltersContradict, ReplicaNotReady
 from services.search.repository import Change, SearchRepository
 
@@ -41,10 +41,11 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A page of applications, and where the next page starts."""
+    """A page of applications, where the next page starts, and the counts where they are wanted."""
 
     rows: Sequence[dict[str, Any]]
     next: Cursor | None
+    facets: Facets | None = None
 
 
 class Search:
@@ -56,9 +57,19 @@ class Search:
         self._repository = repository
         self._missing: list[str] | None = None
 
-    async def find(self, filters: Filters, after: Cursor | None, limit: int, *, by: Caller) -> Found:
-        """A page of the submitted applications that the caller may see and that meet `filters`, newest first.
+    async def find(
+        self,
+        filters: Filters,
+        order: Order,
+        after: Cursor | None,
+        limit: int,
+        *,
+        by: Caller,
+        facets: Sequence[Facet] = (),
+    ) -> Found:
+        """A page of the submitted applications that the caller may see and that meet `filters`, in `order`.
 
+        With `facets`, what all pages hold is counted by them.
         Raises FiltersContradict, ReplicaNotReady.
         """
         if faults := list(filters.contradictions()):
@@ -67,10 +78,12 @@ class Search:
                 errors=[{"pointer": f"/query/{name}", "detail": detail} for name, detail in faults],
             )
         async with self._reading_replica() as reader:
-            rows = await self._repository.find(reader, filters, by, after, limit + 1)
+            selection = await self._repository.selection(reader, filters, by, facets)
+            rows = await self._repository.find(reader, selection, order, after, limit + 1)
+            counts = await self._repository.facets(reader, selection, facets) if facets else None
         page = rows[:limit]
-        more = Cursor(page[-1]["submitted_at"], page[-1]["id"]) if len(rows) > limit else None
-        return Found(page, more)
+        more = Cursor(page[-1][order_key(order)], page[-1]["id"]) if len(rows) > limit else None
+        return Found(page, more, counts)
 
     async def record(self, application_id: UUID, source: Source, *, by: Caller) -> dict[str, Any]:
         """The whole application as the caller sees it, from the replica or straight from the lake.

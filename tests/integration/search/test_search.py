@@ -69,6 +69,7 @@ async def test_everything_submitted_is_found_newest_first(lending: Lending, made
         "currency": "DEM",
         "term_months": 6,
         "purpose": "education",
+        "channel": "branch",
         "score": view["score"],
         "maker": view["created_by"],
         "borrower_id": view["parties"][0]["party_id"],
@@ -122,6 +123,11 @@ async def test_an_id_is_found_by_its_beginning(lending: Lending, made: Any) -> N
 async def test_filters_narrow_what_is_found(lending: Lending, made: Any) -> None:
     binh = made["binh"]
     assert await found(lending, made, product="CAR") == ["dat"]
+    assert await found(lending, made, product=["CAR", "NOTHING"]) == ["dat"]
+    assert await found(lending, made, channel="partner") == ["firm"]
+    assert await found(lending, made, band="nothing") == []
+    assert await found(lending, made, month=binh["submitted_at"][:7]) == ["firm", "binh", "dat"]
+    assert await found(lending, made, month="1999-12") == []
     assert await found(lending, made, currency="EUR") == []
     assert await found(lending, made, amount_min="5000", amount_max="5000") == ["binh"]
     assert await found(lending, made, submitted_from=binh["submitted_at"]) == ["firm", "binh"]
