@@ -41,6 +41,15 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """One of several requested decisions, on an application as it was at `revision`."""
+
+    application_id: UUID
+    revision: int
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """Everything that an officer needs for a decision."""
 

@@ -4,16 +4,22 @@ from typing import Annotated
 
 from fastapi import Depends, Request, Response
 
+from services.approval.cases import Wanted
+from services.approval.reasons import REASONS
 from services.approval.schemas import (
     ApplicationRecord,
     BandView,
+    DecidedView,
+    DecisionsView,
     LoanView,
     NewBooking,
     NewDecision,
+    NewDecisions,
+    ReasonView,
 )
 from services.approval.service import Approval
 from services.chassis.web.identity import Caller, require
-from services.chassis.web.input.body_limit import accepts_body, bounded_router
+from services.chassis.web.input.body_limit import LARGEST_BODY_BYTES, accepts_body, bounded_router
 from services.chassis.web.input.strict import Identifier
 from services.chassis.web.preconditions import ExpectedRevision, etag
 from services.chassis.web.problems import (
@@ -23,11 +29,14 @@ from services.chassis.web.problems import (
     NotFound,
     PreconditionFailed,
     PreconditionRequired,
+    Problem,
     Unauthenticated,
     Unavailable,
     Unprocessable,
     documented,
+    problem_details,
 )
+from services.lake.domain.states import State
 
 _ALWAYS = (Unauthenticated, Forbidden, Unprocessable)
 _CHANGING = (*_ALWAYS, BadRequest, NotFound, Conflict, PreconditionFailed, PreconditionRequired, Unavailable)
@@ -50,6 +59,31 @@ CanBook = Annotated[Caller, Depends(require("applications:book"))]
 async def read_bands(_: CanRead, approval: ApprovalDep) -> list[BandView]:
     """List the amount bands and the stages that each requires."""
     return [BandView.of(band) for band in await approval.bands()]
+
+
+@router.get("/reason-codes", tags=["decisions"], responses=documented(Unauthenticated, Forbidden))
+async def read_reasons(_: CanRead) -> list[ReasonView]:
+    """List the reasons of rejections and returns, with labels in English, Vietnamese and Portuguese."""
+    return [ReasonView.of(one) for one in REASONS.values()]
+
+
+@router.post(
+    "/decisions",
+    status_code=207,
+    response_model_exclude_none=True,
+    tags=["decisions"],
+    responses=documented(*_ALWAYS, BadRequest),
+)
+@accepts_body(LARGEST_BODY_BYTES)
+async def decide_several(body: NewDecisions, caller: CanDecide, approval: ApprovalDep) -> DecisionsView:
+    """Decide on up to 50 applications, each by its own revision and in its own transaction.
+
+    The answers have the order of the request. An application that was refused has the problem that its decision alone
+    would have had; the others are decided all the same.
+    """
+    wanted = [Wanted(one.application_id, one.revision, one.to_domain()) for one in body.decisions]
+    answers = await approval.decide_several(wanted, by=caller)
+    return DecisionsView.of([_answer(one, given) for one, given in zip(wanted, answers, strict=True)])
 
 
 @router.get("/applications/{application_id}", tags=["applications"], responses=documented(*_ALWAYS, NotFound))
@@ -109,3 +143,16 @@ async def _record(
     record = await approval.record(application_id, by=caller)
     response.headers["ETag"] = etag(record.row["revision"])
     return ApplicationRecord.of(record)
+
+
+def _answer(wanted: Wanted, given: State | Problem) -> DecidedView:
+    if isinstance(given, Problem):
+        path = f"/applications/{wanted.application_id}/decisions"
+        return DecidedView(
+            application_id=wanted.application_id,
+            status=given.status,
+            problem=problem_details(given, path),
+        )
+    return DecidedView(
+        application_id=wanted.application_id, status=200, state=given, revision=wanted.revision + 1
+    )

@@ -6,7 +6,16 @@ from decimal import Decimal
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from services.approval.cases import Booking, Record, Verdict
 from services.approval.domain import (
@@ -19,10 +28,20 @@ from services.approval.domain import (
     Version,
     differences,
 )
-from services.chassis.web.input.strict import Day, Remark
+from services.approval.reasons import REASONS, Reason
+from services.chassis.web.input.strict import Day, Identifier, Remark, Whole
 from services.lake.domain.states import State
 
+MOST_DECISIONS = 50
+"""Applications of one request."""
+
 StageName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+
+
+class View(BaseModel):
+    """A view built from an object with attributes of the same names."""
+
+    model_config = ConfigDict(from_attributes=True)
 
 
 class NewDecision(BaseModel):
@@ -32,8 +51,23 @@ class NewDecision(BaseModel):
 
     outcome: Outcome
     stage: StageName | None = None
-    reason_code: Annotated[ReasonCode | None, Field(description="Mandatory on reject and return.")] = None
+    reason_code: Annotated[
+        ReasonCode | None,
+        Field(
+            description="Mandatory on reject and return; one that GET /reason-codes names for the outcome."
+        ),
+    ] = None
     comment: Annotated[str, Remark(1000)] | None = None
+
+    @field_validator("reason_code")
+    @classmethod
+    def _fits(cls, code: ReasonCode | None, info: ValidationInfo) -> ReasonCode | None:
+        outcome = info.data.get("outcome")
+        if code is not None and outcome in (Outcome.REJECT, Outcome.RETURN):
+            outcomes = REASONS[code].outcomes
+            if outcome not in outcomes:
+                raise ValueError(f"{code} is a reason to {' or '.join(sorted(outcomes))}")
+        return code
 
     @model_validator(mode="after")
     def _says_why(self) -> Self:
@@ -44,6 +78,67 @@ class NewDecision(BaseModel):
     def to_domain(self) -> Verdict:
         """The use case's input."""
         return Verdict(self.outcome, self.stage, self.reason_code, self.comment or None)
+
+
+class OneOfSeveral(NewDecision):
+    """A decision on one application of several, as it was at `revision`."""
+
+    application_id: Identifier
+    revision: Annotated[
+        Whole, Field(ge=0, le=999_999_999, description="As it was read; the ETag without quotes.")
+    ]
+
+
+class NewDecisions(BaseModel):
+    """Decisions on different applications, made in this order, each in a transaction of its own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    decisions: Annotated[list[OneOfSeveral], Field(min_length=1, max_length=MOST_DECISIONS)]
+
+    @field_validator("decisions")
+    @classmethod
+    def _of_different_applications(cls, decisions: list[OneOfSeveral]) -> list[OneOfSeveral]:
+        if len({one.application_id for one in decisions}) != len(decisions):
+            raise ValueError("decide on each application once")
+        return decisions
+
+
+class DecidedView(BaseModel):
+    """What became of one of several decisions: the application after it, or the `problem` of a refused one."""
+
+    application_id: UUID
+    status: Annotated[int, Field(description="HTTP status that the decision alone would have had.")]
+    state: State | None = None
+    revision: int | None = None
+    problem: Annotated[dict[str, Any] | None, Field(description="RFC 9457 problem details.")] = None
+
+
+class DecisionsView(BaseModel):
+    """The answers to several decisions, in their order."""
+
+    decided: int
+    refused: int
+    items: list[DecidedView]
+
+    @classmethod
+    def of(cls, items: Sequence[DecidedView]) -> Self:
+        """Show `items`."""
+        decided = sum(one.problem is None for one in items)
+        return cls(decided=decided, refused=len(items) - decided, items=list(items))
+
+
+class ReasonView(View):
+    """A reason code, the outcomes that it is for, and its labels by language."""
+
+    code: ReasonCode
+    outcomes: list[Outcome]
+    labels: dict[str, str]
+
+    @classmethod
+    def of(cls, reason: Reason) -> Self:
+        """Show `reason`."""
+        return cls(code=reason.code, outcomes=sorted(reason.outcomes), labels=dict(reason.labels))
 
 
 class NewBooking(BaseModel):
@@ -58,12 +153,6 @@ class NewBooking(BaseModel):
             "a day before it, as far back as this installation allows."
         ),
     ] = None
-
-
-class View(BaseModel):
-    """A view built from an object with attributes of the same names."""
-
-    model_config = ConfigDict(from_attributes=True)
 
 
 class BandView(View):

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy.exc import IntegrityError
 from uuid_utils.compat import uuid7
 
-from services.approval.cases import Booking, BookingPolicy, Clock, Record, Verdict, utc_now
+from services.approval.cases import Booking, BookingPolicy, Clock, Record, Verdict, Wanted, utc_now
 from services.approval.claims.service import Claims
 from services.approval.domain import (
     BOOKING_ROLES,
@@ -29,7 +29,9 @@ from services.approval.errors import (
     problem,
 )
 from services.approval.repository import ApprovalRepository, case_of
+from services.chassis.telemetry.logging import get_logger
 from services.chassis.web.identity import Caller
+from services.chassis.web.problems import Problem, as_problem
 from services.lake import access
 from services.lake.database import Lake, LakeReader, LakeTransaction
 from services.lake.domain.money import amount_fault
@@ -38,6 +40,8 @@ from services.lake.domain.states import Action, State, TransitionNotAllowed, aft
 from services.lake.errors import NoSuchApplication, StaleRevision
 from services.lake.locks import lock_parties
 from services.lake.metrics import APPLICATIONS
+
+_log = get_logger(__name__)
 
 
 class Approval:
@@ -98,8 +102,27 @@ class Approval:
                 case=case,
             )
 
-    async def decide(self, application_id: UUID, verdict: Verdict, *, expected: int, by: Caller) -> None:
-        """Decide on the current version.
+    async def decide_several(self, wanted: Sequence[Wanted], *, by: Caller) -> list[State | Problem]:
+        """Decide on several applications, in their order, each in a transaction of its own.
+
+        For each gives the state that it came into, or why it was refused. An error of any kind is the answer of its
+        own application: the caller must learn what was decided before it.
+        """
+        answers: list[State | Problem] = []
+        for one in wanted:
+            try:
+                answers.append(
+                    await self.decide(one.application_id, one.verdict, expected=one.revision, by=by)
+                )
+            except Problem as refused:
+                answers.append(refused)
+            except Exception as error:  # noqa: BLE001 - logged, and the answer of this application
+                _log.exception("a decision of several failed", application_id=str(one.application_id))
+                answers.append(as_problem(error))
+        return answers
+
+    async def decide(self, application_id: UUID, verdict: Verdict, *, expected: int, by: Caller) -> State:
+        """Decide on the current version; gives the state that the application came into.
 
         Returning an approved application revokes the approval. Then no stage has decided, and the event says who
         returned it, in which role and why.
@@ -145,6 +168,7 @@ class Approval:
             await self._repository.add_events(tx, _events(case, ruling.states, made))
         for passed in ruling.states:
             APPLICATIONS.labels(passed).inc()
+        return state
 
     async def book(
         self, application_id: UUID, value_date: date | None, *, expected: int, by: Caller

@@ -97,6 +97,8 @@ ROUTES: Mapping[tuple[str, str, str], Route] = {
     ("approval", "POST", "/applications/{application_id}/booking"): Route(
         CHECK, "application", None, _CHANGE
     ),
+    ("approval", "GET", "/reason-codes"): Route(READ),
+    ("approval", "POST", "/decisions"): Route(CHECK, body={}),
     ("approval", "PUT", "/applications/{application_id}/claim"): Route(CHECK, "application"),
     ("approval", "DELETE", "/applications/{application_id}/claim"): Route(CHECK, "application"),
     ("search", "GET", "/applications"): Route(READ),

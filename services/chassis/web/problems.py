@@ -224,19 +224,24 @@ def as_problem(error: Exception) -> Problem:
     return Problem("The error was logged under the trace id; quote it when you report it.")
 
 
-def problem_response(scope: Scope, problem: Problem) -> Response:
-    """The HTTP response for `problem`, raised while the request of `scope` was handled."""
+def problem_details(problem: Problem, instance: str | None) -> dict[str, Any]:
+    """The members of `problem`, which occurred at the path `instance` in the current trace."""
     context = trace.get_current_span().get_span_context()
     body: dict[str, Any] = {
         "type": problem.type(),
         "title": problem.title(),
         "status": problem.status,
         "detail": problem.detail,
-        "instance": scope.get("path"),
+        "instance": instance,
         "trace_id": trace.format_trace_id(context.trace_id) if context.is_valid else None,
         **problem.extensions,
     }
-    content = orjson.dumps({name: value for name, value in body.items() if value is not None}, default=str)
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def problem_response(scope: Scope, problem: Problem) -> Response:
+    """The HTTP response for `problem`, raised while the request of `scope` was handled."""
+    content = orjson.dumps(problem_details(problem, scope.get("path")), default=str)
     return Response(content, status_code=problem.status, headers=problem.headers, media_type=MEDIA_TYPE)
 
 
