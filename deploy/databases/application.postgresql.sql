@@ -444,6 +444,31 @@ ALTER TABLE replication.stopped_table ALTER COLUMN kind SET NOT NULL,
 
 UPDATE replication.alembic_version SET version_num='0005' WHERE replication.alembic_version.version_num = '0004';
 
+-- Running upgrade 0005 -> 0006
+
+CREATE VIEW replication.freshness AS
+    SELECT
+        -- Everything up to here is applied: what is relayed, unless a partition lags behind that.
+        coalesce(lagging.applied_major, r.position_major) AS whole_major,
+        coalesce(lagging.applied_minor, r.position_minor) AS whole_minor,
+        -- Nothing of a stopped table is applied, and the relay passes over its changes.
+        (SELECT min(s.since) FROM replication.stopped_table AS s) AS stopped_since,
+        (SELECT v.verified_at FROM replication.verified_through AS v) AS verified_at
+    FROM replication.relay AS r
+    LEFT JOIN LATERAL (
+        SELECT p.applied_major, p.applied_minor
+        FROM replication.partition_progress AS p
+        WHERE (p.applied_major, p.applied_minor) < (p.relayed_major, p.relayed_minor)
+        ORDER BY p.applied_major, p.applied_minor
+        LIMIT 1
+    ) AS lagging ON true;
+
+GRANT USAGE ON SCHEMA replication TO search;
+
+GRANT SELECT ON replication.freshness TO search;
+
+UPDATE replication.alembic_version SET version_num='0006' WHERE replication.alembic_version.version_num = '0005';
+
 COMMIT;
 
 -- The replica belongs to the sink.

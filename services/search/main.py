@@ -3,7 +3,7 @@
 import argparse
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -16,8 +16,9 @@ from services.chassis.web.app import create_app, serve
 from services.chassis.web.health import Check
 from services.chassis.web.identity import TokenVerifier
 from services.lake.database import Lake
+from services.search.freshness import Freshness, StoredProgress
 from services.search.repository import SearchRepository
-from services.search.routes import router
+from services.search.routes import lake_router, router
 from services.search.service import Search
 from services.search.settings import MigrationSettings, SearchSettings
 
@@ -31,16 +32,21 @@ def build(settings: SearchSettings, telemetry: Telemetry, verifier: TokenVerifie
         settings.application_url.get_secret_value(), service=SERVICE, pool_size=settings.application_pool_size
     )
     lake = Lake.open(settings.lake_url.get_secret_value(), service=SERVICE, pool_size=settings.lake_pool_size)
+    freshness = Freshness(StoredProgress(application, lake))
     search = Search(application, lake, SearchRepository())
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         app.state.search = search
-        preparing = asyncio.create_task(search.keep_replica_prepared(), name="prepare-replica")
+        app.state.freshness = freshness
+        tasks = [
+            asyncio.create_task(search.keep_replica_prepared(), name="prepare-replica"),
+            asyncio.create_task(freshness.keep_measured(), name="measure-lag"),
+        ]
         yield
-        preparing.cancel()
-        with suppress(asyncio.CancelledError):
-            await preparing
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await application.dispose()
         await lake.dispose()
 
@@ -50,8 +56,8 @@ def build(settings: SearchSettings, telemetry: Telemetry, verifier: TokenVerifie
         summary="Applications: found in the replica, shown whole, with their history.",
         settings=settings,
         telemetry=telemetry,
-        routers=[router],
-        # Two of three routes need the lake; without it the other still answers.
+        routers=[router, lake_router],
+        # The lake is needed for records of its own and for audits; the others answer without it.
         checks=[Check("replica", search.check_replica)],
         lifespan=lifespan,
         verifier=verifier,

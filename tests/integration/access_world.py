@@ -103,6 +103,7 @@ ROUTES: Mapping[tuple[str, str, str], Route] = {
     ("approval", "DELETE", "/applications/{application_id}/claim"): Route(CHECK, "application"),
     ("search", "GET", "/applications"): Route(READ),
     ("search", "GET", "/applications/{application_id}"): Route(READ, "application"),
+    ("search", "GET", "/lake/applications/{application_id}"): Route(READ, "application"),
     ("search", "GET", "/applications/{application_id}/audit"): Route(
         frozenset({U, Role.ADMINISTRATOR}), "application"
     ),

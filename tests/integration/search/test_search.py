@@ -223,17 +223,19 @@ async def test_search_may_only_read_the_replica(lending: Lending, made: Any) -> 
     assert privileges == []
 
 
-@pytest.mark.parametrize("source", ["replica", "lake"])
-async def test_a_record_is_shown_whole(lending: Lending, made: Any, source: str) -> None:
+@pytest.mark.parametrize(
+    "path", ["/applications/{id}", "/applications/{id}?source=lake", "/lake/applications/{id}"]
+)
+async def test_a_record_is_shown_whole(lending: Lending, made: Any, path: str) -> None:
     maker, officer, auditor = lending.user("maker"), lending.user("officer"), lending.user("auditor")
     view = await lending.submitted(maker)
     assert made
     await lending.decide(officer, view["id"], 1)
     loan = (await lending.act(lending.approval, officer, view["id"], "booking", 2)).json()
     await lending.replicate()
-    path = f"/applications/{view['id']}?source={source}"
-    response = await lending.search.get(path, headers=auditor.headers)
+    response = await lending.search.get(path.format(id=view["id"]), headers=auditor.headers)
     record = response.json()
+    assert ("Replica-Lag" in response.headers) == ("lake" not in path)
     assert (response.status_code, response.headers["ETag"]) == (200, '"3"')
     assert record["application"]["state"] == "BOOKED"
     assert record["versions"][0]["profile"] == {**view["profile"], "age_years": view["age_years"]}
