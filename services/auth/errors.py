@@ -31,6 +31,10 @@ class SessionEnded(Unauthenticated):
     """The session has ended."""
 
 
+class SessionNotFound(NotFound):
+    """The caller has no such session."""
+
+
 class UserNotFound(NotFound):
     """There is no user with this id."""
 

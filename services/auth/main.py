@@ -16,6 +16,7 @@ from services.auth.accounts.users import Users
 from services.auth.commands import InvalidUsers, add_users, described, parse_users, password_from
 from services.auth.domain import NewUser
 from services.auth.routes import keys as keys_routes
+from services.auth.routes import metadata as metadata_routes
 from services.auth.routes import sessions as sessions_routes
 from services.auth.routes import users as users_routes
 from services.auth.routes.callers import UseCases
@@ -24,6 +25,7 @@ from services.auth.settings import AuthSettings, CommandSettings
 from services.auth.tokens.access import AccessTokens
 from services.auth.tokens.chain import RefreshKey
 from services.auth.tokens.keys import KeyPolicy, KeyRing, WrongEncryptionKey
+from services.auth.tokens.own import OwnSessions
 from services.auth.tokens.refresh import Refreshes
 from services.auth.tokens.sessions import EndedSessions, Sessions
 from services.chassis.database import ApplicationDatabase
@@ -83,16 +85,17 @@ def build_app(
                 await keeping
             await database.dispose()
 
+    verifier = TokenVerifier(settings.auth_issuer, own_keys)
     app = create_app(
         service="auth",
         title="creditmesh auth",
         summary="Users, sessions and the access tokens that every other service verifies.",
         settings=settings,
         telemetry=telemetry,
-        routers=[sessions_routes.router, users_routes.router, keys_routes.router],
+        routers=[sessions_routes.router, users_routes.router, keys_routes.router, metadata_routes.router],
         checks=[Check("application database", database.ping), Check("signing keys", have_keys)],
         lifespan=lifespan,
-        verifier=TokenVerifier(settings.auth_issuer, own_keys),
+        verifier=verifier,
     )
     app.state.use_cases = UseCases(
         users=Users(
@@ -110,8 +113,11 @@ def build_app(
             clock=clock,
         ),
         refreshes=refreshes,
+        own=OwnSessions(database, verifier, clock=clock),
         ended=EndedSessions(database, clock=clock),
         keys=keys,
+        issuer=settings.auth_issuer,
+        public_url=settings.auth_public_url,
     )
     return app
 

@@ -21,6 +21,7 @@ from services.auth.domain import (
     UserChange,
 )
 from services.auth.tokens.access import IssuedToken
+from services.auth.tokens.chain import LiveSession
 from services.chassis.web.input.strict import Flag, Name
 from services.lake.domain.roles import Role
 
@@ -30,13 +31,16 @@ NewPassword = Annotated[SecretStr, Field(min_length=PASSWORD_MIN_LENGTH, max_len
 Roles = Annotated[frozenset[Role], Field(min_length=1)]
 
 
+Grant = Literal["password", "refresh_token"]
+
+
 class TokenForm(BaseModel):
     """The form of the token endpoint (RFC 6749): `password` (4.3.2) or `refresh_token` (6).
 
     Other members are ignored, as RFC 6749 (3.2) requires.
     """
 
-    grant_type: Literal["password", "refresh_token"] = "password"
+    grant_type: Grant = "password"
     username: Annotated[str, Field(max_length=256)] | None = None
     password: Annotated[SecretStr, Field(max_length=PASSWORD_MAX_LENGTH)] | None = None
     refresh_token: Annotated[SecretStr, Field(max_length=256)] | None = None
@@ -86,6 +90,64 @@ class TokenView(BaseModel):
             roles=sorted(issued.roles),
             password_change_required=issued.must_change_password,
         )
+
+
+class RevocationForm(BaseModel):
+    """The form of the revocation endpoint (RFC 7009): a refresh token or an access token."""
+
+    token: Annotated[SecretStr, Field(max_length=4096)]
+    token_type_hint: Annotated[str, Field(max_length=64)] | None = None
+
+
+class SessionView(BaseModel):
+    """A session of the caller that goes on.
+
+    It ends at `expires_at` unless it is refreshed, and at `ends_at` in any case. `network` is where the login came
+    from: an IPv4 address, or the /64 of an IPv6 address. `amr` names the proofs of the login (RFC 8176).
+    """
+
+    id: UUID
+    current: bool
+    started_at: datetime
+    last_used_at: datetime
+    expires_at: datetime
+    ends_at: datetime
+    network: str | None
+    amr: list[str]
+
+    @classmethod
+    def of(cls, session: LiveSession, current: UUID | None) -> Self:
+        """Show `session` to a caller whose own is `current`."""
+        own = {name: getattr(session, name) for name in cls.model_fields if name not in {"current", "amr"}}
+        return cls(**own, current=session.id == current, amr=list(session.amr))
+
+
+class SessionPage(BaseModel):
+    """A page of the caller's sessions, newest first; `next` is the next page's `after`, null on the last page."""
+
+    items: list[SessionView]
+    next: str | None
+
+
+class Metadata(BaseModel):
+    """The metadata of the authorization server (RFC 8414)."""
+
+    issuer: str
+    token_endpoint: str
+    jwks_uri: str
+    revocation_endpoint: str
+    grant_types_supported: list[str]
+    response_types_supported: list[str]
+    token_endpoint_auth_methods_supported: list[str]
+    revocation_endpoint_auth_methods_supported: list[str]
+    scopes_supported: list[str]
+
+
+class ProviderMetadata(Metadata):
+    """The same, with the members that OpenID Connect Discovery requires. There is no login by browser: no ID token."""
+
+    subject_types_supported: list[str]
+    id_token_signing_alg_values_supported: list[str]
 
 
 class OwnPasswordBody(BaseModel):

@@ -21,6 +21,11 @@ class AuthSettings(ServiceSettings):
     auth_key_encryption_key: SecretStr = Field(
         description="32 random bytes in URL-safe base64; encrypts the private signing keys at rest"
     )
+    auth_public_url: str | None = Field(
+        None,
+        pattern="^https?://[^/]+(/.*[^/])?$",
+        description="URL by which clients reach auth, for its metadata; by default that of the request",
+    )
     auth_token_minutes: int = Field(
         10, ge=1, le=LONGEST_TOKEN_MINUTES, description="lifetime of an access token, minutes"
     )

@@ -28,6 +28,9 @@ class EventKind(StrEnum):
     LOGIN_LOCKED = "login.locked"
     LOGOUT = "logout"
     REFRESH_REUSED = "refresh.reused"
+    TOKEN_REVOKED = "token.revoked"  # noqa: S105 - the name of an event
+    SESSION_ENDED = "session.ended"
+    SESSIONS_ENDED = "session.all_ended"
     PASSWORD_CHANGED = "password.changed"  # noqa: S105 - the name of an event
     USER_CREATED = "user.created"
     USER_CHANGED = "user.changed"

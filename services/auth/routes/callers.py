@@ -9,6 +9,7 @@ from services.auth.accounts.audit import Origin
 from services.auth.accounts.users import Actor, Users
 from services.auth.domain import Account
 from services.auth.tokens.keys import KeyRing
+from services.auth.tokens.own import OwnSessions
 from services.auth.tokens.refresh import Refreshes
 from services.auth.tokens.sessions import EndedSessions, Sessions
 from services.chassis.web.identity import Caller, authenticated, require
@@ -21,8 +22,11 @@ class UseCases:
     users: Users
     sessions: Sessions
     refreshes: Refreshes
+    own: OwnSessions
     ended: EndedSessions
     keys: KeyRing
+    issuer: str
+    public_url: str | None
 
 
 def _use_cases(request: Request) -> UseCases:
@@ -42,7 +46,10 @@ async def _account(auth: Auth, caller: AnyCaller) -> Account:
     return await auth.sessions.user_of(caller)
 
 
-async def _administrator(auth: Auth, caller: Annotated[Caller, Depends(require("users:manage"))]) -> Account:
+async def _administrator(
+    auth: Auth,
+    caller: Annotated[Caller, Depends(require("users:manage"))],
+) -> Account:
     return await auth.sessions.user_of(caller)
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import Form
+from fastapi import Form, Response
 
 from services.auth.errors import (
     InvalidCredentials,
@@ -10,12 +10,23 @@ from services.auth.errors import (
     LoginLocked,
     PasswordTooWeak,
     SessionEnded,
+    SessionNotFound,
     WrongPassword,
 )
 from services.auth.routes.callers import AnyCaller, Auth, From, Me
-from services.auth.schemas import OwnPasswordBody, TokenForm, TokenView, UserView
+from services.auth.schemas import (
+    OwnPasswordBody,
+    RevocationForm,
+    SessionPage,
+    SessionView,
+    TokenForm,
+    TokenView,
+    UserView,
+)
 from services.chassis.web.input.body_limit import bounded_router
-from services.chassis.web.problems import Unavailable, documented
+from services.chassis.web.input.strict import Identifier
+from services.chassis.web.paging import AfterText, Cursor, CursorsDep, Limit
+from services.chassis.web.problems import BadRequest, Unavailable, documented
 
 router = bounded_router()
 
@@ -40,6 +51,51 @@ async def issue_token(form: Annotated[TokenForm, Form()], auth: Auth, origin: Fr
 async def log_out(auth: Auth, caller: AnyCaller, origin: From) -> None:
     """End the session that the token belongs to. The other services refuse the token within 5 seconds."""
     await auth.sessions.logout(caller, origin)
+
+
+@router.post("/revoke", responses=documented(Unavailable), tags=["sessions"])
+async def revoke_token(form: Annotated[RevocationForm, Form()], auth: Auth, origin: From) -> Response:
+    """End the session that a refresh token or an access token belongs to (RFC 7009); the token is the proof.
+
+    The answer is 200 for any other text too: then there is nothing to revoke.
+    """
+    await auth.own.revoke(form.token.get_secret_value(), origin)
+    return Response()
+
+
+@router.get("/sessions", responses=documented(SessionEnded, BadRequest), tags=["sessions"])
+async def list_sessions(  # noqa: PLR0917 - FastAPI passes by name
+    auth: Auth,
+    account: Me,
+    caller: AnyCaller,
+    cursors: CursorsDep,
+    after: AfterText | None = None,
+    limit: Limit = 50,
+) -> SessionPage:
+    """List your sessions that go on, newest first."""
+    found = await auth.own.page(account, cursors.start(after), limit + 1)
+    page = found[:limit]
+    more = Cursor(page[-1].started_at, page[-1].id) if len(found) > limit else None
+    return SessionPage(
+        items=[SessionView.of(one, caller.session_id) for one in page], next=cursors.next(more)
+    )
+
+
+@router.delete(
+    "/sessions/{session_id}",
+    status_code=204,
+    responses=documented(SessionEnded, SessionNotFound),
+    tags=["sessions"],
+)
+async def end_session(session_id: Identifier, auth: Auth, account: Me, origin: From) -> None:
+    """End one of your sessions, this one or another. The other services refuse its tokens within 5 seconds."""
+    await auth.own.end(account, session_id, origin)
+
+
+@router.delete("/sessions", status_code=204, responses=documented(SessionEnded), tags=["sessions"])
+async def end_sessions(auth: Auth, account: Me, origin: From) -> None:
+    """End all your sessions, this one too: log out everywhere."""
+    await auth.own.end_all(account, origin)
 
 
 @router.get("/me", responses=documented(SessionEnded), tags=["sessions"])

@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from services.auth.domain import Account, Session
 from services.auth.repository import account_of
 from services.auth.tables import refresh_tokens, sessions, users
-from services.chassis.database import ApplicationTransaction
+from services.chassis.database import ApplicationReader, ApplicationTransaction
+from services.chassis.web.paging import Cursor
 
 TOKEN_BYTES = 32
 
@@ -117,6 +118,50 @@ async def extend(
     query = sa.select(users).where(users.c.id == row["user_id"], sa.not_(users.c.disabled))
     user = (await tx.execute(query)).mappings().one_or_none()
     return None if user is None else (_session(row), account_of(user))
+
+
+@dataclass(frozen=True, slots=True)
+class LiveSession:
+    """A session that goes on, as its user sees it."""
+
+    id: UUID
+    started_at: datetime
+    last_used_at: datetime
+    """The time of its newest refresh, or of its login."""
+    expires_at: datetime
+    """When it ends unless it is refreshed."""
+    ends_at: datetime
+    network: str | None
+    amr: tuple[str, ...]
+
+
+async def live_sessions(
+    db: ApplicationReader, user_id: UUID, now: datetime, after: Cursor | None, limit: int
+) -> list[LiveSession]:
+    """At most `limit` sessions of a user that can still be used, after `after`, newest first."""
+    own, newest = sessions.c, refresh_tokens.c
+    expires_at = sa.func.greatest(own.expires_at, newest.expires_at)
+    query = (
+        sa.select(
+            own.id,
+            own.issued_at.label("started_at"),
+            sa.func.coalesce(newest.issued_at, own.issued_at).label("last_used_at"),
+            expires_at.label("expires_at"),
+            own.ends_at,
+            own.network,
+            own.amr,
+        )
+        .outerjoin(refresh_tokens, sa.and_(newest.session_id == own.id, newest.used_at.is_(None)))
+        .where(own.user_id == user_id, own.revoked_at.is_(None), own.ends_at > now, expires_at > now)
+        .order_by(own.issued_at.desc(), own.id.desc())
+        .limit(limit)
+    )
+    if after is not None:
+        query = query.where(
+            sa.or_(own.issued_at < after.at, sa.and_(own.issued_at == after.at, own.id < after.id))
+        )
+    rows = (await db.execute(query)).mappings()
+    return [LiveSession(**{**row, "amr": tuple(row["amr"])}) for row in rows]
 
 
 def _session(row: Mapping[Any, Any]) -> Session:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,7 +21,12 @@ REVIEWERS: frozenset[str] = frozenset({Role.ADMINISTRATOR, Role.AUDITOR})
 ROUTES: Mapping[tuple[str, str], tuple[frozenset[str], dict[str, Any]]] = {
     ("POST", "/token"): (OPEN, {"data": {"username": "ann"}}),
     ("GET", "/.well-known/jwks.json"): (OPEN, {}),
+    ("GET", "/.well-known/oauth-authorization-server"): (OPEN, {}),
+    ("GET", "/.well-known/openid-configuration"): (OPEN, {}),
     ("GET", "/revocations"): (OPEN, {}),
+    ("POST", "/revoke"): (OPEN, {"data": {"token": "none"}}),
+    ("GET", "/sessions"): (EVERYBODY, {}),
+    ("DELETE", "/sessions/{session_id}"): (EVERYBODY, {}),
     ("GET", "/me"): (EVERYBODY, {}),
     ("PUT", "/me/password"): (EVERYBODY, {"json": {}}),
     ("GET", "/users"): (REVIEWERS, {}),
@@ -31,7 +37,8 @@ ROUTES: Mapping[tuple[str, str], tuple[frozenset[str], dict[str, Any]]] = {
     ("POST", "/proposals/{proposal_id}/confirmation"): (ADMINISTRATORS, {}),
     ("POST", "/proposals/{proposal_id}/refusal"): (ADMINISTRATORS, {}),
     ("GET", "/events"): (REVIEWERS, {}),
-    # Last: it ends the sessions.
+    # Last: they end the sessions.
+    ("DELETE", "/sessions"): (EVERYBODY, {}),
     ("POST", "/logout"): (EVERYBODY, {}),
 }
 
@@ -50,7 +57,7 @@ async def test_each_role_meets_what_the_table_says(client: httpx.AsyncClient, us
     expected: dict[tuple[str, ...], bool] = {}
     for (method, path), (allowed, options) in ROUTES.items():
         for name, own in callers.items():
-            place = path.replace("{user_id}", NOBODY).replace("{proposal_id}", NOBODY)
+            place = re.sub(r"\{[a-z_]+\}", NOBODY, path)
             answer = await client.request(method, place, headers=own, **options)
             assert answer.status_code < 500, answer.text
             no_scope = "insufficient_scope" in answer.headers.get("www-authenticate", "")
