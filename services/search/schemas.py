@@ -112,6 +112,16 @@ class SearchParameters(BaseModel):
         return tuple(dict.fromkeys(Facet(name) for name in names))
 
 
+class HighlightView(BaseModel):
+    """A part of the value of `field` that a word of `q` begins: Unicode characters from `from` up to before `to`."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    field: str
+    start: Annotated[int, Field(serialization_alias="from", ge=0)]
+    end: Annotated[int, Field(serialization_alias="to", ge=1)]
+
+
 class FoundApplication(BaseModel):
     """An application in a list."""
 
@@ -131,6 +141,7 @@ class FoundApplication(BaseModel):
     borrower_name: str | None
     submitted_at: datetime
     decided_at: datetime | None
+    highlights: list[HighlightView]
 
 
 class FacetValue(BaseModel):

@@ -19,6 +19,7 @@ from services.lake.database import Lake
 from services.lake.errors import NoSuchApplication
 from services.search.domain import Facet, Facets, Filters, Order, order_key
 from services.search.errors import FiltersContradict, ReplicaNotReady
+from services.search.highlights import highlights
 from services.search.repository import Change, SearchRepository
 
 LOOK_AGAIN_SECONDS = 2.0
@@ -82,6 +83,8 @@ class Search:
             rows = await self._repository.find(reader, selection, order, after, limit + 1)
             counts = await self._repository.facets(reader, selection, facets) if facets else None
         page = rows[:limit]
+        for row in page:
+            row["highlights"] = highlights(row, filters.words)
         more = Cursor(page[-1][order_key(order)], page[-1]["id"]) if len(rows) > limit else None
         return Found(page, more, counts)
 

@@ -229,6 +229,8 @@ async def test_nobody_finds_by_what_they_do_not_see(
 
     assert {one["id"] for one in items} == (visible(world, role, "submitted", "loan") if found else set())
     assert {one["borrower_name"] for one in items} <= ({None} if role == Role.ANALYST else {NAME})
+    fields = {mark["field"] for one in items for mark in one["highlights"]}
+    assert fields <= ({"purpose"} if role == Role.ANALYST else {"borrower_name"})
 
 
 async def test_rights_add_up_and_personal_data_is_clear_only_where_a_role_makes_it_so(world: World) -> None:

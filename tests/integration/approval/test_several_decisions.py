@@ -29,7 +29,8 @@ def on(identifier: str, revision: int = 1, outcome: str = "approve", **more: Any
 async def test_each_is_decided_or_refused_for_itself(lending: Lending) -> None:
     maker, officer = lending.user("maker"), lending.user("officer")
     approved, rejected, stale, forwarded, claimed = [
-        (await lending.submitted(maker, amount=amount))["id"] for amount in ("100", "200", "300", "4000", "500")
+        (await lending.submitted(maker, amount=amount))["id"]
+        for amount in ("100", "200", "300", "4000", "500")
     ]
     unknown = str(uuid.uuid4())
     other = lending.user("officer")

@@ -76,6 +76,7 @@ async def test_everything_submitted_is_found_newest_first(lending: Lending, made
         "borrower_name": "Trần Thị Bình",
         "submitted_at": view["submitted_at"],
         "decided_at": None,
+        "highlights": [{"field": "borrower_name", "from": 9, "to": 13}],
     }
 
 
