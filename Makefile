@@ -103,7 +103,7 @@ typecheck: $(INSTALLED) ## check the types
 	@.venv/bin/mypy docs/*.py
 	@MYPYPATH=airflow/plugins:airflow/dags:airflow/tests:dbt .venv/bin/mypy --python-executable .venv-airflow/bin/python \
 	  --cache-dir .mypy_cache/airflow \
-	  -m flows -m flow_files -m flow_tasks -m flow_metrics -m describe_dags -m build -m reporting
+	  -m flows -m expiry -m flow_files -m flow_tasks -m flow_metrics -m describe_dags -m build -m reporting
 
 checks: $(INSTALLED) ## lint and typecheck at the same time
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint typecheck

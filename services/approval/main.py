@@ -1,4 +1,4 @@
-"""Approval's process: `serve` answers its HTTP API."""
+"""Approval's process: `serve` answers its HTTP API; `expire` ends applications that wait for too long."""
 
 import argparse
 import asyncio
@@ -12,6 +12,7 @@ from services.approval.cases import BookingPolicy
 from services.approval.claims import routes as claims_routes
 from services.approval.claims.repository import ClaimRepository
 from services.approval.claims.service import Claims
+from services.approval.expiry import command
 from services.approval.queue import routes as queue
 from services.approval.queue.backlog import Backlog
 from services.approval.queue.repository import QueueRepository
@@ -67,8 +68,13 @@ def build(settings: ApprovalSettings, telemetry: Telemetry, verifier: TokenVerif
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command, `serve` by default."""
     parser = argparse.ArgumentParser(prog="services.approval.main", description=__doc__)
-    parser.add_argument("command", choices=("serve",), nargs="?", default="serve")
-    parser.parse_args(arguments)
+    commands = parser.add_subparsers(dest="command")
+    commands.add_parser("serve", help="answer the HTTP API")
+    command.add_arguments(commands.add_parser("expire", help="end applications that wait for too long"))
+    options = parser.parse_args(arguments)
+    if options.command == "expire":
+        command.run(options)
+        return
     settings = load_settings(ApprovalSettings)
     serve(build(settings, Telemetry.start(SERVICE)), settings)
 

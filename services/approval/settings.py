@@ -1,8 +1,9 @@
-"""Settings of approval."""
+"""Settings of approval and of its command."""
 
 from zoneinfo import ZoneInfo
 
 from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.chassis.settings import DatabaseUrl, ServiceSettings
 from services.lake.domain.dates import UTC_ZONE, ZONE_DESCRIPTION
@@ -24,4 +25,17 @@ class ApprovalSettings(ServiceSettings):
     )
     claim_minutes: int = Field(
         30, ge=1, le=1440, description="minutes for which a claim lasts without activity, 1 to 1440"
+    )
+
+
+class ExpirySettings(BaseSettings):
+    """What the command `expire` reads from its environment."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    lake_url: DatabaseUrl = Field(
+        description="SQLAlchemy URL of the lake with approval's login: postgresql+asyncpg://… or mssql+aioodbc://…"
+    )
+    traceparent: str | None = Field(
+        None, description="W3C trace context of the caller, which the command continues"
     )

@@ -5,6 +5,7 @@
 
 from collections.abc import Iterable, Mapping
 from enum import IntEnum, StrEnum
+from uuid import UUID
 
 
 class Role(StrEnum):
@@ -36,6 +37,9 @@ CHECKERS = frozenset({Role.OFFICER, Role.SENIOR_OFFICER, Role.COMMITTEE})
 
 POWERFUL = CHECKERS | {Role.SERVICING, Role.ADMINISTRATOR}
 """Roles that decide, move money or grant rights: granting them needs two people."""
+
+SYSTEM_ACTOR = UUID(int=0)
+"""The actor of what a process does on its own: the nil UUID (RFC 9562), which no person has."""
 
 _CHECKER = frozenset(
     {"applications:read", "applications:decide", "applications:book", "parties:read", "parties:correct"}

@@ -15,7 +15,11 @@ from typing import Any
 import httpx
 
 from services.platform.components.certificates import Certificates
-from services.platform.components.command_environments import command_environments, lineage_transport
+from services.platform.components.command_environments import (
+    approval_environment_file,
+    command_environments,
+    lineage_transport,
+)
 from services.platform.components.component import Component, Program, Tell
 from services.platform.components.mesh import inherited, telemetry_environment
 from services.platform.components.postgres import database_url
@@ -29,6 +33,8 @@ BINARIES = ROOT / ".venv-airflow" / "bin"
 USER = "admin"
 # A process without a heartbeat for this many seconds does not count as alive.
 HEARTBEAT_SECONDS = 30
+# The sample applications are up to two years old, and the demo's queue shows some of them.
+EXPIRE_AFTER = "1100d"
 # Airflow changes its processes' titles; the supervisor finds orphans by their environments.
 KEEP_ENVIRONMENT = {"SPT_NOENV": "1"}
 
@@ -104,6 +110,9 @@ def environment(settings: PlatformSettings, home: Home) -> dict[str, str]:
             "CREDITMESH_LOADER_ENVIRONMENT": str(loader),
             "CREDITMESH_DBT": shlex.join((str(BINARIES / "python"), "dbt/build.py")),
             "CREDITMESH_DBT_ENVIRONMENT": str(dbt),
+            "CREDITMESH_APPROVAL": shlex.join((sys.executable, "-m", "services.approval.main")),
+            "CREDITMESH_APPROVAL_ENVIRONMENT": str(approval_environment_file(home)),
+            "CREDITMESH_EXPIRE_AFTER": EXPIRE_AFTER,
             "CREDITMESH_ALERT_WEBHOOK": settings.alert_webhook,
         }
         | {

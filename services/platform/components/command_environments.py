@@ -1,4 +1,4 @@
-"""What the loader's and dbt's commands are given: by Airflow's tasks, and by a person where Airflow is left out."""
+"""What the commands of loader, dbt and approval are given: by Airflow's tasks, or by a person without Airflow."""
 
 from __future__ import annotations
 
@@ -18,6 +18,19 @@ from services.platform.settings import ROOT, PlatformSettings
 def command_environments(home: Home) -> tuple[Path, Path]:
     """The files with the environments of the loader and of dbt: a line `NAME=value` a variable, values unquoted."""
     return home.secrets / "loader.env", home.secrets / "dbt.env"
+
+
+def approval_environment_file(home: Home) -> Path:
+    """The file with the environment of approval's commands, in the same form."""
+    return home.secrets / "approval.env"
+
+
+def approval_environment(settings: PlatformSettings, home: Home) -> dict[str, str]:
+    """What approval's commands are given."""
+    return {
+        **telemetry_environment(settings),
+        "LAKE_URL": _url(settings, home, "lake", "approval"),
+    }
 
 
 def loader_environment(settings: PlatformSettings, home: Home) -> dict[str, str]:
@@ -61,10 +74,11 @@ class CommandEnvironments(Component):
     async def prepare(self, tell: Tell) -> None:
         """Write them; at every start, for ports and passwords may be others."""
         del tell
-        for file, values in zip(
-            command_environments(self.home),
-            (loader_environment(self.settings, self.home), dbt_environment(self.settings, self.home)),
-            strict=True,
+        loader, dbt = command_environments(self.home)
+        for file, values in (
+            (loader, loader_environment(self.settings, self.home)),
+            (dbt, dbt_environment(self.settings, self.home)),
+            (approval_environment_file(self.home), approval_environment(self.settings, self.home)),
         ):
             write_private(file, "".join(f"{name}={value}\n" for name, value in values.items()))
 

@@ -9,6 +9,7 @@ from sqlalchemy.dialects import mssql, postgresql
 
 from services.approval import repository as approval
 from services.approval.claims import repository as claims
+from services.approval.expiry import repository as expiry
 from services.approval.queue import backlog
 from services.approval.queue import repository as queue
 from services.intake import repository as intake
@@ -27,6 +28,7 @@ REPOSITORIES = {
     "backlog": backlog.statements,
     "approval": approval.statements,
     "claims": claims.statements,
+    "expiry": expiry.statements,
     "queue": queue.statements,
     "search": search.statements,
 }

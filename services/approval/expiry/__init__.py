@@ -1,0 +1,1 @@
+"""Expiry: applications that nobody has moved on for a long time end."""
