@@ -943,6 +943,53 @@ UPDATE journal.alembic_version SET version_num='0011' WHERE journal.alembic_vers
 
 GO
 
+-- Running upgrade 0011 -> 0012
+
+REVOKE INSERT ON credit.product_parameters FROM intake;
+
+GO
+
+CREATE TABLE approval.product_proposal (
+    id UNIQUEIDENTIFIER NOT NULL,
+    product_code VARCHAR(32) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    valid_from DATE NOT NULL,
+    interest_rate NUMERIC(9, 6) NOT NULL,
+    probability_of_default NUMERIC(9, 6) NOT NULL,
+    loss_given_default NUMERIC(9, 6) NOT NULL,
+    credit_conversion_factor NUMERIC(9, 6) NOT NULL,
+    reason NVARCHAR(1000) COLLATE Latin1_General_100_CI_AS_SC NOT NULL,
+    state VARCHAR(16) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    revision INTEGER NOT NULL,
+    proposed_by UNIQUEIDENTIFIER NOT NULL,
+    proposed_at DATETIME2(6) NOT NULL,
+    confirmed_by UNIQUEIDENTIFIER NULL,
+    confirmed_at DATETIME2(6) NULL,
+    refused_by UNIQUEIDENTIFIER NULL,
+    refused_at DATETIME2(6) NULL,
+    comment NVARCHAR(1000) COLLATE Latin1_General_100_CI_AS_SC NULL,
+    CONSTRAINT pk_product_proposal PRIMARY KEY (id),
+    CONSTRAINT ck_product_proposal_interest_rate CHECK (interest_rate >= 0 AND interest_rate <= 10),
+    CONSTRAINT ck_product_proposal_shares CHECK (probability_of_default >= 0 AND probability_of_default <= 1 AND loss_given_default >= 0 AND loss_given_default <= 1 AND credit_conversion_factor >= 0 AND credit_conversion_factor <= 1),
+    CONSTRAINT ck_product_proposal_state CHECK (state IN ('waiting', 'confirmed', 'rejected', 'withdrawn')),
+    CONSTRAINT ck_product_proposal_second_person CHECK (confirmed_by <> proposed_by),
+    CONSTRAINT ck_product_proposal_settled_once CHECK ((state = 'waiting' AND confirmed_by IS NULL AND confirmed_at IS NULL AND refused_by IS NULL AND refused_at IS NULL) OR (state = 'confirmed' AND confirmed_by IS NOT NULL AND confirmed_at IS NOT NULL AND refused_by IS NULL AND refused_at IS NULL) OR (state = 'rejected' AND confirmed_by IS NULL AND confirmed_at IS NULL AND refused_by IS NOT NULL AND refused_at IS NOT NULL AND refused_by <> proposed_by) OR (state = 'withdrawn' AND confirmed_by IS NULL AND confirmed_at IS NULL AND refused_by IS NOT NULL AND refused_at IS NOT NULL AND refused_by = proposed_by)),
+    CONSTRAINT fk_product_proposal_product_code FOREIGN KEY(product_code) REFERENCES credit.product (code)
+);
+
+GO
+
+CREATE INDEX ix_product_proposal_state_proposed_at ON approval.product_proposal (state, proposed_at);
+
+GO
+
+CREATE UNIQUE INDEX uq_product_proposal_waiting ON approval.product_proposal (product_code, valid_from) WHERE state = 'waiting';
+
+GO
+
+UPDATE journal.alembic_version SET version_num='0012' WHERE journal.alembic_version.version_num = '0011';
+
+GO
+
 INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.party', N'migration', SYSUTCDATETIME(), 0, 0 WHERE COALESCE((SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.party' ORDER BY installed_at DESC), CASE WHEN EXISTS (SELECT 1 FROM credit.party) THEN '' END) <> 'f52697de16ebf106';
 
 GO
@@ -3663,10 +3710,6 @@ GRANT UPDATE ON credit.product TO intake;
 
 GO
 
-GRANT INSERT ON credit.product_parameters TO intake;
-
-GO
-
 GRANT INSERT ON credit.document TO intake;
 
 GO
@@ -3736,6 +3779,10 @@ GRANT INSERT ON credit.loan_transaction TO approval;
 GO
 
 GRANT INSERT ON credit.decision TO approval;
+
+GO
+
+GRANT INSERT ON credit.product_parameters TO approval;
 
 GO
 
@@ -3840,6 +3887,18 @@ GRANT INSERT ON intake.national_id_confirmation TO intake;
 GO
 
 GRANT UPDATE (party_id, used_by, used_at) ON intake.national_id_confirmation TO intake;
+
+GO
+
+GRANT SELECT ON approval.product_proposal TO approval;
+
+GO
+
+GRANT INSERT ON approval.product_proposal TO approval;
+
+GO
+
+GRANT UPDATE (state, revision, comment, confirmed_by, confirmed_at, refused_by, refused_at) ON approval.product_proposal TO approval;
 
 GO
 

@@ -13,6 +13,9 @@ from services.approval.claims import routes as claims_routes
 from services.approval.claims.repository import ClaimRepository
 from services.approval.claims.service import Claims
 from services.approval.expiry import command
+from services.approval.products import routes as products_routes
+from services.approval.products.repository import ProductRepository
+from services.approval.products.service import Products
 from services.approval.queue import routes as queue
 from services.approval.queue.backlog import Backlog
 from services.approval.queue.repository import QueueRepository
@@ -43,6 +46,7 @@ def build(settings: ApprovalSettings, telemetry: Telemetry, verifier: TokenVerif
         policy = BookingPolicy(settings.business_time_zone, settings.value_date_days_back)
         app.state.claims = claims
         app.state.approval = Approval(lake, repository, policy, claims)
+        app.state.products = Products(lake, ProductRepository(), settings.business_time_zone)
         app.state.queue = Queue(lake, repository, QueueRepository())
         app.state.backlog = backlog = Backlog(lake)
         counting = asyncio.create_task(backlog.keep_counted(), name="backlog")
@@ -58,7 +62,7 @@ def build(settings: ApprovalSettings, telemetry: Telemetry, verifier: TokenVerif
         summary="Decisions on credit applications, four eyes at every stage, and booked loans.",
         settings=settings,
         telemetry=telemetry,
-        routers=[router, queue.router, claims_routes.router],
+        routers=[router, queue.router, claims_routes.router, products_routes.router],
         checks=[Check("lake", lake.ping)],
         lifespan=lifespan,
         verifier=verifier,

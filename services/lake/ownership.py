@@ -67,7 +67,6 @@ _WRITES = (
     Grant("intake", "DELETE", "credit.application_party"),
     Grant("intake", "INSERT", "credit.product"),
     Grant("intake", "UPDATE", "credit.product"),
-    Grant("intake", "INSERT", "credit.product_parameters"),
     Grant("intake", "INSERT", "credit.document"),
     Grant("intake", "DELETE", "credit.document"),
     Grant("intake", "INSERT", "credit.bureau_report"),
@@ -105,6 +104,7 @@ _WRITES = (
     Grant("intake", "UPDATE", "credit.loan", ("restructured", "defaulted")),
     Grant("approval", "INSERT", "credit.loan_transaction"),
     Grant("approval", "INSERT", "credit.decision"),
+    Grant("approval", "INSERT", "credit.product_parameters"),
     Grant("approval", "INSERT", "credit.approval_band"),
     Grant("approval", "UPDATE", "credit.approval_band"),
     Grant("approval", "INSERT", "credit.loan"),
@@ -136,6 +136,18 @@ _WRITES = (
     Grant("intake", "SELECT", "intake.national_id_confirmation"),
     Grant("intake", "INSERT", "intake.national_id_confirmation"),
     Grant("intake", "UPDATE", "intake.national_id_confirmation", ("party_id", "used_by", "used_at")),
+    # A proposal's content never changes; a proposal is settled once.
+    Grant("approval", "SELECT", "approval.product_proposal"),
+    Grant("approval", "INSERT", "approval.product_proposal"),
+    Grant(
+        "approval",
+        "UPDATE",
+        "approval.product_proposal",
+        (
+            *("state", "revision", "comment"),
+            *("confirmed_by", "confirmed_at", "refused_by", "refused_at"),
+        ),
+    ),
     *(Grant("approval", right, "approval.claim") for right in ("SELECT", "INSERT", "UPDATE", "DELETE")),
 )
 

@@ -16,6 +16,7 @@ M, S, U, N = Role.MAKER, Role.SERVICING, Role.AUDITOR, Role.ANALYST
 CHECK = frozenset({Role.OFFICER, Role.SENIOR_OFFICER, Role.COMMITTEE})
 READ = CHECK | {M, S, U, N}
 SECOND = frozenset({S, Role.SENIOR_OFFICER, Role.COMMITTEE})
+LEAD = frozenset({Role.SENIOR_OFFICER, Role.COMMITTEE})
 EVERYBODY = frozenset(Role)
 
 # By stage and whose it is: the roles that see it. The maker among the callers is the one whose "own" things are.
@@ -99,6 +100,16 @@ ROUTES: Mapping[tuple[str, str, str], Route] = {
     ),
     ("approval", "GET", "/reason-codes"): Route(READ),
     ("approval", "POST", "/decisions"): Route(CHECK, body={}),
+    ("approval", "POST", "/product-proposals"): Route(LEAD, body={}),
+    ("approval", "GET", "/product-proposals"): Route(READ),
+    ("approval", "GET", "/product-proposals/{proposal_id}"): Route(READ),
+    ("approval", "POST", "/product-proposals/{proposal_id}/confirmation"): Route(
+        LEAD - {Role.SENIOR_OFFICER}, headers=_CHANGE
+    ),
+    ("approval", "POST", "/product-proposals/{proposal_id}/rejection"): Route(
+        LEAD - {Role.SENIOR_OFFICER}, body={}, headers=_CHANGE
+    ),
+    ("approval", "POST", "/product-proposals/{proposal_id}/withdrawal"): Route(LEAD, headers=_CHANGE),
     ("approval", "PUT", "/applications/{application_id}/claim"): Route(CHECK, "application"),
     ("approval", "DELETE", "/applications/{application_id}/claim"): Route(CHECK, "application"),
     ("search", "GET", "/applications"): Route(READ),

@@ -21,7 +21,7 @@ from services.lake.tables.applications import (
     product,
     product_parameters,
 )
-from services.lake.tables.approval import claim
+from services.lake.tables.approval import claim, product_proposal
 from services.lake.tables.columns import INTEREST_RATE_CHECK, MIGRATED, MONEY_CHECKS, SHARES_CHECK, metadata
 from services.lake.tables.intake import idempotency_key, national_id_confirmation, party_national_id
 from services.lake.tables.loans import (
@@ -66,6 +66,7 @@ __all__ = [
     "party_national_id",
     "product",
     "product_parameters",
+    "product_proposal",
     "servicing_band",
 ]
 

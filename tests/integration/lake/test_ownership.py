@@ -9,14 +9,28 @@ import pytest
 
 from services.lake.journal.tables import backfill, purged, reader
 from services.lake.ownership import grants
-from services.lake.tables import CAPTURED, claim, idempotency_key, national_id_confirmation, party_national_id
+from services.lake.tables import (
+    CAPTURED,
+    claim,
+    idempotency_key,
+    national_id_confirmation,
+    party_national_id,
+    product_proposal,
+)
 from tests.conftest import Database
 
 LOGINS = ("intake", "approval", "search", "relay", "sink", "loader", "verifier")
 COLUMNS = {
     **{
         table.fullname: tuple(column.name for column in table.columns)
-        for table in (*CAPTURED, claim, idempotency_key, party_national_id, national_id_confirmation)
+        for table in (
+            *CAPTURED,
+            claim,
+            idempotency_key,
+            party_national_id,
+            national_id_confirmation,
+            product_proposal,
+        )
     },
     "journal.change": ("position", "image", "actor"),
     "journal.incarnation": ("id",),

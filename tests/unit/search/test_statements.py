@@ -10,6 +10,7 @@ from sqlalchemy.dialects import mssql, postgresql
 from services.approval import repository as approval
 from services.approval.claims import repository as claims
 from services.approval.expiry import repository as expiry
+from services.approval.products import repository as products
 from services.approval.queue import backlog
 from services.approval.queue import repository as queue
 from services.intake import repository as intake
@@ -29,6 +30,7 @@ REPOSITORIES = {
     "approval": approval.statements,
     "claims": claims.statements,
     "expiry": expiry.statements,
+    "products": products.statements,
     "queue": queue.statements,
     "search": search.statements,
 }
