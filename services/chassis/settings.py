@@ -48,6 +48,12 @@ class ServiceSettings(BaseSettings):
     http_drain_seconds: float = Field(
         1.0, ge=0, le=60, description="seconds of being unready before the server stops taking requests"
     )
+    http_deadline_seconds: float = Field(
+        10.0,
+        ge=0.1,
+        le=60,
+        description="seconds after which a request is cancelled when its X-Request-Timeout-Ms says nothing else",
+    )
     http_trusted_proxies: str = Field(
         "",
         pattern=r"^([0-9a-fA-F.:/]+(,[0-9a-fA-F.:/]+)*)?$",

@@ -21,6 +21,7 @@ from services.chassis.web.health import Check, Readiness, health_router
 from services.chassis.web.http_server import MAX_CONNECTIONS, BoundedProtocol
 from services.chassis.web.identity import TokenVerifier
 from services.chassis.web.input.body_limit import LARGEST_BODY_BYTES, BodyLimit, BoundedRoute
+from services.chassis.web.limits.deadlines import Deadlines
 from services.chassis.web.openapi import complete
 from services.chassis.web.paging import CursorKey
 from services.chassis.web.problems import add_problem_handlers, default_responses
@@ -94,6 +95,7 @@ def create_app(
     app.add_middleware(BodyLimit, max_body_bytes=max_body_bytes)
     add_problem_handlers(app)
     complete(app)
+    app.add_middleware(Deadlines, default_seconds=settings.http_deadline_seconds)
     # Added last, so outermost: the span and the headers cover every answer.
     app.add_middleware(RequestTelemetry, tracer=telemetry.tracer, readiness=readiness)
     app.add_middleware(SecurityHeaders)

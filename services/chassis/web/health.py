@@ -13,6 +13,8 @@ from services.chassis.error_names import error_name
 from services.chassis.telemetry.logging import get_logger
 from services.chassis.telemetry.redaction import scrub
 
+PATHS = frozenset({"/livez", "/readyz", "/metrics"})
+"""What every process serves to its operators; neither traced nor limited."""
 CACHE_SECONDS = 1.0
 CHECK_TIMEOUT_SECONDS = 2.0
 

@@ -9,6 +9,7 @@ import httpx
 import stamina
 from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
 
+from services.chassis.deadline import HEADER, seconds_left
 from services.chassis.resilience import Breaker, RetryBudget
 from services.chassis.telemetry.metrics import (
     HTTP_CLIENT_BREAKER_STATE,
@@ -112,6 +113,10 @@ class HttpClient:
         raise AssertionError("a retry context ends with a return or an exception")
 
     async def _attempt(self, request: httpx.Request) -> httpx.Response:
+        # A repeated attempt has less time left than the first one.
+        left = seconds_left()
+        if left is not None:
+            request.headers[HEADER] = str(max(1, int(left * 1000)))
         if not self._breaker.allows():
             raise ServerUnavailable(f"{self._server} has failed too often just now; try again shortly.")
         try:

@@ -168,6 +168,12 @@ class Unavailable(Problem):
         self.headers["Retry-After"] = str(retry_after)
 
 
+class DeadlineExceeded(Problem):
+    """The request could not be answered in the time that it was given."""
+
+    status = 504
+
+
 _BY_STATUS: dict[int, type[Problem]] = {
     kind.status: kind
     for kind in (

@@ -9,9 +9,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.chassis.telemetry.metrics import HTTP_SERVER_DURATION
 from services.chassis.telemetry.spans import exemplar, parent_from
-from services.chassis.web.health import Readiness
+from services.chassis.web.health import PATHS, Readiness
 
-UNTRACED_PATHS = frozenset({"/livez", "/readyz", "/metrics"})
 UNMATCHED = "(unmatched)"
 _METHODS = frozenset(
     {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY"}
@@ -29,7 +28,7 @@ class RequestTelemetry:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; continues an incoming traceparent."""
-        if scope["type"] != "http" or scope["path"] in UNTRACED_PATHS:
+        if scope["type"] != "http" or scope["path"] in PATHS:
             await self._app(scope, receive, send)
             return
         method = scope["method"] if scope["method"] in _METHODS else "_OTHER"

@@ -8,10 +8,14 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from services.chassis.deadline import seconds_left
 from services.chassis.engines.sqlserver import CODE, TEXT
 from services.lake.journal.model import CapturedColumn, CapturedTable, CapturePart, ColumnType
 from services.lake.journal.sqlserver.backfill import backfill_parts, request_if_changed
 from services.lake.journal.sqlserver.images import SQLServerImages, quoted
+
+LOCK_GRACE_SECONDS = 1.0
+"""A lock wait ends on the server this many seconds after its request was cancelled."""
 
 # Equal values of these types may differ in length: SQL Server ignores trailing blanks and zero bytes.
 _MIND_LENGTH = (ColumnType.TEXT, ColumnType.BINARY)
@@ -21,7 +25,7 @@ class SQLServerCapture(SQLServerImages):
     """The journal's tables, and the triggers that write it."""
 
     def install(self, engine: AsyncEngine) -> None:
-        """Clear the session's context whenever a connection returns to the pool.
+        """Clear the session's context and lock timeout whenever a connection returns to the pool.
 
         On SQL Server the context outlives the transaction. Without this, the next user of the connection would
         write with the actor and the trace of the previous one.
@@ -34,14 +38,24 @@ class SQLServerCapture(SQLServerImages):
             cursor = dbapi_connection.cursor()
             cursor.execute(
                 "EXEC sp_set_session_context @key = N'actor', @value = NULL; "
-                "EXEC sp_set_session_context @key = N'traceparent', @value = NULL"
+                "EXEC sp_set_session_context @key = N'traceparent', @value = NULL; "
+                "SET LOCK_TIMEOUT -1"
             )
             cursor.close()
 
         sa.event.listen(engine.sync_engine, "reset", clear)
 
     async def set_context(self, connection: AsyncConnection, actor: str, traceparent: str | None) -> None:
-        """Set both for the session; never read-only, since the connection is pooled."""
+        """Set both for the session; never read-only, since the connection is pooled.
+
+        The driver runs a statement in a thread that outlives a cancelled request: waits for locks must end by
+        themselves.
+        """
+        left = seconds_left()
+        if left is not None:
+            await connection.exec_driver_sql(
+                f"SET LOCK_TIMEOUT {round((max(left, 0) + LOCK_GRACE_SECONDS) * 1000)}"
+            )
         await connection.execute(
             sa.text(
                 # Typed variables: @value is a sql_variant, which accepts no (max) types, and the driver would have
