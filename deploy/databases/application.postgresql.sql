@@ -1865,6 +1865,29 @@ INSERT INTO search.replica_index (name, table_name, definition) VALUES ('search_
 
 UPDATE search.alembic_version SET version_num='0003' WHERE search.alembic_version.version_num = '0002';
 
+-- Running upgrade 0003 -> 0004
+
+CREATE TABLE search.export (
+        id uuid CONSTRAINT pk_export PRIMARY KEY,
+        caller uuid NOT NULL,
+        username text NOT NULL,
+        format text NOT NULL,
+        filters text NOT NULL,
+        reason text,
+        unmasked boolean NOT NULL,
+        trace_id text,
+        started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+        finished_at timestamptz,
+        row_count bigint,
+        outcome text,
+        CONSTRAINT ck_export_reason CHECK (NOT unmasked OR reason IS NOT NULL),
+        CONSTRAINT ck_export_end CHECK ((finished_at IS NULL) = (outcome IS NULL))
+    );
+
+GRANT SELECT, INSERT, UPDATE (finished_at, row_count, outcome) ON search.export TO search;
+
+UPDATE search.alembic_version SET version_num='0004' WHERE search.alembic_version.version_num = '0003';
+
 COMMIT;
 
 -- Indexes of search on the replica.

@@ -77,14 +77,15 @@ class Freshness:
         """`clock` gives the time, as the lake's clock does."""
         self._progress = progress
         self._clock = clock
-        self._whole_until: datetime | None = None
+        self.whole_until: datetime | None = None
+        """Every change that was captured before this is in the replica; None before the first measurement."""
         self._verified_at: datetime | None = None
 
     def headers(self) -> dict[str, str]:
         """The headers of an answer from the replica; without a measurement or a verification they are left out."""
         headers = {}
-        if self._whole_until is not None:
-            lag = max(timedelta(0), self._clock() - self._whole_until)
+        if self.whole_until is not None:
+            lag = max(timedelta(0), self._clock() - self.whole_until)
             headers[LAG_HEADER] = f"{lag.total_seconds():.3f}"
         if self._verified_at is not None:
             headers[VERIFIED_HEADER] = self._verified_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -96,7 +97,7 @@ class Freshness:
         whole, stopped_since, self._verified_at = await self._progress.applied()
         # In this order: what is applied meanwhile makes the lag too long, never too short.
         waiting_since = await self._progress.oldest_beyond(whole)
-        self._whole_until = min(at for at in (now, stopped_since, waiting_since) if at is not None)
+        self.whole_until = min(at for at in (now, stopped_since, waiting_since) if at is not None)
 
     async def keep_measured(self) -> None:
         """Measure again and again; runs until it is cancelled."""

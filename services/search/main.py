@@ -16,6 +16,9 @@ from services.chassis.web.app import create_app, serve
 from services.chassis.web.health import Check
 from services.chassis.web.identity import TokenVerifier
 from services.lake.database import Lake
+from services.search.exports.repository import ExportRepository
+from services.search.exports.routes import router as export_router
+from services.search.exports.service import Exports
 from services.search.freshness import Freshness, StoredProgress
 from services.search.repository import SearchRepository
 from services.search.routes import lake_router, router
@@ -34,11 +37,13 @@ def build(settings: SearchSettings, telemetry: Telemetry, verifier: TokenVerifie
     lake = Lake.open(settings.lake_url.get_secret_value(), service=SERVICE, pool_size=settings.lake_pool_size)
     freshness = Freshness(StoredProgress(application, lake))
     search = Search(application, lake, SearchRepository())
+    exports = Exports(application, search, ExportRepository())
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         app.state.search = search
         app.state.freshness = freshness
+        app.state.exports = exports
         tasks = [
             asyncio.create_task(search.keep_replica_prepared(), name="prepare-replica"),
             asyncio.create_task(freshness.keep_measured(), name="measure-lag"),
@@ -56,7 +61,7 @@ def build(settings: SearchSettings, telemetry: Telemetry, verifier: TokenVerifie
         summary="Applications: found in the replica, shown whole, with their history.",
         settings=settings,
         telemetry=telemetry,
-        routers=[router, lake_router],
+        routers=[router, lake_router, export_router],
         # The lake is needed for records of its own and for audits; the others answer without it.
         checks=[Check("replica", search.check_replica)],
         lifespan=lifespan,

@@ -10,7 +10,7 @@ import orjson
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from services.chassis.web.input.strict import AmountOrZero, Identifier, Instant, Words
+from services.chassis.web.input.strict import AmountOrZero, Identifier, Instant, Label, Words
 from services.chassis.web.paging import AfterText, Cursors, Limit
 from services.lake.domain.currency import Currency
 from services.lake.domain.states import State
@@ -30,8 +30,8 @@ Month = Annotated[
 _FACETS = "|".join(Facet)
 
 
-class SearchParameters(BaseModel):
-    """The search parameters; missing ones set no filter, unknown ones are refused."""
+class SearchFilters(BaseModel):
+    """The filters and the order of a search; missing ones set no filter, unknown ones are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -68,19 +68,6 @@ class SearchParameters(BaseModel):
             "their currency; an application without a score comes last."
         ),
     ] = Order.NEWEST
-    facets: Annotated[
-        str | None,
-        Field(
-            pattern=f"^({_FACETS})(,({_FACETS}))*$",
-            max_length=100,
-            description="Count everything that is found by these, separated by commas: state, product, channel, band, "
-            "month. The filter of the same name does not apply to a count. Above 100,000 applications the counts are "
-            "approximate.",
-            examples=["state,product"],
-        ),
-    ] = None
-    after: AfterText | None = None
-    limit: Limit = 50
 
     @field_validator("q")
     @classmethod
@@ -106,10 +93,37 @@ class SearchParameters(BaseModel):
             maker=self.maker,
         )
 
+
+class SearchParameters(SearchFilters):
+    """The parameters of a search."""
+
+    facets: Annotated[
+        str | None,
+        Field(
+            pattern=f"^({_FACETS})(,({_FACETS}))*$",
+            max_length=100,
+            description="Count everything that is found by these, separated by commas: state, product, channel, band, "
+            "month. The filter of the same name does not apply to a count. Above 100,000 applications the counts are "
+            "approximate.",
+            examples=["state,product"],
+        ),
+    ] = None
+    after: AfterText | None = None
+    limit: Limit = 50
+
     def wanted_facets(self) -> tuple[Facet, ...]:
         """The facets to count by, each once."""
         names = self.facets.split(",") if self.facets else ()
         return tuple(dict.fromkeys(Facet(name) for name in names))
+
+
+class ExportParameters(SearchFilters):
+    """The parameters of an export."""
+
+    reason: Annotated[
+        Annotated[str, Label(200)] | None,
+        Field(description="Why personal data is needed unmasked; recorded. Needs the scope parties:export."),
+    ] = None
 
 
 class HighlightView(BaseModel):

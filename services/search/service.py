@@ -21,6 +21,7 @@ from services.search.domain import Facet, Facets, Filters, Order, order_key
 from services.search.errors import FiltersContradict, ReplicaNotReady
 from services.search.highlights import highlights
 from services.search.repository import Change, SearchRepository
+from services.search.selection import Selection
 
 LOOK_AGAIN_SECONDS = 2.0
 """Seconds between two checks of a replica that is not prepared yet."""
@@ -73,13 +74,7 @@ class Search:
         With `facets`, what all pages hold is counted by them.
         Raises FiltersContradict, ReplicaNotReady.
         """
-        if faults := list(filters.contradictions()):
-            raise FiltersContradict(
-                "Correct the parts named in errors.",
-                errors=[{"pointer": f"/query/{name}", "detail": detail} for name, detail in faults],
-            )
-        async with self._reading_replica() as reader:
-            selection = await self._repository.selection(reader, filters, by, facets)
+        async with self.selecting(filters, by=by, facets=facets) as (reader, selection):
             rows = await self._repository.find(reader, selection, order, after, limit + 1)
             counts = await self._repository.facets(reader, selection, facets) if facets else None
         page = rows[:limit]
@@ -87,6 +82,19 @@ class Search:
             row["highlights"] = highlights(row, filters.words)
         more = Cursor(page[-1][order_key(order)], page[-1]["id"]) if len(rows) > limit else None
         return Found(page, more, counts)
+
+    @asynccontextmanager
+    async def selecting(
+        self, filters: Filters, *, by: Caller, facets: Sequence[Facet] = ()
+    ) -> AsyncIterator[tuple[ApplicationReader, Selection]]:
+        """Open a transaction that reads what `by` searches for; raises as `find`."""
+        if faults := list(filters.contradictions()):
+            raise FiltersContradict(
+                "Correct the parts named in errors.",
+                errors=[{"pointer": f"/query/{name}", "detail": detail} for name, detail in faults],
+            )
+        async with self._reading_replica() as reader:
+            yield reader, await self._repository.selection(reader, filters, by, facets)
 
     async def record(self, application_id: UUID, source: Source, *, by: Caller) -> dict[str, Any]:
         """The whole application as the caller sees it, from the replica or straight from the lake.

@@ -114,6 +114,8 @@ ROUTES: Mapping[tuple[str, str, str], Route] = {
     ("approval", "DELETE", "/applications/{application_id}/claim"): Route(CHECK, "application"),
     ("search", "GET", "/applications"): Route(READ),
     ("search", "GET", "/applications/{application_id}"): Route(READ, "application"),
+    ("search", "GET", "/applications.csv"): Route(READ),
+    ("search", "GET", "/applications.ndjson"): Route(READ),
     ("search", "GET", "/lake/applications/{application_id}"): Route(READ, "application"),
     ("search", "GET", "/applications/{application_id}/audit"): Route(
         frozenset({U, Role.ADMINISTRATOR}), "application"

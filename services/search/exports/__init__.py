@@ -1,0 +1,1 @@
+"""Everything that a search finds as a file: streamed, masked, recorded."""
