@@ -1,6 +1,7 @@
 """What the routes of auth depend on: the use cases, and who calls from where."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
@@ -12,7 +13,10 @@ from services.auth.tokens.keys import KeyRing
 from services.auth.tokens.own import OwnSessions
 from services.auth.tokens.refresh import Refreshes
 from services.auth.tokens.sessions import EndedSessions, Sessions
-from services.chassis.web.identity import Caller, authenticated, require
+from services.chassis.web.identity import Caller, authenticated, recent_login, require
+
+STEP_UP = timedelta(minutes=15)
+"""The oldest login that may change users and clients: a session that somebody left open may not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,7 @@ async def _account(auth: Auth, caller: AnyCaller) -> Account:
 async def _administrator(
     auth: Auth,
     caller: Annotated[Caller, Depends(require("users:manage"))],
+    _: Annotated[Caller, Depends(recent_login(STEP_UP))],
 ) -> Account:
     return await auth.sessions.user_of(caller)
 

@@ -30,6 +30,7 @@ from services.auth.schemas import (
     UserView,
 )
 from services.auth.service import utc_now
+from services.chassis.web.identity import LoginTooOld
 from services.chassis.web.input.body_limit import bounded_router
 from services.chassis.web.input.strict import Identifier
 from services.chassis.web.paging import AfterText, Cursor, CursorsDep, Limit
@@ -63,7 +64,7 @@ async def list_users(
     "/users",
     status_code=201,
     response_model=UserView,
-    responses={**documented(UsernameTaken, PasswordTooWeak), **_PROPOSED},
+    responses={**documented(LoginTooOld, UsernameTaken, PasswordTooWeak), **_PROPOSED},
     tags=["users"],
 )
 async def create_user(body: NewUserBody, auth: Auth, by: By) -> Any:
@@ -78,7 +79,10 @@ async def create_user(body: NewUserBody, auth: Auth, by: By) -> Any:
 @router.patch(
     "/users/{user_id}",
     response_model=UserView,
-    responses={**documented(UserNotFound, LastAdministrator, OwnAccount, PasswordTooWeak), **_PROPOSED},
+    responses={
+        **documented(LoginTooOld, UserNotFound, LastAdministrator, OwnAccount, PasswordTooWeak),
+        **_PROPOSED,
+    },
     tags=["users"],
 )
 async def change_user(user_id: Identifier, body: UserChangeBody, auth: Auth, by: By) -> Any:
@@ -117,6 +121,7 @@ async def read_proposal(proposal_id: Identifier, auth: Auth, _: Reader) -> Propo
 @router.post(
     "/proposals/{proposal_id}/confirmation",
     responses=documented(
+        LoginTooOld,
         ProposalNotFound,
         ProposalSettled,
         ProposalOutdated,
@@ -133,7 +138,7 @@ async def confirm_proposal(proposal_id: Identifier, auth: Auth, by: By) -> Propo
 
 @router.post(
     "/proposals/{proposal_id}/refusal",
-    responses=documented(ProposalNotFound, ProposalSettled),
+    responses=documented(LoginTooOld, ProposalNotFound, ProposalSettled),
     tags=["proposals"],
 )
 async def refuse_proposal(proposal_id: Identifier, auth: Auth, by: By) -> ProposalView:

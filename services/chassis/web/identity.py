@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Annotated, Any, Self
 from uuid import UUID
 
@@ -33,9 +34,9 @@ JwksSource = str | Mapping[str, Any] | Callable[[], Awaitable[Mapping[str, Any]]
 
 # Errors of the network, or of a document that is not a key set.
 _NO_KEYS = (httpx.HTTPError, jwt.PyJWTError, AttributeError, KeyError, TypeError, ValueError)
-# The attributes for a request's verified caller and a dependency's required scope.
+# The attributes for a request's verified caller, and for a dependency that checks the caller.
 _VERIFIED = "creditmesh.caller"
-_SCOPES = "__required_scopes__"
+_CHECK = "__checks_caller__"
 
 _log = get_logger(__name__)
 _bearer = HTTPBearer(
@@ -53,6 +54,8 @@ class Caller:
     scopes: frozenset[str]
     token_id: UUID | None = None
     session_id: UUID | None = None
+    auth_time: int | None = None
+    """When the user logged in, in seconds since 1970; a refresh does not change it. None for a program."""
 
     @classmethod
     def from_claims(cls, claims: Mapping[str, Any]) -> Self:
@@ -64,6 +67,7 @@ class Caller:
             scopes=frozenset(str(claims["scope"]).split()),
             token_id=UUID(claims["jti"]),
             session_id=UUID(claims["sid"]),
+            auth_time=None if claims.get("auth_time") is None else int(claims["auth_time"]),
         )
 
 
@@ -204,7 +208,7 @@ async def authenticated(request: Request, credentials: Credentials) -> Caller:
 
 def checks_caller(dependency: Callable[..., Any]) -> bool:
     """Whether `dependency` is one of this module's checks of a caller."""
-    return dependency is authenticated or hasattr(dependency, _SCOPES)
+    return dependency is authenticated or hasattr(dependency, _CHECK)
 
 
 async def check_caller(request: Request, dependencies: Iterable[Callable[..., Any]]) -> None:
@@ -234,8 +238,38 @@ def require(*scopes: str) -> Callable[[Caller], Coroutine[Any, Any, Caller]]:
             raise problem
         return caller
 
-    setattr(caller_with_scope, _SCOPES, scopes)
+    setattr(caller_with_scope, _CHECK, True)
     return caller_with_scope
+
+
+class LoginTooOld(Unauthenticated):
+    """This needs a recent login."""
+
+    def __init__(self, max_age: timedelta) -> None:
+        """`max_age`: how old the login may be; the header is that of RFC 9470."""
+        seconds = int(max_age.total_seconds())
+        super().__init__(
+            f"Log in again: your login may be at most {seconds} seconds old.",
+            error="insufficient_user_authentication",
+            max_age=seconds,
+        )
+        self.headers["WWW-Authenticate"] += f', max_age="{seconds}"'
+
+
+def recent_login(max_age: timedelta) -> Callable[[Caller], Coroutine[Any, Any, Caller]]:
+    """A FastAPI dependency that returns the caller if their login is at most `max_age` old (step-up, RFC 9470).
+
+    Use it beside `require`, for what a stolen or forgotten session must not do. Raises Unauthenticated without a
+    valid token and LoginTooOld, also for a program, which never logs in.
+    """
+
+    async def caller_with_recent_login(caller: Annotated[Caller, Depends(authenticated)]) -> Caller:
+        if caller.auth_time is None or time.time() - caller.auth_time > max_age.total_seconds():
+            raise LoginTooOld(max_age)
+        return caller
+
+    setattr(caller_with_recent_login, _CHECK, True)
+    return caller_with_recent_login
 
 
 def _signing_keys(documents: Iterable[Mapping[str, Any]]) -> Iterator[jwt.PyJWK]:

@@ -1,4 +1,5 @@
 import asyncio
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,7 +12,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from uuid_utils.compat import uuid7
 
 from services.chassis.testing import TokenMaker
-from services.chassis.web.identity import ALGORITHM, AUDIENCE, TOKEN_TYPE, TokenVerifier
+from services.chassis.web.identity import (
+    ALGORITHM,
+    AUDIENCE,
+    TOKEN_TYPE,
+    LoginTooOld,
+    TokenVerifier,
+    recent_login,
+)
 from services.chassis.web.problems import Unauthenticated, Unavailable
 
 
@@ -185,3 +193,21 @@ async def test_known_keys_verify_while_the_source_is_down(tokens: TokenMaker) ->
     source.down = True
 
     assert (await verifier.verify(tokens.token(username="bob"))).username == "bob"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "recent"), [(0, True), (59, True), (62, False), (None, False), (2 * 60 * 60, False)]
+)
+async def test_case_11_a_login_is_recent_for_the_given_time(
+    tokens: TokenMaker, seconds: int | None, recent: bool
+) -> None:
+    logged_in = {} if seconds is None else {"auth_time": int(time.time()) - seconds}
+    caller = await tokens.verifier().verify(tokens.token(**logged_in))
+    check = recent_login(timedelta(minutes=1))
+
+    if recent:
+        assert await check(caller) is caller
+    else:
+        with pytest.raises(LoginTooOld) as refused:
+            await check(caller)
+        assert refused.value.headers["WWW-Authenticate"].endswith('max_age="60"')
