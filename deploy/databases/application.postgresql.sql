@@ -205,6 +205,50 @@ CREATE INDEX ix_auth_refresh_token_expires_at ON auth.refresh_token (expires_at)
 
 UPDATE auth.alembic_version SET version_num='0007' WHERE auth.alembic_version.version_num = '0006';
 
+-- Running upgrade 0007 -> 0008
+
+CREATE TABLE auth.client (
+    id UUID NOT NULL,
+    name VARCHAR(64) NOT NULL,
+    display_name VARCHAR(200) NOT NULL,
+    disabled BOOLEAN NOT NULL,
+    created_by UUID NOT NULL,
+    created_at TIMESTAMP(6) WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_client PRIMARY KEY (id),
+    CONSTRAINT fk_client_created_by FOREIGN KEY(created_by) REFERENCES auth.users (id)
+);
+
+CREATE UNIQUE INDEX uq_client_name ON auth.client (lower(name));
+
+CREATE TABLE auth.client_secret (
+    id UUID NOT NULL,
+    client_id UUID NOT NULL,
+    secret_sha256 BYTEA NOT NULL,
+    scopes VARCHAR(64)[] NOT NULL,
+    proposed_by UUID NOT NULL,
+    proposed_at TIMESTAMP(6) WITH TIME ZONE NOT NULL,
+    expires_at TIMESTAMP(6) WITH TIME ZONE NOT NULL,
+    confirmed_by UUID,
+    confirmed_at TIMESTAMP(6) WITH TIME ZONE,
+    revoked_at TIMESTAMP(6) WITH TIME ZONE,
+    CONSTRAINT pk_client_secret PRIMARY KEY (id),
+    CONSTRAINT ck_client_secret_second_person CHECK (proposed_by <> confirmed_by),
+    CONSTRAINT ck_client_secret_confirmed CHECK ((confirmed_by IS NULL) = (confirmed_at IS NULL)),
+    CONSTRAINT ck_client_secret_scopes CHECK (cardinality(scopes) > 0 AND scopes <@ ARRAY['applications:read', 'applications:submit', 'parties:read', 'parties:write']::varchar[]),
+    CONSTRAINT fk_client_secret_client_id FOREIGN KEY(client_id) REFERENCES auth.client (id),
+    CONSTRAINT fk_client_secret_proposed_by FOREIGN KEY(proposed_by) REFERENCES auth.users (id),
+    CONSTRAINT fk_client_secret_confirmed_by FOREIGN KEY(confirmed_by) REFERENCES auth.users (id),
+    CONSTRAINT uq_client_secret_secret_sha256 UNIQUE (secret_sha256)
+);
+
+CREATE INDEX ix_auth_client_secret_client_id ON auth.client_secret (client_id);
+
+CREATE INDEX ix_auth_client_secret_revoked_at ON auth.client_secret (revoked_at) WHERE revoked_at IS NOT NULL;
+
+CREATE UNIQUE INDEX uq_client_secret_active ON auth.client_secret (client_id) WHERE confirmed_at IS NOT NULL AND revoked_at IS NULL;
+
+UPDATE auth.alembic_version SET version_num='0008' WHERE auth.alembic_version.version_num = '0007';
+
 GRANT USAGE ON SCHEMA auth TO auth;
 
 GRANT SELECT, INSERT, UPDATE ON auth.users TO auth;
@@ -220,6 +264,10 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON auth.network_failures TO auth;
 GRANT SELECT, INSERT, DELETE ON auth.signing_keys TO auth;
 
 GRANT SELECT, INSERT, UPDATE ON auth.proposals TO auth;
+
+GRANT SELECT, INSERT, UPDATE ON auth.client TO auth;
+
+GRANT SELECT, INSERT, UPDATE ON auth.client_secret TO auth;
 
 GRANT SELECT, INSERT ON auth.event TO auth;
 

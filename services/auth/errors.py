@@ -23,6 +23,40 @@ class InvalidGrant(BadRequest):
         super().__init__(detail, error="invalid_grant", error_description=detail)
 
 
+class InvalidScope(BadRequest):
+    """A scope was asked for that the client does not have."""
+
+    def __init__(self, detail: str) -> None:
+        """The answer has the members of RFC 6749 (5.2) too."""
+        super().__init__(detail, error="invalid_scope", error_description=detail)
+
+
+class InvalidClient(Unauthenticated):
+    """The client's id or secret is wrong."""
+
+    def __init__(self, detail: str) -> None:
+        """The answer has the members of RFC 6749 (5.2) too, and does not say what was wrong."""
+        super().__init__(detail)
+        self.extensions = {"error": "invalid_client", "error_description": detail}
+        self.headers["WWW-Authenticate"] = 'Basic realm="creditmesh"'
+
+
+class ClientNotFound(NotFound):
+    """There is no client with this id."""
+
+
+class SecretNotFound(NotFound):
+    """The client has no such secret that waits."""
+
+
+class ClientTaken(Conflict):
+    """A client with this name exists."""
+
+
+class ClientDisabled(Conflict):
+    """The client is disabled."""
+
+
 class LoginLocked(TooManyRequests):
     """Too many failed logins under this name."""
 

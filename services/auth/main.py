@@ -13,12 +13,12 @@ from fastapi import FastAPI
 
 from services.auth.accounts.passwords import Passwords
 from services.auth.accounts.users import Users
+from services.auth.clients.administration import Clients
+from services.auth.clients.tokens import ClientTokens
 from services.auth.commands import InvalidUsers, add_users, described, parse_users, password_from
 from services.auth.domain import NewUser
-from services.auth.routes import keys as keys_routes
-from services.auth.routes import metadata as metadata_routes
-from services.auth.routes import sessions as sessions_routes
-from services.auth.routes import users as users_routes
+from services.auth.routes import clients, metadata, sessions, tokens, users
+from services.auth.routes import keys as key_routes
 from services.auth.routes.callers import UseCases
 from services.auth.service import KeyKeeper, utc_now
 from services.auth.settings import AuthSettings, CommandSettings
@@ -38,9 +38,17 @@ from services.chassis.web.app import create_app, serve
 from services.chassis.web.health import Check
 from services.chassis.web.identity import TokenVerifier
 from services.chassis.web.problems import Unavailable
-from services.lake.domain.roles import Role
+from services.lake.domain.roles import OF_PEOPLE, Role
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+ROUTERS = (
+    tokens.router,
+    sessions.router,
+    users.router,
+    clients.router,
+    key_routes.router,
+    metadata.router,
+)
 REFRESH_SECONDS = 30.0
 RETRY_SECONDS = 1.0
 
@@ -58,11 +66,11 @@ def build_app(
     policy = KeyPolicy(timedelta(days=settings.auth_key_rotation_days), lifetime)
     keeper = KeyKeeper(database, keys, policy, clock)
     passwords = Passwords()
-    tokens = AccessTokens(keys, issuer=settings.auth_issuer, lifetime=lifetime)
+    access = AccessTokens(keys, issuer=settings.auth_issuer, lifetime=lifetime)
     refreshes = Refreshes(
         database,
         RefreshKey(secret.encode()),
-        tokens,
+        access,
         idle=timedelta(minutes=settings.auth_refresh_idle_minutes),
         clock=clock,
     )
@@ -85,6 +93,7 @@ def build_app(
                 await keeping
             await database.dispose()
 
+    proposals = timedelta(hours=settings.auth_proposal_hours)
     verifier = TokenVerifier(settings.auth_issuer, own_keys)
     app = create_app(
         service="auth",
@@ -92,27 +101,24 @@ def build_app(
         summary="Users, sessions and the access tokens that every other service verifies.",
         settings=settings,
         telemetry=telemetry,
-        routers=[sessions_routes.router, users_routes.router, keys_routes.router, metadata_routes.router],
+        routers=ROUTERS,
         checks=[Check("application database", database.ping), Check("signing keys", have_keys)],
         lifespan=lifespan,
         verifier=verifier,
     )
     app.state.use_cases = UseCases(
-        users=Users(
-            database,
-            passwords,
-            proposal_lifetime=timedelta(hours=settings.auth_proposal_hours),
-            clock=clock,
-        ),
+        users=Users(database, passwords, proposal_lifetime=proposals, clock=clock),
         sessions=Sessions(
             database,
             passwords,
-            tokens,
+            access,
             refreshes,
             session_lifetime=timedelta(hours=settings.auth_session_hours),
             clock=clock,
         ),
         refreshes=refreshes,
+        clients=Clients(database, proposal_lifetime=proposals, clock=clock),
+        client_tokens=ClientTokens(database, access, verifier, clock=clock),
         own=OwnSessions(database, verifier, clock=clock),
         ended=EndedSessions(database, clock=clock),
         keys=keys,
@@ -177,7 +183,12 @@ def _parser() -> argparse.ArgumentParser:
     create = commands.add_parser("create-user", help="add a user; an existing one stays as it is")
     create.add_argument("--username", required=True)
     create.add_argument("--display-name", help="the user name when not given")
-    create.add_argument("--role", required=True, action="append", choices=[role.value for role in Role])
+    create.add_argument(
+        "--role",
+        required=True,
+        action="append",
+        choices=[role.value for role in Role if role in OF_PEOPLE],
+    )
     create.add_argument(
         "--password-file",
         type=Path,

@@ -14,6 +14,8 @@ _GRANTS = {
     "network_failures": "SELECT, INSERT, UPDATE, DELETE",
     "signing_keys": "SELECT, INSERT, DELETE",
     "proposals": "SELECT, INSERT, UPDATE",
+    "client": "SELECT, INSERT, UPDATE",
+    "client_secret": "SELECT, INSERT, UPDATE",
     # Append-only: what happened is neither changed nor forgotten.
     "event": "SELECT, INSERT",
 }

@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from services.auth.accounts.audit import Event, EventKind
+from services.auth.clients.tokens import ClientToken
 from services.auth.domain import (
     PASSWORD_MAX_LENGTH,
     PASSWORD_MIN_LENGTH,
@@ -23,27 +24,43 @@ from services.auth.domain import (
 from services.auth.tokens.access import IssuedToken
 from services.auth.tokens.chain import LiveSession
 from services.chassis.web.input.strict import Flag, Name
-from services.lake.domain.roles import Role
+from services.lake.domain.roles import OF_PEOPLE, Role
 
 Username = Annotated[str, Field(pattern=USERNAME_PATTERN, examples=["ann.maker"])]
 DisplayName = Annotated[str, Name(200)]
 NewPassword = Annotated[SecretStr, Field(min_length=PASSWORD_MIN_LENGTH, max_length=PASSWORD_MAX_LENGTH)]
-Roles = Annotated[frozenset[Role], Field(min_length=1)]
 
 
-Grant = Literal["password", "refresh_token"]
+def _of_people(roles: frozenset[Role]) -> frozenset[Role]:
+    if roles - OF_PEOPLE:
+        raise ValueError("only a service client has the role service")
+    return roles
 
 
-class TokenForm(BaseModel):
-    """The form of the token endpoint (RFC 6749): `password` (4.3.2) or `refresh_token` (6).
+Roles = Annotated[frozenset[Role], Field(min_length=1), AfterValidator(_of_people)]
 
-    Other members are ignored, as RFC 6749 (3.2) requires.
+
+Grant = Literal["password", "refresh_token", "client_credentials"]
+
+
+class ClientForm(BaseModel):
+    """What a service client proves itself with, unless it sends HTTP Basic (RFC 6749, 2.3.1)."""
+
+    client_id: Annotated[str, Field(max_length=256)] | None = None
+    client_secret: Annotated[SecretStr, Field(max_length=256)] | None = None
+
+
+class TokenForm(ClientForm):
+    """The form of the token endpoint (RFC 6749): `password` (4.3.2), `refresh_token` (6) or `client_credentials` (4.4).
+
+    A service client may ask for some of its scopes. Other members are ignored, as RFC 6749 (3.2) requires.
     """
 
     grant_type: Grant = "password"
     username: Annotated[str, Field(max_length=256)] | None = None
     password: Annotated[SecretStr, Field(max_length=PASSWORD_MAX_LENGTH)] | None = None
     refresh_token: Annotated[SecretStr, Field(max_length=256)] | None = None
+    scope: Annotated[str, Field(max_length=1024)] | None = None
 
     @model_validator(mode="after")
     def _has_what_the_grant_needs(self) -> Self:
@@ -56,11 +73,71 @@ class TokenForm(BaseModel):
         """The user name and the password of the password grant."""
         return self.username or "", self.password.get_secret_value() if self.password else ""
 
+    def refreshed(self) -> str:
+        """The refresh token of its grant."""
+        return self.refresh_token.get_secret_value() if self.refresh_token else ""
+
+    def scopes(self) -> frozenset[str] | None:
+        """The scopes that are asked for; None for all."""
+        return frozenset((self.scope or "").split()) or None
+
 
 _GRANTS: Mapping[str, frozenset[str]] = {
     "password": frozenset({"username", "password"}),
     "refresh_token": frozenset({"refresh_token"}),
+    "client_credentials": frozenset(),
 }
+
+
+class ClientTokenView(BaseModel):
+    """The access token of a service client; `expires_in` is in seconds."""
+
+    access_token: str
+    token_type: Literal["bearer"] = "bearer"  # noqa: S105 - the name of a kind, no secret
+    expires_in: int
+    scope: str
+
+    @classmethod
+    def of(cls, issued: ClientToken) -> Self:
+        """The body for an issued token."""
+        return cls(
+            access_token=issued.token,
+            expires_in=int(issued.expires_in.total_seconds()),
+            scope=" ".join(sorted(issued.scopes)),
+        )
+
+
+class IntrospectionForm(ClientForm):
+    """The form of the introspection endpoint (RFC 7662)."""
+
+    token: Annotated[SecretStr, Field(max_length=4096)]
+    token_type_hint: Annotated[str, Field(max_length=64)] | None = None
+
+
+class IntrospectionView(BaseModel):
+    """What an access token says, when it is valid now; only `active: false` of any other text (RFC 7662, 2.2)."""
+
+    active: bool
+    iss: str | None = None
+    sub: str | None = None
+    aud: str | None = None
+    client_id: str | None = None
+    username: str | None = None
+    scope: str | None = None
+    roles: list[str] | None = None
+    token_type: Literal["bearer"] | None = None
+    exp: int | None = None
+    iat: int | None = None
+    jti: str | None = None
+    sid: str | None = None
+    auth_time: int | None = None
+    amr: list[str] | None = None
+
+    @classmethod
+    def of(cls, claims: Mapping[str, Any]) -> Self:
+        """The body for the claims of a valid token."""
+        kind: dict[str, Any] = {"active": True, "token_type": "bearer"}
+        return cls(**{name: claims[name] for name in claims if name in cls.model_fields} | kind)
 
 
 class TokenView(BaseModel):
@@ -136,10 +213,12 @@ class Metadata(BaseModel):
     token_endpoint: str
     jwks_uri: str
     revocation_endpoint: str
+    introspection_endpoint: str
     grant_types_supported: list[str]
     response_types_supported: list[str]
     token_endpoint_auth_methods_supported: list[str]
     revocation_endpoint_auth_methods_supported: list[str]
+    introspection_endpoint_auth_methods_supported: list[str]
     scopes_supported: list[str]
 
 

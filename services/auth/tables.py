@@ -107,6 +107,47 @@ proposals = sa.Table(
 )
 sa.Index("ix_auth_proposals_proposed_at", proposals.c.proposed_at, proposals.c.id)
 
+clients = sa.Table(
+    "client",
+    metadata,
+    sa.Column("id", sa.Uuid(), primary_key=True),
+    sa.Column("name", sa.String(64), nullable=False),
+    sa.Column("display_name", sa.String(200), nullable=False),
+    sa.Column("disabled", sa.Boolean(), nullable=False),
+    sa.Column("created_by", sa.ForeignKey(users.c.id), nullable=False),
+    sa.Column("created_at", _TIME, nullable=False),
+)
+sa.Index("uq_client_name", sa.func.lower(clients.c.name), unique=True)
+
+client_secrets = sa.Table(
+    "client_secret",
+    metadata,
+    # Also the session id of the tokens that it gets.
+    sa.Column("id", sa.Uuid(), primary_key=True),
+    sa.Column("client_id", sa.ForeignKey(clients.c.id), nullable=False, index=True),
+    sa.Column("secret_sha256", BYTEA(), nullable=False, unique=True),
+    sa.Column("scopes", ARRAY(sa.String(64)), nullable=False),
+    sa.Column("proposed_by", sa.ForeignKey(users.c.id), nullable=False),
+    sa.Column("proposed_at", _TIME, nullable=False),
+    sa.Column("expires_at", _TIME, nullable=False),
+    sa.Column("confirmed_by", sa.ForeignKey(users.c.id)),
+    sa.Column("confirmed_at", _TIME),
+    sa.Column("revoked_at", _TIME),
+)
+sa.Index(
+    "ix_auth_client_secret_revoked_at",
+    client_secrets.c.revoked_at,
+    postgresql_where=client_secrets.c.revoked_at.is_not(None),
+)
+sa.Index(
+    "uq_client_secret_active",
+    client_secrets.c.client_id,
+    unique=True,
+    postgresql_where=sa.and_(
+        client_secrets.c.confirmed_at.is_not(None), client_secrets.c.revoked_at.is_(None)
+    ),
+)
+
 events = sa.Table(
     "event",
     metadata,

@@ -2,6 +2,7 @@
 
 Every query that answers a person has one of these conditions, so that rows that a caller may not see do not exist for
 the caller: 404, and never 403, which would reveal that the row exists. A caller has the rights of all their roles.
+Programs all have one role; what they see depends on their scopes.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,14 +12,15 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from services.chassis.web.identity import Caller
-from services.lake.domain.roles import CHECKERS, Personal, Role
+from services.lake.domain.roles import CHECKERS, Personal, Role, scopes_of
 from services.lake.tables import application, application_party, loan, party
 
 _EVERYTHING = frozenset({Role.AUDITOR})
 _SUBMITTED = CHECKERS | {Role.ANALYST}
-SEE_LESS = frozenset({Role.AUDITOR, Role.ANALYST})
-"""Roles that see applications without all of their parties' personal data."""
+SEE_LESS = frozenset({Role.AUDITOR, Role.ANALYST, Role.SERVICE})
+"""Roles that may see applications without all of their parties' personal data."""
 _SEE_CLEARLY = CHECKERS | {Role.MAKER, Role.SERVICING}
+_SUBMIT, _READ, _READ_PARTIES = "applications:submit", "applications:read", "parties:read"
 
 
 def applications(caller: Caller, of: sa.FromClause = application) -> sa.ColumnElement[bool]:
@@ -45,16 +47,16 @@ def clear_parties(caller: Caller, of: sa.FromClause = party) -> sa.ColumnElement
     on_something = sa.exists().where(
         part.c.party_id == of.c.id,
         where.c.id == part.c.application_id,
-        _applications(caller, caller.roles & _SEE_CLEARLY, where),
+        _applications(caller, _clear_roles(caller), where),
     )
-    if Role.MAKER in caller.roles:
+    if Role.MAKER in caller.roles or (Role.SERVICE in caller.roles and _SUBMIT in caller.scopes):
         return sa.or_(of.c.created_by == caller.id, on_something)
-    return on_something if caller.roles & _SEE_CLEARLY else sa.false()
+    return on_something if _clear_roles(caller) else sa.false()
 
 
 def clear_applications(caller: Caller, of: sa.FromClause = application) -> sa.ColumnElement[bool]:
     """The condition on `of` that `caller` sees the personal data of the application's parties unmasked."""
-    return _applications(caller, caller.roles & _SEE_CLEARLY, of)
+    return _applications(caller, _clear_roles(caller), of)
 
 
 def personal(caller: Caller, of: sa.FromClause = application) -> sa.ColumnElement[int]:
@@ -80,7 +82,12 @@ def may_read_draft(caller: Caller, created_by: UUID) -> bool:
 
 def examples() -> tuple[Caller, ...]:
     """One caller for each role; services build the examples of their statements for them."""
-    return tuple(Caller(UUID(int=1), role, frozenset({role}), frozenset()) for role in Role)
+    return tuple(Caller(UUID(int=1), role, frozenset({role}), scopes_of([role])) for role in Role)
+
+
+def _clear_roles(caller: Caller) -> frozenset[str]:
+    programs = {Role.SERVICE} if _READ_PARTIES in caller.scopes else set[Role]()
+    return caller.roles & (_SEE_CLEARLY | programs)
 
 
 def _applications(caller: Caller, roles: Iterable[str], of: sa.FromClause) -> sa.ColumnElement[bool]:
@@ -88,12 +95,12 @@ def _applications(caller: Caller, roles: Iterable[str], of: sa.FromClause) -> sa
     if held & _EVERYTHING:
         return sa.true()
     conditions: list[sa.ColumnElement[bool]] = []
-    if held & _SUBMITTED:
+    if held & _SUBMITTED or (Role.SERVICE in held and caller.scopes & {_READ, _READ_PARTIES}):
         conditions.append(of.c.submitted_at.is_not(None))
     elif Role.SERVICING in held:
         booked = loan.alias("visible_loan")
         conditions.append(sa.exists().where(booked.c.application_id == of.c.id))
-    if Role.MAKER in held:
+    if Role.MAKER in held or (Role.SERVICE in held and _SUBMIT in caller.scopes):
         conditions.append(of.c.created_by == caller.id)
     return sa.or_(*conditions) if conditions else sa.false()
 

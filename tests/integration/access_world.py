@@ -12,9 +12,9 @@ import httpx
 from services.lake.domain.roles import Role
 from tests.integration.lending import Lending, User
 
-M, S, U, N = Role.MAKER, Role.SERVICING, Role.AUDITOR, Role.ANALYST
+M, S, U, N, P = Role.MAKER, Role.SERVICING, Role.AUDITOR, Role.ANALYST, Role.SERVICE
 CHECK = frozenset({Role.OFFICER, Role.SENIOR_OFFICER, Role.COMMITTEE})
-READ = CHECK | {M, S, U, N}
+READ = CHECK | {M, S, U, N, P}
 SECOND = frozenset({S, Role.SENIOR_OFFICER, Role.COMMITTEE})
 LEAD = frozenset({Role.SENIOR_OFFICER, Role.COMMITTEE})
 EVERYBODY = frozenset(Role)
@@ -23,10 +23,10 @@ EVERYBODY = frozenset(Role)
 SEES: Mapping[tuple[str, str], frozenset[Role]] = {
     ("draft", "own"): frozenset({M, U}),
     ("draft", "foreign"): frozenset({U}),
-    ("submitted", "own"): CHECK | {M, U, N},
-    ("submitted", "foreign"): CHECK | {U, N},
-    ("loan", "own"): CHECK | {M, S, U, N},
-    ("loan", "foreign"): CHECK | {S, U, N},
+    ("submitted", "own"): CHECK | {M, U, N, P},
+    ("submitted", "foreign"): CHECK | {U, N, P},
+    ("loan", "own"): CHECK | {M, S, U, N, P},
+    ("loan", "foreign"): CHECK | {S, U, N, P},
 }
 PERSONAL = {"national_id": "012345678901", "email": "nguyen.van.dat@example.com", "phone": "+84912345678"}
 CONTENT = {
@@ -56,23 +56,23 @@ _CHANGE = {"If-Match": '"99"'}
 _CREATE = {"Idempotency-Key": "k"}
 
 ROUTES: Mapping[tuple[str, str, str], Route] = {
-    ("intake", "POST", "/parties"): Route(frozenset({M}), body={}),
+    ("intake", "POST", "/parties"): Route(frozenset({M, P}), body={}),
     ("intake", "GET", "/parties/{party_id}"): Route(READ - {N}, "party"),
     ("intake", "PATCH", "/parties/{party_id}"): Route(
-        CHECK | {M}, "party", {"phone": "+84900000000"}, _CHANGE
+        CHECK | {M, P}, "party", {"phone": "+84900000000"}, _CHANGE
     ),
     ("intake", "POST", "/national-id-confirmations"): Route(CHECK, body={}),
     ("intake", "GET", "/products"): Route(READ),
-    ("intake", "POST", "/applications"): Route(frozenset({M}), body={}, headers=_CREATE),
+    ("intake", "POST", "/applications"): Route(frozenset({M, P}), body={}, headers=_CREATE),
     ("intake", "GET", "/applications/{application_id}"): Route(READ, "application"),
     ("intake", "PUT", "/applications/{application_id}/draft"): Route(
-        frozenset({M}), "application", {"content": True}, _CHANGE
+        frozenset({M, P}), "application", {"content": True}, _CHANGE
     ),
     ("intake", "POST", "/applications/{application_id}/submission"): Route(
-        frozenset({M}), "application", None, _CHANGE
+        frozenset({M, P}), "application", None, _CHANGE
     ),
     ("intake", "POST", "/applications/{application_id}/withdrawal"): Route(
-        frozenset({M}), "application", None, _CHANGE
+        frozenset({M, P}), "application", None, _CHANGE
     ),
     ("intake", "GET", "/loans"): Route(READ),
     ("intake", "GET", "/loans/{loan_id}"): Route(READ, "loan"),

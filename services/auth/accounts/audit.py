@@ -37,6 +37,13 @@ class EventKind(StrEnum):
     PROPOSED = "proposal.made"
     CONFIRMED = "proposal.confirmed"
     REFUSED = "proposal.refused"
+    CLIENT_CREATED = "client.created"
+    CLIENT_CHANGED = "client.changed"
+    CLIENT_ACCEPTED = "client.accepted"
+    CLIENT_REFUSED = "client.refused"
+    SECRET_PROPOSED = "client.secret_made"  # noqa: S105 - the name of an event
+    SECRET_CONFIRMED = "client.secret_confirmed"  # noqa: S105
+    SECRET_REFUSED = "client.secret_refused"  # noqa: S105
     KEY_CREATED = "key.created"
 
 

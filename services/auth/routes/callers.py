@@ -8,6 +8,8 @@ from fastapi import Depends, Request
 
 from services.auth.accounts.audit import Origin
 from services.auth.accounts.users import Actor, Users
+from services.auth.clients.administration import Clients
+from services.auth.clients.tokens import ClientTokens
 from services.auth.domain import Account
 from services.auth.tokens.keys import KeyRing
 from services.auth.tokens.own import OwnSessions
@@ -27,6 +29,8 @@ class UseCases:
     sessions: Sessions
     refreshes: Refreshes
     own: OwnSessions
+    clients: Clients
+    client_tokens: ClientTokens
     ended: EndedSessions
     keys: KeyRing
     issuer: str

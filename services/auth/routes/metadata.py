@@ -10,6 +10,8 @@ from services.chassis.web.identity import ALGORITHM
 from services.chassis.web.input.body_limit import bounded_router
 from services.lake.domain.roles import Role, scopes_of
 
+CLIENT_METHODS = ["client_secret_basic", "client_secret_post"]
+
 router = bounded_router()
 
 
@@ -37,9 +39,11 @@ def _members(request: Request, auth: UseCases) -> dict[str, Any]:
         "token_endpoint": f"{base}/token",
         "jwks_uri": f"{base}/.well-known/jwks.json",
         "revocation_endpoint": f"{base}/revoke",
+        "introspection_endpoint": f"{base}/introspect",
         "grant_types_supported": list(get_args(Grant)),
         "response_types_supported": [],
-        "token_endpoint_auth_methods_supported": ["none"],
+        "token_endpoint_auth_methods_supported": ["none", *CLIENT_METHODS],
         "revocation_endpoint_auth_methods_supported": ["none"],
+        "introspection_endpoint_auth_methods_supported": CLIENT_METHODS,
         "scopes_supported": sorted(scopes_of(Role)),
     }

@@ -1,12 +1,6 @@
-"""HTTP for sessions: the token endpoint of OAuth 2.0, the end of a session, and the caller's own account."""
-
-from typing import Annotated
-
-from fastapi import Form, Response
+"""HTTP for the caller's own sessions and account."""
 
 from services.auth.errors import (
-    InvalidCredentials,
-    InvalidGrant,
     LoginLocked,
     PasswordTooWeak,
     SessionEnded,
@@ -16,51 +10,22 @@ from services.auth.errors import (
 from services.auth.routes.callers import AnyCaller, Auth, From, Me
 from services.auth.schemas import (
     OwnPasswordBody,
-    RevocationForm,
     SessionPage,
     SessionView,
-    TokenForm,
-    TokenView,
     UserView,
 )
 from services.chassis.web.input.body_limit import bounded_router
 from services.chassis.web.input.strict import Identifier
 from services.chassis.web.paging import AfterText, Cursor, CursorsDep, Limit
-from services.chassis.web.problems import BadRequest, Unavailable, documented
+from services.chassis.web.problems import BadRequest, documented
 
 router = bounded_router()
-
-
-@router.post(
-    "/token",
-    responses=documented(InvalidCredentials, InvalidGrant, LoginLocked, Unavailable),
-    tags=["sessions"],
-)
-async def issue_token(form: Annotated[TokenForm, Form()], auth: Auth, origin: From) -> TokenView:
-    """Exchange a user name and password, or a refresh token, for an access token.
-
-    A login opens a session and answers a refresh token, which is valid once: each refresh answers the next one. The
-    answer to the newest refresh can be fetched again for 10 seconds; any other repeat ends the session.
-    """
-    if form.refresh_token is not None:
-        return TokenView.of(await auth.refreshes.refresh(form.refresh_token.get_secret_value(), origin))
-    return TokenView.of(await auth.sessions.login(*form.credentials(), origin))
 
 
 @router.post("/logout", status_code=204, responses=documented(SessionEnded), tags=["sessions"])
 async def log_out(auth: Auth, caller: AnyCaller, origin: From) -> None:
     """End the session that the token belongs to. The other services refuse the token within 5 seconds."""
     await auth.sessions.logout(caller, origin)
-
-
-@router.post("/revoke", responses=documented(Unavailable), tags=["sessions"])
-async def revoke_token(form: Annotated[RevocationForm, Form()], auth: Auth, origin: From) -> Response:
-    """End the session that a refresh token or an access token belongs to (RFC 7009); the token is the proof.
-
-    The answer is 200 for any other text too: then there is nothing to revoke.
-    """
-    await auth.own.revoke(form.token.get_secret_value(), origin)
-    return Response()
 
 
 @router.get("/sessions", responses=documented(SessionEnded, BadRequest), tags=["sessions"])

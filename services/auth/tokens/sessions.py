@@ -13,6 +13,7 @@ from uuid_utils.compat import uuid7
 from services.auth import repository
 from services.auth.accounts.audit import EventKind, Origin, record
 from services.auth.accounts.passwords import Passwords
+from services.auth.clients import store
 from services.auth.domain import KNOWN_FOR, Account, Session
 from services.auth.errors import (
     InvalidCredentials,
@@ -221,8 +222,8 @@ class EndedSessions:
                 # Verifiers allow for clocks that differ a little.
                 expired = self._clock() - timedelta(seconds=2 * LEEWAY_SECONDS)
                 async with self._database.reading() as db:
-                    self._list = await repository.ended_sessions(
-                        db, ended_after=expired - LONGEST_LIFETIME, expiring_after=expired
-                    )
+                    after = expired - LONGEST_LIFETIME
+                    ended = await repository.ended_sessions(db, ended_after=after, expiring_after=expired)
+                    self._list = sorted(ended + await store.ended_secrets(db, after))
                 self._read_at = time.monotonic()
             return self._list

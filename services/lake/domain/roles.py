@@ -1,5 +1,7 @@
 """The roles of the lending process and the scopes that each gives. Plain Python.
 
+A program has the role `service` and no other; its scopes are some of those of the role.
+
 `docs/figures/access.md` is generated from here. Which rows a role may see is SQL: `services/lake/access.py`.
 """
 
@@ -19,6 +21,7 @@ class Role(StrEnum):
     AUDITOR = "auditor"
     ANALYST = "analyst"
     ADMINISTRATOR = "administrator"
+    SERVICE = "service"
 
 
 class Personal(IntEnum):
@@ -35,8 +38,11 @@ class Personal(IntEnum):
 CHECKERS = frozenset({Role.OFFICER, Role.SENIOR_OFFICER, Role.COMMITTEE})
 """The roles that decide on applications and book loans."""
 
-POWERFUL = CHECKERS | {Role.SERVICING, Role.ADMINISTRATOR}
-"""Roles that decide, move money or grant rights: granting them needs two people."""
+POWERFUL = CHECKERS | {Role.SERVICING, Role.ADMINISTRATOR, Role.SERVICE}
+"""Roles that decide, move money or grant rights, and that of programs: granting them needs two people."""
+
+OF_PEOPLE = frozenset(Role) - {Role.SERVICE}
+"""The roles that a user can have."""
 
 SYSTEM_ACTOR = UUID(int=0)
 """The actor of what a process does on its own: the nil UUID (RFC 9562), which no person has."""
@@ -59,6 +65,8 @@ SCOPES: Mapping[Role, frozenset[str]] = {
     Role.ANALYST: frozenset({"applications:read"}),
     # Administrators, who grant rights, read no customer data.
     Role.ADMINISTRATOR: frozenset({"users:manage", "users:read", "audit:read"}),
+    # The most that a program can be given. Programs never decide, book, or move money.
+    Role.SERVICE: frozenset({"applications:read", "applications:submit", "parties:read", "parties:write"}),
 }
 
 

@@ -139,10 +139,11 @@ async def test_the_metadata_names_endpoints_that_are_there(client: httpx.AsyncCl
     for endpoint, method in (
         ("token_endpoint", "post"),
         ("revocation_endpoint", "post"),
+        ("introspection_endpoint", "post"),
         ("jwks_uri", "get"),
     ):
         assert method in paths[urlsplit(found[endpoint]).path]
-    assert {"password", "refresh_token"} <= set(found["grant_types_supported"])
+    assert set(found["grant_types_supported"]) == {"password", "refresh_token", "client_credentials"}
     assert set(token["scope"].split()) <= set(found["scopes_supported"])
     assert openid.json() == found | {
         "subject_types_supported": ["public"],

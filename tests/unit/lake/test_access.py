@@ -86,3 +86,24 @@ def test_personal_data_is_shown_masked_or_hidden() -> None:
 @pytest.mark.parametrize("short", ["1", "12", "1234567"])
 def test_of_a_short_identifier_nothing_is_left(short: str) -> None:
     assert access.shown({"national_id": short}, Personal.MASKED) == {"national_id": "•••"}
+
+
+def program(*scopes: str) -> Caller:
+    return Caller(uuid.UUID(int=7), "portal", frozenset({Role.SERVICE}), frozenset(scopes))
+
+
+def where(condition: sa.ColumnElement[bool]) -> str:
+    return compiled(sa.select(sa.literal(1)).where(condition), postgresql.dialect()).split("WHERE ", 1)[1]
+
+
+def test_a_program_sees_what_its_scopes_say() -> None:
+    nothing, reader, parties = program(), program("applications:read"), program("parties:read")
+    maker = program("applications:submit")
+
+    assert where(access.applications(nothing)) == where(access.clear_applications(reader)) == "false"
+    assert where(access.clear_parties(reader)) == where(access.parties(nothing)) == "false"
+    assert where(access.applications(reader)) == "credit.application.submitted_at IS NOT NULL"
+    assert where(access.clear_applications(parties)) == "credit.application.submitted_at IS NOT NULL"
+    assert "submitted_at" in where(access.parties(parties))
+    assert where(access.applications(maker)).startswith("credit.application.created_by =")
+    assert where(access.parties(maker)).startswith("credit.party.created_by =")

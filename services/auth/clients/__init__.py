@@ -1,0 +1,1 @@
+"""Programs that call the services: administrators create them in twos, and each proves itself by a secret."""
