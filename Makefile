@@ -122,8 +122,8 @@ endif
 test-unit: $(INSTALLED) ## run the tests that need no server, in half a minute
 	@.venv/bin/pytest tests/unit --numprocesses 2 --quiet
 
-test-long: $(INSTALLED) ## run the acceptance cases that take half a minute or more
-	@.venv/bin/pytest -m long
+test-long: $(INSTALLED) ## run the tests that take half a minute or more: whole warehouses again and again, long outages
+	@.venv/bin/pytest -m long $(TWO_LANES)
 
 test-faults: $(INSTALLED) ## kill and cut everything 200 times under load, then the long cases; SEED=… repeats a run
 	@$(PY) tests/faults/soak.py

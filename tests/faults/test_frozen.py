@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from tests.faults.proxy import Proxy
 from tests.faults.servers import Servers
 from tests.integration.replicator.pipeline import Pipeline, party_insert, until
@@ -84,6 +86,7 @@ async def test_while_kafka_is_frozen_the_backlog_is_an_alert_also_of_a_relay_tha
             await asyncio.sleep(0.2)
 
 
+@pytest.mark.long
 async def test_while_kafka_is_frozen_an_idle_relay_is_not_ready_either(
     pipeline: Pipeline, servers: Servers
 ) -> None:
@@ -104,6 +107,7 @@ async def test_while_kafka_is_frozen_an_idle_relay_is_not_ready_either(
     await pipeline.ready("relay")
 
 
+@pytest.mark.long
 async def test_a_relay_that_dies_at_each_start_is_never_ready(pipeline: Pipeline) -> None:
     await pipeline.start("relay")
     await pipeline.lake(party_insert(10))

@@ -192,6 +192,7 @@ LOSSES = (
 )
 
 
+@pytest.mark.long
 async def test_case_19_a_change_that_loses_something_stops_its_table_until_it_is_accepted(
     pipeline: Pipeline,
 ) -> None:

@@ -90,6 +90,7 @@ async def test_the_run_is_told(built: Warehouse) -> None:
     assert {one["name"].split(".", 1)[1] for one in fact["inputs"]} >= {"ap.kpi_decision", "ap.kpi_portfolio"}
 
 
+@pytest.mark.long
 async def test_pieces_make_the_same_whole(
     built: Warehouse, pieced: Warehouse, changes: Sequence[Change]
 ) -> None:

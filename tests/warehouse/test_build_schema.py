@@ -11,7 +11,7 @@ from tests.warehouse.portfolio import AS_OF
 from tests.warehouse.test_partitions import TODAY, built_again, payment
 
 # The first build makes the whole warehouse, which takes minutes on a busy machine.
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.timeout(900), pytest.mark.long]
 
 TABLES = (
     "SELECT table_name FROM information_schema.tables WHERE table_schema = $1 AND table_type = 'BASE TABLE'"

@@ -14,7 +14,7 @@ from tests.warehouse.conftest import Change, Warehouse, changes_of
 from tests.warehouse.portfolio import AS_OF, Portfolio, identifier
 
 # The first build makes the whole warehouse, which takes minutes on a busy machine.
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = [pytest.mark.timeout(1200), pytest.mark.long]
 
 OLDEST = date(1971, 3, 10)
 OLDEST_BUT_ONE = date(1984, 5, 31)

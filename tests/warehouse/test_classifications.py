@@ -12,7 +12,7 @@ from tests.warehouse.conftest import Change, Warehouse
 from tests.warehouse.portfolio import AS_OF, identifier
 
 # It builds a whole warehouse, which takes minutes on a busy machine.
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.timeout(900), pytest.mark.long]
 
 Periods = set[tuple[str, str, date, date]]
 """Loan, classification, first day, and the day from which it is so no longer."""

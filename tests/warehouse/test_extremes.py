@@ -12,7 +12,7 @@ from tests.warehouse.conftest import Change, Warehouse
 from tests.warehouse.portfolio import AS_OF
 
 # It builds a whole warehouse, which takes minutes on a busy machine.
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.timeout(900), pytest.mark.long]
 
 LARGEST, SMALLEST = "999999999999999.9999", "0.0001"
 IMAGE = 4

@@ -16,7 +16,7 @@ from tests.unit.cli.sample_history import Rows, classification, event, parameter
 from tests.warehouse.conftest import Warehouse, changes_of
 
 # Three builds of the whole warehouse, which take minutes on a busy machine.
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = [pytest.mark.timeout(1800), pytest.mark.long]
 
 
 def lent(ref: str, application: str, principal: int, booked_at: str, first_due: str) -> Rows:

@@ -10,7 +10,7 @@ import pytest
 from tests.warehouse.conftest import Change, Warehouse
 
 # The first of them builds the whole warehouse, which takes minutes on a busy machine.
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.timeout(900), pytest.mark.long]
 
 
 @asynccontextmanager

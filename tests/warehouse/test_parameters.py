@@ -14,7 +14,7 @@ from tests.warehouse.conftest import Change, Warehouse
 from tests.warehouse.portfolio import AS_OF
 
 # It builds a whole warehouse, which takes minutes on a busy machine.
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.timeout(900), pytest.mark.long]
 
 POSITION, OPERATION, KEY, IMAGE, CAPTURED = 0, 2, 3, 4, 8
 SINCE, RATES = "valid_from", ("probability_of_default", "loss_given_default", "credit_conversion_factor")

@@ -13,7 +13,7 @@ from tests.warehouse.conftest import Change, Warehouse
 from tests.warehouse.portfolio import AS_OF, identifier
 
 # The first build makes the whole warehouse, which takes minutes on a busy machine.
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.timeout(900), pytest.mark.long]
 
 Snapshot = tuple[str, date]
 SNAPSHOTS = {

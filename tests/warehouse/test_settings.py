@@ -77,6 +77,7 @@ async def test_a_changed_variable_rebuilds_what_depends_on_it(copied: Warehouse,
     await equals_a_full_refresh(copied, *variables(**{name: VARIABLES[name]}))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", SEEDS)
 async def test_a_changed_seed_rebuilds_what_depends_on_it(
     copied: Warehouse, tmp_path: Path, name: str
@@ -85,6 +86,7 @@ async def test_a_changed_seed_rebuilds_what_depends_on_it(
     await equals_a_full_refresh(copied)
 
 
+@pytest.mark.long
 async def test_layers_built_one_after_the_other_take_up_a_change(copied: Warehouse) -> None:
     """The time zone of the environment, as the flows build: a layer at a time, ap before dm once more."""
     copied.environment["BUSINESS_TIME_ZONE"] = "America/Los_Angeles"

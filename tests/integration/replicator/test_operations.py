@@ -6,6 +6,8 @@ import asyncio
 import json
 import signal
 
+import pytest
+
 from services.lake.derived import derived_statements
 from services.lake.journal.dialect import journal_dialect
 from services.lake.journal.postgresql import PostgreSQLJournal
@@ -191,6 +193,7 @@ async def test_repair_of_a_key_that_is_being_inserted_does_not_delete_it(pipelin
     assert len(await pipeline.replica("SELECT 1 FROM credit.party WHERE full_name = 'late 1'")) == 1
 
 
+@pytest.mark.long
 async def test_purge_keeps_what_a_reader_has_not_passed_and_a_relay_behind_it_stops_by_name(
     pipeline: Pipeline,
 ) -> None:
