@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import asyncpg
@@ -21,6 +22,7 @@ from services.platform.errors import NotAvailableError, NotReadyYet, PlatformErr
 from services.platform.home import LOGINS, Home
 from services.platform.platform import Platform
 from services.platform.settings import HOST, PlatformSettings
+from services.platform.supervision import ProcessInfo, Supervisor
 from tests.conftest import beside_others
 
 
@@ -56,6 +58,20 @@ async def test_a_killed_process_comes_back(own: Platform) -> None:
     await eventually(lambda: own.supervisor.all()["postgres"].pid not in (0, before))
     await own.up(["databases"])
     assert await execute(own, "SELECT 1") == 1
+
+
+async def test_a_program_that_was_restarted_since_it_was_looked_at_is_started(own: Platform) -> None:
+    class Late(Supervisor):
+        """Sees every program ended, as it was a moment ago."""
+
+        def all(self) -> dict[str, ProcessInfo]:
+            return {name: replace(info, state="EXITED") for name, info in super().all().items()}
+
+    program = own.components["postgres"].program()
+    assert program is not None
+    before = own.supervisor.all()["postgres"].pid
+    Late(own.home).run(program)
+    assert own.supervisor.all()["postgres"].pid == before
 
 
 async def test_a_killed_supervisor_is_replaced_and_its_orphans_with_it(own: Platform) -> None:
