@@ -3686,6 +3686,10 @@ GRANT SELECT ON journal.purged TO verifier;
 
 GO
 
+GRANT SELECT ON journal.purged TO search;
+
+GO
+
 GRANT INSERT ON credit.party TO intake;
 
 GO

@@ -57,7 +57,7 @@ _OPERATIONS = (
         for login in ("relay", "loader")
         for right in ("INSERT", "UPDATE")
     ),
-    *(Grant(login, "SELECT", "journal.purged") for login in ("relay", "loader", "verifier")),
+    *(Grant(login, "SELECT", "journal.purged") for login in ("relay", "loader", "verifier", "search")),
 )
 
 _WRITES = (

@@ -1,12 +1,9 @@
 """All SQL of search. What reads one application runs alike on the replica and on the lake: same tables, same names."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import orjson
 import sqlalchemy as sa
 
 from services.chassis.database import ApplicationReader, ApplicationTransaction
@@ -14,8 +11,8 @@ from services.chassis.web.identity import Caller
 from services.chassis.web.paging import Cursor
 from services.lake import access
 from services.lake.database import LakeReader
-from services.lake.domain.roles import Personal
 from services.lake.journal.model import Position
+from services.lake.journal.tables import purged
 from services.lake.tables import (
     application,
     application_event,
@@ -31,6 +28,7 @@ from services.lake.tables import (
     loan_transaction,
     party,
 )
+from services.search.audit.trail import Change, History, Purged
 from services.search.domain import BandRange, Facet, Facets, Filters, Order
 from services.search.facets import (
     MOST_COUNTED,
@@ -50,20 +48,6 @@ Reader = ApplicationReader | LakeReader
 # applications and common words: 90 ms instead of 250, 350 instead of 1,500.
 PLAN_FOR_THE_VALUES = sa.text("SET LOCAL plan_cache_mode = force_custom_plan")
 PREPARE_REPLICA = sa.select(sa.func.search.prepare_replica())
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One row of the journal; `image` is JSON, None for a delete."""
-
-    position: Position
-    table: str
-    operation: str
-    key: str
-    image: str | None
-    actor: str
-    traceparent: str | None
-    captured_at: datetime
 
 
 def select_borrowers(application_ids: Sequence[UUID]) -> sa.Select[Any]:
@@ -236,12 +220,11 @@ class SearchRepository:
             record["loan"] = row
         return record
 
-    async def history(self, reader: LakeReader, application_id: UUID, caller: Caller) -> list[Change]:
-        """Every journalled change of the application and of what belongs to it, in order; none if it is hidden."""
+    async def history(self, reader: LakeReader, application_id: UUID, caller: Caller) -> History | None:
+        """Every journalled change of the application and of what belongs to it, in order; None if it is hidden."""
         own = await self._rows(reader, select_application(application_id, caller))
         if not own:
-            return []
-        level = own[0]["personal"]
+            return None
         places = [
             (table.fullname, application_id)
             for table in (application, application_version, application_version_party, application_party)
@@ -272,25 +255,21 @@ class SearchRepository:
                     table=row["table_name"],
                     operation=row["operation"],
                     key=row["key"],
-                    image=_shown_image(row["image"], level),
+                    image=row["image"],
                     actor=row["actor"],
                     traceparent=row["traceparent"],
                     captured_at=row["captured_at"],
                 )
                 for row in rows
             ]
-        return sorted(changes, key=lambda change: change.position)
+        changes.sort(key=lambda change: change.position)
+        (gone,) = await self._rows(reader, sa.select(purged))
+        through = Position(gone["position_major"], gone["position_minor"])
+        return History(changes, Purged(through, gone["purged_at"]), own[0]["personal"])
 
     async def _rows(self, reader: Reader, statement: sa.Executable) -> list[dict[str, Any]]:
         rows = (await reader.execute(statement)).mappings()
         return [{str(name): value for name, value in row.items()} for row in rows]
-
-
-def _shown_image(image: str | None, level: int) -> str | None:
-    # The frozen details of a version's parties are personal data, like the parties' own rows.
-    if image is None or level >= Personal.CLEAR:
-        return image
-    return orjson.dumps(access.shown(orjson.loads(image), level)).decode()
 
 
 def statements() -> Iterator[sa.Executable]:
@@ -306,5 +285,6 @@ def statements() -> Iterator[sa.Executable]:
     yield select_instalments(some)
     yield select_transactions(some)
     yield select_document_ids(some)
+    yield sa.select(purged)
     for table in (loan_proposal, loan_classification):
         yield select_judged(table, some)

@@ -18,8 +18,9 @@ from services.chassis.web.problems import (
     Unprocessable,
     documented,
 )
+from services.search.audit.schemas import AuditTrail
 from services.search.freshness import LAG_HEADER, VERIFIED_HEADER, Freshness
-from services.search.schemas import ApplicationRecord, ChangeView, FoundPage, SearchParameters
+from services.search.schemas import ApplicationRecord, FoundPage, SearchParameters
 from services.search.service import Search, Source
 
 FRESH: dict[int | str, dict[str, Any]] = {
@@ -112,6 +113,6 @@ async def read_from_lake(
 
 
 @router.get("/{application_id}/audit", responses=documented(*_ALWAYS, NotFound))
-async def audit(application_id: Identifier, caller: CanAudit, search: SearchDep) -> list[ChangeView]:
-    """Read the history of an application: its rows of the journal in order, with actor, time and trace."""
-    return [ChangeView.of(change) for change in await search.history(application_id, by=caller)]
+async def audit(application_id: Identifier, caller: CanAudit, search: SearchDep) -> AuditTrail:
+    """Read the history of an application: its changes in order, before and after, with actor, role, time and trace."""
+    return AuditTrail.of(await search.history(application_id, by=caller))

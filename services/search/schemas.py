@@ -1,7 +1,7 @@
 """Bodies and parameters of search's HTTP API."""
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Self
 from uuid import UUID
@@ -14,8 +14,7 @@ from services.chassis.web.input.strict import AmountOrZero, Identifier, Instant,
 from services.chassis.web.paging import AfterText, Cursors, Limit
 from services.lake.domain.currency import Currency
 from services.lake.domain.states import State
-from services.search.domain import MOST_WORDS, Facet, Filters, Order, trace_id
-from services.search.repository import Change
+from services.search.domain import MOST_WORDS, Facet, Filters, Order
 from services.search.service import Found
 
 MOST_VALUES = 50
@@ -326,32 +325,3 @@ class ApplicationRecord(BaseModel):
     def of(cls, record: Mapping[str, Any]) -> Self:
         """Show `record`."""
         return cls.model_validate(record)
-
-
-class ChangeView(BaseModel):
-    """One change in the journal: `c` created, `u` updated, `d` deleted, `r` journalled again; the row after it."""
-
-    position: str
-    table: str
-    operation: str
-    key: list[str]
-    image: dict[str, Any] | None
-    actor: str
-    traceparent: str | None
-    trace_id: str | None
-    captured_at: datetime
-
-    @classmethod
-    def of(cls, change: Change) -> Self:
-        """Show `change`."""
-        return cls(
-            position=str(change.position),
-            table=change.table,
-            operation=change.operation,
-            key=orjson.loads(change.key),
-            image=None if change.image is None else orjson.loads(change.image),
-            actor=change.actor,
-            traceparent=change.traceparent,
-            trace_id=trace_id(change.traceparent),
-            captured_at=change.captured_at.replace(tzinfo=UTC),
-        )

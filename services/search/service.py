@@ -17,10 +17,11 @@ from services.chassis.web.identity import Caller
 from services.chassis.web.paging import Cursor
 from services.lake.database import Lake
 from services.lake.errors import NoSuchApplication
+from services.search.audit.trail import Trail, trail
 from services.search.domain import Facet, Facets, Filters, Order, order_key
 from services.search.errors import FiltersContradict, ReplicaNotReady
 from services.search.highlights import highlights
-from services.search.repository import Change, SearchRepository
+from services.search.repository import SearchRepository
 from services.search.selection import Selection
 
 LOOK_AGAIN_SECONDS = 2.0
@@ -111,13 +112,13 @@ class Search:
             raise NoSuchApplication(application_id)
         return record
 
-    async def history(self, application_id: UUID, *, by: Caller) -> list[Change]:
+    async def history(self, application_id: UUID, *, by: Caller) -> Trail:
         """Every change of the application and what belongs to it, in order; raises NoSuchApplication."""
         async with self._lake.reading() as reader:
-            changes = await self._repository.history(reader, application_id, by)
-        if not changes:
+            history = await self._repository.history(reader, application_id, by)
+        if history is None:
             raise NoSuchApplication(application_id)
-        return changes
+        return trail(history)
 
     async def check_replica(self) -> None:
         """Raise unless the replica can be searched."""

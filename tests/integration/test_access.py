@@ -179,7 +179,9 @@ async def test_the_audit_shows_what_a_version_froze_of_its_parties_masked(world:
 
     answer = await world.lending.search.get(f"/applications/{application}/audit", headers=headers)
 
-    (frozen,) = [one["image"] for one in answer.json() if one["table"] == "credit.application_version_party"]
+    (frozen,) = [
+        one["image"] for one in answer.json()["items"] if one["table"] == "credit.application_version_party"
+    ]
     assert (frozen["full_name"], frozen["national_id"], frozen["birth_date"]) == (NAME, "•••901", None)
     for secret in (PERSONAL["email"], PERSONAL["phone"], "222345678901", "1990-01-02"):
         assert secret not in answer.text

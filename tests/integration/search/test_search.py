@@ -276,7 +276,7 @@ async def test_the_audit_shows_who_changed_what_in_which_trace(lending: Lending)
     await lending.intake.put(f"{path}/draft", json={**content, "parties": [second]}, headers=headers)
     await lending.act(lending.intake, maker, view["id"], "submission", 3)
     response = await lending.search.get(f"{path}/audit", headers=lending.user("auditor").headers)
-    changes = response.json()
+    changes = response.json()["items"]
     assert [(one["table"].removeprefix("credit."), one["operation"], one["actor"]) for one in changes] == [
         ("application", "c", str(maker.id)),
         ("application_version", "c", str(maker.id)),
