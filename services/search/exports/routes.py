@@ -55,7 +55,8 @@ async def export_csv(
 
     The first line says what the rows are, the last one how many there are and whether that is all. Texts that a
     spreadsheet could take for a formula begin with an apostrophe. Personal data is masked; with the scope
-    parties:export and a reason it is as clear as in single records. Every export is recorded.
+    parties:export, a reason and a login of the last 15 minutes it is as clear as in single records. Every export is
+    recorded.
     """
     return await _export(Format.CSV, request, caller, exports, freshness, parameters)
 

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -12,7 +12,7 @@ from services.chassis.database import ApplicationDatabase
 from services.chassis.error_names import error_name
 from services.chassis.telemetry.logging import get_logger
 from services.chassis.telemetry.spans import current_traceparent
-from services.chassis.web.identity import Caller
+from services.chassis.web.identity import Caller, recent_login
 from services.chassis.web.problems import Forbidden, Unavailable
 from services.search.domain import Filters, Order, trace_id
 from services.search.exports.domain import MOST_ROWS, Format, Outcome, head, lines, tail
@@ -25,6 +25,10 @@ SCOPE = "parties:export"
 MOST_AT_ONCE = 4
 """Exports of one process at the same time: each has a connection for as long as its client reads."""
 
+STEP_UP = timedelta(minutes=15)
+"""The oldest login that may export personal data unmasked: a session that somebody left open may not."""
+
+_recent = recent_login(STEP_UP)
 _log = get_logger(__name__)
 
 
@@ -65,12 +69,15 @@ class Exports:
     async def begin(self, wish: Wish, as_of: datetime, *, by: Caller) -> AsyncGenerator[bytes]:
         """Record the export; gives its lines, which are read while they are sent.
 
-        Raises Forbidden for a reason without the scope, FiltersContradict, ReplicaNotReady, TooManyExports.
+        Raises Forbidden for a reason without the scope, LoginTooOld for one with an old login, FiltersContradict,
+        ReplicaNotReady, TooManyExports.
         """
-        if wish.reason is not None and SCOPE not in by.scopes:
-            raise Forbidden(
-                f"This needs the scope {SCOPE}, which none of your roles has; leave the reason out."
-            )
+        if wish.reason is not None:
+            if SCOPE not in by.scopes:
+                raise Forbidden(
+                    f"This needs the scope {SCOPE}, which none of your roles has; leave the reason out."
+                )
+            await _recent(by)
         if self._running >= MOST_AT_ONCE:
             raise TooManyExports("Try again when another export has ended.", retry_after=10)
         async with self._search.selecting(wish.filters, by=by) as (reader, selection):

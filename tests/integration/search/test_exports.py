@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import time
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,7 +15,7 @@ import pytest
 
 from services.chassis.database import ApplicationDatabase
 from services.chassis.web.identity import Caller
-from services.lake.domain.roles import Role
+from services.lake.domain.roles import Role, scopes_of
 from services.search.domain import Filters, Order
 from services.search.exports.domain import COLUMNS, Format
 from services.search.exports.repository import ExportRepository
@@ -34,8 +35,12 @@ async def portfolio(lending: Lending) -> Portfolio:
     return await Portfolio.write(lending.application, APPLICATIONS)
 
 
-def user(lending: Lending, role: Role) -> User:
-    return lending.user(role, id=MAKERS[0])
+def user(lending: Lending, role: Role, *, login_age: int = 60) -> User:
+    """Somebody who logged in `login_age` seconds ago."""
+    headers = lending.tokens.headers(
+        scopes=scopes_of([role]), roles=[role], user=MAKERS[0], auth_time=int(time.time()) - login_age
+    )
+    return User(headers, MAKERS[0])
 
 
 async def export(lending: Lending, who: User, form: str = "csv", **parameters: Any) -> httpx.Response:
@@ -112,11 +117,24 @@ async def test_a_reason_alone_unmasks_nothing(lending: Lending, portfolio: Portf
         assert_problem(await export(lending, senior, reason=reason), 422, "/query/reason")
 
 
+async def test_case_11_a_clear_export_needs_a_recent_login(lending: Lending, portfolio: Portfolio) -> None:
+    assert portfolio.rows
+    old = user(lending, Role.COMMITTEE, login_age=16 * 60)
+    refused = await export(lending, old, reason="for the regulator")
+    assert_problem(refused, 401)
+    assert "insufficient_user_authentication" in refused.headers["WWW-Authenticate"]
+    assert (await export(lending, old)).status_code == 200
+    new = user(lending, Role.COMMITTEE)
+    assert (await export(lending, new, reason="for the regulator")).status_code == 200
+
+
 async def test_the_scope_unmasks_nothing_that_another_role_sees_masked(
     lending: Lending, portfolio: Portfolio
 ) -> None:
     scopes = {"applications:read", "parties:export"}
-    headers = lending.tokens.headers(scopes=scopes, roles=["auditor"], user=MAKERS[0])
+    headers = lending.tokens.headers(
+        scopes=scopes, roles=["auditor"], user=MAKERS[0], auth_time=int(time.time())
+    )
     rows = rows_of(await export(lending, User(headers, MAKERS[0]), reason="for the regulator"))
     assert len(rows) == sum(row.submitted_at is not None for row in portfolio.rows)
     assert {row["borrower_email"] for row in rows} == {"s•••@example.com"}
