@@ -249,6 +249,49 @@ CREATE UNIQUE INDEX uq_client_secret_active ON auth.client_secret (client_id) WH
 
 UPDATE auth.alembic_version SET version_num='0008' WHERE auth.alembic_version.version_num = '0007';
 
+-- Running upgrade 0008 -> 0009
+
+CREATE TABLE auth.reset_code (
+    id UUID NOT NULL,
+    user_id UUID NOT NULL,
+    code_sha256 BYTEA NOT NULL,
+    issued_by UUID NOT NULL,
+    issued_at TIMESTAMP(6) WITH TIME ZONE NOT NULL,
+    expires_at TIMESTAMP(6) WITH TIME ZONE NOT NULL,
+    confirmed_by UUID,
+    confirmed_at TIMESTAMP(6) WITH TIME ZONE,
+    ended_at TIMESTAMP(6) WITH TIME ZONE,
+    CONSTRAINT pk_reset_code PRIMARY KEY (id),
+    CONSTRAINT ck_reset_code_second_person CHECK (issued_by <> confirmed_by),
+    CONSTRAINT ck_reset_code_not_ones_own CHECK (user_id <> issued_by AND user_id <> confirmed_by),
+    CONSTRAINT ck_reset_code_confirmed CHECK ((confirmed_by IS NULL) = (confirmed_at IS NULL)),
+    CONSTRAINT fk_reset_code_user_id FOREIGN KEY(user_id) REFERENCES auth.users (id),
+    CONSTRAINT fk_reset_code_issued_by FOREIGN KEY(issued_by) REFERENCES auth.users (id),
+    CONSTRAINT fk_reset_code_confirmed_by FOREIGN KEY(confirmed_by) REFERENCES auth.users (id)
+);
+
+CREATE INDEX ix_auth_reset_code_user_id ON auth.reset_code (user_id);
+
+CREATE TABLE auth.totp (
+    user_id UUID NOT NULL,
+    secret_encrypted BYTEA NOT NULL,
+    created_at TIMESTAMP(6) WITH TIME ZONE NOT NULL,
+    confirmed_at TIMESTAMP(6) WITH TIME ZONE,
+    last_step BIGINT NOT NULL,
+    CONSTRAINT pk_totp PRIMARY KEY (user_id),
+    CONSTRAINT fk_totp_user_id FOREIGN KEY(user_id) REFERENCES auth.users (id)
+);
+
+CREATE TABLE auth.recovery_code (
+    user_id UUID NOT NULL,
+    code_sha256 BYTEA NOT NULL,
+    used_at TIMESTAMP(6) WITH TIME ZONE,
+    CONSTRAINT pk_recovery_code PRIMARY KEY (user_id, code_sha256),
+    CONSTRAINT fk_recovery_code_user_id FOREIGN KEY(user_id) REFERENCES auth.users (id)
+);
+
+UPDATE auth.alembic_version SET version_num='0009' WHERE auth.alembic_version.version_num = '0008';
+
 GRANT USAGE ON SCHEMA auth TO auth;
 
 GRANT SELECT, INSERT, UPDATE ON auth.users TO auth;
@@ -264,6 +307,12 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON auth.network_failures TO auth;
 GRANT SELECT, INSERT, DELETE ON auth.signing_keys TO auth;
 
 GRANT SELECT, INSERT, UPDATE ON auth.proposals TO auth;
+
+GRANT SELECT, INSERT, UPDATE ON auth.reset_code TO auth;
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON auth.totp TO auth;
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON auth.recovery_code TO auth;
 
 GRANT SELECT, INSERT, UPDATE ON auth.client TO auth;
 

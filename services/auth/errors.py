@@ -97,6 +97,39 @@ class PasswordTooWeak(Unprocessable):
         super().__init__("Choose another password.", errors=[{"pointer": pointer, "detail": detail}])
 
 
+class InvalidResetCode(BadRequest):
+    """The reset code is not valid (any more)."""
+
+
+class ResetCodeNotFound(NotFound):
+    """The user has no such reset code that waits."""
+
+
+class OtpRequired(Unauthenticated):
+    """A code of the second factor is needed."""
+
+    def __init__(self, detail: str) -> None:
+        """The password was right."""
+        super().__init__(detail)
+        self.extensions = {"error": "mfa_required", "error_description": detail}
+
+
+class WrongOtp(Forbidden):
+    """The code is wrong, or has been used."""
+
+
+class NoSecondFactor(Conflict):
+    """There is no second factor."""
+
+
+class SecondFactorExists(Conflict):
+    """There is a second factor already."""
+
+
+class SecondFactorMandatory(Forbidden):
+    """The second factor cannot be removed."""
+
+
 class ProposalNotFound(NotFound):
     """There is no proposal with this id."""
 

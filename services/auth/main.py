@@ -11,13 +11,16 @@ from pathlib import Path
 from cryptography.fernet import Fernet
 from fastapi import FastAPI
 
+from services.auth.accounts.attempts import Attempts
+from services.auth.accounts.otp import SecondFactor
 from services.auth.accounts.passwords import Passwords
+from services.auth.accounts.resets import Resets
 from services.auth.accounts.users import Users
 from services.auth.clients.administration import Clients
 from services.auth.clients.tokens import ClientTokens
 from services.auth.commands import InvalidUsers, add_users, described, parse_users, password_from
 from services.auth.domain import NewUser
-from services.auth.routes import clients, metadata, sessions, tokens, users
+from services.auth.routes import clients, metadata, otp, resets, sessions, tokens, users
 from services.auth.routes import keys as key_routes
 from services.auth.routes.callers import UseCases
 from services.auth.service import KeyKeeper, utc_now
@@ -45,6 +48,8 @@ ROUTERS = (
     tokens.router,
     sessions.router,
     users.router,
+    resets.router,
+    otp.router,
     clients.router,
     key_routes.router,
     metadata.router,
@@ -95,6 +100,8 @@ def build_app(
 
     proposals = timedelta(hours=settings.auth_proposal_hours)
     verifier = TokenVerifier(settings.auth_issuer, own_keys)
+    attempts = Attempts(database, clock=clock)
+    factor = SecondFactor(database, Fernet(secret), attempts, mandatory_for=settings.mfa_roles, clock=clock)
     app = create_app(
         service="auth",
         title="creditmesh auth",
@@ -113,10 +120,13 @@ def build_app(
             passwords,
             access,
             refreshes,
+            factor,
             session_lifetime=timedelta(hours=settings.auth_session_hours),
             clock=clock,
         ),
         refreshes=refreshes,
+        factor=factor,
+        resets=Resets(database, passwords, attempts, clock=clock),
         clients=Clients(database, proposal_lifetime=proposals, clock=clock),
         client_tokens=ClientTokens(database, access, verifier, clock=clock),
         own=OwnSessions(database, verifier, clock=clock),

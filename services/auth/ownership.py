@@ -14,6 +14,9 @@ _GRANTS = {
     "network_failures": "SELECT, INSERT, UPDATE, DELETE",
     "signing_keys": "SELECT, INSERT, DELETE",
     "proposals": "SELECT, INSERT, UPDATE",
+    "reset_code": "SELECT, INSERT, UPDATE",
+    "totp": "SELECT, INSERT, UPDATE, DELETE",
+    "recovery_code": "SELECT, INSERT, UPDATE, DELETE",
     "client": "SELECT, INSERT, UPDATE",
     "client_secret": "SELECT, INSERT, UPDATE",
     # Append-only: what happened is neither changed nor forgotten.

@@ -59,6 +59,7 @@ class TokenForm(ClientForm):
     grant_type: Grant = "password"
     username: Annotated[str, Field(max_length=256)] | None = None
     password: Annotated[SecretStr, Field(max_length=PASSWORD_MAX_LENGTH)] | None = None
+    otp: Annotated[SecretStr, Field(max_length=64)] | None = None
     refresh_token: Annotated[SecretStr, Field(max_length=256)] | None = None
     scope: Annotated[str, Field(max_length=1024)] | None = None
 
@@ -72,6 +73,10 @@ class TokenForm(ClientForm):
     def credentials(self) -> tuple[str, str]:
         """The user name and the password of the password grant."""
         return self.username or "", self.password.get_secret_value() if self.password else ""
+
+    def one_time(self) -> str | None:
+        """The code of the second factor."""
+        return self.otp.get_secret_value() if self.otp else None
 
     def refreshed(self) -> str:
         """The refresh token of its grant."""
@@ -144,7 +149,8 @@ class TokenView(BaseModel):
     """An access token, and the refresh token for the next one; lifetimes are in seconds.
 
     A refresh token expires after `refresh_expires_in` seconds without a refresh. While `password_change_required`,
-    there is none, and the access token allows `PUT /me/password` only; then log in again.
+    there is none, and the access token allows `PUT /me/password` only; then log in again. While
+    `otp_enrolment_required`, it allows `POST /me/otp` and its confirmation only.
     """
 
     access_token: str
@@ -154,6 +160,7 @@ class TokenView(BaseModel):
     refresh_expires_in: int | None
     roles: list[Role]
     password_change_required: bool
+    otp_enrolment_required: bool
 
     @classmethod
     def of(cls, issued: IssuedToken) -> Self:
@@ -166,6 +173,7 @@ class TokenView(BaseModel):
             refresh_expires_in=None if refresh is None else int(refresh.expires_in.total_seconds()),
             roles=sorted(issued.roles),
             password_change_required=issued.must_change_password,
+            otp_enrolment_required=issued.must_enrol,
         )
 
 
@@ -227,15 +235,6 @@ class ProviderMetadata(Metadata):
 
     subject_types_supported: list[str]
     id_token_signing_alg_values_supported: list[str]
-
-
-class OwnPasswordBody(BaseModel):
-    """The caller's new password, and the old one as proof."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    old_password: Annotated[SecretStr, Field(max_length=PASSWORD_MAX_LENGTH)]
-    new_password: NewPassword
 
 
 class RevocationList(BaseModel):

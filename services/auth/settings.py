@@ -5,6 +5,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.chassis.settings import DatabaseUrl, ServiceSettings
+from services.lake.domain.roles import OF_PEOPLE, Role
 
 LONGEST_TOKEN_MINUTES = 60
 """The longest lifetime of a token that can be set, minutes; ended sessions are kept for this time."""
@@ -35,12 +36,28 @@ class AuthSettings(ServiceSettings):
     auth_session_hours: int = Field(
         12, ge=1, le=LONGEST_SESSION_HOURS, description="hours after which a session ends in any case"
     )
+    auth_mfa_roles: str = Field(
+        "", description="roles whose users need a second factor, separated by commas; none by default"
+    )
     auth_proposal_hours: int = Field(
         72, ge=1, le=720, description="hours for which a proposal waits for a second administrator"
     )
     auth_key_rotation_days: int = Field(
         30, ge=1, le=365, description="days after which a new signing key takes over"
     )
+
+    @property
+    def mfa_roles(self) -> frozenset[Role]:
+        """The roles of `auth_mfa_roles`."""
+        return frozenset(Role(name.strip()) for name in self.auth_mfa_roles.split(",") if name.strip())
+
+    @field_validator("auth_mfa_roles")
+    @classmethod
+    def _are_roles(cls, value: str) -> str:
+        unknown = {name.strip() for name in value.split(",") if name.strip()} - {*OF_PEOPLE}
+        if unknown:
+            raise ValueError(f"there are no such roles of people: {', '.join(sorted(unknown))}")
+        return value
 
     @field_validator("auth_key_encryption_key")
     @classmethod

@@ -107,6 +107,40 @@ proposals = sa.Table(
 )
 sa.Index("ix_auth_proposals_proposed_at", proposals.c.proposed_at, proposals.c.id)
 
+reset_codes = sa.Table(
+    "reset_code",
+    metadata,
+    sa.Column("id", sa.Uuid(), primary_key=True),
+    sa.Column("user_id", sa.ForeignKey(users.c.id), nullable=False, index=True),
+    sa.Column("code_sha256", BYTEA(), nullable=False),
+    sa.Column("issued_by", sa.ForeignKey(users.c.id), nullable=False),
+    sa.Column("issued_at", _TIME, nullable=False),
+    sa.Column("expires_at", _TIME, nullable=False),
+    sa.Column("confirmed_by", sa.ForeignKey(users.c.id)),
+    sa.Column("confirmed_at", _TIME),
+    # Used or replaced.
+    sa.Column("ended_at", _TIME),
+)
+
+totp = sa.Table(
+    "totp",
+    metadata,
+    sa.Column("user_id", sa.ForeignKey(users.c.id), primary_key=True),
+    sa.Column("secret_encrypted", BYTEA(), nullable=False),
+    sa.Column("created_at", _TIME, nullable=False),
+    sa.Column("confirmed_at", _TIME),
+    # The time step of the last code that counted: a code counts once.
+    sa.Column("last_step", sa.BigInteger(), nullable=False),
+)
+
+recovery_codes = sa.Table(
+    "recovery_code",
+    metadata,
+    sa.Column("user_id", sa.ForeignKey(users.c.id), primary_key=True),
+    sa.Column("code_sha256", BYTEA(), primary_key=True),
+    sa.Column("used_at", _TIME),
+)
+
 clients = sa.Table(
     "client",
     metadata,

@@ -32,6 +32,14 @@ class EventKind(StrEnum):
     SESSION_ENDED = "session.ended"
     SESSIONS_ENDED = "session.all_ended"
     PASSWORD_CHANGED = "password.changed"  # noqa: S105 - the name of an event
+    RESET_ISSUED = "reset.issued"
+    RESET_CONFIRMED = "reset.confirmed"
+    RESET_REFUSED = "reset.refused"
+    PASSWORD_RESET = "password.reset"  # noqa: S105 - the name of an event
+    OTP_ENROLLED = "otp.enrolled"
+    OTP_REFUSED = "otp.refused"
+    OTP_REMOVED = "otp.removed"
+    RECOVERY_CODES_RENEWED = "otp.recovery_codes_renewed"
     USER_CREATED = "user.created"
     USER_CHANGED = "user.changed"
     PROPOSED = "proposal.made"

@@ -7,6 +7,8 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from services.auth.accounts.audit import Origin
+from services.auth.accounts.otp import SecondFactor
+from services.auth.accounts.resets import Resets
 from services.auth.accounts.users import Actor, Users
 from services.auth.clients.administration import Clients
 from services.auth.clients.tokens import ClientTokens
@@ -29,6 +31,8 @@ class UseCases:
     sessions: Sessions
     refreshes: Refreshes
     own: OwnSessions
+    resets: Resets
+    factor: SecondFactor
     clients: Clients
     client_tokens: ClientTokens
     ended: EndedSessions
@@ -48,6 +52,7 @@ def _origin(request: Request) -> Origin:
 Auth = Annotated[UseCases, Depends(_use_cases)]
 From = Annotated[Origin, Depends(_origin)]
 AnyCaller = Annotated[Caller, Depends(authenticated)]
+RecentCaller = Annotated[Caller, Depends(recent_login(STEP_UP))]
 
 
 async def _account(auth: Auth, caller: AnyCaller) -> Account:
@@ -57,12 +62,18 @@ async def _account(auth: Auth, caller: AnyCaller) -> Account:
 async def _administrator(
     auth: Auth,
     caller: Annotated[Caller, Depends(require("users:manage"))],
-    _: Annotated[Caller, Depends(recent_login(STEP_UP))],
+    _: RecentCaller,
 ) -> Account:
     return await auth.sessions.user_of(caller)
 
 
+async def _present(account: Annotated[Account, Depends(_account)], _: RecentCaller) -> Account:
+    return account
+
+
 Me = Annotated[Account, Depends(_account)]
+MePresent = Annotated[Account, Depends(_present)]
+"""The caller's own account, after a recent login."""
 Administrator = Annotated[Account, Depends(_administrator)]
 
 

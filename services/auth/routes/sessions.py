@@ -1,5 +1,6 @@
 """HTTP for the caller's own sessions and account."""
 
+from services.auth.accounts.schemas import OwnPasswordBody
 from services.auth.errors import (
     LoginLocked,
     PasswordTooWeak,
@@ -9,7 +10,6 @@ from services.auth.errors import (
 )
 from services.auth.routes.callers import AnyCaller, Auth, From, Me
 from services.auth.schemas import (
-    OwnPasswordBody,
     SessionPage,
     SessionView,
     UserView,

@@ -12,6 +12,7 @@ from services.auth.errors import (
     InvalidGrant,
     InvalidScope,
     LoginLocked,
+    OtpRequired,
 )
 from services.auth.routes.callers import Auth, From
 from services.auth.schemas import (
@@ -34,7 +35,7 @@ Basic = Annotated[HTTPBasicCredentials | None, Depends(_basic)]
 @router.post(
     "/token",
     responses=documented(
-        InvalidCredentials, InvalidClient, InvalidGrant, InvalidScope, LoginLocked, Unavailable
+        InvalidCredentials, OtpRequired, InvalidClient, InvalidGrant, InvalidScope, LoginLocked, Unavailable
     ),
     tags=["tokens"],
 )
@@ -52,7 +53,7 @@ async def issue_token(
     if form.grant_type == "client_credentials":
         issued = await auth.client_tokens.issue(_credentials(form, basic), form.scopes(), origin)
         return ClientTokenView.of(issued)
-    return TokenView.of(await auth.sessions.login(*form.credentials(), origin))
+    return TokenView.of(await auth.sessions.login(*form.credentials(), origin, form.one_time()))
 
 
 @router.post("/revoke", responses=documented(Unavailable), tags=["tokens"])

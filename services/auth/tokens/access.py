@@ -16,6 +16,8 @@ CLIENT_ID = "creditmesh"
 """The client of RFC 9068: the platform's own, the only one that may send passwords."""
 CHANGE_PASSWORD = "password:change"  # noqa: S105 - the name of a scope
 """The only scope of a user who must change the password first."""
+ENROL = "otp:enrol"
+"""The only scope of a user who must enrol a device first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ class IssuedToken:
     expires_in: timedelta
     roles: frozenset[Role]
     must_change_password: bool
+    must_enrol: bool
     refresh: IssuedRefresh | None
 
 
@@ -51,9 +54,22 @@ class AccessTokens:
         return min(now + self.lifetime, session.ends_at)
 
     def issue(
-        self, account: Account, session: Session, now: datetime, refresh: IssuedRefresh | None
+        self,
+        account: Account,
+        session: Session,
+        now: datetime,
+        refresh: IssuedRefresh | None,
+        *,
+        must_enrol: bool = False,
     ) -> IssuedToken:
-        """A token of `session`; raises Unavailable without a key."""
+        """A token of `session`; raises Unavailable without a key.
+
+        Until a user who must do so has changed the password, or enrolled a device, it allows nothing else.
+        """
+        # Two people know a password that somebody else has set. Until it is changed, nobody may act as this user.
+        only = CHANGE_PASSWORD if account.must_change_password else ENROL if must_enrol else None
+        roles = account.roles if only is None else frozenset[Role]()
+        scopes = scopes_of(roles) if only is None else {only}
         expires_at = self.expiry(session, now)
         token = self._keys.sign(
             {
@@ -68,13 +84,20 @@ class AccessTokens:
                 # Of the login: a refresh proves nothing about who is there.
                 "auth_time": int(session.issued_at.timestamp()),
                 "amr": list(session.amr),
-                "scope": " ".join(sorted(_scopes(account))),
-                "roles": sorted(_roles(account)),
+                "scope": " ".join(sorted(scopes)),
+                "roles": sorted(roles),
                 "username": account.username,
             },
             now,
         )
-        return IssuedToken(token, expires_at - now, _roles(account), account.must_change_password, refresh)
+        return IssuedToken(
+            token=token,
+            expires_in=expires_at - now,
+            roles=roles,
+            must_change_password=account.must_change_password,
+            must_enrol=must_enrol,
+            refresh=refresh,
+        )
 
     def issue_to_client(self, client: Client, secret_id: UUID, scopes: frozenset[str], now: datetime) -> str:
         """A token of a program; its session is the secret, with which it ends. Raises Unavailable without a key."""
@@ -95,12 +118,3 @@ class AccessTokens:
             },
             now,
         )
-
-
-def _roles(account: Account) -> frozenset[Role]:
-    # Two people know a password that somebody else has set. Until it is changed, nobody may act as this user.
-    return frozenset() if account.must_change_password else account.roles
-
-
-def _scopes(account: Account) -> frozenset[str]:
-    return frozenset({CHANGE_PASSWORD}) if account.must_change_password else scopes_of(account.roles)

@@ -6,12 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from math import ceil
+from typing import NoReturn
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
 from services.auth import repository
 from services.auth.accounts.audit import EventKind, Origin, record
+from services.auth.accounts.otp import SecondFactor
 from services.auth.accounts.passwords import Passwords
 from services.auth.clients import store
 from services.auth.domain import KNOWN_FOR, Account, Session
@@ -20,6 +22,7 @@ from services.auth.errors import (
     LoginLocked,
     PasswordTooWeak,
     SessionEnded,
+    WrongOtp,
     WrongPassword,
 )
 from services.auth.metrics import LOGINS
@@ -46,6 +49,7 @@ class Sessions:
         passwords: Passwords,
         tokens: AccessTokens,
         refreshes: Refreshes,
+        factor: SecondFactor,
         *,
         session_lifetime: timedelta,
         clock: Callable[[], datetime] = utc_now,
@@ -55,23 +59,32 @@ class Sessions:
         self._passwords = passwords
         self._tokens = tokens
         self._refreshes = refreshes
+        self._factor = factor
         self._lifetime = session_lifetime
         self._clock = clock
 
-    async def login(self, username: str, password: str, origin: Origin) -> IssuedToken:
+    async def login(
+        self, username: str, password: str, origin: Origin, otp: str | None = None
+    ) -> IssuedToken:
         """Check a password and open a session; while another person's password is set, it allows only its change.
 
         Raises InvalidCredentials, with the same text after the same work for an unknown name, a wrong password
         and a disabled user; LoginLocked after repeated failures under the name from this network, or from this network
-        under many names.
+        under many names; OtpRequired for a user with a device, after the right password, without a code of it. A wrong
+        code is a failed login like a wrong password.
         """
         # Check the lock only when a slot is free, so that guesses that are sent all at once are still counted.
         async with self._passwords.slots:
             account = await self._checked(username, password, origin)
-        now = self._clock()
-        # Who must change the password logs in again afterwards: their session has one token, and no refresh.
-        lifetime = self._tokens.lifetime if account.must_change_password else self._lifetime
-        session = Session(uuid7(), account.id, now, now + lifetime, ("pwd",))
+            try:
+                amr = ("pwd", *await self._factor.check(account, otp))
+            except WrongOtp:
+                await self._refuse(account, username, origin)
+        now, must_enrol = self._clock(), await self._factor.is_missing(account)
+        # Who must change the password or enrol logs in again afterwards: their session has one token, and no refresh.
+        limited = account.must_change_password or must_enrol
+        lifetime = self._tokens.lifetime if limited else self._lifetime
+        session = Session(uuid7(), account.id, now, now + lifetime, amr)
         async with self._database.transaction() as tx:
             # A change of the user ends the existing sessions. A session that is opened from data read before that
             # change would survive, so the user is read again under a lock.
@@ -79,9 +92,9 @@ class Sessions:
                 raise InvalidCredentials("Check both and try again.")
             await repository.clear_failures(tx, username, origin.network)
             await repository.add_session(tx, session, self._tokens.expiry(session, now), origin.network)
-            refresh = None if account.must_change_password else await self._refreshes.begin(tx, session, now)
+            refresh = None if limited else await self._refreshes.begin(tx, session, now)
             # In the transaction: without keys there must be no session.
-            issued = self._tokens.issue(account, session, now, refresh)
+            issued = self._tokens.issue(account, session, now, refresh, must_enrol=must_enrol)
             await record(
                 tx,
                 EventKind.LOGIN_ACCEPTED,
@@ -178,25 +191,29 @@ class Sessions:
             raise LoginLocked(f"Try again in {seconds} seconds.", retry_after=seconds)
         matches = await self._passwords.matches(account.password_hash if account else None, password)
         if account is None or not matches or account.disabled:
-            async with self._database.transaction() as tx:
-                counted = await repository.add_failure(tx, username, network, now)
-                await record(
-                    tx,
-                    EventKind.LOGIN_LOCKED if counted.locked_for(now) else EventKind.LOGIN_REFUSED,
-                    at=now,
-                    origin=origin,
-                    about=account.id if account else None,
-                    name=username,
-                    failures=counted.count,
-                )
-            LOGINS.labels("refused").inc(1, exemplar())
-            raise InvalidCredentials("Check both and try again.")
+            await self._refuse(account, username, origin)
         if self._passwords.is_outdated(account.password_hash):
             renewed = await self._passwords.hash(password)
             async with self._database.transaction() as tx:
                 await repository.replace_hash(tx, account.id, account.password_hash, renewed)
             account = replace(account, password_hash=renewed)
         return account
+
+    async def _refuse(self, account: Account | None, username: str, origin: Origin) -> NoReturn:
+        now = self._clock()
+        async with self._database.transaction() as tx:
+            counted = await repository.add_failure(tx, username, origin.network, now)
+            await record(
+                tx,
+                EventKind.LOGIN_LOCKED if counted.locked_for(now) else EventKind.LOGIN_REFUSED,
+                at=now,
+                origin=origin,
+                about=account.id if account else None,
+                name=username,
+                failures=counted.count,
+            )
+        LOGINS.labels("refused").inc(1, exemplar())
+        raise InvalidCredentials("Check both and try again.")
 
 
 class EndedSessions:

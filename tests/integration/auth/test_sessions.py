@@ -38,16 +38,23 @@ async def test_me_tells_who_is_logged_in(client: httpx.AsyncClient) -> None:
     assert "argon2" not in str(body)
 
 
-async def test_an_unknown_user_and_a_wrong_password_look_the_same(client: httpx.AsyncClient) -> None:
+async def test_case_13_unknown_wrong_and_disabled_look_the_same(
+    client: httpx.AsyncClient, users: Users
+) -> None:
+    ida = await users.find("ida")
+    assert ida
+    admin = await headers(client, "adam")
+    await client.patch(f"/users/{ida.id}", json={"disabled": True}, headers=admin)
     answers = [
+        await log_in(client, "ida"),
         await log_in(client, "ann", "wrong password"),
         await log_in(client, "nobody", "wrong password"),
         await log_in(client, "nobody\x00 ' --", "wrong password"),
     ]
 
     bodies = [{**answer.json(), "trace_id": ""} for answer in answers]
-    assert [answer.status_code for answer in answers] == [401, 401, 401]
-    assert bodies[0] == bodies[1] == bodies[2]
+    assert [answer.status_code for answer in answers] == [401] * 4
+    assert all(body == bodies[0] for body in bodies)
 
 
 @pytest.mark.parametrize("username", ["ann", "nobody"])
