@@ -30,6 +30,7 @@ from services.chassis.web.app import create_app, serve
 from services.chassis.web.health import Check
 from services.chassis.web.identity import TokenVerifier
 from services.lake.database import Lake
+from services.lake.domain.roles import scopes_of_people
 
 SERVICE = "approval"
 
@@ -66,6 +67,7 @@ def build(settings: ApprovalSettings, telemetry: Telemetry, verifier: TokenVerif
         checks=[Check("lake", lake.ping)],
         lifespan=lifespan,
         verifier=verifier,
+        scopes_of=scopes_of_people,
     )
 
 

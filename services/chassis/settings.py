@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Self, TypeVar
 from urllib.parse import urljoin
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
@@ -27,6 +27,23 @@ def _database_url(value: SecretStr) -> SecretStr:
 
 # The URL of a database, whose password is never shown.
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
+
+
+class IssuerSettings(BaseModel):
+    """Another identity provider whose access tokens are accepted."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    issuer: str = Field(min_length=1, description="what the claim `iss` must be")
+    jwks_url: str = Field(pattern="^https?://", description="URL of its JSON Web Key Set")
+    audience: str = Field(min_length=1, description="what the claim `aud` must name")
+    roles_claim: str = Field(
+        "roles", pattern=r"^[^.]+(\.[^.]+)*$", description="the claim with its roles; dots lead into objects"
+    )
+    username_claim: str = Field("preferred_username", description="the claim with the user's name")
+    roles: dict[str, str] = Field(
+        min_length=1, description="its roles, each with the role here that it gives; others give nothing"
+    )
 
 
 class ServiceSettings(BaseSettings):
@@ -74,6 +91,11 @@ class ServiceSettings(BaseSettings):
         description="secret that signs the cursors of pages, 32 characters or more, the same for all processes of a "
         "service; by default each process makes its own, and its cursors end with it",
     )
+    auth_issuers: tuple[IssuerSettings, ...] = Field(
+        (),
+        description="other identity providers: a JSON list of objects with issuer, jwks_url, audience, roles_claim, "
+        "username_claim and roles (theirs to ours)",
+    )
     log_level: str = Field(
         "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR"
     )
@@ -84,6 +106,13 @@ class ServiceSettings(BaseSettings):
         if self.auth_revocations_url is not None or self.auth_jwks_url is None:
             return self.auth_revocations_url
         return urljoin(self.auth_jwks_url, "/revocations")
+
+    @model_validator(mode="after")
+    def _has_distinct_issuers(self) -> Self:
+        named = [self.auth_issuer, *(other.issuer for other in self.auth_issuers)]
+        if len(set(named)) != len(named):
+            raise ValueError("each of AUTH_ISSUER and AUTH_ISSUERS must name another issuer")
+        return self
 
     @model_validator(mode="after")
     def _has_whole_certificate(self) -> Self:

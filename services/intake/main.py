@@ -26,6 +26,7 @@ from services.intake.servicing.routes import router as servicing
 from services.intake.servicing.service import Servicing
 from services.intake.settings import IntakeSettings
 from services.lake.database import Lake
+from services.lake.domain.roles import scopes_of_people
 
 SERVICE = "intake"
 
@@ -79,6 +80,7 @@ def build(settings: IntakeSettings, telemetry: Telemetry, verifier: TokenVerifie
         checks=[Check("lake", lake.ping)],
         lifespan=lifespan,
         verifier=verifier,
+        scopes_of=scopes_of_people,
     )
 
 

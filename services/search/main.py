@@ -16,6 +16,7 @@ from services.chassis.web.app import create_app, serve
 from services.chassis.web.health import Check
 from services.chassis.web.identity import TokenVerifier
 from services.lake.database import Lake
+from services.lake.domain.roles import scopes_of_people
 from services.search.exports.repository import ExportRepository
 from services.search.exports.routes import router as export_router
 from services.search.exports.service import Exports
@@ -66,6 +67,7 @@ def build(settings: SearchSettings, telemetry: Telemetry, verifier: TokenVerifie
         checks=[Check("replica", search.check_replica)],
         lifespan=lifespan,
         verifier=verifier,
+        scopes_of=scopes_of_people,
     )
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from types import FrameType
 
@@ -19,8 +19,9 @@ from services.chassis.telemetry.logging import get_logger, set_level
 from services.chassis.telemetry.spans import Telemetry
 from services.chassis.web.health import Check, Readiness, health_router
 from services.chassis.web.http_server import MAX_CONNECTIONS, BoundedProtocol
-from services.chassis.web.identity import TokenVerifier
+from services.chassis.web.identity import OtherIssuer, TokenVerifier
 from services.chassis.web.input.body_limit import LARGEST_BODY_BYTES, BodyLimit, BoundedRoute
+from services.chassis.web.keys import IssuerKeys
 from services.chassis.web.limits.deadlines import Deadlines
 from services.chassis.web.openapi import complete
 from services.chassis.web.paging import CursorKey
@@ -48,13 +49,16 @@ def create_app(
     checks: Sequence[Check] = (),
     lifespan: Lifespan | None = None,
     verifier: TokenVerifier | None = None,
+    scopes_of: Callable[[Iterable[str]], frozenset[str]] | None = None,
     max_body_bytes: int = LARGEST_BODY_BYTES,
 ) -> FastAPI:
     """The application of one process: `routers` plus /livez, /readyz and /metrics.
 
     With routers it also serves /docs and /openapi.json; a process without an API passes none. `checks` decide
     about readiness; `lifespan` opens and closes what the routes use; `verifier` is needed by
-    routes that `require` a scope (built from `auth_jwks_url` when not given). Requests with more than
+    routes that `require` a scope (built from `auth_jwks_url` when not given). `scopes_of` gives all scopes
+    of some roles; with it, tokens of `auth_issuers` are accepted, and it raises ValueError for a role that they
+    cannot give. Requests with more than
     `max_body_bytes` are refused with 413; routes have smaller limits of their own. Raises TypeError for a route that
     does not authenticate before it reads: build routers by `bounded_router`.
     """
@@ -82,7 +86,10 @@ def create_app(
     app.state.cursor_key = CursorKey(settings.cursor_key)
     if verifier is None and settings.auth_jwks_url is not None:
         revocations = Revocations(settings.revocations_url) if settings.revocations_url else None
-        verifier = TokenVerifier(settings.auth_issuer, settings.auth_jwks_url, revocations=revocations)
+        others = [] if scopes_of is None else _others(settings, scopes_of)
+        verifier = TokenVerifier(
+            settings.auth_issuer, settings.auth_jwks_url, revocations=revocations, others=others
+        )
     app.state.verifier = verifier
     for router in routers:
         app.include_router(router)
@@ -204,6 +211,15 @@ async def _flush(app: FastAPI) -> None:
 
 async def _await(awaitable: Awaitable[None]) -> None:
     await awaitable
+
+
+def _others(
+    settings: ServiceSettings, scopes_of: Callable[[Iterable[str]], frozenset[str]]
+) -> list[OtherIssuer]:
+    for one in settings.auth_issuers:
+        # Now, not at the first login: it raises for a role that there is not.
+        scopes_of(one.roles.values())
+    return [OtherIssuer(one, IssuerKeys(one.jwks_url), scopes_of) for one in settings.auth_issuers]
 
 
 def _lifespan(inner: Lifespan | None) -> Lifespan:

@@ -1,44 +1,31 @@
 """The caller of a request: verification of access tokens and the check of a scope."""
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any, Self
-from uuid import UUID
+from uuid import NAMESPACE_URL, UUID, uuid5
 
-import httpx
 import jwt
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from opentelemetry import trace
 
-from services.chassis.telemetry.logging import get_logger
-from services.chassis.web.problems import Forbidden, Unauthenticated, Unavailable
+from services.chassis.settings import IssuerSettings
+from services.chassis.web.keys import IssuerKeys, JwksSource
+from services.chassis.web.problems import Forbidden, Unauthenticated
 from services.chassis.web.revocations import Revocations
 
 AUDIENCE = "creditmesh"
 ALGORITHM = "EdDSA"
 """The algorithm by which access tokens are signed."""
-SIGNATURE_ALGORITHMS = frozenset({"EdDSA", "ES256", "ES384", "ES512", "PS256", "PS384", "PS512", "RS256"})
-"""The allowed types of published keys; each is asymmetric."""
 TOKEN_TYPE = "at+jwt"  # noqa: S105 - the name of a kind (RFC 9068), no secret
-REFRESH_AFTER_SECONDS = 300.0
-RETRY_AFTER_SECONDS = 5.0
 LEEWAY_SECONDS = 5.0
-FETCH_TIMEOUT_SECONDS = 3.0
-
-# Where the keys come from: a JWKS URL, the key set itself, or a callable that returns it.
-JwksSource = str | Mapping[str, Any] | Callable[[], Awaitable[Mapping[str, Any]]]
-
-# Errors of the network, or of a document that is not a key set.
-_NO_KEYS = (httpx.HTTPError, jwt.PyJWTError, AttributeError, KeyError, TypeError, ValueError)
 # The attributes for a request's verified caller, and for a dependency that checks the caller.
 _VERIFIED = "creditmesh.caller"
 _CHECK = "__checks_caller__"
 
-_log = get_logger(__name__)
 _bearer = HTTPBearer(
     auto_error=False, bearerFormat="JWT", description="Access token from POST /token of the issuer."
 )
@@ -71,13 +58,42 @@ class Caller:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class OtherIssuer:
+    """Another identity provider whose tokens are accepted, and what its users may do here."""
+
+    settings: IssuerSettings
+    keys: IssuerKeys
+    scopes_of: Callable[[Iterable[str]], frozenset[str]]
+    """All scopes of some roles."""
+
+    def caller(self, claims: Mapping[str, Any]) -> Caller:
+        """The caller of verified claims; raises KeyError, TypeError or ValueError if it is no access token.
+
+        The caller's id is derived from the issuer and its subject: no issuer can name a user of ours, or of another.
+        """
+        # Keycloak says in the claim what the token is for; an ID token or a refresh token opens nothing here.
+        if claims.get("typ", "Bearer") != "Bearer" or {"at_hash", "c_hash"} & claims.keys():
+            raise ValueError("not an access token")
+        values: Any = claims
+        for part in self.settings.roles_claim.split("."):
+            values = values.get(part, {})
+        named = values.split() if isinstance(values, str) else list(values)
+        roles = frozenset(self.settings.roles[name] for name in named if name in self.settings.roles)
+        return Caller(
+            id=uuid5(NAMESPACE_URL, f"{self.settings.issuer} {claims['sub']}"),
+            username=str(claims[self.settings.username_claim]),
+            roles=roles,
+            scopes=self.scopes_of(roles),
+            auth_time=None if claims.get("auth_time") is None else int(claims["auth_time"]),
+        )
+
+
 class TokenVerifier:
     """Verifies signed JWTs against a JWKS, and their sessions against a list of ended ones; both are kept in memory.
 
     A token must have the type of an access token (RFC 9068); tokens for other purposes are refused. The algorithm
-    comes from the key, never from the token. The keys are fetched once, refreshed in the background every five
-    minutes, and again when a token names an unknown key; never more than once in five seconds. While the source is
-    down, known keys still verify tokens.
+    comes from the key, never from the token.
     """
 
     def __init__(
@@ -87,6 +103,7 @@ class TokenVerifier:
         audience: str = AUDIENCE,
         *,
         revocations: Revocations | None = None,
+        others: Iterable[OtherIssuer] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Tokens must be issued by `issuer` for `audience` and signed by a key of `jwks`.
@@ -97,17 +114,14 @@ class TokenVerifier:
             audience: what the claim `aud` must name.
             revocations: the ended sessions; without it a token is valid until it expires, which is enough only for a
                 service that looks up each session in the database.
+            others: identity providers whose tokens are accepted as well, each signed by its own keys.
             clock: returns seconds, for the times of refreshes.
         """
         self.revocations = revocations
-        self._clock = clock
         self._issuer = issuer
         self._audience = audience
-        self._source = jwks
-        self._keys: dict[str, jwt.PyJWK] = {}
-        self._fetched = self._tried = float("-inf")
-        self._lock = asyncio.Lock()
-        self._refresh: asyncio.Task[None] | None = None
+        self._keys = IssuerKeys(jwks, clock=clock)
+        self._others = {other.settings.issuer: other for other in others}
 
     async def verify(self, token: str) -> Caller:
         """The caller that `token` names.
@@ -115,8 +129,13 @@ class TokenVerifier:
         Raises Unauthenticated for a token that is malformed, expired, of another issuer, or of an ended session;
         Unavailable when no key, or no list of ended sessions, could be fetched yet.
         """
-        key = await self._key(_key_id(token))
-        caller = self._caller(token, key)
+        if self._others and (other := self._others.get(_issuer_of(token))) is not None:
+            return await self._of_another(token, other)
+        claims = await self._claims(token, self._keys, self._issuer, self._audience, _OURS)
+        try:
+            caller = Caller.from_claims(claims)
+        except (KeyError, TypeError, ValueError):
+            raise _invalid("The access token is not valid.") from None
         if (
             self.revocations is not None
             and caller.session_id is not None
@@ -125,68 +144,47 @@ class TokenVerifier:
             raise _invalid("The session has ended; log in again.")
         return caller
 
-    def _caller(self, token: str, key: jwt.PyJWK) -> Caller:
+    async def _of_another(self, token: str, other: OtherIssuer) -> Caller:
+        claims = await self._claims(
+            token, other.keys, other.settings.issuer, other.settings.audience, _THEIRS
+        )
         try:
-            claims = jwt.decode(
+            return other.caller(claims)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise _invalid("The access token is not valid.") from None
+
+    async def _claims(
+        self, token: str, keys: IssuerKeys, issuer: str, audience: str, kind: "_Kind"
+    ) -> Mapping[str, Any]:
+        key = await keys.get(_key_id(token, kind.types))
+        try:
+            claims: Mapping[str, Any] = jwt.decode(
                 token,
                 key,
                 algorithms=[key.algorithm_name],
-                audience=self._audience,
-                issuer=self._issuer,
+                audience=audience,
+                issuer=issuer,
                 leeway=LEEWAY_SECONDS,
-                options={"require": ["iss", "aud", "sub", "sid", "iat", "exp", "jti"]},
+                options={"require": [*kind.required]},
             )
-            return Caller.from_claims(claims)
         except jwt.ExpiredSignatureError:
             raise _invalid("The access token has expired; log in again.") from None
-        except (jwt.PyJWTError, KeyError, TypeError, ValueError):
+        except (jwt.PyJWTError, TypeError, ValueError):
             raise _invalid("The access token is not valid.") from None
+        return claims
 
-    async def _key(self, key_id: str) -> jwt.PyJWK:
-        if key_id not in self._keys:
-            await self._fetch()
-        elif self._clock() - self._fetched > REFRESH_AFTER_SECONDS and self._refresh is None:
-            self._refresh = asyncio.create_task(self._fetch(), name="jwks-refresh")
-            self._refresh.add_done_callback(self._refreshed)
-        if key_id in self._keys:
-            return self._keys[key_id]
-        if not self._keys:
-            raise Unavailable("Access tokens cannot be verified now: the signing keys could not be fetched.")
-        raise _invalid("The access token is signed by an unknown key.")
 
-    async def _fetch(self) -> None:
-        async with self._lock:
-            if self._clock() - self._tried < RETRY_AFTER_SECONDS:
-                return
-            self._tried = self._clock()
-            try:
-                document = await self._load()
-                self._keys = {str(key.key_id): key for key in _signing_keys(document["keys"])}
-                self._fetched = self._clock()
-            except (
-                httpx.HTTPError,
-                jwt.PyJWTError,
-                AttributeError,
-                KeyError,
-                TypeError,
-                ValueError,
-                Unavailable,
-            ) as error:
-                _log.warning("signing keys could not be fetched", error=str(error), known=len(self._keys))
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What tokens of an issuer must have."""
 
-    async def _load(self) -> Mapping[str, Any]:
-        if isinstance(self._source, Mapping):
-            return self._source
-        if not isinstance(self._source, str):
-            return await self._source()
-        async with httpx.AsyncClient(timeout=FETCH_TIMEOUT_SECONDS) as client:
-            response = await client.get(self._source)
-            response.raise_for_status()
-            document: Mapping[str, Any] = response.json()
-            return document
+    types: frozenset[str]
+    required: tuple[str, ...]
 
-    def _refreshed(self, _: asyncio.Task[None]) -> None:
-        self._refresh = None
+
+_OURS = _Kind(frozenset({TOKEN_TYPE}), ("iss", "aud", "sub", "sid", "iat", "exp", "jti"))
+# Providers that are older than RFC 9068, such as Keycloak by default, write JWT for every kind of token.
+_THEIRS = _Kind(frozenset({TOKEN_TYPE, "jwt"}), ("iss", "aud", "sub", "iat", "exp"))
 
 
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
@@ -272,24 +270,21 @@ def recent_login(max_age: timedelta) -> Callable[[Caller], Coroutine[Any, Any, C
     return caller_with_recent_login
 
 
-def _signing_keys(documents: Iterable[Mapping[str, Any]]) -> Iterator[jwt.PyJWK]:
-    for document in documents:
-        # A key set may have keys for other purposes; a key for encryption must not verify signatures.
-        if document.get("use", "sig") != "sig":
-            continue
-        key = jwt.PyJWK(dict(document))
-        # Never a shared secret: whoever can verify with it can also sign with it.
-        if key.algorithm_name in SIGNATURE_ALGORITHMS:
-            yield key
+def _issuer_of(token: str) -> str:
+    """The issuer that a token claims, not verified: it chooses whose keys must have signed it."""
+    try:
+        return str(jwt.decode(token, options={"verify_signature": False}).get("iss"))
+    except jwt.PyJWTError:
+        return ""
 
 
-def _key_id(token: str) -> str:
+def _key_id(token: str, types: frozenset[str]) -> str:
     try:
         header = jwt.get_unverified_header(token)
         kind, key_id = str(header["typ"]), str(header["kid"])
     except (jwt.PyJWTError, KeyError):
         raise _invalid("The access token is not valid.") from None
-    if kind.lower().removeprefix("application/") != TOKEN_TYPE:
+    if kind.lower().removeprefix("application/") not in types:
         raise _invalid("The token is not an access token.")
     return key_id
 

@@ -73,3 +73,11 @@ SCOPES: Mapping[Role, frozenset[str]] = {
 def scopes_of(roles: Iterable[Role]) -> frozenset[str]:
     """All scopes of these roles."""
     return frozenset().union(*(SCOPES[role] for role in roles))
+
+
+def scopes_of_people(names: Iterable[str]) -> frozenset[str]:
+    """All scopes of the roles with these names; raises ValueError for a name that no role of people has."""
+    roles = [Role(name) for name in names]
+    if unfit := set(roles) - OF_PEOPLE:
+        raise ValueError(f"people cannot have the role {', '.join(sorted(unfit))}")
+    return scopes_of(roles)
