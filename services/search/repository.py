@@ -165,16 +165,21 @@ class SearchRepository:
         await reader.execute(PLAN_FOR_THE_VALUES)
         estimate: Facets | None = None
         table_rows = await reader.scalar(select_table_rows)
-        if table_rows > most_counted:
-            percent = min(100.0, 100 * max(SAMPLED_ROWS, most_counted // 2) / table_rows)
+        # The statistics may be older than the rows.
+        percent = min(100.0, 100 * SAMPLED_ROWS / max(table_rows, most_counted + 1))
+        # Words find their applications by an index, whatever the sample: then it comes last, if at all.
+        if table_rows > most_counted and not selection.filters.words:
             rows = await self._rows(reader, select_facets(selection, facets, percent=percent))
             estimate = facets_of(rows, facets, percent)
             if counted_rows(rows, facets) * 100 / percent > SURELY_TOO_MANY * most_counted:
                 return estimate
         rows = await self._rows(reader, select_facets(selection, facets, limit=most_counted + 1))
-        if estimate is not None and counted_rows(rows, facets) > most_counted:
-            return estimate
-        return facets_of(rows, facets, None)
+        if counted_rows(rows, facets) <= most_counted:
+            return facets_of(rows, facets, None)
+        if estimate is None:
+            rows = await self._rows(reader, select_facets(selection, facets, percent=percent))
+            estimate = facets_of(rows, facets, percent)
+        return estimate
 
     async def find(
         self,

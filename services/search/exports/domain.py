@@ -2,9 +2,10 @@
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
+from operator import itemgetter
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -81,19 +82,18 @@ def defused(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
-def _cells(row: Mapping[str, Any]) -> Iterator[Any]:
-    for name in COLUMNS:
-        value = row[name]
-        if isinstance(value, str):
-            yield defused(value)
-        elif isinstance(value, datetime):
-            yield value.astimezone(UTC).isoformat().replace("+00:00", "Z")
-        else:
-            yield value
+def _cells(row: Mapping[str, Any]) -> list[Any]:
+    return [spell(value) if (spell := _SPELLINGS.get(type(value))) else value for value in _values(row)]
+
+
+def _instant(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _json(row: Mapping[str, Any]) -> bytes:
     return orjson.dumps({name: row[name] for name in COLUMNS}, default=str, option=_OPTIONS)
 
 
+_values = itemgetter(*COLUMNS)
+_SPELLINGS: Mapping[type, Callable[[Any], str]] = {str: defused, datetime: _instant}
 _OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE

@@ -80,7 +80,7 @@ class Row:
         """Whether the caller may see the row in a search."""
         roles = caller.roles
         return self.submitted_at is not None and (
-            bool(roles & (CHECKERS | {Role.AUDITOR, Role.ANALYST}))
+            bool(roles & (CHECKERS | {Role.AUDITOR, Role.ANALYST, Role.SERVICE}))
             or (Role.SERVICING in roles and self.has_loan)
             or (Role.MAKER in roles and self.maker == caller.id)
         )
