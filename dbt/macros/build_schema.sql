@@ -32,7 +32,7 @@
 
 {# The models of the strategy `renew`. #}
 {% macro renewed_models() -%}
-    {{ return(graph.nodes.values() | selectattr('config.incremental_strategy', 'equalto', 'renew') | list) }}
+    {{ return(nodes_of_type('model') | selectattr('config.incremental_strategy', 'equalto', 'renew') | list) }}
 {%- endmacro %}
 
 {% macro move_from_ods(old, new, columns) %}{{ return(adapter.dispatch('move_from_ods')(old, new, columns)) }}{% endmacro %}

@@ -4,7 +4,7 @@
 {% macro tables_behind_kpis() -%}
     {%- set found = [] -%}
     {%- if execute -%}
-    {%- for node in graph.nodes.values() if node.resource_type == 'model' and node.schema == 'ap' and node.name not in ('kpi', 'missing_rows') -%}
+    {%- for node in nodes_of_type('model') if node.schema == 'ap' and node.name not in ('kpi', 'missing_rows') -%}
         {%- for table in typed_behind(node) -%}
             {%- do found.append((node.name, table)) -%}
         {%- endfor -%}
@@ -16,7 +16,7 @@
 {% macro typed_behind(node) -%}
     {%- set found = [] -%}
     {%- for id in node.depends_on.nodes if id.startswith('model.') -%}
-        {%- set upstream = graph.nodes[id] -%}
+        {%- set upstream = node_of(id) -%}
         {%- if kind_of(upstream) == 'typed_changes' -%}
             {%- do found.append(upstream.name) -%}
         {#- A hub has the keys that anything mentions; no number is made of them. -#}

@@ -37,8 +37,8 @@
 {# The models that `node` reads and that have partitions. #}
 {% macro partitioned_inputs(node) %}
     {%- set found = [] -%}
-    {%- for id in node.depends_on.nodes if id.startswith('model.') and graph.nodes[id].config.meta.get('partitions') -%}
-        {%- do found.append(graph.nodes[id].name) -%}
+    {%- for id in node.depends_on.nodes if id.startswith('model.') and node_of(id).config.meta.get('partitions') -%}
+        {%- do found.append(node_of(id).name) -%}
     {%- endfor -%}
     {{ return(found) }}
 {% endmacro %}

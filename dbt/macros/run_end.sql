@@ -10,11 +10,11 @@
         {%- do states.update({result.node.unique_id: result.status | string}) -%}
     {%- endfor -%}
     {%- set tests = {} -%}
-    {%- for test in graph.nodes.values() if test.resource_type == 'test' and test.config.meta.get('looks_at') == 'new_rows' -%}
+    {%- for test in nodes_of_type('test') if test.config.meta.get('looks_at') == 'new_rows' -%}
         {%- do tests.setdefault(test.attached_node, []).append(states.get(test.unique_id)) -%}
     {%- endfor -%}
     {%- set found = [] -%}
-    {%- for node in graph.nodes.values() if node.config.materialized == 'incremental' -%}
+    {%- for node in nodes_of_type('model') if node.config.materialized == 'incremental' -%}
         {%- set outcomes = tests.get(node.unique_id, [states.get(node.unique_id)]) -%}
         {%- if outcomes | reject('in', ['pass', 'warn', 'success']) | list == [] -%}
             {%- do found.append(node.name) -%}
@@ -53,7 +53,7 @@
     {%- set names = [] -%}
     {%- for result in results if result.node.resource_type == 'model' -%}
         {%- do names.append(result.node.name) -%}
-        {%- if not batched_inputs(graph.nodes[result.node.unique_id]) -%}
+        {%- if not batched_inputs(node_of(result.node.unique_id)) -%}
             {%- for id in result.node.depends_on.nodes if id.startswith('model.') -%}
                 {%- do names.append(id.split('.')[-1]) -%}
             {%- endfor -%}

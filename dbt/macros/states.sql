@@ -23,7 +23,7 @@
 {% macro state_inputs(node) -%}
     {%- set found = [] -%}
     {%- for id in node.depends_on.nodes if id.split('.')[0] in ('model', 'seed') -%}
-        {%- set input = graph.nodes[id] -%}
+        {%- set input = node_of(id) -%}
         {%- if keeps_state(input) -%}
             {%- do found.append(input.name) -%}
             {%- if input.config.materialized == 'view' -%}

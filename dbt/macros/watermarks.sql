@@ -51,8 +51,8 @@
 {% macro batched_inputs(node) %}
     {%- set found = [] -%}
     {%- for id in node.depends_on.nodes -%}
-        {%- set input = graph.sources.get(id) or graph.nodes.get(id) -%}
-        {%- if input and (input.resource_type == 'source' or kind_of(input) in ('typed_changes', 'satellite')) -%}
+        {%- set input = node_of(id) -%}
+        {%- if input.resource_type == 'source' or kind_of(input) in ('typed_changes', 'satellite') -%}
             {%- do found.append(input) -%}
         {%- endif -%}
     {%- endfor -%}
@@ -74,7 +74,7 @@
 {% macro bounds_of(node, origin) %}
     {%- set found = [] -%}
     {%- for id in node.depends_on.nodes if id.startswith('model.') -%}
-        {%- set upstream = graph.nodes[id] -%}
+        {%- set upstream = node_of(id) -%}
         {%- if upstream.config.materialized == 'incremental' -%}
             {%- for input in batched_inputs(upstream) if origin_of(input) == origin -%}
                 {%- do found.append((upstream.name, input.name)) -%}
