@@ -1,13 +1,45 @@
 """creditmesh on the command line."""
 
+from importlib.util import find_spec
+
 import typer
 
-from services.cli import import_history
+from services.cli.commands import access, applications, officers, platform
+from services.cli.commands.options import Commands
 
-cli = typer.Typer(name="creditmesh", no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False)
+LENDING, ACCESS, RUNNING = "Applications", "You and your sessions", "The platform"
+
+cli = typer.Typer(
+    name="creditmesh", cls=Commands, no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False
+)
+for command, panel in (
+    (applications.submit, LENDING),
+    (applications.search, LENDING),
+    (applications.application, LENDING),
+    (applications.audit, LENDING),
+    (applications.export, LENDING),
+    (officers.queue, LENDING),
+    (officers.claim, LENDING),
+    (officers.decide, LENDING),
+    (officers.book, LENDING),
+    (officers.reasons, LENDING),
+    (access.login, ACCESS),
+    (access.logout, ACCESS),
+    (access.whoami, ACCESS),
+    (access.password, ACCESS),
+    (platform.status, RUNNING),
+):
+    cli.command(rich_help_panel=panel)(command)
+cli.add_typer(access.sessions, name="sessions", rich_help_panel=ACCESS)
+cli.add_typer(access.profiles, name="profiles", rich_help_panel=ACCESS)
+cli.add_typer(platform.users, name="users", rich_help_panel=RUNNING)
 imports = typer.Typer(no_args_is_help=True, help="Bring data into the platform.")
-cli.add_typer(imports, name="import")
-imports.command(name="history")(import_history.history)
+cli.add_typer(imports, name="import", rich_help_panel=RUNNING)
+# It writes into the lake itself, with packages that a caller of the services has not installed.
+if find_spec("pyarrow") and find_spec("sqlalchemy"):
+    from services.cli.import_history import history
+
+    imports.command(name="history")(history)
 
 
 @cli.callback()
@@ -19,4 +51,4 @@ def root() -> None:
 
 
 if __name__ == "__main__":
-    cli()
+    cli(prog_name="creditmesh")

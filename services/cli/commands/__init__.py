@@ -1,0 +1,1 @@
+"""The commands of `creditmesh`, by what people do."""
