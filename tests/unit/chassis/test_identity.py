@@ -186,7 +186,7 @@ async def test_without_any_key_the_service_is_unavailable_not_the_token_wrong(to
         await TokenVerifier("creditmesh", source).verify(tokens.token())
 
 
-async def test_known_keys_verify_while_the_source_is_down(tokens: TokenMaker) -> None:
+async def test_case_6_known_keys_verify_while_the_source_is_down(tokens: TokenMaker) -> None:
     source = CountingKeys(tokens.jwks())
     verifier = TokenVerifier("creditmesh", source)
     await verifier.verify(tokens.token())

@@ -100,7 +100,7 @@ async def test_an_unchanged_list_is_not_sent_again() -> None:
         lambda: httpx.Response(200, json={"sids": 1}),
     ],
 )
-async def test_while_auth_is_down_the_last_list_goes_on_and_its_age_grows(
+async def test_case_6_while_auth_is_down_the_last_list_goes_on_and_its_age_grows(
     answer: Callable[[], httpx.Response],
 ) -> None:
     auth, session, clock = Auth(), uuid7(), Clock()
