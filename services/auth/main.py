@@ -128,7 +128,7 @@ def build_app(
         factor=factor,
         resets=Resets(database, passwords, attempts, clock=clock),
         clients=Clients(database, proposal_lifetime=proposals, clock=clock),
-        client_tokens=ClientTokens(database, access, verifier, clock=clock),
+        client_tokens=ClientTokens(database, access, verifier, attempts, clock=clock),
         own=OwnSessions(database, verifier, clock=clock),
         ended=EndedSessions(database, clock=clock),
         keys=keys,

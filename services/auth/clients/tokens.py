@@ -9,6 +9,7 @@ from uuid import UUID
 import jwt
 
 from services.auth import repository
+from services.auth.accounts.attempts import Attempts
 from services.auth.accounts.audit import EventKind, Origin, record
 from services.auth.clients import store
 from services.auth.clients.model import Client, Secret, digest
@@ -57,13 +58,15 @@ class ClientTokens:
         database: ApplicationDatabase,
         tokens: AccessTokens,
         verifier: TokenVerifier,
+        attempts: Attempts,
         *,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
-        """`verifier` verifies this service's own access tokens; `clock` tells the time."""
+        """`verifier` verifies this service's own access tokens, `attempts` counts failures; `clock` tells the time."""
         self._database = database
         self._tokens = tokens
         self._verifier = verifier
+        self._attempts = attempts
         self._clock = clock
 
     async def issue(
@@ -74,6 +77,7 @@ class ClientTokens:
         Raises:
             InvalidClient: with the same text for an unknown client, a wrong secret, one that waits or has ended, and a
                 disabled client.
+            LoginLocked: instead, after many of these from the network.
             InvalidScope: for a scope that the client does not have.
             Unavailable: without a signing key.
         """
@@ -98,7 +102,7 @@ class ClientTokens:
         return ClientToken(token, self._tokens.lifetime, granted)
 
     async def introspect(self, token: str, credentials: Credentials, origin: Origin) -> dict[str, Any] | None:
-        """The claims of an access token that is valid now; None for any other text. Raises InvalidClient."""
+        """The claims of an access token that is valid now; None for other texts. Raises InvalidClient, LoginLocked."""
         await self._authenticated(credentials, origin)
         try:
             caller = await self._verifier.verify(token)
@@ -117,13 +121,9 @@ class ClientTokens:
             found = await store.active(db, secret_sha256=digest(credentials.secret))
         if found is not None and found[0].id == credentials.id:
             return found
-        async with self._database.transaction() as tx:
-            await record(
-                tx,
-                EventKind.CLIENT_REFUSED,
-                at=self._clock(),
-                origin=origin,
-                name=credentials.client_id,
-            )
+        # Nobody guesses a secret, but each failure is a row for ever: a network that fails often gets no more of them.
+        # A right secret is never refused for it.
+        await self._attempts.refuse_locked(credentials.client_id, origin)
+        await self._attempts.count(EventKind.CLIENT_REFUSED, credentials.client_id, origin)
         LOGINS.labels("refused").inc(1, exemplar())
         raise InvalidClient("Check the client's id and secret.")

@@ -69,7 +69,7 @@ async def revoke_token(form: Annotated[RevocationForm, Form()], auth: Auth, orig
 @router.post(
     "/introspect",
     response_model_exclude_none=True,
-    responses=documented(InvalidClient, Unavailable),
+    responses=documented(InvalidClient, LoginLocked, Unavailable),
     tags=["tokens"],
 )
 async def introspect_token(

@@ -11,6 +11,7 @@ import jwt
 import pytest
 
 from services.auth.accounts.users import Users
+from services.auth.domain import FREE_ATTEMPTS
 from services.chassis.web.identity import TokenVerifier
 from tests.conftest import Database
 from tests.integration.auth.conftest import Clock, bearer, headers, log_in
@@ -128,6 +129,22 @@ async def test_case_8_whatever_is_wrong_with_a_client_is_answered_alike(world: W
     assert all(is_refused(answer) for answer in answers)
     assert all(body == bodies[0] for body in bodies)
     assert {answer.headers["www-authenticate"] for answer in answers} == {'Basic realm="creditmesh"'}
+
+
+async def test_a_network_that_fails_often_waits_and_a_right_secret_never_does(
+    world: World, fresh_application: Database
+) -> None:
+    made = await world.working()
+
+    statuses = [
+        (await world.token(made, client_secret=f"wrong {n}")).status_code for n in range(FREE_ATTEMPTS + 3)
+    ]
+
+    assert statuses == [401] * FREE_ATTEMPTS + [429] * 3
+    assert (await world.token(made)).status_code == 200
+    async with fresh_application.connect() as owner:
+        events = await owner.fetchval("SELECT count(*) FROM auth.event WHERE kind = 'client.refused'")
+    assert events == FREE_ATTEMPTS
 
 
 async def test_a_client_may_send_its_secret_by_basic_authentication(world: World) -> None:
