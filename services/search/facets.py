@@ -19,7 +19,7 @@ MOST_COUNTED = 100_000
 """At most this many applications are counted one by one; above that a sample is."""
 SAMPLED_ROWS = 20_000
 """About this many rows of the table are looked at for a sample: a share of a tenth is then known to 4 in 1,000."""
-SURELY_TOO_MANY = 2
+SURELY_TOO_MANY = 1.1
 """An estimate above this multiple of the most that are counted makes an exact count pointless."""
 
 # Always the same sample, so that a repeated search has the same counts.
