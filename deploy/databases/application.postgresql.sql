@@ -685,6 +685,8 @@ CREATE TABLE IF NOT EXISTS credit.approval_band (
     currency text NOT NULL,
     amount_from numeric(19,4) NOT NULL,
     amount_below numeric(19,4),
+    counts_from timestamp,
+    counts_until timestamp,
     CONSTRAINT pk_approval_band PRIMARY KEY (band, stage_order)
 );
 

@@ -990,6 +990,59 @@ UPDATE journal.alembic_version SET version_num='0012' WHERE journal.alembic_vers
 
 GO
 
+-- Running upgrade 0012 -> 0013
+
+ALTER TABLE credit.approval_band ADD counts_from DATETIME2(6) NULL;
+
+GO
+
+ALTER TABLE credit.approval_band ADD counts_until DATETIME2(6) NULL;
+
+GO
+
+ALTER TABLE credit.approval_band ADD CONSTRAINT ck_approval_band_validity CHECK (counts_until IS NULL OR counts_from IS NULL OR counts_until > counts_from);
+
+GO
+
+REVOKE UPDATE ON credit.approval_band FROM approval;
+
+GO
+
+CREATE TABLE approval.band_proposal (
+    id UNIQUEIDENTIFIER NOT NULL,
+    currency VARCHAR(3) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    valid_from DATE NOT NULL,
+    bands NVARCHAR(max) COLLATE Latin1_General_100_CI_AS_SC NOT NULL,
+    reason NVARCHAR(1000) COLLATE Latin1_General_100_CI_AS_SC NOT NULL,
+    state VARCHAR(16) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    revision INTEGER NOT NULL,
+    proposed_by UNIQUEIDENTIFIER NOT NULL,
+    proposed_at DATETIME2(6) NOT NULL,
+    confirmed_by UNIQUEIDENTIFIER NULL,
+    confirmed_at DATETIME2(6) NULL,
+    refused_by UNIQUEIDENTIFIER NULL,
+    refused_at DATETIME2(6) NULL,
+    comment NVARCHAR(1000) COLLATE Latin1_General_100_CI_AS_SC NULL,
+    CONSTRAINT pk_band_proposal PRIMARY KEY (id),
+    CONSTRAINT ck_band_proposal_state CHECK (state IN ('waiting', 'confirmed', 'rejected', 'withdrawn')),
+    CONSTRAINT ck_band_proposal_second_person CHECK (confirmed_by <> proposed_by),
+    CONSTRAINT ck_band_proposal_settled_once CHECK ((state = 'waiting' AND confirmed_by IS NULL AND confirmed_at IS NULL AND refused_by IS NULL AND refused_at IS NULL) OR (state = 'confirmed' AND confirmed_by IS NOT NULL AND confirmed_at IS NOT NULL AND refused_by IS NULL AND refused_at IS NULL) OR (state = 'rejected' AND confirmed_by IS NULL AND confirmed_at IS NULL AND refused_by IS NOT NULL AND refused_at IS NOT NULL AND refused_by <> proposed_by) OR (state = 'withdrawn' AND confirmed_by IS NULL AND confirmed_at IS NULL AND refused_by IS NOT NULL AND refused_at IS NOT NULL AND refused_by = proposed_by))
+);
+
+GO
+
+CREATE INDEX ix_band_proposal_state_proposed_at ON approval.band_proposal (state, proposed_at);
+
+GO
+
+CREATE UNIQUE INDEX uq_band_proposal_waiting ON approval.band_proposal (currency) WHERE state = 'waiting';
+
+GO
+
+UPDATE journal.alembic_version SET version_num='0013' WHERE journal.alembic_version.version_num = '0012';
+
+GO
+
 INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.party', N'migration', SYSUTCDATETIME(), 0, 0 WHERE COALESCE((SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.party' ORDER BY installed_at DESC), CASE WHEN EXISTS (SELECT 1 FROM credit.party) THEN '' END) <> 'f52697de16ebf106';
 
 GO
@@ -1949,15 +2002,15 @@ END;
 
 GO
 
-INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.approval_band', N'migration', SYSUTCDATETIME(), 0, 0 WHERE COALESCE((SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.approval_band' ORDER BY installed_at DESC), CASE WHEN EXISTS (SELECT 1 FROM credit.approval_band) THEN '' END) <> '7ca84e7393517d68';
+INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.approval_band', N'migration', SYSUTCDATETIME(), 0, 0 WHERE COALESCE((SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.approval_band' ORDER BY installed_at DESC), CASE WHEN EXISTS (SELECT 1 FROM credit.approval_band) THEN '' END) <> '412a84ac67c98494';
 
 GO
 
-UPDATE journal.captured_table SET installed_at = SYSUTCDATETIME() WHERE fingerprint = '7ca84e7393517d68';
+UPDATE journal.captured_table SET installed_at = SYSUTCDATETIME() WHERE fingerprint = '412a84ac67c98494';
 
 GO
 
-INSERT INTO journal.captured_table (fingerprint, table_name, [definition], installed_at) SELECT '7ca84e7393517d68', 'credit.approval_band', N'{"schema":"credit","name":"approval_band","columns":[{"name":"band","type":"text","nullable":false,"precision":null,"scale":null,"length":32},{"name":"stage_order","type":"integer","nullable":false,"precision":null,"scale":null,"length":null},{"name":"stage","type":"text","nullable":false,"precision":null,"scale":null,"length":32},{"name":"currency","type":"text","nullable":false,"precision":null,"scale":null,"length":3},{"name":"amount_from","type":"numeric","nullable":false,"precision":19,"scale":4,"length":null},{"name":"amount_below","type":"numeric","nullable":true,"precision":19,"scale":4,"length":null}],"key":["band","stage_order"]}', SYSUTCDATETIME() WHERE NOT EXISTS (SELECT 1 FROM journal.captured_table WHERE fingerprint = '7ca84e7393517d68');
+INSERT INTO journal.captured_table (fingerprint, table_name, [definition], installed_at) SELECT '412a84ac67c98494', 'credit.approval_band', N'{"schema":"credit","name":"approval_band","columns":[{"name":"band","type":"text","nullable":false,"precision":null,"scale":null,"length":32},{"name":"stage_order","type":"integer","nullable":false,"precision":null,"scale":null,"length":null},{"name":"stage","type":"text","nullable":false,"precision":null,"scale":null,"length":32},{"name":"currency","type":"text","nullable":false,"precision":null,"scale":null,"length":3},{"name":"amount_from","type":"numeric","nullable":false,"precision":19,"scale":4,"length":null},{"name":"amount_below","type":"numeric","nullable":true,"precision":19,"scale":4,"length":null},{"name":"counts_from","type":"timestamp","nullable":true,"precision":null,"scale":null,"length":null},{"name":"counts_until","type":"timestamp","nullable":true,"precision":null,"scale":null,"length":null}],"key":["band","stage_order"]}', SYSUTCDATETIME() WHERE NOT EXISTS (SELECT 1 FROM journal.captured_table WHERE fingerprint = '412a84ac67c98494');
 
 GO
 
@@ -1971,7 +2024,7 @@ BEGIN
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
     DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
     DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.approval_band', 'c', '[' + '"' + REPLACE(STRING_ESCAPE(r.[band] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[stage_order]), 'json'), '\/', '/') + '"' + ']', (SELECT r.[band] AS [band], r.[stage_order] AS [stage_order], r.[stage] AS [stage], r.[currency] AS [currency], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount_from])) AS [amount_from], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount_below])) AS [amount_below] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '7ca84e7393517d68', @actor, @traceparent, @captured_at FROM inserted AS r;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.approval_band', 'c', '[' + '"' + REPLACE(STRING_ESCAPE(r.[band] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[stage_order]), 'json'), '\/', '/') + '"' + ']', (SELECT r.[band] AS [band], r.[stage_order] AS [stage_order], r.[stage] AS [stage], r.[currency] AS [currency], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount_from])) AS [amount_from], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount_below])) AS [amount_below], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[counts_from]), 121), ' ', 'T') AS [counts_from], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[counts_until]), 121), ' ', 'T') AS [counts_until] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '412a84ac67c98494', @actor, @traceparent, @captured_at FROM inserted AS r;
 END;
 
 GO
@@ -1990,8 +2043,8 @@ BEGIN
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
     DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
     DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.approval_band', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(r.[band] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[stage_order]), 'json'), '\/', '/') + '"' + ']', NULL, '7ca84e7393517d68', @actor, @traceparent, @captured_at FROM deleted AS r WHERE NOT EXISTS (SELECT 1 FROM inserted AS n WHERE n.[band] = r.[band] COLLATE Latin1_General_100_BIN2_UTF8 AND DATALENGTH(n.[band]) = DATALENGTH(r.[band]) AND n.[stage_order] = r.[stage_order]);
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.approval_band', 'u', '[' + '"' + REPLACE(STRING_ESCAPE(r.[band] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[stage_order]), 'json'), '\/', '/') + '"' + ']', (SELECT r.[band] AS [band], r.[stage_order] AS [stage_order], r.[stage] AS [stage], r.[currency] AS [currency], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount_from])) AS [amount_from], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount_below])) AS [amount_below] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '7ca84e7393517d68', @actor, @traceparent, @captured_at FROM inserted AS r;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.approval_band', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(r.[band] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[stage_order]), 'json'), '\/', '/') + '"' + ']', NULL, '412a84ac67c98494', @actor, @traceparent, @captured_at FROM deleted AS r WHERE NOT EXISTS (SELECT 1 FROM inserted AS n WHERE n.[band] = r.[band] COLLATE Latin1_General_100_BIN2_UTF8 AND DATALENGTH(n.[band]) = DATALENGTH(r.[band]) AND n.[stage_order] = r.[stage_order]);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.approval_band', 'u', '[' + '"' + REPLACE(STRING_ESCAPE(r.[band] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[stage_order]), 'json'), '\/', '/') + '"' + ']', (SELECT r.[band] AS [band], r.[stage_order] AS [stage_order], r.[stage] AS [stage], r.[currency] AS [currency], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount_from])) AS [amount_from], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount_below])) AS [amount_below], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[counts_from]), 121), ' ', 'T') AS [counts_from], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[counts_until]), 121), ' ', 'T') AS [counts_until] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '412a84ac67c98494', @actor, @traceparent, @captured_at FROM inserted AS r;
 END;
 
 GO
@@ -2010,7 +2063,7 @@ BEGIN
     DECLARE @actor nvarchar(128) = COALESCE(CONVERT(nvarchar(128), SESSION_CONTEXT(N'actor')), ORIGINAL_LOGIN());
     DECLARE @traceparent varchar(55) = CONVERT(varchar(55), SESSION_CONTEXT(N'traceparent'));
     DECLARE @captured_at datetime2(6) = SYSUTCDATETIME();
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.approval_band', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(r.[band] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[stage_order]), 'json'), '\/', '/') + '"' + ']', NULL, '7ca84e7393517d68', @actor, @traceparent, @captured_at FROM deleted AS r;
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.approval_band', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(r.[band] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[stage_order]), 'json'), '\/', '/') + '"' + ']', NULL, '412a84ac67c98494', @actor, @traceparent, @captured_at FROM deleted AS r;
 END;
 
 GO
@@ -2037,7 +2090,7 @@ BEGIN
     DECLARE @after_1 int = CONVERT(int, JSON_VALUE(@after, '$[1]')), @end_1 int;
     DECLARE @page_end nvarchar(850);
     SELECT TOP (1) @page_end = '[' + '"' + REPLACE(STRING_ESCAPE(r.[band] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[stage_order]), 'json'), '\/', '/') + '"' + ']', @end_0 = r.[band], @end_1 = r.[stage_order] FROM (SELECT TOP (@most_rows) r.[band], r.[stage_order] FROM credit.[approval_band] AS r WHERE (@after IS NULL OR ((r.[band] COLLATE Latin1_General_100_BIN2_UTF8 > CONVERT(varchar(850), @after_0 COLLATE Latin1_General_100_BIN2_UTF8)) OR (r.[band] COLLATE Latin1_General_100_BIN2_UTF8 = CONVERT(varchar(850), @after_0 COLLATE Latin1_General_100_BIN2_UTF8) AND r.[stage_order] > @after_1))) ORDER BY r.[band] COLLATE Latin1_General_100_BIN2_UTF8, r.[stage_order]) AS r ORDER BY r.[band] COLLATE Latin1_General_100_BIN2_UTF8 DESC, r.[stage_order] DESC OPTION (RECOMPILE);
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.approval_band', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(r.[band] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[stage_order]), 'json'), '\/', '/') + '"' + ']', (SELECT r.[band] AS [band], r.[stage_order] AS [stage_order], r.[stage] AS [stage], r.[currency] AS [currency], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount_from])) AS [amount_from], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount_below])) AS [amount_below] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '7ca84e7393517d68', @actor, @traceparent, @captured_at FROM credit.[approval_band] AS r WITH (UPDLOCK, HOLDLOCK) WHERE (@after IS NULL OR ((r.[band] COLLATE Latin1_General_100_BIN2_UTF8 > CONVERT(varchar(850), @after_0 COLLATE Latin1_General_100_BIN2_UTF8)) OR (r.[band] COLLATE Latin1_General_100_BIN2_UTF8 = CONVERT(varchar(850), @after_0 COLLATE Latin1_General_100_BIN2_UTF8) AND r.[stage_order] > @after_1))) AND ((r.[band] COLLATE Latin1_General_100_BIN2_UTF8 < CONVERT(varchar(850), @end_0 COLLATE Latin1_General_100_BIN2_UTF8)) OR (r.[band] COLLATE Latin1_General_100_BIN2_UTF8 = CONVERT(varchar(850), @end_0 COLLATE Latin1_General_100_BIN2_UTF8) AND r.[stage_order] <= @end_1)) OPTION (RECOMPILE);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.approval_band', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(r.[band] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[stage_order]), 'json'), '\/', '/') + '"' + ']', (SELECT r.[band] AS [band], r.[stage_order] AS [stage_order], r.[stage] AS [stage], r.[currency] AS [currency], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount_from])) AS [amount_from], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount_below])) AS [amount_below], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[counts_from]), 121), ' ', 'T') AS [counts_from], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[counts_until]), 121), ' ', 'T') AS [counts_until] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '412a84ac67c98494', @actor, @traceparent, @captured_at FROM credit.[approval_band] AS r WITH (UPDLOCK, HOLDLOCK) WHERE (@after IS NULL OR ((r.[band] COLLATE Latin1_General_100_BIN2_UTF8 > CONVERT(varchar(850), @after_0 COLLATE Latin1_General_100_BIN2_UTF8)) OR (r.[band] COLLATE Latin1_General_100_BIN2_UTF8 = CONVERT(varchar(850), @after_0 COLLATE Latin1_General_100_BIN2_UTF8) AND r.[stage_order] > @after_1))) AND ((r.[band] COLLATE Latin1_General_100_BIN2_UTF8 < CONVERT(varchar(850), @end_0 COLLATE Latin1_General_100_BIN2_UTF8)) OR (r.[band] COLLATE Latin1_General_100_BIN2_UTF8 = CONVERT(varchar(850), @end_0 COLLATE Latin1_General_100_BIN2_UTF8) AND r.[stage_order] <= @end_1)) OPTION (RECOMPILE);
     SET @done = @@ROWCOUNT;
     SELECT @page_end AS last_key, @done AS rows_written;
 END;
@@ -2060,9 +2113,9 @@ BEGIN
     DECLARE @done bigint = 0;
     DECLARE @wanted TABLE ([band] nvarchar(850) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL, [stage_order] int NOT NULL);
     INSERT INTO @wanted ([band], [stage_order]) SELECT DISTINCT CONVERT(nvarchar(850), JSON_VALUE(k.[value], '$[0]')), CONVERT(int, JSON_VALUE(k.[value], '$[1]')) FROM OPENJSON(@keys) AS k;
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.approval_band', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(r.[band] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[stage_order]), 'json'), '\/', '/') + '"' + ']', NULL, '7ca84e7393517d68', @actor, @traceparent, @captured_at FROM @wanted AS r WHERE NOT EXISTS (SELECT 1 FROM credit.[approval_band] AS n WITH (UPDLOCK, HOLDLOCK) WHERE n.[band] = r.[band] COLLATE Latin1_General_100_BIN2_UTF8 AND n.[stage_order] = r.[stage_order]);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.approval_band', 'd', '[' + '"' + REPLACE(STRING_ESCAPE(r.[band] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[stage_order]), 'json'), '\/', '/') + '"' + ']', NULL, '412a84ac67c98494', @actor, @traceparent, @captured_at FROM @wanted AS r WHERE NOT EXISTS (SELECT 1 FROM credit.[approval_band] AS n WITH (UPDLOCK, HOLDLOCK) WHERE n.[band] = r.[band] COLLATE Latin1_General_100_BIN2_UTF8 AND n.[stage_order] = r.[stage_order]);
     SET @done = @@ROWCOUNT;
-    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.approval_band', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(r.[band] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[stage_order]), 'json'), '\/', '/') + '"' + ']', (SELECT r.[band] AS [band], r.[stage_order] AS [stage_order], r.[stage] AS [stage], r.[currency] AS [currency], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount_from])) AS [amount_from], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount_below])) AS [amount_below] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '7ca84e7393517d68', @actor, @traceparent, @captured_at FROM credit.[approval_band] AS r WITH (UPDLOCK, HOLDLOCK) WHERE EXISTS (SELECT 1 FROM @wanted AS n WHERE n.[band] = r.[band] COLLATE Latin1_General_100_BIN2_UTF8 AND n.[stage_order] = r.[stage_order]);
+    INSERT INTO journal.change (table_name, operation, [key], image, fingerprint, actor, traceparent, captured_at) SELECT 'credit.approval_band', 'r', '[' + '"' + REPLACE(STRING_ESCAPE(r.[band] COLLATE Latin1_General_100_BIN2_UTF8, 'json'), '\/', '/') + '"' + ',' + '"' + REPLACE(STRING_ESCAPE(CONVERT(varchar(20), r.[stage_order]), 'json'), '\/', '/') + '"' + ']', (SELECT r.[band] AS [band], r.[stage_order] AS [stage_order], r.[stage] AS [stage], r.[currency] AS [currency], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount_from])) AS [amount_from], CONVERT(varchar(41), CONVERT(decimal(19, 4), r.[amount_below])) AS [amount_below], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[counts_from]), 121), ' ', 'T') AS [counts_from], REPLACE(CONVERT(char(26), CONVERT(datetime2(6), r.[counts_until]), 121), ' ', 'T') AS [counts_until] FOR JSON PATH, INCLUDE_NULL_VALUES, WITHOUT_ARRAY_WRAPPER), '412a84ac67c98494', @actor, @traceparent, @captured_at FROM credit.[approval_band] AS r WITH (UPDLOCK, HOLDLOCK) WHERE EXISTS (SELECT 1 FROM @wanted AS n WHERE n.[band] = r.[band] COLLATE Latin1_General_100_BIN2_UTF8 AND n.[stage_order] = r.[stage_order]);
     SET @done = @done + @@ROWCOUNT;
     SELECT CONVERT(nvarchar(850), NULL) AS last_key, @done AS rows_written;
 END;
@@ -3794,7 +3847,7 @@ GRANT INSERT ON credit.approval_band TO approval;
 
 GO
 
-GRANT UPDATE ON credit.approval_band TO approval;
+GRANT UPDATE (counts_until) ON credit.approval_band TO approval;
 
 GO
 
@@ -3903,6 +3956,18 @@ GRANT INSERT ON approval.product_proposal TO approval;
 GO
 
 GRANT UPDATE (state, revision, comment, confirmed_by, confirmed_at, refused_by, refused_at) ON approval.product_proposal TO approval;
+
+GO
+
+GRANT SELECT ON approval.band_proposal TO approval;
+
+GO
+
+GRANT INSERT ON approval.band_proposal TO approval;
+
+GO
+
+GRANT UPDATE (state, revision, comment, confirmed_by, confirmed_at, refused_by, refused_at) ON approval.band_proposal TO approval;
 
 GO
 

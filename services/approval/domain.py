@@ -84,13 +84,24 @@ class ClaimedByAnother(DecisionRefused):
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """Amounts from `amount_from` up to but not including `amount_below`, and the stages that must approve, in order."""
+    """Amounts from `amount_from` up to but not including `amount_below`, and the stages that must approve, in order.
+
+    It counts for versions that are submitted from `valid_from` until before `valid_to`; None is no limit.
+    """
 
     name: str
     currency: str
     amount_from: Decimal
     amount_below: Decimal | None
     stages: tuple[str, ...]
+    valid_from: datetime | None = None
+    valid_to: datetime | None = None
+
+    def counts(self, at: datetime) -> bool:
+        """Whether it counts for what is submitted `at`."""
+        return (self.valid_from is None or self.valid_from <= at) and (
+            self.valid_to is None or at < self.valid_to
+        )
 
     def covers(self, amount: Decimal, currency: str) -> bool:
         """Whether an application for `amount` falls into this band."""
@@ -301,17 +312,29 @@ def changed_party(
     return ChangedParty(party_id, role, fields) if fields else None
 
 
-def bands_of(rows: Iterable[tuple[str, str, str, Decimal, Decimal | None]]) -> list[Band]:
-    """Put bands together from rows (band, stage, currency, from, below), in the order of their stages."""
-    stages: dict[tuple[str, str, Decimal, Decimal | None], list[str]] = {}
-    for name, stage, currency, amount_from, amount_below in rows:
-        stages.setdefault((name, currency, amount_from, amount_below), []).append(stage)
-    return [Band(*key, tuple(names)) for key, names in stages.items()]
+def bands_of(
+    rows: Iterable[tuple[Any, ...]],
+) -> list[Band]:
+    """Put bands together from rows (band, stage, currency, from, below, validity), in the order of their stages."""
+    stages: dict[tuple[Any, ...], list[str]] = {}
+    for name, stage, *limits in rows:
+        stages.setdefault((name, *limits), []).append(stage)
+    return [
+        Band(name, currency, amount_from, amount_below, tuple(names), *validity)
+        for (name, currency, amount_from, amount_below, *validity), names in stages.items()
+    ]
 
 
 def band_for(bands: Sequence[Band], version: Version) -> Band | None:
-    """The band that a version falls into; None when there is none."""
-    return next((band for band in bands if band.covers(version.amount, version.currency)), None)
+    """The band that a version falls into, of those of its submission; None when there is none."""
+    return next(
+        (
+            band
+            for band in bands
+            if band.counts(version.submitted_at) and band.covers(version.amount, version.currency)
+        ),
+        None,
+    )
 
 
 def _attributes(version: Version) -> Iterator[tuple[str, str]]:

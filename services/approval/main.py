@@ -8,6 +8,9 @@ from datetime import timedelta
 
 from fastapi import FastAPI
 
+from services.approval.bands import routes as bands_routes
+from services.approval.bands.repository import BandRepository
+from services.approval.bands.service import Bands
 from services.approval.cases import BookingPolicy
 from services.approval.claims import routes as claims_routes
 from services.approval.claims.repository import ClaimRepository
@@ -48,6 +51,7 @@ def build(settings: ApprovalSettings, telemetry: Telemetry, verifier: TokenVerif
         app.state.claims = claims
         app.state.approval = Approval(lake, repository, policy, claims)
         app.state.products = Products(lake, ProductRepository(), settings.business_time_zone)
+        app.state.bands = Bands(lake, BandRepository(), settings.business_time_zone)
         app.state.queue = Queue(lake, repository, QueueRepository())
         app.state.backlog = backlog = Backlog(lake)
         counting = asyncio.create_task(backlog.keep_counted(), name="backlog")
@@ -63,7 +67,7 @@ def build(settings: ApprovalSettings, telemetry: Telemetry, verifier: TokenVerif
         summary="Decisions on credit applications, four eyes at every stage, and booked loans.",
         settings=settings,
         telemetry=telemetry,
-        routers=[router, queue.router, claims_routes.router, products_routes.router],
+        routers=[router, queue.router, claims_routes.router, products_routes.router, bands_routes.router],
         checks=[Check("lake", lake.ping)],
         lifespan=lifespan,
         verifier=verifier,

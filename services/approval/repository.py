@@ -150,9 +150,10 @@ def select_party_ids(application_id: UUID) -> sa.Select[Any]:
 
 
 def select_bands() -> sa.Select[Any]:
-    """Read the approval bands, stages in order."""
+    """Read the approval bands, ended and coming ones too, stages in order."""
     band = approval_band.c
-    return sa.select(band.band, band.stage, band.currency, band.amount_from, band.amount_below).order_by(
+    limits = (band.currency, band.amount_from, band.amount_below, band.counts_from, band.counts_until)
+    return sa.select(band.band, band.stage, *limits).order_by(
         band.currency, band.amount_from, band.band, band.stage_order
     )
 
@@ -270,11 +271,8 @@ class ApprovalRepository:
 
     async def bands(self, reader: LakeReader) -> list[Band]:
         """The approval bands, by currency and amount."""
-        rows = (await reader.execute(select_bands())).mappings()
-        return bands_of(
-            (row["band"], row["stage"], row["currency"], row["amount_from"], row["amount_below"])
-            for row in rows
-        )
+        rows = await reader.execute(select_bands())
+        return bands_of(tuple(row) for row in rows)
 
     async def move(
         self,

@@ -57,7 +57,7 @@ CanBook = Annotated[Caller, Depends(require("applications:book"))]
 
 @router.get("/bands", tags=["bands"], responses=documented(Unauthenticated, Forbidden))
 async def read_bands(_: CanRead, approval: ApprovalDep) -> list[BandView]:
-    """List the amount bands and the stages that each requires."""
+    """List the amount bands that count now or will, and the stages that each requires."""
     return [BandView.of(band) for band in await approval.bands()]
 
 

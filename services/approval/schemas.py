@@ -156,13 +156,18 @@ class NewBooking(BaseModel):
 
 
 class BandView(View):
-    """Amounts from `amount_from` up to but not including `amount_below`, and the stages that must approve."""
+    """Amounts from `amount_from` up to but not including `amount_below`, and the stages that must approve.
+
+    It counts for versions that are submitted from `valid_from` until before `valid_to`.
+    """
 
     name: str
     currency: str
     amount_from: Decimal
     amount_below: Decimal | None
     stages: list[str]
+    valid_from: datetime | None
+    valid_to: datetime | None
 
     @classmethod
     def of(cls, band: Band) -> Self:

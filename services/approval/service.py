@@ -63,9 +63,11 @@ class Approval:
         self._now = now
 
     async def bands(self) -> list[Band]:
-        """The approval bands, by currency and amount."""
+        """The approval bands that count now or will, by currency and amount."""
+        now = self._now()
         async with self._lake.reading() as reader:
-            return await self._repository.bands(reader)
+            bands = await self._repository.bands(reader)
+        return [band for band in bands if band.valid_to is None or band.valid_to > now]
 
     async def record(self, application_id: UUID, *, by: Caller) -> Record:
         """Everything about one application that the caller may see; raises NoSuchApplication.

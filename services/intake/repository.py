@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -27,7 +27,7 @@ from services.intake.domain import (
     Reason,
     Score,
 )
-from services.lake import access
+from services.lake import access, bands
 from services.lake.database import LakeReader, LakeTransaction
 from services.lake.domain.states import State
 from services.lake.parameters import parameters_on
@@ -97,12 +97,12 @@ def select_product(code: str, day: date) -> sa.Select[Any]:
     return select_products(day).where(product.c.code == code)
 
 
-def select_bands(currency: str) -> sa.Select[Any]:
-    """Read the amounts of a currency that somebody can approve."""
+def select_bands(currency: str, at: datetime) -> sa.Select[Any]:
+    """Read the amounts of a currency that somebody can approve when they are submitted `at`."""
     band = approval_band.c
     return (
         sa.select(band.amount_from, band.amount_below)
-        .where(band.currency == currency)
+        .where(band.currency == currency, bands.counting(at))
         .distinct()
         .order_by(band.amount_from)
     )
@@ -187,9 +187,9 @@ class IntakeRepository:
         row = (await reader.execute(select_product(code, day))).mappings().first()
         return None if row is None else Product(**row)
 
-    async def bands(self, reader: LakeReader, currency: str) -> list[AmountBand]:
-        """The bands of a currency, by amount."""
-        return [AmountBand(**row) for row in (await reader.execute(select_bands(currency))).mappings()]
+    async def bands(self, reader: LakeReader, currency: str, at: datetime) -> list[AmountBand]:
+        """The bands of a currency that count `at`, by amount."""
+        return [AmountBand(**row) for row in (await reader.execute(select_bands(currency, at))).mappings()]
 
     async def application(
         self, reader: LakeReader, application_id: UUID, caller: Caller
@@ -377,7 +377,7 @@ def statements() -> Iterator[sa.Executable]:
         yield select_application(some, caller)
     yield select_products(date.min)
     yield select_product("CODE", date.min)
-    yield select_bands("EUR")
+    yield select_bands("EUR", datetime.min.replace(tzinfo=UTC))
     yield select_participants(some)
     yield delete_participant(some, one)
     yield insert_participants(some, [one])

@@ -239,7 +239,7 @@ class Intake:
         borrower = next(one.party_id for one in content.parties if one.role is PartyRole.BORROWER)
         details = (await self._party(reader, borrower, by, whole=True)).details
         day = at.astimezone(self._zone).date()
-        bands = await self._repository.bands(reader, content.currency)
+        bands = await self._repository.bands(reader, content.currency, at)
         _refuse([*borrower_faults(content, details, day), *band_faults(content, bands)])
         return replace(submitted, age_years=age_of(details, day))
 

@@ -60,6 +60,12 @@ _OPERATIONS = (
     *(Grant(login, "SELECT", "journal.purged") for login in ("relay", "loader", "verifier", "search")),
 )
 
+_SETTLEMENT = (
+    *("state", "revision", "comment"),
+    *("confirmed_by", "confirmed_at", "refused_by", "refused_at"),
+)
+"""The columns of a proposal that are written when it is settled."""
+
 _WRITES = (
     Grant("intake", "INSERT", "credit.party"),
     Grant("intake", "UPDATE", "credit.party"),
@@ -106,7 +112,7 @@ _WRITES = (
     Grant("approval", "INSERT", "credit.decision"),
     Grant("approval", "INSERT", "credit.product_parameters"),
     Grant("approval", "INSERT", "credit.approval_band"),
-    Grant("approval", "UPDATE", "credit.approval_band"),
+    Grant("approval", "UPDATE", "credit.approval_band", ("counts_until",)),
     Grant("approval", "INSERT", "credit.loan"),
     Grant("approval", "INSERT", "credit.instalment"),
     *(
@@ -137,16 +143,10 @@ _WRITES = (
     Grant("intake", "INSERT", "intake.national_id_confirmation"),
     Grant("intake", "UPDATE", "intake.national_id_confirmation", ("party_id", "used_by", "used_at")),
     # A proposal's content never changes; a proposal is settled once.
-    Grant("approval", "SELECT", "approval.product_proposal"),
-    Grant("approval", "INSERT", "approval.product_proposal"),
-    Grant(
-        "approval",
-        "UPDATE",
-        "approval.product_proposal",
-        (
-            *("state", "revision", "comment"),
-            *("confirmed_by", "confirmed_at", "refused_by", "refused_at"),
-        ),
+    *(
+        Grant("approval", right, f"approval.{table}", columns)
+        for table in ("product_proposal", "band_proposal")
+        for right, columns in (("SELECT", ()), ("INSERT", ()), ("UPDATE", _SETTLEMENT))
     ),
     *(Grant("approval", right, "approval.claim") for right in ("SELECT", "INSERT", "UPDATE", "DELETE")),
 )

@@ -45,6 +45,8 @@ class BandRange:
     currency: str
     amount_from: Decimal
     amount_below: Decimal | None
+    valid_from: datetime | None = None
+    valid_to: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,7 +150,15 @@ class SearchRepository:
             return Selection(filters, caller)
         rows = await self._rows(reader, select_bands())
         bands = [
-            BandRange(row["band"], row["currency"], row["amount_from"], row["amount_below"]) for row in rows
+            BandRange(
+                row["band"],
+                row["currency"],
+                row["amount_from"],
+                row["amount_below"],
+                row["counts_from"],
+                row["counts_until"],
+            )
+            for row in rows
         ]
         return Selection(filters, caller, bands)
 

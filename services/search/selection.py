@@ -37,7 +37,8 @@ class Selection:
 def select_bands() -> sa.Select[Any]:
     """Read the approval bands."""
     band = approval_band.c
-    return sa.select(band.band, band.currency, band.amount_from, band.amount_below).distinct()
+    limits = (band.amount_from, band.amount_below, band.counts_from, band.counts_until)
+    return sa.select(band.band, band.currency, *limits).distinct()
 
 
 def select_found(selection: Selection, order: Order, after: Cursor | None, limit: int) -> sa.Select[Any]:
@@ -140,13 +141,15 @@ def facet_columns(
 
 def _band(bands: Sequence[BandRange]) -> sa.ColumnElement[Any]:
     """The approval band of a version; a few comparisons, where a join would be one for each row and stage."""
-    amount = _VERSION.c.amount
+    amount, at = _VERSION.c.amount, _VERSION.c.submitted_at
     cases = [
         (
             sa.and_(
                 _VERSION.c.currency == band.currency,
                 amount >= band.amount_from,
                 *(() if band.amount_below is None else (amount < band.amount_below,)),
+                *(() if band.valid_from is None else (at >= band.valid_from,)),
+                *(() if band.valid_to is None else (at < band.valid_to,)),
             ),
             sa.literal(band.name, sa.Text),
         )

@@ -10,6 +10,7 @@ import httpx
 import psutil
 import pytest
 
+from services.platform.components.airflow_api import AirflowApi
 from tests.e2e.conftest import PROCESSES, Warehouse
 from tests.e2e.warehouse_journey import LAYERS
 from tests.telemetry.registry import load as load_registry
@@ -73,6 +74,18 @@ async def test_what_the_page_tells_is_declared_and_the_other_way_round(warehouse
     assert load_registry().metric_faults("airflow", text) == []
     assert 'credit_warehouse_flow_failed{flow="unreachable",layer="dl"} 1.0' in text
     assert "credit_warehouse_definition_errors 0" in text
+
+
+async def test_airflow_runs_the_command_that_expires_applications(warehouse: Warehouse) -> None:
+    async with AirflowApi(warehouse.platform) as airflow:
+        run = await airflow.trigger("expire_applications")
+
+        async def ended() -> bool:
+            state = await airflow.state(run)
+            assert state != "failed"
+            return state == "success"
+
+        await until(ended, "run of expire_applications that succeeded")
 
 
 async def test_stopping_airflow_leaves_no_process_behind(warehouse: Warehouse) -> None:

@@ -100,16 +100,6 @@ ROUTES: Mapping[tuple[str, str, str], Route] = {
     ),
     ("approval", "GET", "/reason-codes"): Route(READ),
     ("approval", "POST", "/decisions"): Route(CHECK, body={}),
-    ("approval", "POST", "/product-proposals"): Route(LEAD, body={}),
-    ("approval", "GET", "/product-proposals"): Route(READ),
-    ("approval", "GET", "/product-proposals/{proposal_id}"): Route(READ),
-    ("approval", "POST", "/product-proposals/{proposal_id}/confirmation"): Route(
-        LEAD - {Role.SENIOR_OFFICER}, headers=_CHANGE
-    ),
-    ("approval", "POST", "/product-proposals/{proposal_id}/rejection"): Route(
-        LEAD - {Role.SENIOR_OFFICER}, body={}, headers=_CHANGE
-    ),
-    ("approval", "POST", "/product-proposals/{proposal_id}/withdrawal"): Route(LEAD, headers=_CHANGE),
     ("approval", "PUT", "/applications/{application_id}/claim"): Route(CHECK, "application"),
     ("approval", "DELETE", "/applications/{application_id}/claim"): Route(CHECK, "application"),
     ("search", "GET", "/applications"): Route(READ),
@@ -120,6 +110,18 @@ ROUTES: Mapping[tuple[str, str, str], Route] = {
     ("search", "GET", "/applications/{application_id}/audit"): Route(
         frozenset({U, Role.ADMINISTRATOR}), "application"
     ),
+    **{
+        ("approval", method, f"/{kind}-proposals{path}"): Route(roles, body=body, headers=headers)
+        for kind in ("product", "band")
+        for method, path, roles, body, headers in (
+            ("POST", "", LEAD, {}, {}),
+            ("GET", "", READ, None, {}),
+            ("GET", "/{proposal_id}", READ, None, {}),
+            ("POST", "/{proposal_id}/confirmation", frozenset({Role.COMMITTEE}), None, _CHANGE),
+            ("POST", "/{proposal_id}/rejection", frozenset({Role.COMMITTEE}), {}, _CHANGE),
+            ("POST", "/{proposal_id}/withdrawal", LEAD, None, _CHANGE),
+        )
+    },
 }
 
 

@@ -11,4 +11,6 @@
     'currency': 'code(3)',
     'amount_from': 'money',
     'amount_below': 'money',
+    'counts_from': 'timestamp',
+    'counts_until': 'timestamp',
 }, keys=['band', 'stage_order']) }}

@@ -1,28 +1,9 @@
-"""Proposals of a product's parameters, and the people who may settle them. Plain Python."""
+"""Proposals of a product's parameters. Plain Python."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from datetime import date, datetime
+from dataclasses import dataclass
 from decimal import Decimal
-from enum import StrEnum
-from uuid import UUID
 
-
-class ProposalState(StrEnum):
-    """The state of a proposal."""
-
-    WAITING = "waiting"
-    CONFIRMED = "confirmed"
-    REJECTED = "rejected"
-    WITHDRAWN = "withdrawn"
-
-
-class SettlementRefused(Exception):
-    """This person may not settle the proposal; the message says who may."""
-
-
-class NotWaiting(Exception):
-    """The proposal is settled already."""
+from services.approval.proposals.domain import Proposal
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,27 +16,15 @@ class Parameters:
     credit_conversion_factor: Decimal
 
 
-@dataclass(frozen=True, slots=True)
-class Proposal:
+@dataclass(frozen=True, kw_only=True)
+class ProductProposal(Proposal):
     """New parameters of a product from a day on."""
 
-    id: UUID
     product_code: str
-    valid_from: date
     interest_rate: Decimal
     probability_of_default: Decimal
     loss_given_default: Decimal
     credit_conversion_factor: Decimal
-    reason: str
-    state: ProposalState
-    revision: int
-    proposed_by: UUID
-    proposed_at: datetime
-    confirmed_by: UUID | None = None
-    confirmed_at: datetime | None = None
-    refused_by: UUID | None = None
-    refused_at: datetime | None = None
-    comment: str | None = None
 
     @property
     def parameters(self) -> Parameters:
@@ -66,55 +35,3 @@ class Proposal:
             self.loss_given_default,
             self.credit_conversion_factor,
         )
-
-    def confirmed(self, by: UUID, at: datetime) -> "Proposal":
-        """The proposal as confirmed by another person.
-
-        Raises:
-            NotWaiting: it is settled.
-            SettlementRefused: the person proposed it.
-        """
-        self._check_other(by)
-        return replace(
-            self,
-            state=ProposalState.CONFIRMED,
-            revision=self.revision + 1,
-            confirmed_by=by,
-            confirmed_at=at,
-        )
-
-    def rejected(self, by: UUID, comment: str, at: datetime) -> "Proposal":
-        """The proposal as rejected by another person; raises as `confirmed`."""
-        self._check_other(by)
-        return self._refused(ProposalState.REJECTED, by, at, comment)
-
-    def withdrawn(self, by: UUID, at: datetime) -> "Proposal":
-        """The proposal as withdrawn by its proposer; raises NotWaiting, and SettlementRefused for anybody else."""
-        self._check_waiting()
-        if by != self.proposed_by:
-            raise SettlementRefused("Only who proposed it takes it back.")
-        return self._refused(ProposalState.WITHDRAWN, by, at, None)
-
-    def _refused(self, state: ProposalState, by: UUID, at: datetime, comment: str | None) -> "Proposal":
-        return replace(
-            self, state=state, revision=self.revision + 1, refused_by=by, refused_at=at, comment=comment
-        )
-
-    def _check_waiting(self) -> None:
-        if self.state is not ProposalState.WAITING:
-            raise NotWaiting(f"It is {self.state}.")
-
-    def _check_other(self, person: UUID) -> None:
-        self._check_waiting()
-        if person == self.proposed_by:
-            raise SettlementRefused("Another person settles what you propose; you can withdraw it.")
-
-
-def day_faults(valid_from: date, today: date) -> Iterator[str]:
-    """Say what is wrong with the first day of new parameters.
-
-    It must be in the future: booking takes the rate of the day of the approval, so a rate that counted from today would
-    change what was approved this morning.
-    """
-    if valid_from <= today:
-        yield f"is not after today, {today}"

@@ -9,14 +9,14 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from services.approval.products.domain import Parameters, Proposal, ProposalState
+from services.approval.products.domain import Parameters, ProductProposal
+from services.approval.proposals.domain import SETTLED, ProposalState
 from services.chassis.web.paging import Cursor
 from services.lake.database import LakeReader, LakeTransaction
 from services.lake.parameters import parameters_on
 from services.lake.tables import product, product_parameters, product_proposal
 
-_COLUMNS = [product_proposal.c[name] for name in Proposal.__dataclass_fields__]
-_SETTLED = ("state", "confirmed_by", "confirmed_at", "refused_by", "refused_at", "comment")
+_COLUMNS = [product_proposal.c[name] for name in ProductProposal.__dataclass_fields__]
 
 INSERT_PROPOSAL = sa.insert(product_proposal)
 INSERT_PARAMETERS = sa.insert(product_parameters)
@@ -64,7 +64,7 @@ def select_proposals(
     return query
 
 
-def update_proposal(settled: Proposal) -> sa.Update:
+def update_proposal(settled: ProductProposal) -> sa.Update:
     """Settle a proposal that waits at the revision before."""
     return (
         sa.update(product_proposal)
@@ -73,7 +73,7 @@ def update_proposal(settled: Proposal) -> sa.Update:
             product_proposal.c.revision == settled.revision - 1,
             product_proposal.c.state == ProposalState.WAITING,
         )
-        .values(revision=settled.revision, **{name: getattr(settled, name) for name in _SETTLED})
+        .values(revision=settled.revision, **{name: getattr(settled, name) for name in SETTLED})
     )
 
 
@@ -99,7 +99,7 @@ class ProductRepository:
         found: UUID | None = await reader.scalar(select_waiting(product_code, valid_from))
         return found
 
-    async def proposal(self, reader: LakeReader, proposal_id: UUID) -> Proposal | None:
+    async def proposal(self, reader: LakeReader, proposal_id: UUID) -> ProductProposal | None:
         """The proposal, if there is one."""
         row = (await reader.execute(select_proposal(proposal_id))).mappings().first()
         return None if row is None else _proposal(row)
@@ -111,20 +111,20 @@ class ProductRepository:
         product_code: str | None,
         after: Cursor | None,
         limit: int,
-    ) -> list[Proposal]:
+    ) -> list[ProductProposal]:
         """A page of proposals, oldest first."""
         rows = await reader.execute(select_proposals(state, product_code, after, limit))
         return [_proposal(row) for row in rows.mappings()]
 
-    async def add(self, tx: LakeTransaction, new: Proposal) -> None:
+    async def add(self, tx: LakeTransaction, new: ProductProposal) -> None:
         """Add a proposal."""
         await tx.execute(INSERT_PROPOSAL, asdict(new))
 
-    async def settle(self, tx: LakeTransaction, settled: Proposal) -> bool:
+    async def settle(self, tx: LakeTransaction, settled: ProductProposal) -> bool:
         """Write what became of a proposal; False when it does not wait any more."""
         return (await tx.execute(update_proposal(settled))).rowcount == 1
 
-    async def add_parameters(self, tx: LakeTransaction, confirmed: Proposal, at: datetime) -> None:
+    async def add_parameters(self, tx: LakeTransaction, confirmed: ProductProposal, at: datetime) -> None:
         """Add the parameters of a confirmed proposal."""
         await tx.execute(
             INSERT_PARAMETERS,
@@ -137,8 +137,8 @@ class ProductRepository:
         )
 
 
-def _proposal(row: Any) -> Proposal:
-    return Proposal(**{**row, "state": ProposalState(row["state"])})
+def _proposal(row: Any) -> ProductProposal:
+    return ProductProposal(**{**row, "state": ProposalState(row["state"])})
 
 
 def statements() -> Iterator[sa.Executable]:
@@ -146,7 +146,7 @@ def statements() -> Iterator[sa.Executable]:
     some = UUID(int=1)
     at = datetime.fromisoformat("2000-01-01T00:00:00Z")
     rate = Decimal("0.1")
-    confirmed = Proposal(
+    confirmed = ProductProposal(
         id=some,
         product_code="CODE",
         valid_from=at.date(),

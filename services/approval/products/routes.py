@@ -4,15 +4,15 @@ from typing import Annotated
 
 from fastapi import Depends, Query, Request, Response
 
-from services.approval.products.domain import ProposalState
 from services.approval.products.schemas import (
     NewProductProposal,
     ProductCode,
     ProductProposalPage,
     ProductProposalRecord,
-    ProductRejection,
 )
 from services.approval.products.service import Products, Shown
+from services.approval.proposals.domain import ProposalState
+from services.approval.proposals.schemas import Rejection
 from services.chassis.web.identity import Caller, require
 from services.chassis.web.input.body_limit import bounded_router
 from services.chassis.web.input.strict import Identifier
@@ -99,20 +99,22 @@ async def confirm(
 
     409 says that it is settled already, that its day has come, or that the product has other parameters from it on.
     """
-    return _shown(await products.confirm(proposal_id, expected=expected, by=caller), response)
+    await products.confirm(proposal_id, expected=expected, by=caller)
+    return _shown(await products.proposal(proposal_id), response)
 
 
 @router.post("/{proposal_id}/rejection", responses=_SETTLING)
 async def reject(  # noqa: PLR0917 - FastAPI passes by name
     proposal_id: Identifier,
-    body: ProductRejection,
+    body: Rejection,
     caller: CanSettle,
     expected: ExpectedRevision,
     products: ProductsDep,
     response: Response,
 ) -> ProductProposalRecord:
     """Reject another person's proposal."""
-    return _shown(await products.reject(proposal_id, body.comment, expected=expected, by=caller), response)
+    await products.reject(proposal_id, body.comment, expected=expected, by=caller)
+    return _shown(await products.proposal(proposal_id), response)
 
 
 @router.post("/{proposal_id}/withdrawal", responses=_SETTLING)
@@ -124,7 +126,8 @@ async def withdraw(
     response: Response,
 ) -> ProductProposalRecord:
     """Withdraw your own proposal."""
-    return _shown(await products.withdraw(proposal_id, expected=expected, by=caller), response)
+    await products.withdraw(proposal_id, expected=expected, by=caller)
+    return _shown(await products.proposal(proposal_id), response)
 
 
 def _shown(shown: Shown, response: Response) -> ProductProposalRecord:

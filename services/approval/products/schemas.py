@@ -3,15 +3,14 @@
 import re
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Self
-from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from services.approval.products.domain import Parameters, Proposal, ProposalState
+from services.approval.products.domain import Parameters, ProductProposal
 from services.approval.products.service import Shown, Wish
+from services.approval.proposals.schemas import ProposalView
 from services.approval.schemas import View
 from services.chassis.web.input.strict import Day, Label
 from services.chassis.web.paging import Cursor, Cursors
@@ -71,14 +70,6 @@ class NewProductProposal(BaseModel):
         return Wish(self.product_code, self.valid_from, parameters, self.reason)
 
 
-class ProductRejection(BaseModel):
-    """The reason of a rejection."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    comment: Annotated[str, Label(1000)]
-
-
 class ParametersView(View):
     """A product's yearly interest rate and risk parameters, as fractions."""
 
@@ -88,26 +79,14 @@ class ParametersView(View):
     credit_conversion_factor: Decimal
 
 
-class ProductProposalView(ParametersView):
+class ProductProposalView(ProposalView, ParametersView):
     """Proposed parameters of a product, and what became of the proposal."""
 
-    id: UUID
     product_code: str
-    valid_from: date
-    reason: str
-    state: ProposalState
-    revision: int
-    proposed_by: UUID
-    proposed_at: datetime
-    confirmed_by: UUID | None
-    confirmed_at: datetime | None
-    refused_by: UUID | None
-    refused_at: datetime | None
-    comment: str | None
 
 
 class ProductProposalRecord(ProductProposalView):
-    """A proposal, and the parameters that it `replaces` on its first day; those themselves once it is confirmed."""
+    """A proposal, and the parameters that it `replaces` on its first day; they are its own once it is confirmed."""
 
     replaces: ParametersView | None
 
@@ -124,7 +103,7 @@ class ProductProposalPage(BaseModel):
     next: str | None
 
     @classmethod
-    def of(cls, found: Sequence[Proposal], limit: int, cursors: Cursors) -> Self:
+    def of(cls, found: Sequence[ProductProposal], limit: int, cursors: Cursors) -> Self:
         """Show the first `limit` of `found`, which has one more where there is a next page."""
         page = found[:limit]
         more = Cursor(page[-1].proposed_at, page[-1].id) if len(found) > limit else None

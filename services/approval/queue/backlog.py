@@ -1,7 +1,8 @@
 """Applications that nobody can approve: no approval band covers their amount in their currency.
 
 The queue is built from bands, so it never shows them. Intake refuses to submit them. Applications that were submitted
-before that check, or whose band was removed since, are listed and counted here.
+before that check, or whose band was removed since, are listed and counted here. A version keeps
+the bands of its submission.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from prometheus_client import Gauge
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.chassis.telemetry.logging import get_logger
+from services.lake import bands
 from services.lake.database import Lake
 from services.lake.domain.states import State
 from services.lake.tables import application, application_version, approval_band
@@ -48,6 +50,7 @@ def _uncovered(*columns: Any) -> sa.Select[Any]:
     version, band = application_version, approval_band.c
     covered = sa.exists().where(
         band.currency == version.c.currency,
+        bands.counting(version.c.submitted_at),
         version.c.amount >= band.amount_from,
         sa.or_(band.amount_below.is_(None), version.c.amount < band.amount_below),
     )

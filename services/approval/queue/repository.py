@@ -14,7 +14,7 @@ from services.approval.queue.domain import Claimed, Filters, Order, Waiting, hou
 from services.approval.repository import OPEN
 from services.chassis.web.identity import Caller
 from services.chassis.web.paging import Cursor
-from services.lake import access
+from services.lake import access, bands
 from services.lake.database import LakeReader
 from services.lake.tables import application, application_version, approval_band, claim, decision
 
@@ -146,6 +146,7 @@ def _of_caller(caller: Caller, filters: Filters, now: datetime, *columns: Any) -
             band,
             sa.and_(
                 band.c.currency == version.c.currency,
+                bands.counting(version.c.submitted_at),
                 version.c.amount >= band.c.amount_from,
                 sa.or_(band.c.amount_below.is_(None), version.c.amount < band.c.amount_below),
             ),

@@ -21,7 +21,7 @@ from services.lake.tables.applications import (
     product,
     product_parameters,
 )
-from services.lake.tables.approval import claim, product_proposal
+from services.lake.tables.approval import band_proposal, claim, product_proposal
 from services.lake.tables.columns import INTEREST_RATE_CHECK, MIGRATED, MONEY_CHECKS, SHARES_CHECK, metadata
 from services.lake.tables.intake import idempotency_key, national_id_confirmation, party_national_id
 from services.lake.tables.loans import (
@@ -50,6 +50,7 @@ __all__ = [
     "application_version",
     "application_version_party",
     "approval_band",
+    "band_proposal",
     "bureau_report",
     "claim",
     "decision",

@@ -156,6 +156,8 @@ application_event = captured(
     sa.Index("ix_application_event_application_id", "application_id"),
 )
 
+# A band counts for versions that are submitted from `counts_from` until before `counts_until`; NULL is no limit. Only
+# its end is ever written: other bands follow it. Compare by `bands.counting`.
 approval_band = captured(
     "approval_band",
     sa.Column("band", code(32), primary_key=True),
@@ -164,7 +166,12 @@ approval_band = captured(
     required("currency", code(3)),
     required("amount_from", money()),
     sa.Column("amount_below", money()),
+    sa.Column("counts_from", UtcDateTime),
+    sa.Column("counts_until", UtcDateTime),
     sa.UniqueConstraint("band", "stage"),
+    sa.CheckConstraint(
+        "counts_until IS NULL OR counts_from IS NULL OR counts_until > counts_from", name="validity"
+    ),
 )
 
 decision = captured(

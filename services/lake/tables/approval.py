@@ -11,7 +11,7 @@ from services.lake.tables.columns import (
     own_id,
     required,
 )
-from services.lake.types import UtcDateTime, code, day, rate, text
+from services.lake.types import UtcDateTime, code, day, long_text, rate, text
 
 SETTLED_ONCE = (
     "(state = 'waiting' AND confirmed_by IS NULL AND confirmed_at IS NULL AND refused_by IS NULL "
@@ -77,6 +77,39 @@ product_proposal = sa.Table(
     sa.Index(
         "uq_product_proposal_waiting",
         *("product_code", "valid_from"),
+        unique=True,
+        postgresql_where=sa.text("state = 'waiting'"),
+        mssql_where=sa.text("state = 'waiting'"),
+    ),
+    schema="approval",
+    implicit_returning=False,
+)
+
+# Not captured: what a confirmed proposal changes is the captured `approval_band`. `bands` is JSON, as proposed.
+band_proposal = sa.Table(
+    "band_proposal",
+    metadata,
+    own_id(),
+    required("currency", code(3)),
+    required("valid_from", day()),
+    required("bands", long_text()),
+    required("reason", text(1000)),
+    required("state", code(16)),
+    required("revision", sa.Integer),
+    required("proposed_by", sa.Uuid),
+    required("proposed_at", UtcDateTime),
+    sa.Column("confirmed_by", sa.Uuid),
+    sa.Column("confirmed_at", UtcDateTime),
+    sa.Column("refused_by", sa.Uuid),
+    sa.Column("refused_at", UtcDateTime),
+    sa.Column("comment", text(1000)),
+    one_of("state", ("waiting", "confirmed", "rejected", "withdrawn")),
+    sa.CheckConstraint("confirmed_by <> proposed_by", name="second_person"),
+    sa.CheckConstraint(SETTLED_ONCE, name="settled_once"),
+    sa.Index("ix_band_proposal_state_proposed_at", "state", "proposed_at"),
+    sa.Index(
+        "uq_band_proposal_waiting",
+        "currency",
         unique=True,
         postgresql_where=sa.text("state = 'waiting'"),
         mssql_where=sa.text("state = 'waiting'"),

@@ -11,6 +11,7 @@ from services.lake.journal.tables import backfill, purged, reader
 from services.lake.ownership import grants
 from services.lake.tables import (
     CAPTURED,
+    band_proposal,
     claim,
     idempotency_key,
     national_id_confirmation,
@@ -25,6 +26,7 @@ COLUMNS = {
         table.fullname: tuple(column.name for column in table.columns)
         for table in (
             *CAPTURED,
+            band_proposal,
             claim,
             idempotency_key,
             party_national_id,

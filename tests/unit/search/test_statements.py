@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mssql, postgresql
 
 from services.approval import repository as approval
+from services.approval.bands import repository as bands
 from services.approval.claims import repository as claims
 from services.approval.expiry import repository as expiry
 from services.approval.products import repository as products
@@ -31,6 +32,7 @@ REPOSITORIES = {
     "claims": claims.statements,
     "expiry": expiry.statements,
     "products": products.statements,
+    "bands": bands.statements,
     "queue": queue.statements,
     "search": search.statements,
 }

@@ -9,4 +9,6 @@
     'currency',
     'amount_from',
     'amount_below',
+    'counts_from',
+    'counts_until',
 ]) }}

@@ -1,4 +1,4 @@
-"""The rules of products' proposals: two people, once, for a later day."""
+"""The rules of proposals: two people, once, for a later day."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from uuid import UUID
 
 import pytest
 
-from services.approval.products.domain import (
+from services.approval.products.domain import ProductProposal
+from services.approval.proposals.domain import (
     NotWaiting,
     Proposal,
     ProposalState,
@@ -19,7 +20,7 @@ from services.approval.products.domain import (
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 ANNA, BEN = UUID(int=1), UUID(int=2)
-WAITING = Proposal(
+WAITING = ProductProposal(
     id=UUID(int=9),
     product_code="CAR",
     valid_from=date(2027, 1, 1),

@@ -1,12 +1,11 @@
-"""Problems of products' proposals."""
+"""Problems of proposals."""
 
-from datetime import date
 from uuid import UUID
 
 from services.chassis.web.problems import Conflict, Forbidden, NotFound, Unavailable, Unprocessable
 
 
-class ProductProposalNotFound(NotFound):
+class ProposalNotFound(NotFound):
     """There is no proposal with this id."""
 
     def __init__(self, proposal_id: UUID) -> None:
@@ -14,7 +13,7 @@ class ProductProposalNotFound(NotFound):
         super().__init__(f"No proposal has the id {proposal_id}.")
 
 
-class ProductProposalRefused(Unprocessable):
+class ProposalRefused(Unprocessable):
     """A value of the proposal is not allowed."""
 
     def __init__(self, pointer: str, detail: str) -> None:
@@ -24,7 +23,7 @@ class ProductProposalRefused(Unprocessable):
         )
 
 
-class ProductProposalSettled(Conflict):
+class ProposalSettled(Conflict):
     """The proposal does not wait any more."""
 
 
@@ -33,27 +32,23 @@ class SecondPersonNeeded(Forbidden):
 
 
 class ProposedAlready(Conflict):
-    """A proposal for this product and day waits already."""
+    """Such a proposal waits already."""
 
     def __init__(self, proposal_id: UUID) -> None:
         """`proposal_id`: the one that waits."""
-        super().__init__("Settle it first, or choose another day.", proposal_id=proposal_id)
+        super().__init__("Settle it first.", proposal_id=proposal_id)
 
 
 class DayTaken(Conflict):
-    """The product has other parameters from this day on already."""
-
-    def __init__(self, product_code: str, valid_from: date) -> None:
-        """`valid_from`: the day."""
-        super().__init__(f"Product {product_code} has parameters from {valid_from} on; choose another day.")
+    """Something else counts from this day on already."""
 
 
 class DayOver(Conflict):
-    """The first day of the proposed parameters is not in the future any more."""
+    """The first day of the proposed change is not in the future any more."""
 
 
-class ProductBusy(Unavailable):
-    """Somebody else is changing this product at this moment."""
+class ProposalBusy(Unavailable):
+    """Somebody else is proposing or settling the same at this moment."""
 
     def __init__(self) -> None:
         super().__init__("Nothing was changed; send the same request again in a second.")

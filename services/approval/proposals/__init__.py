@@ -1,0 +1,1 @@
+"""Changes that one person proposes and another confirms: what all kinds of them have in common."""
