@@ -10,7 +10,7 @@ from typing import Any, Self
 import httpx
 
 from services.cli.client import profiles
-from services.cli.client.errors import NotLoggedIn, Refused, Unavailable, WrongUsage
+from services.cli.client.errors import NotLoggedIn, OtpRequired, Refused, Unavailable, WrongUsage
 from services.cli.client.sessions import SessionStore, Tokens
 
 TIMEOUT_SECONDS = 30.0
@@ -55,14 +55,21 @@ class Connection:
         """Close its connections."""
         self._http.close()
 
-    def log_in(self, username: str, password: str) -> tuple[Mapping[str, Any], str]:
+    def log_in(self, username: str, password: str, otp: str | None = None) -> tuple[Mapping[str, Any], str]:
         """Open a session and keep it: the answer of POST /token, and where the tokens are kept.
 
         Raises:
+            OtpRequired: the password was right, and a code of the second factor is needed.
             Refused: the name or the password is wrong, or there were too many attempts.
             Unavailable: auth does not answer.
         """
-        answer = self._token({"grant_type": "password", "username": username, "password": password})
+        form = {"grant_type": "password", "username": username, "password": password}
+        try:
+            answer = self._token({**form, **({"otp": otp} if otp else {})})
+        except Refused as refused:
+            if refused.problem.get("error") == "mfa_required":
+                raise OtpRequired(refused.status_code, refused.problem) from None
+            raise
         with self._store.locked():
             file = self._store.write(_tokens(username, answer))
         return answer, "the keyring" if file is None else str(file)
@@ -78,7 +85,7 @@ class Connection:
             self._store.remove()
         if tokens is None:
             return False
-        self._send("auth", "POST", "/revoke", data={"token": tokens.refresh})
+        self._send("auth", "POST", "/revoke", data={"token": tokens.refresh or tokens.access})
         return True
 
     def call(self, service: str, method: str, path: str, **options: Any) -> httpx.Response:
@@ -146,6 +153,8 @@ class Connection:
             if tokens is None:
                 raise NotLoggedIn(f"Nobody is logged in to profile {self.profile!r}; run `creditmesh login`.")
             if not tokens.is_fresh:
+                if not tokens.refresh:
+                    raise NotLoggedIn("The session has ended; run `creditmesh login`.")
                 tokens = self._renewed(tokens)
         return tokens.access
 
@@ -209,6 +218,7 @@ def _tokens(username: str, answer: Mapping[str, Any]) -> Tokens:
     return Tokens(
         username=username,
         access=answer["access_token"],
-        refresh=answer["refresh_token"],
+        # There is none while the password has to be changed.
+        refresh=answer["refresh_token"] or "",
         expires_at=time.time() + answer["expires_in"],
     )

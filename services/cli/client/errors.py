@@ -43,3 +43,7 @@ class Refused(ClientError):
         if trace := problem.get("trace_id"):
             lines.append(f"trace {trace}")
         super().__init__("\n".join(lines))
+
+
+class OtpRequired(Refused):
+    """The password was right, and a code of the second factor is needed."""

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from services.cli.client import profiles as stored_profiles
-from services.cli.client.errors import WrongUsage
+from services.cli.client.errors import OtpRequired, WrongUsage
 from services.cli.client.output import Output, show, show_one
 from services.cli.commands.options import NO_PROFILE, Commands, Form, Profile, connect
 
@@ -28,7 +28,11 @@ def login(
             if password_stdin
             else typer.prompt("password", hide_input=True)
         )
-        answer, place = platform.log_in(name, password)
+        try:
+            answer, place = platform.log_in(name, password)
+        except OtpRequired:
+            code = typer.prompt("code of your device, or a recovery code", hide_input=True)
+            answer, place = platform.log_in(name, password, code)
     typer.echo(f"logged in as {name} ({', '.join(answer['roles']) or 'no role'}); the session is in {place}")
     if answer["password_change_required"]:
         typer.echo("somebody else knows this password; change it first: creditmesh password")

@@ -15,7 +15,7 @@ import pytest
 
 from services.cli.client import profiles
 from services.cli.client.connection import Connection
-from services.cli.client.errors import NotLoggedIn, Refused, Unavailable, WrongUsage
+from services.cli.client.errors import NotLoggedIn, OtpRequired, Refused, Unavailable, WrongUsage
 from services.cli.client.output import Output, show, show_one
 from services.cli.client.sessions import SessionStore, Tokens
 from services.cli.commands.applications import _last_line
@@ -209,3 +209,27 @@ def test_calling_the_services_needs_no_package_of_theirs() -> None:
     )
     for name in ("submit", "queue", "decide", "search", "export", "audit", "sessions", "users", "status"):
         assert f" {name} " in ended.stdout
+
+
+def test_a_second_factor_is_asked_for_by_its_own_error() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if "otp=123456" in request.content.decode():
+            return token("with otp")
+        return httpx.Response(401, json={"title": "A code is needed", "error": "mfa_required"})
+
+    with connection(answer) as platform:
+        with pytest.raises(OtpRequired):
+            platform.log_in("maker1", "password")
+        assert SessionStore("local").read() is None
+        platform.log_in("maker1", "password", "123456")
+    kept = SessionStore("local").read()
+    assert kept is not None
+    assert kept.refresh == "refresh with otp"
+
+
+def test_without_a_refresh_token_the_session_ends_with_its_access_token() -> None:
+    body = {"access_token": "short", "refresh_token": None, "expires_in": 0}
+    with connection(lambda _: httpx.Response(200, json=body)) as platform:
+        platform.log_in("maker1", "password")
+        with pytest.raises(NotLoggedIn, match="has ended"):
+            platform.call("auth", "GET", "/me")
