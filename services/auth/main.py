@@ -61,16 +61,20 @@ _log = get_logger(__name__)
 
 
 def build_app(
-    settings: AuthSettings, telemetry: Telemetry, *, clock: Callable[[], datetime] = utc_now
+    settings: AuthSettings,
+    telemetry: Telemetry,
+    *,
+    clock: Callable[[], datetime] = utc_now,
+    passwords: Passwords | None = None,
 ) -> FastAPI:
-    """The auth service's application; `clock` tells the time."""
+    """The auth service's application; `clock` tells the time, `passwords` hash otherwise."""
     database = ApplicationDatabase.open(settings.application_url.get_secret_value(), service="auth")
     secret = settings.auth_key_encryption_key.get_secret_value()
     keys = KeyRing(Fernet(secret))
     lifetime = timedelta(minutes=settings.auth_token_minutes)
     policy = KeyPolicy(timedelta(days=settings.auth_key_rotation_days), lifetime)
     keeper = KeyKeeper(database, keys, policy, clock)
-    passwords = Passwords()
+    passwords = passwords or Passwords()
     access = AccessTokens(keys, issuer=settings.auth_issuer, lifetime=lifetime)
     refreshes = Refreshes(
         database,

@@ -26,9 +26,12 @@ PRODUCT_WORDS = ("creditmesh", "credit", "mesh", "intake", "approval", "lending"
 class Passwords:
     """Hashes and verifies passwords (argon2id, RFC 9106's low-memory parameters), and refuses weak new ones."""
 
-    def __init__(self) -> None:
-        """Prepare a hash to verify against when there is no user, so that both cases take the same work."""
-        self._hasher = PasswordHasher()
+    def __init__(self, hasher: PasswordHasher | None = None) -> None:
+        """Prepare a hash to verify against when there is no user, so that both cases take the same work.
+
+        `hasher` has other parameters.
+        """
+        self._hasher = hasher or PasswordHasher()
         self._nobody = self._hasher.hash(secrets.token_urlsafe())
         self.slots = asyncio.Semaphore(MOST_AT_ONCE)
 

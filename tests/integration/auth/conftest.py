@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
+from argon2 import PasswordHasher
 from cryptography.fernet import Fernet
 from fastapi import FastAPI
 from pydantic import SecretStr
@@ -88,6 +89,11 @@ def settings(url: str, key: bytes) -> AuthSettings:
     )
 
 
+def quick_passwords() -> Passwords:
+    """Passwords whose hashes take no time; tests/unit/auth has the real parameters, test_process the real process."""
+    return Passwords(PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
+
+
 @pytest.fixture(scope="session")
 def encryption_key() -> bytes:
     return Fernet.generate_key()
@@ -96,7 +102,7 @@ def encryption_key() -> bytes:
 @pytest.fixture
 async def users(fresh_application: Database) -> AsyncIterator[Users]:
     database = ApplicationDatabase.open(fresh_application.url("auth"), service="test", pool_size=2)
-    users = Users(database, Passwords())
+    users = Users(database, quick_passwords())
     for name, role in (
         ("ann", Role.MAKER),
         ("adam", Role.ADMINISTRATOR),
@@ -123,7 +129,11 @@ async def served(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 @pytest.fixture
 async def app(users: Users, fresh_application: Database, encryption_key: bytes) -> FastAPI:
     assert await users.find("ann")
-    return build_app(settings(fresh_application.url("auth"), encryption_key), span_recorder().telemetry)
+    return build_app(
+        settings(fresh_application.url("auth"), encryption_key),
+        span_recorder().telemetry,
+        passwords=quick_passwords(),
+    )
 
 
 @pytest.fixture

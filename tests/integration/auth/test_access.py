@@ -78,7 +78,8 @@ async def test_each_role_meets_what_the_table_says(client: httpx.AsyncClient, us
             answer = await client.request(method, place, headers=own, **options)
             assert answer.status_code < 500, answer.text
             no_scope = "insufficient_scope" in answer.headers.get("www-authenticate", "")
-            seen[method, path, name] = answer.status_code != 401 and not no_scope
+            # After as many wrong secrets of clients as here, their network is refused by 429.
+            seen[method, path, name] = answer.status_code not in {401, 429} and not no_scope
             expected[method, path, name] = allowed is OPEN or name in allowed
 
     assert found == set(ROUTES), "say here who may call a new route"

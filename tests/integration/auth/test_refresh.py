@@ -23,7 +23,16 @@ from services.chassis.web.problems import Unauthenticated
 from services.chassis.web.revocations import Revocations
 from services.lake.domain.roles import Role
 from tests.conftest import Database
-from tests.integration.auth.conftest import PASSWORD, Clock, bearer, headers, log_in, served, settings
+from tests.integration.auth.conftest import (
+    PASSWORD,
+    Clock,
+    bearer,
+    headers,
+    log_in,
+    quick_passwords,
+    served,
+    settings,
+)
 
 BEYOND_GRACE = GRACE + timedelta(seconds=1)
 
@@ -34,7 +43,9 @@ async def at(
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A client of auth, whose time is that of `clock`."""
     configured = settings(database.url("auth"), encryption_key).model_copy(update=changed)
-    async with served(build_app(configured, span_recorder().telemetry, clock=clock)) as client:
+    async with served(
+        build_app(configured, span_recorder().telemetry, clock=clock, passwords=quick_passwords())
+    ) as client:
         yield client
 
 
