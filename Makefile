@@ -73,8 +73,9 @@ hooks: $(INSTALLED) ## check ruff, mypy, sqlfluff and secrets before every commi
 docs: $(INSTALLED) ## serve the documentation on http://127.0.0.1:17190, rebuilt at every change
 	@$(MKDOCS) serve
 
-docs-tables: $(INSTALLED) ## regenerate figures and tables of the guides, after what they describe was changed
+docs-tables: $(INSTALLED) ## regenerate figures, tables and API documents, after what they describe was changed
 	@$(PY) docs/figures/generate.py
+	@$(PY) docs/openapi.py
 	@$(PY) docs/generate.py
 
 dbt-models: $(INSTALLED) ## write the generated models of dbt, after a table, a flow file or dbt/vault.yml was changed
@@ -96,6 +97,7 @@ lint: $(INSTALLED) ## check style, formatting, import arrows, SQL, secrets and d
 	@if compgen -G 'deploy/databases/*.sql' >/dev/null; then .venv/bin/sqlfluff lint --processes 2 deploy/databases; fi
 	@SKIP=ruff,ruff-format,mypy,sqlfluff .venv/bin/pre-commit run --all-files
 	@$(PY) docs/generate.py --check
+	@$(PY) docs/openapi.py --check
 	@$(MKDOCS) build --strict --quiet
 
 typecheck: $(INSTALLED) ## check the types

@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from services.chassis.web.problems import (
+    PROBLEM_SCHEMA,
     BadRequest,
     ContentTooLarge,
     Unprocessable,
@@ -37,6 +38,7 @@ def complete(app: FastAPI) -> None:
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             document = describe()
+            document.setdefault("components", {}).setdefault("schemas", {})["Problem"] = PROBLEM_SCHEMA
             for path in document["paths"].values():
                 for method in _METHODS & path.keys():
                     _complete(path[method])

@@ -40,6 +40,7 @@ PROBLEM_SCHEMA: dict[str, Any] = {
         },
     },
 }
+PROBLEM_REFERENCE = "#/components/schemas/Problem"
 MAX_FAULTS = 50
 _log = get_logger(__name__)
 
@@ -312,4 +313,4 @@ def _of_status(status: int, detail: str) -> Problem:
 
 
 def _response(description: str) -> dict[str, Any]:
-    return {"description": description, "content": {MEDIA_TYPE: {"schema": PROBLEM_SCHEMA}}}
+    return {"description": description, "content": {MEDIA_TYPE: {"schema": {"$ref": PROBLEM_REFERENCE}}}}
