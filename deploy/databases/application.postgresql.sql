@@ -174,15 +174,9 @@ UPDATE auth.alembic_version SET version_num='0006' WHERE auth.alembic_version.ve
 
 -- Running upgrade 0006 -> 0007
 
-ALTER TABLE auth.sessions ADD COLUMN ends_at TIMESTAMP(6) WITH TIME ZONE;
-
-UPDATE auth.sessions SET ends_at = expires_at;
-
-ALTER TABLE auth.sessions ALTER COLUMN ends_at SET NOT NULL;
+ALTER TABLE auth.sessions ADD COLUMN ends_at TIMESTAMP(6) WITH TIME ZONE DEFAULT 'infinity' NOT NULL;
 
 ALTER TABLE auth.sessions ADD COLUMN amr VARCHAR(16)[] DEFAULT '{pwd}' NOT NULL;
-
-ALTER TABLE auth.sessions ALTER COLUMN amr DROP DEFAULT;
 
 CREATE TABLE auth.refresh_token (
     id UUID NOT NULL,

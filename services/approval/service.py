@@ -1,5 +1,6 @@
 """The use cases of officers: read an application, decide on a version, book a loan. Each is one transaction."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -29,9 +30,10 @@ from services.approval.errors import (
     problem,
 )
 from services.approval.repository import ApprovalRepository, case_of
+from services.chassis.deadline import seconds_left
 from services.chassis.telemetry.logging import get_logger
 from services.chassis.web.identity import Caller
-from services.chassis.web.problems import Problem, as_problem
+from services.chassis.web.problems import DeadlineExceeded, Problem, as_problem
 from services.lake import access
 from services.lake.database import Lake, LakeReader, LakeTransaction
 from services.lake.domain.money import amount_fault
@@ -42,6 +44,9 @@ from services.lake.locks import lock_parties
 from services.lake.metrics import APPLICATIONS
 
 _log = get_logger(__name__)
+
+ANSWER_SECONDS = 0.5
+"""What decisions on several applications leave of the request's time, to answer what was decided."""
 
 
 class Approval:
@@ -108,14 +113,18 @@ class Approval:
         """Decide on several applications, in their order, each in a transaction of its own.
 
         For each gives the state that it came into, or why it was refused. An error of any kind is the answer of its
-        own application: the caller must learn what was decided before it.
+        own application, and so is the end of the request's time: the caller must learn what was decided before it.
         """
         answers: list[State | Problem] = []
         for one in wanted:
+            left = seconds_left()
             try:
-                answers.append(
-                    await self.decide(one.application_id, one.verdict, expected=one.revision, by=by)
-                )
+                async with asyncio.timeout(None if left is None else left - ANSWER_SECONDS):
+                    answers.append(
+                        await self.decide(one.application_id, one.verdict, expected=one.revision, by=by)
+                    )
+            except TimeoutError:
+                answers.append(DeadlineExceeded("Read it before you decide again: its time was over."))
             except Problem as refused:
                 answers.append(refused)
             except Exception as error:  # noqa: BLE001 - logged, and the answer of this application

@@ -23,6 +23,14 @@ class InvalidGrant(BadRequest):
         super().__init__(detail, error="invalid_grant", error_description=detail)
 
 
+class UnsupportedTokenType(BadRequest):
+    """Tokens of this kind cannot be revoked."""
+
+    def __init__(self, detail: str) -> None:
+        """The answer has the members of RFC 7009 (2.2.1) too."""
+        super().__init__(detail, error="unsupported_token_type", error_description=detail)
+
+
 class InvalidScope(BadRequest):
     """A scope was asked for that the client does not have."""
 

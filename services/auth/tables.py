@@ -31,9 +31,9 @@ sessions = sa.Table(
     sa.Column("revoked_at", _TIME),
     sa.Column("network", sa.String(43)),
     # Its absolute end: no token of it lives longer.
-    sa.Column("ends_at", _TIME, nullable=False),
+    sa.Column("ends_at", _TIME, nullable=False, server_default="infinity"),
     # How the user has proved who they are (RFC 8176).
-    sa.Column("amr", ARRAY(sa.String(16)), nullable=False),
+    sa.Column("amr", ARRAY(sa.String(16)), nullable=False, server_default="{pwd}"),
 )
 
 sa.Index(

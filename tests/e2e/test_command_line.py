@@ -154,6 +154,8 @@ async def test_case_34_an_application_from_submission_to_booking(terminal: Termi
     target = tmp_path / "found.csv"
     exported = await terminal.run("export", str(target), "--word", name.split()[1], *maker)
     assert "1 rows are in" in exported.output
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    await terminal.run("export", str(tmp_path / "no" / "folder.csv"), *maker, status=2)
     rows = list(csv.reader(target.read_text().splitlines()[1:-1]))
     assert [row[0] for row in rows] == ["id", application]
 

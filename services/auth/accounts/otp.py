@@ -143,6 +143,10 @@ class SecondFactor:
         async with self._database.reading() as db:
             return not await _has_device(db, account.id)
 
+    async def is_enrolled(self, db: ApplicationReader, user_id: UUID) -> bool:
+        """Whether the user has a device that counts."""
+        return await _has_device(db, user_id)
+
     async def check(self, account: Account, otp: str | None) -> tuple[str, ...]:
         """The proofs of a login (RFC 8176) beside the password: none for a user without a device.
 
@@ -211,6 +215,8 @@ class SecondFactor:
 
 def _step(secret: str, otp: str, now: datetime) -> int | None:
     """The time step whose code `otp` is; None when it is none of those around `now`."""
+    if not _OTP.fullmatch(otp):
+        return None
     generator, current = pyotp.TOTP(secret), int(now.timestamp()) // STEP_SECONDS
     for step in range(current - DRIFT_STEPS, current + DRIFT_STEPS + 1):
         if hmac.compare_digest(generator.generate_otp(step), otp):

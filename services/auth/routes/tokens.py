@@ -13,6 +13,7 @@ from services.auth.errors import (
     InvalidScope,
     LoginLocked,
     OtpRequired,
+    UnsupportedTokenType,
 )
 from services.auth.routes.callers import Auth, From
 from services.auth.schemas import (
@@ -56,7 +57,7 @@ async def issue_token(
     return TokenView.of(await auth.sessions.login(*form.credentials(), origin, form.one_time()))
 
 
-@router.post("/revoke", responses=documented(Unavailable), tags=["tokens"])
+@router.post("/revoke", responses=documented(UnsupportedTokenType, Unavailable), tags=["tokens"])
 async def revoke_token(form: Annotated[RevocationForm, Form()], auth: Auth, origin: From) -> Response:
     """End the session that a refresh token or an access token belongs to (RFC 7009); the token is the proof.
 

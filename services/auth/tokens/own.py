@@ -7,7 +7,7 @@ from uuid import UUID
 from services.auth import repository
 from services.auth.accounts.audit import EventKind, Origin, record
 from services.auth.domain import Account
-from services.auth.errors import SessionNotFound
+from services.auth.errors import SessionNotFound, UnsupportedTokenType
 from services.auth.service import utc_now
 from services.auth.tokens import chain
 from services.auth.tokens.chain import LiveSession
@@ -15,6 +15,7 @@ from services.chassis.database import ApplicationDatabase
 from services.chassis.web.identity import TokenVerifier
 from services.chassis.web.paging import Cursor
 from services.chassis.web.problems import Unauthenticated
+from services.lake.domain.roles import Role
 
 
 class OwnSessions:
@@ -71,7 +72,8 @@ class OwnSessions:
     async def revoke(self, token: str, origin: Origin) -> None:
         """End the session that a refresh token or an access token belongs to; any other text changes nothing.
 
-        Whoever holds a token could use it, so they may also give it up.
+        Whoever holds a token could use it, so they may also give it up. Raises UnsupportedTokenType for a program's,
+        which has no session.
         """
         now = self._clock()
         session_id = await self._session_of(token)
@@ -95,6 +97,11 @@ class OwnSessions:
         if token.count(".") != 2:
             return None
         try:
-            return (await self._verifier.verify(token)).session_id
+            caller = await self._verifier.verify(token)
         except Unauthenticated:
             return None
+        if Role.SERVICE in caller.roles:
+            raise UnsupportedTokenType(
+                "A program's token ends by itself; disable its client to end all of them."
+            )
+        return caller.session_id

@@ -90,6 +90,9 @@ class Sessions:
             # change would survive, so the user is read again under a lock.
             if await repository.lock_user(tx, account.id) != account:
                 raise InvalidCredentials("Check both and try again.")
+            # A device that was confirmed meanwhile counts for this login too.
+            if "otp" not in amr and await self._factor.is_enrolled(tx, account.id):
+                raise InvalidCredentials("Check both and try again.")
             await repository.clear_failures(tx, username, origin.network)
             await repository.add_session(tx, session, self._tokens.expiry(session, now), origin.network)
             refresh = None if limited else await self._refreshes.begin(tx, session, now)

@@ -51,6 +51,7 @@ def create_app(
     verifier: TokenVerifier | None = None,
     scopes_of: Callable[[Iterable[str]], frozenset[str]] | None = None,
     max_body_bytes: int = LARGEST_BODY_BYTES,
+    deadlines_by_clients: bool = True,
 ) -> FastAPI:
     """The application of one process: `routers` plus /livez, /readyz and /metrics.
 
@@ -59,7 +60,8 @@ def create_app(
     routes that `require` a scope (built from `auth_jwks_url` when not given). `scopes_of` gives all scopes
     of some roles; with it, tokens of `auth_issuers` are accepted, and it raises ValueError for a role that they
     cannot give. Requests with more than
-    `max_body_bytes` are refused with 413; routes have smaller limits of their own. Raises TypeError for a route that
+    `max_body_bytes` are refused with 413; routes have smaller limits of their own. `deadlines_by_clients`: whether
+    X-Request-Timeout-Ms counts. Raises TypeError for a route that
     does not authenticate before it reads: build routers by `bounded_router`.
     """
     set_level(settings.log_level)
@@ -102,7 +104,9 @@ def create_app(
     app.add_middleware(BodyLimit, max_body_bytes=max_body_bytes)
     add_problem_handlers(app)
     complete(app)
-    app.add_middleware(Deadlines, default_seconds=settings.http_deadline_seconds)
+    app.add_middleware(
+        Deadlines, default_seconds=settings.http_deadline_seconds, named_by_clients=deadlines_by_clients
+    )
     # Added last, so outermost: the span and the headers cover every answer.
     app.add_middleware(RequestTelemetry, tracer=telemetry.tracer, readiness=readiness)
     app.add_middleware(SecurityHeaders)

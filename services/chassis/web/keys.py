@@ -36,41 +36,45 @@ class IssuerKeys:
         self._clock = clock
         self._keys: dict[str, jwt.PyJWK] = {}
         self._fetched = self._tried = float("-inf")
-        self._lock = asyncio.Lock()
         self._refresh: asyncio.Task[None] | None = None
 
     async def get(self, key_id: str) -> jwt.PyJWK:
         """The key of this id; raises Unauthenticated when there is none, Unavailable when none was ever fetched."""
         if key_id not in self._keys:
-            await self._fetch()
-        elif self._clock() - self._fetched > REFRESH_AFTER_SECONDS and self._refresh is None:
-            self._refresh = asyncio.create_task(self._fetch(), name="jwks-refresh")
-            self._refresh.add_done_callback(self._refreshed)
+            # The request's deadline ends its wait, not the fetch that others need too.
+            await asyncio.shield(self._fetching())
+        elif self._clock() - self._fetched > REFRESH_AFTER_SECONDS:
+            self._fetching()
         if key_id in self._keys:
             return self._keys[key_id]
         if not self._keys:
             raise Unavailable("Access tokens cannot be verified now: the signing keys could not be fetched.")
         raise Unauthenticated("The access token is signed by an unknown key.", error="invalid_token")
 
+    def _fetching(self) -> asyncio.Task[None]:
+        """The fetch that is under way, or a new one."""
+        if self._refresh is None:
+            self._refresh = asyncio.create_task(self._fetch(), name="jwks-refresh")
+            self._refresh.add_done_callback(self._refreshed)
+        return self._refresh
+
     async def _fetch(self) -> None:
-        async with self._lock:
-            if self._clock() - self._tried < RETRY_AFTER_SECONDS:
-                return
-            self._tried = self._clock()
-            try:
-                document = await self._load()
-                self._keys = {str(key.key_id): key for key in _signing_keys(document["keys"])}
-                self._fetched = self._clock()
-            except (
-                httpx.HTTPError,
-                jwt.PyJWTError,
-                AttributeError,
-                KeyError,
-                TypeError,
-                ValueError,
-                Unavailable,
-            ) as error:
-                _log.warning("signing keys could not be fetched", error=str(error), known=len(self._keys))
+        if self._clock() - self._tried < RETRY_AFTER_SECONDS:
+            return
+        self._tried = self._clock()
+        try:
+            document = await self._load()
+            self._keys = {str(key.key_id): key for key in _signing_keys(document["keys"])}
+            self._fetched = self._clock()
+        except (
+            httpx.HTTPError,
+            AttributeError,
+            KeyError,
+            TypeError,
+            ValueError,
+            Unavailable,
+        ) as error:
+            _log.warning("signing keys could not be fetched", error=str(error), known=len(self._keys))
 
     async def _load(self) -> Mapping[str, Any]:
         if isinstance(self._source, Mapping):
@@ -92,7 +96,12 @@ def _signing_keys(documents: Iterable[Mapping[str, Any]]) -> Iterator[jwt.PyJWK]
         # A key set may have keys for other purposes; a key for encryption must not verify signatures.
         if document.get("use", "sig") != "sig":
             continue
-        key = jwt.PyJWK(dict(document))
+        try:
+            key = jwt.PyJWK(dict(document))
+        except jwt.PyJWTError as error:
+            # Of a type that this library does not know: the others count.
+            _log.warning("a published key cannot be used", error=str(error))
+            continue
         # Never a shared secret: whoever can verify with it can also sign with it.
         if key.algorithm_name in SIGNATURE_ALGORITHMS:
             yield key

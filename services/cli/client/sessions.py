@@ -54,12 +54,12 @@ class SessionStore:
 
     def read(self) -> Tokens | None:
         """The tokens; None when nobody is logged in."""
-        text = None
+        texts: list[str | None] = [self._file.read_text() if self._file.exists() else None]
         with suppress(KeyringError):
-            text = keyring.get_password(_SERVICE, self._profile)
-        if text is None and self._file.exists():
-            text = self._file.read_text()
-        return None if text is None else _parsed(text)
+            texts.append(keyring.get_password(_SERVICE, self._profile))
+        found = [tokens for text in texts if text is not None and (tokens := _parsed(text)) is not None]
+        # A keyring that was locked for a while has older ones than the file, which are used up.
+        return max(found, key=lambda tokens: tokens.expires_at, default=None)
 
     def write(self, tokens: Tokens) -> Path | None:
         """Keep the tokens; the file that they are in, None for the keyring."""

@@ -3,7 +3,7 @@
 import json
 import uuid
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
 
 import typer
 from rich.progress import DownloadColumn, Progress, SpinnerColumn, TextColumn, TransferSpeedColumn
@@ -181,7 +181,7 @@ def export(
         last = b""
         with (
             platform.streamed("search", f"/applications.{form}", params=parameters) as answer,
-            partial.open("wb") as target,
+            _private(partial) as target,
         ):
             for chunk in answer.iter_bytes():
                 target.write(chunk)
@@ -194,6 +194,20 @@ def export(
     if not complete:
         raise Refused(200, {"title": f"{rows:,} rows are in {file}, and there are more: narrow the filters."})
     typer.echo(f"{rows:,} rows are in {file}")
+
+
+def _private(file: Path) -> BinaryIO:
+    """A new file that nobody else reads: there can be personal data in it.
+
+    Raises:
+        WrongUsage: it cannot be written.
+    """
+    try:
+        file.unlink(missing_ok=True)
+        file.touch(mode=0o600)
+        return file.open("wb")
+    except OSError as error:
+        raise WrongUsage(f"{file} cannot be written: {error.strerror}") from None
 
 
 def _filters(  # noqa: PLR0917 - the filters of a search, in their order

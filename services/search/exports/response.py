@@ -7,6 +7,8 @@ from contextlib import aclosing
 from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
+LONGEST_SECONDS = 900.0
+"""An export that a client takes this many seconds to read is cut: its snapshot keeps the database from cleaning up."""
 SEND_SECONDS = 60.0
 """A client that takes nothing for this many seconds is given up: an export holds a connection of the database."""
 
@@ -42,7 +44,7 @@ class StreamedExport(Response):
             tasks[0].result()
 
     async def _send(self, send: Send) -> None:
-        async with aclosing(self._chunks):
+        async with aclosing(self._chunks), asyncio.timeout(LONGEST_SECONDS):
             await send(
                 {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
             )

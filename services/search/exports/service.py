@@ -80,28 +80,37 @@ class Exports:
             await _recent(by)
         if self._running >= MOST_AT_ONCE:
             raise TooManyExports("Try again when another export has ended.", retry_after=10)
-        async with self._search.selecting(wish.filters, by=by) as (reader, selection):
-            await self._repository.probe(reader, selection, wish.order)
-        record = ExportRecord(
-            uuid4(),
-            wish.format,
-            wish.kept_filters,
-            wish.reason,
-            unmasked=wish.reason is not None,
-            trace_id=trace_id(current_traceparent()),
-        )
-        async with self._application.transaction() as tx:
-            await self._repository.begin(tx, record, by)
-        return self._chunks(
+        # Counted before anything is waited for: many may begin at once.
+        self._running += 1
+        try:
+            async with self._search.selecting(wish.filters, by=by) as (reader, selection):
+                await self._repository.probe(reader, selection, wish.order)
+            record = ExportRecord(
+                uuid4(),
+                wish.format,
+                wish.kept_filters,
+                wish.reason,
+                unmasked=wish.reason is not None,
+                trace_id=trace_id(current_traceparent()),
+            )
+            async with self._application.transaction() as tx:
+                await self._repository.begin(tx, record, by)
+        except BaseException:
+            self._running -= 1
+            raise
+        chunks = self._chunks(
             wish, selection, record, head(wish.format, wish.shown_filters, as_of, by.username)
         )
+        # Started here: only what has started ends, whatever happens to the answer.
+        await anext(chunks)
+        return chunks
 
     async def _chunks(
         self, wish: Wish, selection: Selection, record: ExportRecord, first: bytes
     ) -> AsyncGenerator[bytes]:
-        self._running += 1
         count, outcome = 0, Outcome.CUT
         try:
+            yield b""
             yield first
             ended = Outcome.COMPLETE
             async with self._application.reading() as reader:

@@ -11,6 +11,7 @@ import pytest
 
 from services.approval.domain import ReasonCode
 from services.approval.repository import ApprovalRepository
+from services.chassis.deadline import HEADER
 from tests.integration.lending import Lending, User, assert_problem
 
 
@@ -24,6 +25,22 @@ async def decide(lending: Lending, officer: User, *decisions: dict[str, Any]) ->
 def on(identifier: str, revision: int = 1, outcome: str = "approve", **more: Any) -> dict[str, Any]:
     """One of them."""
     return {"application_id": identifier, "revision": revision, "outcome": outcome, **more}
+
+
+async def test_what_the_time_was_too_short_for_is_said(lending: Lending) -> None:
+    maker, officer = lending.user("maker"), lending.user("officer")
+    first, stuck, last = [(await lending.submitted(maker, amount="100"))["id"] for _ in range(3)]
+    decisions = {"decisions": [on(first), on(stuck), on(last)]}
+    async with lending.lake.connect() as other, other.transaction():
+        await other.execute("SELECT FROM credit.application WHERE id = $1 FOR UPDATE", uuid.UUID(stuck))
+        answer = await lending.approval.post(
+            "/decisions", json=decisions, headers={**officer.headers, HEADER: "3000"}
+        )
+    assert answer.status_code == 207, answer.text
+    assert [one["status"] for one in answer.json()["items"]] == [200, 504, 504]
+    for identifier, state in ((first, "APPROVED"), (stuck, "SUBMITTED"), (last, "SUBMITTED")):
+        record = await lending.approval.get(f"/applications/{identifier}", headers=officer.headers)
+        assert record.json()["state"] == state
 
 
 async def test_each_is_decided_or_refused_for_itself(lending: Lending) -> None:

@@ -285,6 +285,14 @@ async def test_a_program_is_no_user(world: World) -> None:
     assert (await world.http.post("/users", json=user, headers=world.adam)).status_code == 422
 
 
+async def test_the_token_of_a_program_cannot_be_revoked_and_the_answer_says_so(world: World) -> None:
+    token = (await world.token(await world.working())).json()["access_token"]
+
+    answer = await world.http.post("/revoke", data={"token": token})
+
+    assert (answer.status_code, answer.json()["error"]) == (400, "unsupported_token_type")
+
+
 async def test_names_are_taken_once_and_listed_without_secrets(world: World) -> None:
     made = await world.created()
 

@@ -160,6 +160,9 @@ async def test_a_device_counts_after_its_confirmation_and_ends_other_sessions(
     made = (await client.post("/me/otp", headers=mine)).json()
     unconfirmed = await log_in(client, "ann")
     wrong = await client.post("/me/otp/confirmation", json={"otp": "000000"}, headers=mine)
+    for no_code in ("é12345", "١٢٣٤٥٦"):
+        answer = await client.post("/me/otp/confirmation", json={"otp": no_code}, headers=mine)
+        assert answer.status_code in {403, 422}
     otp = pyotp.TOTP(made["secret"]).now()
     confirmed = await client.post("/me/otp/confirmation", json={"otp": otp}, headers=mine)
 

@@ -6,6 +6,7 @@ import asyncio
 import csv
 import io
 import time
+from collections.abc import AsyncGenerator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,7 +20,7 @@ from services.lake.domain.roles import Role, scopes_of
 from services.search.domain import Filters, Order
 from services.search.exports.domain import COLUMNS, Format
 from services.search.exports.repository import ExportRepository
-from services.search.exports.service import Exports, Wish
+from services.search.exports.service import MOST_AT_ONCE, Exports, TooManyExports, Wish
 from tests.integration.lending import Lending, User, assert_problem
 from tests.integration.search.portfolio import MAKERS, START, Portfolio
 
@@ -170,6 +171,32 @@ async def test_a_longer_export_ends_at_the_limit_and_says_so(lending: Lending, p
     *_, last = content.decode().splitlines()
     assert last.startswith("# rows 10 incomplete")
     assert len(content.splitlines()) == 13
+
+
+async def test_no_more_exports_run_than_may_however_many_begin_at_once(
+    lending: Lending, portfolio: Portfolio
+) -> None:
+    assert portfolio.rows
+    application = ApplicationDatabase.open(lending.application.url("search"), service="search", pool_size=8)
+    search = lending.search._transport.app.state.search  # type: ignore[attr-defined]
+    exports = Exports(application, search, ExportRepository())
+    wish = Wish(Filters(), Order.NEWEST, Format.CSV, "none", "none", None)
+    officer = Caller(MAKERS[0], "officer", frozenset({Role.OFFICER}), frozenset())
+
+    async def begin() -> AsyncGenerator[bytes]:
+        return await exports.begin(wish, START, by=officer)
+
+    begun = await asyncio.gather(*(begin() for _ in range(MOST_AT_ONCE + 3)), return_exceptions=True)
+    running = [one for one in begun if isinstance(one, AsyncGenerator)]
+    assert len(running) == MOST_AT_ONCE
+    assert {type(one) for one in begun if one not in running} == {TooManyExports}
+    # Whether they are read or not, each frees its place.
+    for one in running[1:]:
+        await one.aclose()
+    assert len([chunk async for chunk in running[0]]) > 2
+    again = await begin()
+    await again.aclose()
+    await application.dispose()
 
 
 async def test_a_bad_parameter_is_a_problem_and_no_file(lending: Lending, portfolio: Portfolio) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Any
 
 import httpx
 import pytest
-from fastapi import Response
+from fastapi import FastAPI, Response
 from fastapi.responses import StreamingResponse
 
 from services.chassis.deadline import HEADER, ends_in, seconds_left
@@ -33,6 +35,13 @@ async def stuck() -> None:
         await asyncio.Event().wait()
     finally:
         ENDED.append("stuck")
+
+
+@router.get("/stubborn")
+async def stubborn() -> str:
+    with suppress(asyncio.CancelledError):
+        await asyncio.Event().wait()
+    return "in spite of it"
 
 
 @router.get("/own-timeout")
@@ -61,11 +70,9 @@ async def forward() -> None:
         await other.get("/")
 
 
-@pytest.fixture
-async def client(recorder: SpanRecorder, tokens: TokenMaker) -> AsyncIterator[httpx.AsyncClient]:
-    SENT.clear()
-    ENDED.clear()
-    app = create_app(
+def app_of(recorder: SpanRecorder, tokens: TokenMaker, **more: Any) -> FastAPI:
+    """An application with a deadline of 5 s."""
+    return create_app(
         service="test",
         title="Test",
         summary="For tests.",
@@ -73,8 +80,15 @@ async def client(recorder: SpanRecorder, tokens: TokenMaker) -> AsyncIterator[ht
         telemetry=recorder.telemetry,
         routers=[router],
         verifier=tokens.verifier(),
+        **more,
     )
-    transport = httpx.ASGITransport(app)
+
+
+@pytest.fixture
+async def client(recorder: SpanRecorder, tokens: TokenMaker) -> AsyncIterator[httpx.AsyncClient]:
+    SENT.clear()
+    ENDED.clear()
+    transport = httpx.ASGITransport(app_of(recorder, tokens))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         yield client
 
@@ -139,3 +153,18 @@ def test_an_inner_deadline_never_extends_an_outer_one() -> None:
         assert first is not None
         assert first <= 1
     assert seconds_left() is None
+
+
+async def test_a_service_may_leave_no_deadline_to_its_clients(
+    recorder: SpanRecorder, tokens: TokenMaker
+) -> None:
+    """Otherwise a guess could be cancelled before it is counted."""
+    transport = httpx.ASGITransport(app_of(recorder, tokens, deadlines_by_clients=False))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        assert 4 < (await client.get("/things/left", headers={HEADER: "1"})).json() <= 5
+
+
+async def test_an_answer_in_spite_of_the_cancellation_is_sent(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/things/stubborn", headers={HEADER: "10"})
+
+    assert (answer.status_code, answer.json()) == (200, "in spite of it")

@@ -178,6 +178,33 @@ async def test_keys_are_fetched_once_and_unknown_ones_do_not_flood_the_source(to
     assert source.asked == 1
 
 
+async def test_a_caller_that_leaves_does_not_stop_the_fetch_that_others_need(tokens: TokenMaker) -> None:
+    began, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> dict[str, Any]:
+        began.set()
+        await goes_on.wait()
+        return tokens.jwks()
+
+    verifier = TokenVerifier("creditmesh", slow)
+    leaves = asyncio.create_task(verifier.verify(tokens.token()))
+    await began.wait()
+    waits = asyncio.create_task(verifier.verify(tokens.token(username="eve")))
+    leaves.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await leaves
+    goes_on.set()
+
+    assert (await waits).username == "eve"
+
+
+async def test_a_published_key_of_an_unknown_type_leaves_the_others_in_force(tokens: TokenMaker) -> None:
+    unknown = {"kty": "AKP", "kid": "post-quantum", "alg": "ML-DSA-65", "pub": "AA"}
+    verifier = TokenVerifier("creditmesh", {"keys": [unknown, *tokens.jwks()["keys"]]})
+
+    assert (await verifier.verify(tokens.token(username="eve"))).username == "eve"
+
+
 async def test_without_any_key_the_service_is_unavailable_not_the_token_wrong(tokens: TokenMaker) -> None:
     source = CountingKeys(tokens.jwks())
     source.down = True

@@ -11,7 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+import keyring
 import pytest
+from keyring.backend import KeyringBackend
+from keyring.errors import KeyringLocked
 
 from services.cli.client import profiles
 from services.cli.client.connection import Connection
@@ -59,6 +62,45 @@ def test_a_session_is_in_a_file_that_nobody_else_reads(config: Path) -> None:
     assert store.read() is None
     store.remove()
     assert not file.exists()
+
+
+class Ring(KeyringBackend):
+    """A keyring that can be locked."""
+
+    priority = 1
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[str, str], str] = {}
+        self.locked = False
+
+    def get_password(self, service: str, username: str) -> str | None:
+        return self.kept.get((service, username))
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        if self.locked:
+            raise KeyringLocked("locked")
+        self.kept[service, username] = password
+
+    def delete_password(self, service: str, username: str) -> None:
+        del self.kept[service, username]
+
+
+def test_the_newest_tokens_count_when_the_keyring_was_locked_for_a_while(config: Path) -> None:
+    before, ring = keyring.get_keyring(), Ring()
+    keyring.set_keyring(ring)
+    try:
+        store = logged_in(seconds=10)
+        assert not (config / "sessions").exists()
+        ring.locked = True
+        store.write(Tokens("maker1", "newer", "newer", time.time() + 600))
+        ring.locked = False
+        kept = store.read()
+        assert kept is not None
+        assert kept.refresh == "newer"
+        store.remove()
+        assert store.read() is None
+    finally:
+        keyring.set_keyring(before)
 
 
 def test_the_name_of_a_profile_is_never_a_path(config: Path) -> None:

@@ -12,15 +12,16 @@ _TIME = TIMESTAMP(timezone=True, precision=6)
 
 def upgrade() -> None:
     """Create the table; existing sessions end with their access token."""
-    op.add_column("sessions", sa.Column("ends_at", _TIME, nullable=True), schema="auth")
-    op.execute("UPDATE auth.sessions SET ends_at = expires_at")
-    op.alter_column("sessions", "ends_at", nullable=False, schema="auth")
+    # The defaults are for processes of before, which log people in until they are replaced: without a refresh token a
+    # session ends with its access token.
+    op.add_column(
+        "sessions", sa.Column("ends_at", _TIME, nullable=False, server_default="infinity"), schema="auth"
+    )
     op.add_column(
         "sessions",
         sa.Column("amr", ARRAY(sa.String(16)), nullable=False, server_default="{pwd}"),
         schema="auth",
     )
-    op.alter_column("sessions", "amr", server_default=None, schema="auth")
     op.create_table(
         "refresh_token",
         sa.Column("id", sa.Uuid(), nullable=False),

@@ -21,17 +21,18 @@ _NUMBER = re.compile(rb"[1-9][0-9]{0,4}")
 class Deadlines:
     """The ASGI middleware that gives every request a deadline."""
 
-    def __init__(self, app: ASGIApp, *, default_seconds: float) -> None:
-        """`default_seconds` hold for a request that names no time."""
+    def __init__(self, app: ASGIApp, *, default_seconds: float, named_by_clients: bool = True) -> None:
+        """`default_seconds` hold for a request that names no time, and for every one unless `named_by_clients`."""
         self._app = app
         self._default = default_seconds
+        self._named_by_clients = named_by_clients
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; an answer that has begun, such as a long export, is not cut off."""
         if scope["type"] != "http" or scope["path"] in PATHS:
             await self._app(scope, receive, send)
             return
-        asked = [value for name, value in scope["headers"] if name == _NAME]
+        asked = [value for name, value in scope["headers"] if name == _NAME and self._named_by_clients]
         if any(not _is_time(value) for value in asked) or len(asked) > 1:
             refusal = BadRequest(f"Send {HEADER} once, as 1 to {LONGEST_SECONDS * 1000} milliseconds.")
             await problem_response(scope, refusal)(scope, receive, send)
@@ -40,7 +41,8 @@ class Deadlines:
         timeout = asyncio.timeout(seconds)
 
         async def watch(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            # A cancellation that was swallowed on its way leaves a deadline that has passed, and an answer.
+            if message["type"] == "http.response.start" and not timeout.expired():
                 timeout.reschedule(None)
             await send(message)
 
