@@ -76,6 +76,11 @@ class Proxy:
         """Reset every connection and refuse new ones, until `mend`."""
         server, self._server = self._server, None
         if server is not None:
+            for listener in server.sockets:
+                asyncio.get_running_loop().remove_reader(listener.fileno())
+            # asyncio makes a transport one turn after it has accepted a connection. For a closed server that fails, and
+            # the connection stays open.
+            await asyncio.sleep(0)
             server.close()
         self.reset()
 
