@@ -142,6 +142,27 @@ class ApplicationDatabase(Database):
             yield ApplicationReader(connection, self.dialect)
 
 
+def beyond(
+    key: sa.ColumnElement[Any],
+    identifier: sa.ColumnElement[Any],
+    row: tuple[Any, Any],
+    *,
+    descending: bool = False,
+) -> sa.ColumnElement[bool]:
+    """The condition of keyset paging: a row comes after another, by `key` and then by `identifier`.
+
+    Args:
+        key: the column that orders the page.
+        identifier: a unique column.
+        row: the other row's values of both.
+        descending: whether both are in descending order.
+    """
+    place, last = row
+    if descending:
+        return sa.or_(key < place, sa.and_(key == place, identifier < last))
+    return sa.or_(key > place, sa.and_(key == place, identifier > last))
+
+
 def _observe(engine: AsyncEngine, role: str, system: str) -> None:
     """Measure every statement, and give slow ones a span; never the parameters, which can be personal."""
     tracer = trace.get_tracer("services.chassis.database")

@@ -11,12 +11,11 @@ import orjson
 import sqlalchemy as sa
 
 from services.approval.bands.domain import BandProposal, NewBand
-from services.approval.proposals.domain import SETTLED, ProposalState
+from services.approval.proposals.domain import ProposalState
+from services.approval.proposals.repository import select_proposal, select_proposals, update_proposal
 from services.chassis.web.paging import Cursor
 from services.lake.database import LakeReader, LakeTransaction
 from services.lake.tables import approval_band, band_proposal
-
-_COLUMNS = [band_proposal.c[name] for name in BandProposal.__dataclass_fields__]
 
 INSERT_PROPOSAL = sa.insert(band_proposal)
 INSERT_BAND = sa.insert(approval_band)
@@ -48,35 +47,6 @@ def select_waiting(currency: str) -> sa.Select[Any]:
     )
 
 
-def select_proposal(proposal_id: UUID) -> sa.Select[Any]:
-    """Read a proposal."""
-    return sa.select(*_COLUMNS).where(band_proposal.c.id == proposal_id)
-
-
-def select_proposals(state: ProposalState | None, after: Cursor | None, limit: int) -> sa.Select[Any]:
-    """Read proposals, oldest first."""
-    at, identifier = band_proposal.c.proposed_at, band_proposal.c.id
-    query = sa.select(*_COLUMNS).order_by(at, identifier).limit(limit)
-    if state is not None:
-        query = query.where(band_proposal.c.state == state)
-    if after is not None:
-        query = query.where(sa.or_(at > after.at, sa.and_(at == after.at, identifier > after.id)))
-    return query
-
-
-def update_proposal(settled: BandProposal) -> sa.Update:
-    """Settle a proposal that waits at the revision before."""
-    return (
-        sa.update(band_proposal)
-        .where(
-            band_proposal.c.id == settled.id,
-            band_proposal.c.revision == settled.revision - 1,
-            band_proposal.c.state == ProposalState.WAITING,
-        )
-        .values(revision=settled.revision, **{name: getattr(settled, name) for name in SETTLED})
-    )
-
-
 class BandRepository:
     """Reads and writes proposals and bands, always in the caller's transaction."""
 
@@ -96,14 +66,18 @@ class BandRepository:
 
     async def proposal(self, reader: LakeReader, proposal_id: UUID) -> BandProposal | None:
         """The proposal, if there is one."""
-        row = (await reader.execute(select_proposal(proposal_id))).mappings().first()
+        row = (
+            (await reader.execute(select_proposal(band_proposal, BandProposal, proposal_id)))
+            .mappings()
+            .first()
+        )
         return None if row is None else _proposal(row)
 
     async def proposals(
         self, reader: LakeReader, state: ProposalState | None, after: Cursor | None, limit: int
     ) -> list[BandProposal]:
         """A page of proposals, oldest first."""
-        rows = await reader.execute(select_proposals(state, after, limit))
+        rows = await reader.execute(select_proposals(band_proposal, BandProposal, state, after, limit))
         return [_proposal(row) for row in rows.mappings()]
 
     async def add(self, tx: LakeTransaction, new: BandProposal) -> None:
@@ -114,7 +88,7 @@ class BandRepository:
 
     async def settle(self, tx: LakeTransaction, settled: BandProposal) -> bool:
         """Write what became of a proposal; False when it does not wait any more."""
-        return (await tx.execute(update_proposal(settled))).rowcount == 1
+        return (await tx.execute(update_proposal(band_proposal, settled))).rowcount == 1
 
     async def replace_bands(
         self, tx: LakeTransaction, currency: str, bands: Sequence[NewBand], since: datetime
@@ -171,7 +145,7 @@ def statements() -> Iterator[sa.Executable]:
     yield select_latest_start("EUR")
     yield end_bands("EUR", at)
     yield select_waiting("EUR")
-    yield select_proposal(some)
-    yield select_proposals(None, None, 1)
-    yield select_proposals(ProposalState.WAITING, Cursor(at, some), 1)
-    yield update_proposal(confirmed)
+    yield select_proposal(band_proposal, BandProposal, some)
+    yield select_proposals(band_proposal, BandProposal, None, None, 1)
+    yield select_proposals(band_proposal, BandProposal, ProposalState.WAITING, Cursor(at, some), 1)
+    yield update_proposal(band_proposal, confirmed)

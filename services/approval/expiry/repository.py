@@ -8,6 +8,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from services.approval.claims.repository import counting
+from services.chassis.database import beyond
 from services.chassis.web.paging import Cursor
 from services.lake.database import LakeReader
 from services.lake.domain.states import TRANSITIONS, Action, State
@@ -47,7 +48,7 @@ def select_waiting(before: datetime, now: datetime, after: Cursor | None, limit:
         .limit(limit)
     )
     if after is not None:
-        query = query.where(sa.or_(at > after.at, sa.and_(at == after.at, identifier > after.id)))
+        query = query.where(beyond(at, identifier, (after.at, after.id)))
     return query
 
 

@@ -10,13 +10,12 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from services.approval.products.domain import Parameters, ProductProposal
-from services.approval.proposals.domain import SETTLED, ProposalState
+from services.approval.proposals.domain import ProposalState
+from services.approval.proposals.repository import select_proposal, select_proposals, update_proposal
 from services.chassis.web.paging import Cursor
 from services.lake.database import LakeReader, LakeTransaction
 from services.lake.parameters import parameters_on
 from services.lake.tables import product, product_parameters, product_proposal
-
-_COLUMNS = [product_proposal.c[name] for name in ProductProposal.__dataclass_fields__]
 
 INSERT_PROPOSAL = sa.insert(product_proposal)
 INSERT_PARAMETERS = sa.insert(product_parameters)
@@ -44,37 +43,12 @@ def select_waiting(product_code: str, valid_from: date) -> sa.Select[Any]:
     )
 
 
-def select_proposal(proposal_id: UUID) -> sa.Select[Any]:
-    """Read a proposal."""
-    return sa.select(*_COLUMNS).where(product_proposal.c.id == proposal_id)
-
-
-def select_proposals(
+def select_page(
     state: ProposalState | None, product_code: str | None, after: Cursor | None, limit: int
 ) -> sa.Select[Any]:
-    """Read proposals, oldest first."""
-    at, identifier = product_proposal.c.proposed_at, product_proposal.c.id
-    query = sa.select(*_COLUMNS).order_by(at, identifier).limit(limit)
-    if state is not None:
-        query = query.where(product_proposal.c.state == state)
-    if product_code is not None:
-        query = query.where(product_proposal.c.product_code == product_code)
-    if after is not None:
-        query = query.where(sa.or_(at > after.at, sa.and_(at == after.at, identifier > after.id)))
-    return query
-
-
-def update_proposal(settled: ProductProposal) -> sa.Update:
-    """Settle a proposal that waits at the revision before."""
-    return (
-        sa.update(product_proposal)
-        .where(
-            product_proposal.c.id == settled.id,
-            product_proposal.c.revision == settled.revision - 1,
-            product_proposal.c.state == ProposalState.WAITING,
-        )
-        .values(revision=settled.revision, **{name: getattr(settled, name) for name in SETTLED})
-    )
+    """Read proposals, of all products or of one, oldest first."""
+    query = select_proposals(product_proposal, ProductProposal, state, after, limit)
+    return query if product_code is None else query.where(product_proposal.c.product_code == product_code)
 
 
 class ProductRepository:
@@ -101,7 +75,11 @@ class ProductRepository:
 
     async def proposal(self, reader: LakeReader, proposal_id: UUID) -> ProductProposal | None:
         """The proposal, if there is one."""
-        row = (await reader.execute(select_proposal(proposal_id))).mappings().first()
+        row = (
+            (await reader.execute(select_proposal(product_proposal, ProductProposal, proposal_id)))
+            .mappings()
+            .first()
+        )
         return None if row is None else _proposal(row)
 
     async def proposals(
@@ -113,7 +91,7 @@ class ProductRepository:
         limit: int,
     ) -> list[ProductProposal]:
         """A page of proposals, oldest first."""
-        rows = await reader.execute(select_proposals(state, product_code, after, limit))
+        rows = await reader.execute(select_page(state, product_code, after, limit))
         return [_proposal(row) for row in rows.mappings()]
 
     async def add(self, tx: LakeTransaction, new: ProductProposal) -> None:
@@ -122,7 +100,7 @@ class ProductRepository:
 
     async def settle(self, tx: LakeTransaction, settled: ProductProposal) -> bool:
         """Write what became of a proposal; False when it does not wait any more."""
-        return (await tx.execute(update_proposal(settled))).rowcount == 1
+        return (await tx.execute(update_proposal(product_proposal, settled))).rowcount == 1
 
     async def add_parameters(self, tx: LakeTransaction, confirmed: ProductProposal, at: datetime) -> None:
         """Add the parameters of a confirmed proposal."""
@@ -164,7 +142,7 @@ def statements() -> Iterator[sa.Executable]:
     yield select_product("CODE")
     yield select_parameters("CODE", at.date())
     yield select_waiting("CODE", at.date())
-    yield select_proposal(some)
-    yield select_proposals(None, None, None, 1)
-    yield select_proposals(ProposalState.WAITING, "CODE", Cursor(at, some), 1)
-    yield update_proposal(confirmed)
+    yield select_proposal(product_proposal, ProductProposal, some)
+    yield select_page(None, None, None, 1)
+    yield select_page(ProposalState.WAITING, "CODE", Cursor(at, some), 1)
+    yield update_proposal(product_proposal, confirmed)

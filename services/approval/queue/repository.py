@@ -12,6 +12,7 @@ from sqlalchemy.ext.compiler import compiles
 from services.approval.claims.repository import counting
 from services.approval.queue.domain import Claimed, Filters, Order, Waiting, hours, hours_of
 from services.approval.repository import OPEN
+from services.chassis.database import beyond
 from services.chassis.web.identity import Caller
 from services.chassis.web.paging import Cursor
 from services.lake import access, bands
@@ -82,9 +83,7 @@ def select_queue(
         key.label("place"),
     )
     if after is not None:
-        later = key < after.place if descending else key > after.place
-        tied = identifier < after.id if descending else identifier > after.id
-        query = query.where(sa.or_(later, sa.and_(key == after.place, tied)))
+        query = query.where(beyond(key, identifier, (after.place, after.id), descending=descending))
     ordered = (key.desc(), identifier.desc()) if descending else (key, identifier)
     return query.order_by(*ordered).limit(limit)
 

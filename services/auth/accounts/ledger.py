@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from services.auth.accounts.audit import Event, EventKind
 from services.auth.domain import Proposal, ProposalKind, ProposalState
 from services.auth.tables import events, proposals
-from services.chassis.database import ApplicationReader, ApplicationTransaction
+from services.chassis.database import ApplicationReader, ApplicationTransaction, beyond
 from services.chassis.web.paging import Cursor
 from services.lake.domain.roles import Role
 
@@ -98,7 +98,7 @@ def _behind(
     query: sa.Select[Any], at: sa.Column[datetime], identifier: sa.Column[UUID], after: Cursor | None
 ) -> sa.Select[Any]:
     if after is not None:
-        query = query.where(sa.or_(at < after.at, sa.and_(at == after.at, identifier < after.id)))
+        query = query.where(beyond(at, identifier, (after.at, after.id), descending=True))
     return query.order_by(at.desc(), identifier.desc())
 
 

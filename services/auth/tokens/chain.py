@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from services.auth.domain import Account, Session
 from services.auth.repository import account_of
 from services.auth.tables import refresh_tokens, sessions, users
-from services.chassis.database import ApplicationReader, ApplicationTransaction
+from services.chassis.database import ApplicationReader, ApplicationTransaction, beyond
 from services.chassis.web.paging import Cursor
 
 TOKEN_BYTES = 32
@@ -157,9 +157,7 @@ async def live_sessions(
         .limit(limit)
     )
     if after is not None:
-        query = query.where(
-            sa.or_(own.issued_at < after.at, sa.and_(own.issued_at == after.at, own.id < after.id))
-        )
+        query = query.where(beyond(own.issued_at, own.id, (after.at, after.id), descending=True))
     rows = (await db.execute(query)).mappings()
     return [LiveSession(**{**row, "amr": tuple(row["amr"])}) for row in rows]
 

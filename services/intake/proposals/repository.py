@@ -9,6 +9,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from services.chassis.database import beyond
 from services.chassis.web.identity import Caller
 from services.chassis.web.paging import Cursor
 from services.intake.proposals.domain import (
@@ -136,12 +137,7 @@ def select_proposals(
             ),
         )
     if after is not None:
-        query = query.where(
-            sa.or_(
-                proposal.proposed_at > after.at,
-                sa.and_(proposal.proposed_at == after.at, proposal.id > after.id),
-            )
-        )
+        query = query.where(beyond(proposal.proposed_at, proposal.id, (after.at, after.id)))
     return query
 
 
