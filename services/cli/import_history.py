@@ -5,11 +5,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
 
 import typer
 from pydantic import ValidationError
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -22,6 +20,8 @@ from rich.table import Table
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.chassis.error_names import error_name
+from services.cli.client.errors import REFUSED, UNAVAILABLE, USAGE
+from services.cli.client.output import errors as console
 from services.cli.history.entities import ENTITIES
 from services.cli.history.files import FilesUnusable, find
 from services.cli.history.history import History
@@ -30,21 +30,12 @@ from services.cli.history.writer import ImportUnderWay, Writer, read_known
 from services.cli.settings import ImportSettings
 from services.lake.database import Lake
 
-REFUSED, USAGE, UNAVAILABLE = 1, 2, 3
-console = Console(stderr=True)
 
+def import_history(folder: Path, report: Path | None, *, dry_run: bool) -> None:
+    """Import the files of `folder`; the refused rows go to a file in `report`, by default in `folder`.
 
-def history(
-    folder: Annotated[Path, typer.Argument(help="with parties.csv, applications.ndjson, loans.parquet …")],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="check everything, write nothing")] = False,
-    report: Annotated[
-        Path | None, typer.Option(help="folder for refused.csv; by default that of the files")
-    ] = None,
-) -> None:
-    """Check a history row by row, and write the valid rows into the lake.
-
-    Needs LAKE_URL with the login `importer`. Existing rows stay unchanged, so the same command may be run
-    again: after an interruption, or with the refused rows corrected. Status 1 when a row was refused.
+    Raises:
+        typer.Exit: status 1 when a row was refused, 2 for wrong settings or files, 3 without an answer of the lake.
     """
     try:
         settings = ImportSettings()

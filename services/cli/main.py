@@ -1,10 +1,8 @@
 """creditmesh on the command line."""
 
-from importlib.util import find_spec
-
 import typer
 
-from services.cli.commands import access, applications, officers, platform
+from services.cli.commands import access, applications, history, officers, platform
 from services.cli.commands.options import Commands
 
 LENDING, ACCESS, RUNNING = "Applications", "You and your sessions", "The platform"
@@ -33,13 +31,9 @@ for command, panel in (
 cli.add_typer(access.sessions, name="sessions", rich_help_panel=ACCESS)
 cli.add_typer(access.profiles, name="profiles", rich_help_panel=ACCESS)
 cli.add_typer(platform.users, name="users", rich_help_panel=RUNNING)
-imports = typer.Typer(no_args_is_help=True, help="Bring data into the platform.")
+imports = typer.Typer(cls=Commands, no_args_is_help=True, help="Bring data into the platform.")
 cli.add_typer(imports, name="import", rich_help_panel=RUNNING)
-# It writes into the lake itself, with packages that a caller of the services has not installed.
-if find_spec("pyarrow") and find_spec("sqlalchemy"):
-    from services.cli.import_history import history
-
-    imports.command(name="history")(history)
+imports.command(name="history")(history.history)
 
 
 @cli.callback()

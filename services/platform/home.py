@@ -7,12 +7,12 @@ import fcntl
 import json
 import os
 import secrets
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from services.chassis.files import write_private
 from services.platform.errors import PlatformError
 
 OWNER = "creditmesh"
@@ -34,14 +34,6 @@ LOGINS = (
 )
 
 KAFKA_LOGINS = ("relay", "sink", "loader")
-
-
-def write_private(path: Path, content: str | bytes) -> None:
-    """Replace a file in one step; nobody but its owner may ever read it."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    with os.fdopen(descriptor, "wb") as file:  # mkstemp makes it 0600
-        file.write(content.encode() if isinstance(content, str) else content)
-    Path(name).replace(path)
 
 
 def _private(path: str, flags: int) -> int:

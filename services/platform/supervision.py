@@ -21,9 +21,10 @@ from xmlrpc.client import Fault, ServerProxy
 import psutil
 from supervisor.xmlrpc import Faults, SupervisorTransport
 
+from services.chassis.files import write_private
 from services.platform.components.component import Program
 from services.platform.errors import PlatformError
-from services.platform.home import PRIVATE, Home, write_private
+from services.platform.home import PRIVATE, Home
 
 LINE_CHARACTERS = 300
 SOCKET_PATH_LIMIT = 90  # the kernel's is about 104, and the supervisor appends its process id while it binds

@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from services.lake.domain.cells import defused
+
 errors = Console(stderr=True)
 
 
@@ -92,9 +94,4 @@ def _local_time(text: str) -> str:
 def _cell(value: Any) -> Any:
     if isinstance(value, dict | list):
         return json.dumps(value, ensure_ascii=False)
-    # What a spreadsheet would take for a formula stays text.
-    return (
-        f"'{value}"
-        if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
-        else value
-    )
+    return defused(value) if isinstance(value, str) else value

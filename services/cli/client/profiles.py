@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import typer
 
+from services.chassis.files import write_private
 from services.cli.client.errors import WrongUsage
 
 FOLDER_VARIABLE = "CREDITMESH_CONFIG"
@@ -88,13 +89,5 @@ def write(name: str, profile: Profile | None) -> None:
     else:
         known[name] = profile
     text = json.dumps({one: asdict(urls) for one, urls in known.items()}, indent=2)
+    folder().mkdir(parents=True, exist_ok=True, mode=0o700)
     write_private(folder() / "profiles.json", text)
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that nobody else reads, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.touch(mode=0o600)
-    partial.write_text(text)
-    partial.replace(path)

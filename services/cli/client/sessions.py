@@ -12,6 +12,7 @@ from typing import Any
 import keyring
 from keyring.errors import KeyringError
 
+from services.chassis.files import write_private
 from services.cli.client import profiles
 
 _SERVICE = "creditmesh"
@@ -67,7 +68,8 @@ class SessionStore:
         try:
             keyring.set_password(_SERVICE, self._profile, text)
         except KeyringError:
-            profiles.write_private(self._file, text)
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_private(self._file, text)
             return self._file
         self._file.unlink(missing_ok=True)
         return None

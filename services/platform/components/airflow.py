@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 
+from services.chassis.files import write_private
 from services.platform.components.certificates import Certificates
 from services.platform.components.command_environments import (
     approval_environment_file,
@@ -24,7 +25,7 @@ from services.platform.components.component import Component, Program, Tell
 from services.platform.components.mesh import inherited, telemetry_environment
 from services.platform.components.postgres import database_url
 from services.platform.errors import NotReadyYet, PlatformError
-from services.platform.home import PRIVATE, Home, write_private
+from services.platform.home import PRIVATE, Home
 from services.platform.readiness import PROBE_SECONDS, answers
 from services.platform.settings import HOST, ROOT, PlatformSettings
 

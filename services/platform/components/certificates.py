@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from services.platform.home import write_private
+from services.chassis.files import write_private
 
 ADDRESS = "127.0.0.1"
 NAME = "localhost"

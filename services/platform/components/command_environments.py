@@ -7,11 +7,12 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from services.chassis.files import write_private
 from services.platform.components.component import Component, Tell
 from services.platform.components.kafka import access
 from services.platform.components.mesh import telemetry_environment
 from services.platform.components.postgres import database_url
-from services.platform.home import Home, write_private
+from services.platform.home import Home
 from services.platform.settings import ROOT, PlatformSettings
 
 

@@ -13,12 +13,13 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from pydantic import SecretStr
 
+from services.chassis.files import write_private
 from services.chassis.kafka_access import KafkaAccess, Mechanism
 from services.platform.components import java
 from services.platform.components.component import Component, Program, Tell
 from services.platform.components.kafka_admin import Operation, Pattern, Resource, Right, set_logins
 from services.platform.errors import NotReadyYet, PlatformError
-from services.platform.home import KAFKA_LOGINS, OWNER, PRIVATE, Home, write_private
+from services.platform.home import KAFKA_LOGINS, OWNER, PRIVATE, Home
 from services.platform.readiness import accepts
 from services.platform.settings import HOST, PlatformSettings
 

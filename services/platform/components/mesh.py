@@ -12,11 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from services.chassis.files import write_private
 from services.platform.components.component import Component, Program, Tell
 from services.platform.components.kafka import access
 from services.platform.components.postgres import database_url
 from services.platform.errors import PlatformError
-from services.platform.home import OWNER, PRIVATE, Home, write_private
+from services.platform.home import OWNER, PRIVATE, Home
 from services.platform.readiness import answers
 from services.platform.settings import HOST, ROOT, PlatformSettings
 

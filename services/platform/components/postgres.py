@@ -12,10 +12,11 @@ from pathlib import Path
 
 import asyncpg
 
+from services.chassis.files import write_private
 from services.platform import account
 from services.platform.components.component import Component, Program, Tell
 from services.platform.errors import NotReadyYet, PlatformError
-from services.platform.home import LOGINS, OWNER, PRIVATE, write_private
+from services.platform.home import LOGINS, OWNER, PRIVATE
 from services.platform.readiness import PROBE_SECONDS
 from services.platform.settings import HOST
 

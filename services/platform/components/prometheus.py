@@ -11,10 +11,10 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from services.chassis.files import write_private
 from services.platform.account import is_root
 from services.platform.components.component import Component, Program, Tell
 from services.platform.errors import NotAvailableError
-from services.platform.home import write_private
 from services.platform.readiness import answers
 from services.platform.settings import HOST, ROOT, PlatformSettings
 

@@ -11,6 +11,8 @@ from urllib.parse import quote, urlencode
 
 import orjson
 
+from services.lake.domain.cells import defused
+
 MOST_ROWS = 1_000_000
 """Rows of the longest export."""
 COLUMNS = (
@@ -18,9 +20,6 @@ COLUMNS = (
     *("channel", "score", "maker", "submitted_at", "decided_at", "borrower_id", "borrower_name"),
     *("borrower_birth_date", "borrower_national_id", "borrower_email", "borrower_phone"),
 )
-
-# What spreadsheets take for the beginning of a formula, in either width.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001 - what is meant
 
 
 class Format(StrEnum):
@@ -75,11 +74,6 @@ def tail(form: Format, count: int, outcome: Outcome) -> bytes:
         return orjson.dumps({"rows": count, "complete": complete}) + b"\n"
     said = "complete" if complete else "incomplete: there are more; narrow the filters"
     return f"# rows {count} {said}\r\n".encode()
-
-
-def defused(text: str) -> str:
-    """`text` as a cell that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _cells(row: Mapping[str, Any]) -> list[Any]:

@@ -242,15 +242,23 @@ def test_a_cut_export_is_known_by_its_last_line(
 def test_calling_the_services_needs_no_package_of_theirs() -> None:
     """With nothing but the group `client` installed, everything is there but what writes into the lake itself."""
     without = ["alembic", "asyncpg", "fastapi", "opentelemetry", "pyarrow", "pydantic", "sqlalchemy"]
-    program = (
-        f"import sys; sys.modules.update(dict.fromkeys({without!r})); sys.argv = ['creditmesh', '--help']; "
-        "from services.cli.main import cli; cli()"
-    )
-    ended = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        program = (
+            f"import sys; sys.modules.update(dict.fromkeys({without!r})); sys.argv = ['creditmesh', *{arguments!r}]; "
+            "from services.cli.main import cli; cli()"
+        )
+        return subprocess.run(
+            [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+
+    shown = run("--help")
+    assert shown.returncode == 0, shown.stderr
     for name in ("submit", "queue", "decide", "search", "export", "audit", "sessions", "users", "status"):
-        assert f" {name} " in ended.stdout
+        assert f" {name} " in shown.stdout
+    refused = run("import", "history", ".")
+    assert refused.returncode == 2
+    assert "install the group `cli`" in refused.stderr
 
 
 def test_a_second_factor_is_asked_for_by_its_own_error() -> None:

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.search.exports.domain import COLUMNS, Format, Outcome, defused, described, head, lines, tail
+from services.lake.domain.cells import defused
+from services.search.exports.domain import COLUMNS, Format, Outcome, described, head, lines, tail
 
 NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)
 ROW: dict[str, Any] = {
