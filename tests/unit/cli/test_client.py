@@ -241,7 +241,7 @@ def test_a_cut_export_is_known_by_its_last_line(
 
 def test_calling_the_services_needs_no_package_of_theirs() -> None:
     """With nothing but the group `client` installed, everything is there but what writes into the lake itself."""
-    without = ["alembic", "asyncpg", "fastapi", "opentelemetry", "pyarrow", "pydantic", "sqlalchemy"]
+    without = ["alembic", "asyncpg", "fastapi", "opentelemetry", "pyarrow", "sqlalchemy"]
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         program = (
