@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from tests.scripts import load_script
 
 ROOT = Path(__file__).parents[2]
 SERVICES = ("approval", "auth", "intake", "search")
@@ -15,12 +16,7 @@ SERVICES = ("approval", "auth", "intake", "search")
 
 @pytest.fixture(scope="module")
 def generator() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("api_documents", ROOT / "docs/openapi.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(ROOT / "docs/openapi.py")
 
 
 def test_a_document_that_differs_is_named_and_written_again(

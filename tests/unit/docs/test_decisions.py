@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from tests.scripts import load_script
 
 ROOT = Path(__file__).parents[3]
 RIGHT = """# 7. Images are text
@@ -34,13 +34,7 @@ d
 
 @pytest.fixture(scope="module")
 def records() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("decision_records", ROOT / "docs/records.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["decision_records"] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+    return load_script(ROOT / "docs/records.py")
 
 
 @pytest.mark.parametrize(

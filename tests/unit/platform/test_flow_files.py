@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -16,6 +14,7 @@ from hypothesis import strategies as st
 from services.loader.errors import InvalidFlow
 from services.loader.flows.files import read_flow
 from services.platform.settings import ROOT
+from tests.scripts import load_script
 
 FLOWS = ROOT / "airflow" / "flows"
 FIELDS = (
@@ -32,15 +31,7 @@ VALUES = (
 @pytest.fixture(scope="module")
 def flow_files() -> ModuleType:
     """The module; it needs nothing of Airflow, but lies in a folder that is no package."""
-    specification = importlib.util.spec_from_file_location(
-        "flow_files", ROOT / "airflow" / "plugins" / "flow_files.py"
-    )
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    sys.modules["flow_files"] = module
-    specification.loader.exec_module(module)
-    return module
+    return load_script(ROOT / "airflow" / "plugins" / "flow_files.py")
 
 
 @pytest.fixture
