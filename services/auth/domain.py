@@ -185,3 +185,19 @@ class NetworkFailures:
 def is_username(text: str) -> bool:
     """Whether a user could have this name."""
     return re.fullmatch(USERNAME_PATTERN, text) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class ResetCode:
+    """A code as it is stored."""
+
+    id: UUID
+    user_id: UUID
+    code_sha256: bytes = field(repr=False)
+    issued_by: UUID
+    issued_at: datetime
+    expires_at: datetime
+    confirmed_by: UUID | None = None
+    confirmed_at: datetime | None = None
+    ended_at: datetime | None = None
+    """When it was used or replaced."""

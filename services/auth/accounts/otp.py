@@ -8,11 +8,10 @@ from datetime import datetime
 from uuid import UUID
 
 import pyotp
-import sqlalchemy as sa
 from cryptography.fernet import Fernet
-from sqlalchemy.dialects.postgresql import insert
 
 from services.auth import repository
+from services.auth.accounts import proofs
 from services.auth.accounts.attempts import Attempts
 from services.auth.accounts.audit import EventKind, Origin, record
 from services.auth.accounts.resets import digest, new_code
@@ -28,7 +27,6 @@ from services.auth.errors import (
     WrongOtp,
 )
 from services.auth.service import utc_now
-from services.auth.tables import recovery_codes, totp
 from services.chassis.database import ApplicationDatabase, ApplicationReader, ApplicationTransaction
 from services.lake.domain.roles import Role
 
@@ -69,20 +67,9 @@ class SecondFactor:
     async def enrol(self, account: Account) -> tuple[str, str]:
         """A new secret and its otpauth URI, which counts once it is confirmed; raises SecondFactorExists."""
         secret = pyotp.random_base32()
-        values = {
-            "secret_encrypted": self._cipher.encrypt(secret.encode()),
-            "created_at": self._clock(),
-            "last_step": 0,
-        }
-        stored = (
-            insert(totp)
-            .values(user_id=account.id, **values)
-            .on_conflict_do_update(
-                index_elements=[totp.c.user_id], set_=values, where=totp.c.confirmed_at.is_(None)
-            )
-        )
+        encrypted = self._cipher.encrypt(secret.encode())
         async with self._database.transaction() as tx:
-            if (await tx.execute(stored)).rowcount != 1:
+            if not await proofs.store_device(tx, account.id, encrypted, self._clock()):
                 raise SecondFactorExists("Remove the device that you have first.")
         uri = pyotp.TOTP(secret).provisioning_uri(name=account.username, issuer_name="creditmesh")
         return secret, uri
@@ -99,7 +86,7 @@ class SecondFactor:
             await repository.lock_for_change(tx, account.id)
             if not await self._count(tx, account.id, otp, now, confirmed=False):
                 raise WrongOtp("Check the device's clock and the code.")
-            await tx.execute(totp.update().where(totp.c.user_id == account.id).values(confirmed_at=now))
+            await proofs.confirm_device(tx, account.id, now)
             await repository.revoke_sessions_of(tx, account.id, now, but=session_id)
             await self._record(tx, EventKind.OTP_ENROLLED, account.id, account.id, origin)
             return await _new_recovery_codes(tx, account.id)
@@ -119,7 +106,7 @@ class SecondFactor:
         now = self._clock()
         async with self._guarded(account, origin) as tx:
             await self._require(tx, account.id, otp, now)
-            await _remove(tx, account.id)
+            await proofs.remove_device(tx, account.id)
             await self._record(tx, EventKind.OTP_REMOVED, account.id, account.id, origin)
 
     async def remove_of(self, user_id: UUID, *, by: Actor) -> None:
@@ -132,7 +119,7 @@ class SecondFactor:
         async with self._database.transaction() as tx:
             if await repository.lock_for_change(tx, user_id) is None:
                 raise UserNotFound(f"No user has the id {user_id}.")
-            await _remove(tx, user_id)
+            await proofs.remove_device(tx, user_id)
             await repository.revoke_sessions_of(tx, user_id, self._clock())
             await self._record(tx, EventKind.OTP_REMOVED, by.id, user_id, by.origin)
 
@@ -141,11 +128,11 @@ class SecondFactor:
         if not self._mandatory_for & account.roles:
             return False
         async with self._database.reading() as db:
-            return not await _has_device(db, account.id)
+            return not await proofs.has_device(db, account.id)
 
     async def is_enrolled(self, db: ApplicationReader, user_id: UUID) -> bool:
         """Whether the user has a device that counts."""
-        return await _has_device(db, user_id)
+        return await proofs.has_device(db, user_id)
 
     async def check(self, account: Account, otp: str | None) -> tuple[str, ...]:
         """The proofs of a login (RFC 8176) beside the password: none for a user without a device.
@@ -155,7 +142,7 @@ class SecondFactor:
         Raises OtpRequired when a code is missing, WrongOtp.
         """
         async with self._database.reading() as db:
-            if not await _has_device(db, account.id):
+            if not await proofs.has_device(db, account.id):
                 return ()
         if otp is None:
             raise OtpRequired("Send the code of your device, or a recovery code, as otp.")
@@ -176,7 +163,7 @@ class SecondFactor:
             raise
 
     async def _require(self, tx: ApplicationTransaction, user_id: UUID, otp: str, now: datetime) -> None:
-        if not await _has_device(tx, user_id):
+        if not await proofs.has_device(tx, user_id):
             raise NoSecondFactor("Enrol a device first.")
         if not await self._counts(tx, user_id, otp, now):
             raise WrongOtp("Check the device's clock and the code.")
@@ -184,28 +171,16 @@ class SecondFactor:
     async def _counts(self, tx: ApplicationTransaction, user_id: UUID, otp: str, now: datetime) -> bool:
         if _OTP.fullmatch(otp):
             return await self._count(tx, user_id, otp, now, confirmed=True)
-        own = recovery_codes.c
-        used = (
-            recovery_codes.update()
-            .where(own.user_id == user_id, own.code_sha256 == digest(otp), own.used_at.is_(None))
-            .values(used_at=now)
-        )
-        return (await tx.execute(used)).rowcount == 1
+        return await proofs.use_recovery_code(tx, user_id, digest(otp), now)
 
     async def _count(
         self, tx: ApplicationTransaction, user_id: UUID, otp: str, now: datetime, *, confirmed: bool
     ) -> bool:
-        own = totp.c
-        which = sa.and_(own.user_id == user_id, own.confirmed_at.is_not(None) == confirmed)
-        encrypted = await tx.scalar(sa.select(own.secret_encrypted).where(which))
+        encrypted = await proofs.device_secret(tx, user_id, confirmed=confirmed)
         if encrypted is None:
             raise NoSecondFactor("Enrol a device first.")
         step = _step(self._cipher.decrypt(encrypted).decode(), otp, now)
-        if step is None:
-            return False
-        # Later than the last one that counted: the same code, or an older one, is a replay.
-        later = totp.update().where(which, own.last_step < step).values(last_step=step)
-        return (await tx.execute(later)).rowcount == 1
+        return step is not None and await proofs.use_step(tx, user_id, step, confirmed=confirmed)
 
     async def _record(
         self, tx: ApplicationTransaction, kind: EventKind, actor: UUID, about: UUID, origin: Origin
@@ -224,19 +199,7 @@ def _step(secret: str, otp: str, now: datetime) -> int | None:
     return None
 
 
-async def _has_device(db: ApplicationReader, user_id: UUID) -> bool:
-    query = sa.exists().where(totp.c.user_id == user_id, totp.c.confirmed_at.is_not(None)).select()
-    return bool(await db.scalar(query))
-
-
-async def _remove(tx: ApplicationTransaction, user_id: UUID) -> None:
-    for table in (recovery_codes, totp):
-        await tx.execute(table.delete().where(table.c.user_id == user_id))
-
-
 async def _new_recovery_codes(tx: ApplicationTransaction, user_id: UUID) -> list[str]:
-    await tx.execute(recovery_codes.delete().where(recovery_codes.c.user_id == user_id))
     codes = [new_code() for _ in range(RECOVERY_CODES)]
-    rows = [{"user_id": user_id, "code_sha256": digest(code)} for code in codes]
-    await tx.execute(recovery_codes.insert(), rows)
+    await proofs.replace_recovery_codes(tx, user_id, map(digest, codes))
     return codes

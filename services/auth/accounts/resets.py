@@ -3,19 +3,20 @@
 import hashlib
 import secrets
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import sqlalchemy as sa
 from uuid_utils.compat import uuid7
 
 from services.auth import repository
+from services.auth.accounts import proofs
 from services.auth.accounts.attempts import Attempts
 from services.auth.accounts.audit import EventKind, Origin, record
 from services.auth.accounts.passwords import Passwords
 from services.auth.accounts.users import Actor
+from services.auth.domain import ResetCode
 from services.auth.errors import (
     InvalidResetCode,
     OwnAccount,
@@ -25,7 +26,6 @@ from services.auth.errors import (
     UserNotFound,
 )
 from services.auth.service import utc_now
-from services.auth.tables import reset_codes
 from services.chassis.database import ApplicationDatabase, ApplicationTransaction
 
 LIFETIME = timedelta(minutes=30)
@@ -33,22 +33,6 @@ ALPHABET = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
 """No letters and digits that look alike: people read the code aloud."""
 GROUPS, GROUP = 5, 4
 """20 characters of 31: 99 bits, which nobody can guess within the lifetime."""
-
-
-@dataclass(frozen=True, slots=True)
-class ResetCode:
-    """A code as it is stored."""
-
-    id: UUID
-    user_id: UUID
-    code_sha256: bytes = field(repr=False)
-    issued_by: UUID
-    issued_at: datetime
-    expires_at: datetime
-    confirmed_by: UUID | None = None
-    confirmed_at: datetime | None = None
-    ended_at: datetime | None = None
-    """When it was used or replaced."""
 
 
 class Resets:
@@ -80,8 +64,7 @@ class Resets:
         async with self._database.transaction() as tx:
             if await repository.lock_for_change(tx, user_id) is None:
                 raise UserNotFound(f"No user has the id {user_id}.")
-            await _end(tx, reset_codes.c.user_id == user_id, now)
-            await tx.execute(reset_codes.insert().values(asdict(code)))
+            await proofs.add_reset_code(tx, code)
             await _record(tx, EventKind.RESET_ISSUED, code, by, now)
         return code, text
 
@@ -90,26 +73,17 @@ class Resets:
 
         Raises ResetCodeNotFound when it does not wait, SecondPersonNeeded, ProposalOutdated.
         """
-        now, own = self._clock(), reset_codes.c
+        now = self._clock()
         async with self._database.transaction() as tx:
             administrators = await repository.lock_administrators(tx)
-            query = sa.select(reset_codes).where(
-                own.id == code_id,
-                own.user_id == user_id,
-                own.expires_at > now,
-                own.confirmed_at.is_(None),
-                own.ended_at.is_(None),
-            )
-            row = (await tx.execute(query.with_for_update())).mappings().one_or_none()
-            if row is None:
+            code = await proofs.lock_waiting_code(tx, user_id, code_id, now)
+            if code is None:
                 raise ResetCodeNotFound(f"No code of this user that waits has the id {code_id}.")
-            code = ResetCode(**row)
             if by.id in {code.issued_by, user_id} or by.id not in administrators:
                 raise SecondPersonNeeded("Ask an administrator who neither issued it nor is its user.")
             if code.issued_by not in administrators:
                 raise ProposalOutdated("Who issued it is no longer an administrator; issue another code.")
-            mine = reset_codes.update().where(own.id == code_id)
-            await tx.execute(mine.values(confirmed_by=by.id, confirmed_at=now))
+            await proofs.confirm_reset_code(tx, code_id, by.id, now)
             await _record(tx, EventKind.RESET_CONFIRMED, code, by, now)
         return replace(code, confirmed_by=by.id, confirmed_at=now)
 
@@ -122,18 +96,12 @@ class Resets:
             LoginLocked: after repeated failures.
             PasswordTooWeak: the code can then be used again.
         """
-        now, own = self._clock(), reset_codes.c
+        now = self._clock()
         await self._attempts.refuse_locked(username, origin)
         async with self._database.reading() as db:
             account = await repository.find_user(db, username)
-            query = sa.select(own.id).where(
-                own.code_sha256 == digest(code),
-                own.user_id == (account.id if account and not account.disabled else None),
-                own.confirmed_at.is_not(None),
-                own.ended_at.is_(None),
-                own.expires_at > now,
-            )
-            code_id: UUID | None = await db.scalar(query)
+            enabled = account.id if account and not account.disabled else None
+            code_id = await proofs.usable_reset_code(db, enabled, digest(code), now)
         if account is None or code_id is None:
             await self._attempts.count(EventKind.RESET_REFUSED, username, origin)
             raise InvalidResetCode("Check the name and the code, or ask for another code.")
@@ -144,7 +112,7 @@ class Resets:
         async with self._database.transaction() as tx:
             current = await repository.lock_for_change(tx, account.id)
             # Twice at once, or the user was disabled meanwhile: the code is used by one, once.
-            if current is None or current.disabled or await _end(tx, own.id == code_id, now) != 1:
+            if current is None or current.disabled or not await proofs.end_reset_code(tx, code_id, now):
                 raise InvalidResetCode("Check the name and the code, or ask for another code.")
             await repository.update_user(
                 tx, replace(current, password_hash=new_hash, must_change_password=False)
@@ -170,11 +138,6 @@ def digest(code: str) -> bytes:
     """The SHA-256 of a code, without its dashes and in any case."""
     plain = "".join(one for one in code.upper() if one.isalnum())
     return hashlib.sha256(plain.encode("utf-8", "replace")).digest()
-
-
-async def _end(tx: ApplicationTransaction, which: sa.ColumnElement[bool], at: datetime) -> int:
-    live = reset_codes.update().where(which, reset_codes.c.ended_at.is_(None))
-    return (await tx.execute(live.values(ended_at=at))).rowcount
 
 
 async def _record(

@@ -6,8 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from services.auth.accounts.resets import ResetCode
-from services.auth.domain import PASSWORD_MAX_LENGTH, PASSWORD_MIN_LENGTH
+from services.auth.domain import PASSWORD_MAX_LENGTH, PASSWORD_MIN_LENGTH, ResetCode
 
 NewPassword = Annotated[SecretStr, Field(min_length=PASSWORD_MIN_LENGTH, max_length=PASSWORD_MAX_LENGTH)]
 
