@@ -49,6 +49,11 @@ def described(parameters: Sequence[tuple[str, str]]) -> str:
     return urlencode(sorted(parameters)) or "none"
 
 
+def without_words(parameters: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The filters as a record keeps them: the words of a search can be somebody's name, which only the file has."""
+    return [(name, "…" if name == "q" else value) for name, value in parameters]
+
+
 def head(form: Format, filters: str, as_of: datetime, by: str) -> bytes:
     """The first lines: what the rows are, and in CSV the names of the columns."""
     instant = as_of.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -8,7 +8,7 @@ from fastapi import Depends, Query, Request, Response
 from services.chassis.web.identity import Caller, require
 from services.chassis.web.input.body_limit import bounded_router
 from services.chassis.web.problems import Forbidden, Unauthenticated, Unavailable, Unprocessable, documented
-from services.search.exports.domain import Format, described
+from services.search.exports.domain import Format
 from services.search.exports.response import StreamedExport
 from services.search.exports.service import Exports, Wish
 from services.search.freshness import Freshness
@@ -80,13 +80,9 @@ async def _export(  # noqa: PLR0917 - the arguments of both routes
     freshness: Freshness,
     parameters: ExportParameters,
 ) -> Response:
-    given = [pair for pair in request.query_params.multi_items() if pair[0] != "reason"]
-    # The words of a search can be somebody's name: the caller's file has them, the record has not.
-    kept = [(name, "…" if name == "q" else value) for name, value in given]
     headers, as_of = freshness.headers(), freshness.whole_until or datetime.now(UTC)
-    wish = Wish(
-        parameters.to_domain(), parameters.sort, form, described(given), described(kept), parameters.reason
-    )
+    given = tuple(pair for pair in request.query_params.multi_items() if pair[0] != "reason")
+    wish = Wish(parameters.to_domain(), parameters.sort, form, given, parameters.reason)
     return StreamedExport(
         await exports.begin(wish, as_of, by=caller),
         headers=headers,

@@ -1,6 +1,6 @@
 """The use case of exports."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,7 +15,16 @@ from services.chassis.telemetry.spans import current_traceparent
 from services.chassis.web.identity import Caller, recent_login
 from services.chassis.web.problems import Forbidden, Unavailable
 from services.search.domain import Filters, Order, trace_id
-from services.search.exports.domain import MOST_ROWS, Format, Outcome, head, lines, tail
+from services.search.exports.domain import (
+    MOST_ROWS,
+    Format,
+    Outcome,
+    described,
+    head,
+    lines,
+    tail,
+    without_words,
+)
 from services.search.exports.repository import ExportRecord, ExportRepository
 from services.search.selection import Selection
 from services.search.service import Search
@@ -38,13 +47,12 @@ class TooManyExports(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What to export: the filters, also as the file shows them and as the record keeps them; `reason` unmasks."""
+    """What to export: the filters, also as they were given; `reason` unmasks."""
 
     filters: Filters
     order: Order
     format: Format
-    shown_filters: str
-    kept_filters: str
+    given: Sequence[tuple[str, str]]
     reason: str | None
 
 
@@ -88,7 +96,7 @@ class Exports:
             record = ExportRecord(
                 uuid4(),
                 wish.format,
-                wish.kept_filters,
+                described(without_words(wish.given)),
                 wish.reason,
                 unmasked=wish.reason is not None,
                 trace_id=trace_id(current_traceparent()),
@@ -99,7 +107,7 @@ class Exports:
             self._running -= 1
             raise
         chunks = self._chunks(
-            wish, selection, record, head(wish.format, wish.shown_filters, as_of, by.username)
+            wish, selection, record, head(wish.format, described(wish.given), as_of, by.username)
         )
         # Started here: only what has started ends, whatever happens to the answer.
         await anext(chunks)

@@ -164,7 +164,7 @@ async def test_a_longer_export_ends_at_the_limit_and_says_so(lending: Lending, p
     application = ApplicationDatabase.open(lending.application.url("search"), service="search", pool_size=2)
     search = lending.search._transport.app.state.search  # type: ignore[attr-defined]
     exports = Exports(application, search, ExportRepository(), most_rows=10)
-    wish = Wish(Filters(), Order.NEWEST, Format.CSV, "none", "none", None)
+    wish = Wish(Filters(), Order.NEWEST, Format.CSV, (), None)
     officer = Caller(MAKERS[0], "officer", frozenset({Role.OFFICER}), frozenset())
     content = b"".join([chunk async for chunk in await exports.begin(wish, START, by=officer)])
     await application.dispose()
@@ -180,7 +180,7 @@ async def test_no_more_exports_run_than_may_however_many_begin_at_once(
     application = ApplicationDatabase.open(lending.application.url("search"), service="search", pool_size=8)
     search = lending.search._transport.app.state.search  # type: ignore[attr-defined]
     exports = Exports(application, search, ExportRepository())
-    wish = Wish(Filters(), Order.NEWEST, Format.CSV, "none", "none", None)
+    wish = Wish(Filters(), Order.NEWEST, Format.CSV, (), None)
     officer = Caller(MAKERS[0], "officer", frozenset({Role.OFFICER}), frozenset())
 
     async def begin() -> AsyncGenerator[bytes]:
