@@ -118,16 +118,18 @@ class Approval:
         answers: list[State | Problem] = []
         for one in wanted:
             left = seconds_left()
+            timeout = asyncio.timeout(None if left is None else left - ANSWER_SECONDS)
             try:
-                async with asyncio.timeout(None if left is None else left - ANSWER_SECONDS):
+                async with timeout:
                     answers.append(
                         await self.decide(one.application_id, one.verdict, expected=one.revision, by=by)
                     )
-            except TimeoutError:
-                answers.append(DeadlineExceeded("Read it before you decide again: its time was over."))
             except Problem as refused:
                 answers.append(refused)
             except Exception as error:  # noqa: BLE001 - logged, and the answer of this application
+                if timeout.expired():
+                    answers.append(DeadlineExceeded("Read it before you decide again: its time was over."))
+                    continue
                 _log.exception("a decision of several failed", application_id=str(one.application_id))
                 answers.append(as_problem(error))
         return answers
