@@ -46,6 +46,26 @@ claim = sa.Table(
     implicit_returning=False,
 )
 
+
+def _two_people() -> tuple[sa.schema.SchemaItem, ...]:
+    """What every proposal has: one person proposes, another settles it, enforced by the database."""
+    return (
+        required("reason", text(1000)),
+        required("state", code(16)),
+        required("revision", sa.Integer),
+        required("proposed_by", sa.Uuid),
+        required("proposed_at", UtcDateTime),
+        sa.Column("confirmed_by", sa.Uuid),
+        sa.Column("confirmed_at", UtcDateTime),
+        sa.Column("refused_by", sa.Uuid),
+        sa.Column("refused_at", UtcDateTime),
+        sa.Column("comment", text(1000)),
+        one_of("state", ("waiting", "confirmed", "rejected", "withdrawn")),
+        sa.CheckConstraint("confirmed_by <> proposed_by", name="second_person"),
+        sa.CheckConstraint(SETTLED_ONCE, name="settled_once"),
+    )
+
+
 # Not captured: what a confirmed proposal changes is the captured `product_parameters`.
 product_proposal = sa.Table(
     "product_proposal",
@@ -57,22 +77,9 @@ product_proposal = sa.Table(
     required("probability_of_default", rate()),
     required("loss_given_default", rate()),
     required("credit_conversion_factor", rate()),
-    required("reason", text(1000)),
-    required("state", code(16)),
-    required("revision", sa.Integer),
-    required("proposed_by", sa.Uuid),
-    required("proposed_at", UtcDateTime),
-    sa.Column("confirmed_by", sa.Uuid),
-    sa.Column("confirmed_at", UtcDateTime),
-    sa.Column("refused_by", sa.Uuid),
-    sa.Column("refused_at", UtcDateTime),
-    sa.Column("comment", text(1000)),
+    *_two_people(),
     sa.CheckConstraint(INTEREST_RATE_CHECK, name="interest_rate"),
     sa.CheckConstraint(SHARES_CHECK, name="shares"),
-    one_of("state", ("waiting", "confirmed", "rejected", "withdrawn")),
-    # Two people, enforced by the database.
-    sa.CheckConstraint("confirmed_by <> proposed_by", name="second_person"),
-    sa.CheckConstraint(SETTLED_ONCE, name="settled_once"),
     sa.Index("ix_product_proposal_state_proposed_at", "state", "proposed_at"),
     sa.Index(
         "uq_product_proposal_waiting",
@@ -93,19 +100,7 @@ band_proposal = sa.Table(
     required("currency", code(3)),
     required("valid_from", day()),
     required("bands", long_text()),
-    required("reason", text(1000)),
-    required("state", code(16)),
-    required("revision", sa.Integer),
-    required("proposed_by", sa.Uuid),
-    required("proposed_at", UtcDateTime),
-    sa.Column("confirmed_by", sa.Uuid),
-    sa.Column("confirmed_at", UtcDateTime),
-    sa.Column("refused_by", sa.Uuid),
-    sa.Column("refused_at", UtcDateTime),
-    sa.Column("comment", text(1000)),
-    one_of("state", ("waiting", "confirmed", "rejected", "withdrawn")),
-    sa.CheckConstraint("confirmed_by <> proposed_by", name="second_person"),
-    sa.CheckConstraint(SETTLED_ONCE, name="settled_once"),
+    *_two_people(),
     sa.Index("ix_band_proposal_state_proposed_at", "state", "proposed_at"),
     sa.Index(
         "uq_band_proposal_waiting",
