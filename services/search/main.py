@@ -25,6 +25,8 @@ from services.search.repository import SearchRepository
 from services.search.routes import lake_router, router
 from services.search.service import Search
 from services.search.settings import MigrationSettings, SearchSettings
+from services.search.spelling.repository import SpellingRepository
+from services.search.spelling.service import Speller
 
 SERVICE = "search"
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -37,7 +39,8 @@ def build(settings: SearchSettings, telemetry: Telemetry, verifier: TokenVerifie
     )
     lake = Lake.open(settings.lake_url.get_secret_value(), service=SERVICE, pool_size=settings.lake_pool_size)
     freshness = Freshness(StoredProgress(application, lake))
-    search = Search(application, lake, SearchRepository())
+    speller = Speller(application, SpellingRepository())
+    search = Search(application, lake, SearchRepository(), speller)
     exports = Exports(application, search, ExportRepository())
 
     @asynccontextmanager
@@ -48,6 +51,7 @@ def build(settings: SearchSettings, telemetry: Telemetry, verifier: TokenVerifie
         tasks = [
             asyncio.create_task(search.keep_replica_prepared(), name="prepare-replica"),
             asyncio.create_task(freshness.keep_measured(), name="measure-lag"),
+            asyncio.create_task(speller.keep_learning(), name="learn-words"),
         ]
         yield
         for task in tasks:

@@ -39,7 +39,8 @@ class SearchFilters(BaseModel):
         Words(100),
         Field(
             description="Words, each of which must begin one of: a party's name, e-mail, a version's purpose, the id. "
-            "Accents are optional.",
+            "Accents are optional. A word of four letters or more that finds next to nothing is corrected by the names "
+            "that you see: one typing error, from eight letters on two.",
         ),
     ] = ""
     state: Annotated[list[State], Query(description="Any of these states.")] = []
@@ -176,15 +177,24 @@ class FacetView(BaseModel):
     counts: dict[Facet, list[FacetValue]]
 
 
+class CorrectionView(BaseModel):
+    """A word of `q` that found next to nothing, and the words of names that were looked for as well."""
+
+    word: str
+    meant: list[str]
+
+
 class FoundPage(BaseModel):
     """A page of applications; `next` is the next page's `after`, null on the last page.
 
-    `facets` counts what all pages hold; it is null unless it was asked for.
+    `facets` counts what all pages hold; it is null unless it was asked for. `corrected` is null shortly after a start,
+    until names are read and typing errors can be corrected.
     """
 
     items: list[FoundApplication]
     next: str | None
     facets: FacetView | None
+    corrected: list[CorrectionView] | None
 
     @classmethod
     def of(cls, found: Found, cursors: Cursors) -> Self:
@@ -193,6 +203,9 @@ class FoundPage(BaseModel):
             items=[FoundApplication.model_validate(row) for row in found.rows],
             next=cursors.next(found.next),
             facets=None if found.facets is None else FacetView.model_validate(found.facets),
+            corrected=None
+            if found.corrections is None
+            else [CorrectionView(word=word, meant=list(meant)) for word, meant in found.corrections.items()],
         )
 
 

@@ -1,7 +1,7 @@
 """Which applications a search selects in the replica, and in which order. PostgreSQL only."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from typing import Any
 
@@ -27,11 +27,20 @@ _KEYS: Mapping[str, sa.Column[Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What `caller` searches for; `bands` are known where a filter or a facet needs them."""
+    """What `caller` searches for; `bands` are known where a filter or a facet needs them.
+
+    `corrections` are the words that a mistyped word of the filters stands for as well.
+    """
 
     filters: Filters
     caller: Caller
     bands: Sequence[BandRange] = ()
+    corrections: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """All words that may have found something: those of the filters, and their corrections."""
+        return (*self.filters.words, *(other for meant in self.corrections.values() for other in meant))
 
 
 def select_bands() -> sa.Select[Any]:
@@ -91,7 +100,7 @@ def common_conditions(selection: Selection, of: sa.FromClause = application) -> 
     yield of.c.submitted_at.is_not(None)
     yield access.applications(selection.caller, of)
     for word in filters.words:
-        yield _matching(word, selection.caller, of)
+        yield matching(word, selection.caller, of, selection.corrections.get(word, ()))
     conditions = (
         (filters.currency, _VERSION.c.currency.__eq__),
         (filters.amount_min, _VERSION.c.amount.__ge__),
@@ -185,12 +194,11 @@ def _start(month: date) -> datetime:
     return datetime.combine(month, time(), UTC)
 
 
-def _named(word: str, caller: Caller) -> Iterator[sa.Select[Any]]:
-    """The applications of parties that have `word` in their name or e-mail, as far as `caller` sees those.
+def having_name(query: sa.ColumnElement[Any], caller: Caller) -> Iterator[sa.Select[Any]]:
+    """The applications of parties whose name or e-mail meets the text query, as far as `caller` sees those.
 
     Callers must not find masked data either: with many prefixes they could read it letter by letter.
     """
-    query = sa.func.search.prefix_query(word)
     of_party = (
         sa.select(application_party.c.application_id)
         .join_from(application_party, party, party.c.id == application_party.c.party_id)
@@ -210,19 +218,28 @@ def _named(word: str, caller: Caller) -> Iterator[sa.Select[Any]]:
     )
 
 
-def _matching(word: str, caller: Caller, of: sa.FromClause) -> Condition:
+def whole_word(word: str) -> sa.ColumnElement[Any]:
+    """The text query of a normalised word; what only begins with it is another word."""
+    return sa.func.plainto_tsquery(sa.literal_column("'simple'::regconfig"), word)
+
+
+def matching(
+    word: str, caller: Caller, of: sa.FromClause = application, corrections: Sequence[str] = ()
+) -> Condition:
     """The condition that the application has `word`: in a party's name or e-mail, in a purpose, or as its id's prefix.
 
-    A union, so that each part can use its own index of the replica.
+    Or one of its `corrections` as a word of a name. A union, so that each part can use its own index of the replica.
     """
     query = sa.func.search.prefix_query(word)
     found = [
-        *_named(word, caller),
+        *having_name(query, caller),
         # Any version: a restriction to the current one would join all rows for every common word.
         sa.select(application_version.c.application_id).where(
             sa.func.search.purpose_document(application_version.c.purpose).op("@@")(query)
         ),
     ]
+    for other in corrections:
+        found += having_name(whole_word(other), caller)
     if prefix := id_prefix(word):
         named = application.alias("named")
         found.append(sa.select(named.c.id).where(sa.cast(named.c.id, sa.Text).like(f"{prefix}%")))

@@ -1,7 +1,7 @@
 """The use cases of search: find applications, show one with all its parts, show its history."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -23,6 +23,8 @@ from services.search.errors import FiltersContradict, ReplicaNotReady
 from services.search.highlights import highlights
 from services.search.repository import SearchRepository
 from services.search.selection import Selection
+from services.search.spelling.repository import FEW
+from services.search.spelling.service import Speller
 
 LOOK_AGAIN_SECONDS = 2.0
 """Seconds between two checks of a replica that is not prepared yet."""
@@ -44,20 +46,25 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A page of applications, where the next page starts, and the counts where they are wanted."""
+    """A page of applications, where the next page starts, the counts where they are wanted, and the corrections."""
 
     rows: Sequence[dict[str, Any]]
     next: Cursor | None
     facets: Facets | None = None
+    corrections: Mapping[str, Sequence[str]] | None = None
+    """By mistyped word, what else was looked for; None while no word can be corrected yet."""
 
 
 class Search:
     """The use cases of search over the application database and the lake."""
 
-    def __init__(self, application: ApplicationDatabase, lake: Lake, repository: SearchRepository) -> None:
+    def __init__(
+        self, application: ApplicationDatabase, lake: Lake, repository: SearchRepository, speller: Speller
+    ) -> None:
         self._application = application
         self._lake = lake
         self._repository = repository
+        self._speller = speller
         self._missing: list[str] | None = None
 
     async def find(
@@ -75,20 +82,27 @@ class Search:
         With `facets`, what all pages hold is counted by them.
         Raises FiltersContradict, ReplicaNotReady.
         """
-        async with self.selecting(filters, by=by, facets=facets) as (reader, selection):
-            rows = await self._repository.find(reader, selection, order, after, limit + 1)
+        async with self._selecting(filters, by=by, facets=facets) as (reader, asked):
+            rows, selection = await self._corrected_page(reader, asked, order, after, max(limit + 1, FEW))
             counts = await self._repository.facets(reader, selection, facets) if facets else None
         page = rows[:limit]
         for row in page:
-            row["highlights"] = highlights(row, filters.words)
+            row["highlights"] = highlights(row, selection.words)
         more = Cursor(page[-1][order_key(order)], page[-1]["id"]) if len(rows) > limit else None
-        return Found(page, more, counts)
+        return Found(page, more, counts, selection.corrections if self._speller.ready else None)
 
     @asynccontextmanager
     async def selecting(
+        self, filters: Filters, *, by: Caller
+    ) -> AsyncIterator[tuple[ApplicationReader, Selection]]:
+        """Open a transaction that reads what `by` searches for, typing errors corrected; raises as `find`."""
+        async with self._selecting(filters, by=by) as (reader, selection):
+            yield reader, await self._speller.corrected(reader, selection)
+
+    @asynccontextmanager
+    async def _selecting(
         self, filters: Filters, *, by: Caller, facets: Sequence[Facet] = ()
     ) -> AsyncIterator[tuple[ApplicationReader, Selection]]:
-        """Open a transaction that reads what `by` searches for; raises as `find`."""
         if faults := list(filters.contradictions()):
             raise FiltersContradict(
                 "Correct the parts named in errors.",
@@ -96,6 +110,21 @@ class Search:
             )
         async with self._reading_replica() as reader:
             yield reader, await self._repository.selection(reader, filters, by, facets)
+
+    async def _corrected_page(
+        self, reader: ApplicationReader, selection: Selection, order: Order, after: Cursor | None, limit: int
+    ) -> tuple[list[dict[str, Any]], Selection]:
+        """At most `limit` rows, and the selection that they are of: with corrections where it finds next to nothing."""
+        find = self._repository.find
+        if after is not None:
+            # Every page is of the same selection.
+            corrected = await self._speller.corrected(reader, selection)
+            return await find(reader, corrected, order, after, limit), corrected
+        rows = await find(reader, selection, order, None, limit)
+        corrected = await self._speller.corrected(reader, selection, finds_few=len(rows) < FEW)
+        if corrected.corrections:
+            rows = await find(reader, corrected, order, None, limit)
+        return rows, corrected
 
     async def record(self, application_id: UUID, source: Source, *, by: Caller) -> dict[str, Any]:
         """The whole application as the caller sees it, from the replica or straight from the lake.

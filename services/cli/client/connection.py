@@ -3,7 +3,7 @@
 import secrets
 import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -102,12 +102,25 @@ class Connection:
         """The body of the answer to one call; raises what `call` raises."""
         return self.call(service, method, path, **options).json()
 
-    def items(self, service: str, path: str, most: int, **parameters: Any) -> Iterator[Any]:
-        """At most `most` items of a list, page by page; raises what `call` raises."""
+    def items(
+        self,
+        service: str,
+        path: str,
+        most: int,
+        see_first: Callable[[Mapping[str, Any]], None] | None = None,
+        /,
+        **parameters: Any,
+    ) -> Iterator[Any]:
+        """At most `most` items of a list, page by page; raises what `call` raises.
+
+        `see_first` is shown the first page.
+        """
         after: str | None = None
         while most > 0:
             asked = {**parameters, "limit": min(most, 200), **({"after": after} if after else {})}
             page = self.json(service, "GET", path, params=asked)
+            if see_first is not None and after is None:
+                see_first(page)
             yield from page["items"]
             most -= len(page["items"])
             after = page["next"]

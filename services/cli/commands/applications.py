@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
 
@@ -101,7 +102,7 @@ def search(
         words, state, product, channel, band, amount_min, amount_max, submitted_from, submitted_to
     )
     with connect(profile) as platform:
-        show(platform.items("search", "/applications", limit, **asked, sort=sort), FOUND, output)
+        show(platform.items("search", "/applications", limit, _tell, **asked, sort=sort), FOUND, output)
         if facets:
             _show_facets(platform, {**asked, "facets": facets, "limit": 1})
 
@@ -232,6 +233,12 @@ def _filters(  # noqa: PLR0917 - the filters of a search, in their order
         submitted_from=submitted_from,
         submitted_to=submitted_to,
     )
+
+
+def _tell(page: Mapping[str, Any]) -> None:
+    for one in page["corrected"] or ():
+        meant = ", ".join(one["meant"])
+        errors.print(f"{one['word']}: also found {meant}", markup=False, highlight=False)
 
 
 def _show_facets(platform: Connection, parameters: dict[str, Any]) -> None:

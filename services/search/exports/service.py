@@ -107,7 +107,10 @@ class Exports:
             self._running -= 1
             raise
         chunks = self._chunks(
-            wish, selection, record, head(wish.format, described(wish.given), as_of, by.username)
+            wish,
+            selection,
+            record,
+            head(wish.format, described([*wish.given, *_corrected(selection)]), as_of, by.username),
         )
         # Started here: only what has started ends, whatever happens to the answer.
         await anext(chunks)
@@ -146,3 +149,7 @@ class Exports:
         except (SQLAlchemyError, OSError) as error:
             # The record says that the export began: without an end it counts as cut.
             _log.warning("the end of an export was not recorded", error=error_name(error))
+
+
+def _corrected(selection: Selection) -> list[tuple[str, str]]:
+    return [("corrected", f"{word}:{','.join(meant)}") for word, meant in selection.corrections.items()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -120,10 +120,19 @@ class Portfolio:
     chance: random.Random = field(default_factory=lambda: random.Random(27))
 
     @classmethod
-    async def write(cls, application: Database, count: int, seed: int = 16) -> Portfolio:
-        """Make `count` applications and have the replica's tables hold them and nothing else."""
+    async def write(
+        cls,
+        application: Database,
+        count: int,
+        seed: int = 16,
+        change: Callable[[int, Row], Row] = lambda _, row: row,
+    ) -> Portfolio:
+        """Make `count` applications and have the replica's tables hold them and nothing else.
+
+        `change` is told the number of each row.
+        """
         chance = random.Random(seed)
-        rows = [_row(chance) for _ in range(count)]
+        rows = [change(number, _row(chance)) for number in range(count)]
         async with application.connect("sink") as replica, replica.transaction():
             for table in ("application", "application_version", "application_party", "party", "loan"):
                 await replica.execute(f"DELETE FROM credit.{table}")

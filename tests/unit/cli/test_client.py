@@ -21,7 +21,7 @@ from services.cli.client.connection import Connection
 from services.cli.client.errors import NotLoggedIn, OtpRequired, Refused, Unavailable, WrongUsage
 from services.cli.client.output import Output, show, show_one
 from services.cli.client.sessions import SessionStore, Tokens
-from services.cli.commands.applications import _last_line
+from services.cli.commands.applications import _last_line, _tell
 from services.platform.settings import ROOT
 
 Answer = Callable[[httpx.Request], httpx.Response]
@@ -283,3 +283,19 @@ def test_without_a_refresh_token_the_session_ends_with_its_access_token() -> Non
         platform.log_in("maker1", "password")
         with pytest.raises(NotLoggedIn, match="has ended"):
             platform.call("auth", "GET", "/me")
+
+
+def test_what_a_search_corrected_is_told_once_beside_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    logged_in()
+    pages = iter(
+        (
+            {"items": [{"id": 1}], "next": "more", "corrected": [{"word": "nguyne", "meant": ["nguyen"]}]},
+            {"items": [{"id": 2}], "next": None, "corrected": [{"word": "nguyne", "meant": ["nguyen"]}]},
+        )
+    )
+    with connection(lambda _: httpx.Response(200, json=next(pages))) as platform:
+        found = list(platform.items("search", "/applications", 10, _tell, q="nguyne"))
+
+    captured = capsys.readouterr()
+    assert [one["id"] for one in found] == [1, 2]
+    assert (captured.err, captured.out) == ("nguyne: also found nguyen\n", "")
