@@ -11,7 +11,9 @@ BOOT := $(TOOLS)/uv-$(UV_VERSION)
 UV := $(BOOT)/bin/uv
 PY := .venv/bin/python
 INSTALLED := .venv/.installed .venv-airflow/.installed
-PLATFORM := $(PY) -m services.platform.main
+# What make up PROFILE=… adds to the platform; give the same profiles to every command.
+$(foreach profile,$(filter-out scan,$(PROFILE)),$(error there is no profile $(profile); there is: scan))
+PLATFORM := $(foreach profile,$(PROFILE),CREDITMESH_$(shell echo $(profile) | tr a-z A-Z)=true) $(PY) -m services.platform.main
 # Without the variable the theme prints an advertisement at every build.
 MKDOCS := NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs
 
@@ -153,7 +155,7 @@ bench-attack: $(INSTALLED) ## measure /livez beside attacks on the same service;
 
 ##@ Operate it
 
-up: $(INSTALLED) ## start the platform and wait until all of it is ready
+up: $(INSTALLED) ## start the platform and wait until all of it is ready; PROFILE=scan adds ClamAV
 	@$(PLATFORM) up
 
 down: $(INSTALLED) ## stop the platform; the data stays

@@ -30,6 +30,11 @@ def limits() -> str:
                 "413, with `max_bytes`",
             ),
             (
+                "document",
+                "`MAX_DOCUMENT_BYTES`; it is streamed, not parsed",
+                "413, with `max_bytes`",
+            ),
+            (
                 "content type",
                 "`application/json`, for a form `application/x-www-form-urlencoded`; UTF-8, not compressed",
                 "415",

@@ -57,7 +57,8 @@ def _code(*names: str) -> str:
 
 
 def _components() -> list[Component]:
-    settings = PlatformSettings.model_construct(**_platform_defaults())
+    # With what a profile adds.
+    settings = PlatformSettings.model_construct(**{**_platform_defaults(), "scan": True})
     return everything(settings, Home(settings.home))
 
 

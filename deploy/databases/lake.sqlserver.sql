@@ -1043,6 +1043,31 @@ UPDATE journal.alembic_version SET version_num='0013' WHERE journal.alembic_vers
 
 GO
 
+-- Running upgrade 0013 -> 0014
+
+CREATE TABLE intake.document_scan (
+    document_id UNIQUEIDENTIFIER NOT NULL,
+    state VARCHAR(16) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    scanner VARCHAR(16) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    finding NVARCHAR(200) COLLATE Latin1_General_100_CI_AS_SC NULL,
+    attempts INTEGER NOT NULL,
+    next_attempt_at DATETIME2(6) NULL,
+    scanned_at DATETIME2(6) NULL,
+    CONSTRAINT pk_document_scan PRIMARY KEY (document_id),
+    CONSTRAINT ck_document_scan_state CHECK (state IN ('waiting', 'clean', 'infected', 'failed')),
+    CONSTRAINT fk_document_scan_document_id FOREIGN KEY(document_id) REFERENCES credit.document (id)
+);
+
+GO
+
+CREATE INDEX ix_document_scan_next_attempt_at ON intake.document_scan (next_attempt_at);
+
+GO
+
+UPDATE journal.alembic_version SET version_num='0014' WHERE journal.alembic_version.version_num = '0013';
+
+GO
+
 INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.party', N'migration', SYSUTCDATETIME(), 0, 0 WHERE COALESCE((SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.party' ORDER BY installed_at DESC), CASE WHEN EXISTS (SELECT 1 FROM credit.party) THEN '' END) <> 'f52697de16ebf106';
 
 GO
@@ -3932,6 +3957,18 @@ GRANT INSERT ON intake.party_national_id TO intake;
 GO
 
 GRANT DELETE ON intake.party_national_id TO intake;
+
+GO
+
+GRANT SELECT ON intake.document_scan TO intake;
+
+GO
+
+GRANT INSERT ON intake.document_scan TO intake;
+
+GO
+
+GRANT UPDATE (state, scanner, finding, attempts, next_attempt_at, scanned_at) ON intake.document_scan TO intake;
 
 GO
 

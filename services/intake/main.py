@@ -12,6 +12,13 @@ from services.chassis.telemetry.spans import Telemetry
 from services.chassis.web.app import create_app, serve
 from services.chassis.web.health import Check
 from services.chassis.web.identity import TokenVerifier
+from services.chassis.web.input.body_limit import LARGEST_BODY_BYTES
+from services.intake.documents.domain import UNSCANNED
+from services.intake.documents.repository import DocumentRepository
+from services.intake.documents.routes import router as documents
+from services.intake.documents.scanners import open_scanner
+from services.intake.documents.service import Documents
+from services.intake.documents.worker import DocumentWorker
 from services.intake.idempotency import Answers
 from services.intake.parties.national_ids import NationalIds
 from services.intake.parties.repository import PartyRepository
@@ -63,10 +70,30 @@ def build(settings: IntakeSettings, telemetry: Telemetry, verifier: TokenVerifie
             ),
         )
         filling = asyncio.create_task(national_ids.keep_filled(lake), name="national-ids")
+        working = [filling]
+        filed, objects, scanner = (
+            DocumentRepository(),
+            settings.objects,
+            open_scanner(settings.document_scanner),
+        )
+        worker = None if objects is None else DocumentWorker(lake, filed, objects, scanner)
+        app.state.documents = Documents(
+            lake,
+            filed,
+            answers,
+            objects,
+            max_bytes=settings.max_document_bytes,
+            scanner=scanner.name if scanner else UNSCANNED,
+            added=worker.wake if worker else lambda: None,
+        )
+        if worker is not None:
+            working.append(asyncio.create_task(worker.keep(), name="documents"))
         yield
-        filling.cancel()
-        with suppress(asyncio.CancelledError):
-            await filling
+        for task in working:
+            task.cancel()
+        for task in working:
+            with suppress(asyncio.CancelledError):
+                await task
         await lake.dispose()
 
     return create_app(
@@ -76,11 +103,13 @@ def build(settings: IntakeSettings, telemetry: Telemetry, verifier: TokenVerifie
         "people do to them.",
         settings=settings,
         telemetry=telemetry,
-        routers=[router, servicing, proposals],
+        routers=[router, documents, servicing, proposals],
         checks=[Check("lake", lake.ping)],
         lifespan=lifespan,
         verifier=verifier,
         scopes_of=scopes_of_people,
+        # Documents count for themselves; this is for what ignores their limit.
+        max_body_bytes=LARGEST_BODY_BYTES + settings.max_document_bytes,
     )
 
 

@@ -1,11 +1,15 @@
 """Settings of intake."""
 
 from decimal import Decimal
+from typing import Self
 from zoneinfo import ZoneInfo
 
-from pydantic import Field
+from pydantic import Field, SecretStr, field_validator, model_validator
 
+from services.chassis.objects.interface import Objects
+from services.chassis.objects.opening import open_objects
 from services.chassis.settings import DatabaseUrl, ServiceSettings
+from services.intake.documents.scanners import open_scanner
 from services.lake.domain.dates import UTC_ZONE, ZONE_DESCRIPTION
 
 
@@ -29,3 +33,38 @@ class IntakeSettings(ServiceSettings):
         le=1,
         description="payment allowed beyond the outstanding amount of a loan, as a fraction of its principal, 0 to 1",
     )
+    object_store_url: str | None = Field(
+        None,
+        description="where contents of documents are stored: file:///folder; without it documents are not taken",
+    )
+    object_store_keys: SecretStr | None = Field(
+        None,
+        description="32 random bytes in URL-safe base64 that encrypt stored contents, or several keys separated by "
+        "commas: the first encrypts, all decrypt",
+    )
+    max_document_bytes: int = Field(
+        20 << 20, ge=1 << 10, le=1 << 30, description="bytes of the largest document, 1 KiB to 1 GiB"
+    )
+    document_scanner: str = Field(
+        "none", description="scanner of documents: none, clamd://host:port or clamd:///path/of/a/socket"
+    )
+
+    @property
+    def objects(self) -> Objects | None:
+        """The store of contents; None when there is none."""
+        if self.object_store_url is None or self.object_store_keys is None:
+            return None
+        return open_objects(self.object_store_url, self.object_store_keys.get_secret_value())
+
+    @model_validator(mode="after")
+    def _has_whole_store(self) -> Self:
+        if (self.object_store_url is None) != (self.object_store_keys is None):
+            raise ValueError("set both OBJECT_STORE_URL and OBJECT_STORE_KEYS, or neither")
+        _ = self.objects
+        return self
+
+    @field_validator("document_scanner")
+    @classmethod
+    def _names_a_scanner(cls, value: str) -> str:
+        open_scanner(value)
+        return value

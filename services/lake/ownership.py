@@ -138,6 +138,14 @@ _WRITES = (
     Grant("intake", "SELECT", "intake.party_national_id"),
     Grant("intake", "INSERT", "intake.party_national_id"),
     Grant("intake", "DELETE", "intake.party_national_id"),
+    Grant("intake", "SELECT", "intake.document_scan"),
+    Grant("intake", "INSERT", "intake.document_scan"),
+    Grant(
+        "intake",
+        "UPDATE",
+        "intake.document_scan",
+        ("state", "scanner", "finding", "attempts", "next_attempt_at", "scanned_at"),
+    ),
     # Confirmations and their reasons never change.
     Grant("intake", "SELECT", "intake.national_id_confirmation"),
     Grant("intake", "INSERT", "intake.national_id_confirmation"),

@@ -14,6 +14,7 @@ import psutil
 
 from services.chassis.kafka_access import KafkaAccess
 from services.platform.components.airflow import airflow
+from services.platform.components.clamd import Clamd
 from services.platform.components.command_environments import CommandEnvironments
 from services.platform.components.component import Component
 from services.platform.components.kafka import Kafka, KafkaLogins, access
@@ -53,10 +54,11 @@ class Status:
 
 
 def everything(settings: PlatformSettings, home: Home) -> list[Component]:
-    """The stores, then the mesh, then Airflow."""
+    """The stores, the scanner where it is wanted, the mesh, then Airflow."""
     stores = (Postgres, Kafka, KafkaLogins, Zipkin, Receiver, Prometheus, Databases)
     return [
         *(store(settings, home) for store in stores),
+        *([Clamd(settings, home)] if settings.scan else []),
         *mesh(settings, home),
         CommandEnvironments(settings, home),
         *airflow(settings, home),

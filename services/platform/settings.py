@@ -49,6 +49,10 @@ class PlatformSettings(BaseSettings):
         default=True, description="whether the fifty sample applications are added to the lake"
     )
     airflow: bool = Field(default=True, description="whether Airflow is part of the platform")
+    scan: bool = Field(
+        default=False,
+        description="whether ClamAV is part of the platform and scans documents; `PROFILE=scan`",
+    )
     flows: Path = Field(default=ROOT / "airflow" / "flows", description="folder of the flow files")
     flows_interval: int = Field(
         default=300, gt=0, description="seconds between two looks of Airflow at the flow files"
@@ -78,6 +82,7 @@ class PlatformSettings(BaseSettings):
     receiver_port: Port = 17114
     prometheus_port: Port = 17115
     airflow_port: Port = 17116
+    clamd_port: Port = 17117
 
     @classmethod
     def on_free_ports(cls, home: Path, among: range = SPARE_PORTS, **others: Any) -> Self:

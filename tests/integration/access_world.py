@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 
 from services.lake.domain.roles import Role
+from tests.integration.intake.files import PDF
 from tests.integration.lending import Lending, User
 
 M, S, U, N, P = Role.MAKER, Role.SERVICING, Role.AUDITOR, Role.ANALYST, Role.SERVICE
@@ -49,6 +50,13 @@ class Route:
     """What the id in its path is of."""
     body: Mapping[str, Any] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+    hidden_from: frozenset[Role] = frozenset()
+    """Who sees the thing otherwise, but not here."""
+
+    def sees(self, role: Role, place: tuple[str, str]) -> bool:
+        """Whether the thing at `place` is there for `role`."""
+        return role in SEES[place] - self.hidden_from
 
 
 # A revision that nothing has: who gets as far as its comparison sees the thing, and nothing is changed.
@@ -73,6 +81,20 @@ ROUTES: Mapping[tuple[str, str, str], Route] = {
     ),
     ("intake", "POST", "/applications/{application_id}/withdrawal"): Route(
         frozenset({M, P}), "application", None, _CHANGE
+    ),
+    ("intake", "POST", "/applications/{application_id}/documents"): Route(
+        frozenset({M, P}),
+        "application",
+        None,
+        # Without a body: it is checked and refused without a trace.
+        {**_CREATE, "Content-Type": "application/pdf"},
+        {"kind": "income", "file_name": "pay slip"},
+    ),
+    ("intake", "GET", "/applications/{application_id}/documents"): Route(READ - {N}, "application"),
+    ("intake", "GET", "/documents/{document_id}"): Route(READ - {N}, "document"),
+    # A document shows all that a party's mask hides.
+    ("intake", "GET", "/documents/{document_id}/content"): Route(
+        READ - {N}, "document", hidden_from=frozenset({U})
     ),
     ("intake", "GET", "/loans"): Route(READ),
     ("intake", "GET", "/loans/{loan_id}"): Route(READ, "loan"),
@@ -142,6 +164,7 @@ class World:
         parties: dict[tuple[str, str], str] = {}
         loans: dict[tuple[str, str], str] = {}
         proposals: dict[tuple[str, str], str] = {}
+        documents: dict[tuple[str, str], str] = {}
         content: Mapping[str, Any] = {}
         for whose, maker in (("own", callers[M]), ("foreign", lending.user("maker"))):
             for number, stage in enumerate(("draft", "submitted", "loan")):
@@ -152,6 +175,7 @@ class World:
                 response = await lending.post(maker, {**body, "submit": stage != "draft"})
                 assert response.status_code == 201, response.text
                 application = str(response.json()["id"])
+                documents[stage, whose] = await _document(lending, maker, application)
                 if stage == "loan":
                     officer = lending.user("officer")
                     assert (await lending.decide(officer, application, 1)).status_code == 200
@@ -167,7 +191,13 @@ class World:
                 parties[stage, whose] = party
         await lending.make_replica()
         await lending.replicate()
-        things = {"application": applications, "party": parties, "loan": loans, "proposal": proposals}
+        things = {
+            "application": applications,
+            "party": parties,
+            "loan": loans,
+            "proposal": proposals,
+            "document": documents,
+        }
         return cls(lending, callers, things, content)
 
     def client(self, service: str) -> httpx.AsyncClient:
@@ -184,7 +214,24 @@ class World:
         body = self.content if route.body == {"content": True} else route.body
         own = {name: str(uuid.uuid4()) if value == "k" else value for name, value in route.headers.items()}
         place = path if thing is None else path[: path.index("{")] + thing + path[path.index("}") + 1 :]
-        return await self.client(service).request(method, place, json=body, headers={**headers, **own})
+        return await self.client(service).request(
+            method, place, json=body, headers={**headers, **own}, params=dict(route.query)
+        )
+
+
+async def _document(lending: Lending, maker: User, application: str) -> str:
+    added = await lending.intake.post(
+        f"/applications/{application}/documents",
+        params={"kind": "identity", "file_name": "Nguyễn Văn Đạt"},
+        content=PDF,
+        headers={
+            **maker.headers,
+            "Idempotency-Key": f"document {application}".replace(" ", "-"),
+            "Content-Type": "application/pdf",
+        },
+    )
+    assert added.status_code == 201, added.text
+    return str(added.json()["id"])
 
 
 def outcome(response: httpx.Response) -> str:

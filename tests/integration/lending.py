@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 import httpx
@@ -29,6 +32,7 @@ from tests.conftest import Database
 
 SAMPLE = next(read())
 VALUE_DATE_DAYS_BACK = 1_100
+OBJECT_KEY = base64.urlsafe_b64encode(b"a key of a test, 32 bytes long..").decode()
 
 
 @dataclass(frozen=True)
@@ -52,12 +56,25 @@ class Lending:
 
     @classmethod
     @asynccontextmanager
-    async def over(cls, lake: Database, application: Database) -> AsyncIterator[Self]:
+    async def over(cls, lake: Database, application: Database, **of_intake: Any) -> AsyncIterator[Self]:
+        """Over these databases; `of_intake` are further settings of intake."""
+        with TemporaryDirectory() as folder:
+            stored = {"object_store_url": Path(folder).as_uri(), "object_store_keys": SecretStr(OBJECT_KEY)}
+            async with cls._over(lake, application, {**stored, **of_intake}) as made:
+                yield made
+
+    @classmethod
+    @asynccontextmanager
+    async def _over(
+        cls, lake: Database, application: Database, of_intake: Mapping[str, Any]
+    ) -> AsyncIterator[Self]:
         tokens, telemetry = TokenMaker(), span_recorder().telemetry
         common: dict[str, Any] = {"http_port": 0, "auth_jwks_url": "http://127.0.0.1:1/unused"}
         apps = (
             intake.build(
-                IntakeSettings(lake_url=SecretStr(lake.url("intake")), loan_lock_wait_seconds=1, **common),
+                IntakeSettings(
+                    lake_url=SecretStr(lake.url("intake")), loan_lock_wait_seconds=1, **common, **of_intake
+                ),
                 telemetry,
                 tokens.verifier(),
             ),

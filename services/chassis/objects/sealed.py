@@ -73,20 +73,22 @@ class SealedObjects:
     async def get(self, key: str) -> AsyncGenerator[bytes]:
         """The content of an object, in pieces; raises NoSuchObject before the first, ObjectDamaged at any."""
         cipher: AESGCM | None = None
-        held, number = b"", 0
+        held, number = bytearray(), 0
         async with aclosing(self._inner.get(key)) as stored:
             async for piece in stored:
                 held += piece
                 if cipher is None and len(held) >= HEADER_BYTES:
-                    cipher, held = self._opened(key, held[:HEADER_BYTES]), held[HEADER_BYTES:]
+                    cipher = self._opened(key, bytes(held[:HEADER_BYTES]))
+                    del held[:HEADER_BYTES]
                 # What could be the last segment waits: only the end of the object says whether it is.
                 while cipher is not None and len(held) > SEGMENT_BYTES + TAG_BYTES:
-                    segment, held = held[: SEGMENT_BYTES + TAG_BYTES], held[SEGMENT_BYTES + TAG_BYTES :]
+                    segment = bytes(held[: SEGMENT_BYTES + TAG_BYTES])
+                    del held[: SEGMENT_BYTES + TAG_BYTES]
                     yield _decrypted(cipher, number, segment, last=False)
                     number += 1
         if cipher is None:
             raise ObjectDamaged(f"{key} ends in its header")
-        yield _decrypted(cipher, number, held, last=True)
+        yield _decrypted(cipher, number, bytes(held), last=True)
 
     async def remove(self, key: str) -> None:
         """Remove an object; nothing happens when there is none."""

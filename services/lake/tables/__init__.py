@@ -23,7 +23,12 @@ from services.lake.tables.applications import (
 )
 from services.lake.tables.approval import band_proposal, claim, product_proposal
 from services.lake.tables.columns import INTEREST_RATE_CHECK, MIGRATED, MONEY_CHECKS, SHARES_CHECK, metadata
-from services.lake.tables.intake import idempotency_key, national_id_confirmation, party_national_id
+from services.lake.tables.intake import (
+    document_scan,
+    idempotency_key,
+    national_id_confirmation,
+    party_national_id,
+)
 from services.lake.tables.loans import (
     CLASSIFICATIONS,
     PROPOSAL_KINDS,
@@ -55,6 +60,7 @@ __all__ = [
     "claim",
     "decision",
     "document",
+    "document_scan",
     "idempotency_key",
     "instalment",
     "loan",

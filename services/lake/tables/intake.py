@@ -2,8 +2,8 @@
 
 import sqlalchemy as sa
 
-from services.lake.tables.applications import party
-from services.lake.tables.columns import metadata, own_id, required
+from services.lake.tables.applications import document, party
+from services.lake.tables.columns import metadata, one_of, own_id, required
 from services.lake.types import UtcDateTime, binary, code, long_text, text
 
 # Not captured: intake's record of requests, so that a repeated submit gets the first answer and has no effect.
@@ -49,6 +49,24 @@ national_id_confirmation = sa.Table(
         name="use",
     ),
     sa.Index("ix_national_id_confirmation_key", "national_id_key"),
+    schema="intake",
+    implicit_returning=False,
+)
+
+# Not captured: what is known of a document's content. `next_attempt_at` is when a scan is due, and while one is under
+# way when others may attempt it again; NULL when nothing is to be done.
+document_scan = sa.Table(
+    "document_scan",
+    metadata,
+    sa.Column("document_id", sa.ForeignKey(document.c.id), primary_key=True),
+    required("state", code(16)),
+    required("scanner", code(16)),
+    sa.Column("finding", text(200)),
+    required("attempts", sa.Integer),
+    sa.Column("next_attempt_at", UtcDateTime),
+    sa.Column("scanned_at", UtcDateTime),
+    one_of("state", ("waiting", "clean", "infected", "failed")),
+    sa.Index("ix_document_scan_next_attempt_at", "next_attempt_at"),
     schema="intake",
     implicit_returning=False,
 )

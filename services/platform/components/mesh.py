@@ -297,6 +297,11 @@ class ServiceProcess(Component):
             environment["CURSOR_KEY"] = self.home.secret("cursor_key")
         if self.name == "auth":
             environment["AUTH_KEY_ENCRYPTION_KEY"] = self.home.auth_key_encryption_key()
+        if self.name == "intake":
+            environment["OBJECT_STORE_URL"] = (self.home.data / "objects").as_uri()
+            environment["OBJECT_STORE_KEYS"] = self.home.fernet_key("object_store_key")
+            if settings.scan:
+                environment["DOCUMENT_SCANNER"] = f"clamd://{HOST}:{settings.clamd_port}"
         return Program(self.name, python(*self._service.command), ROOT, environment, stop_seconds=30)
 
     async def ready(self) -> None:

@@ -5,16 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-import subprocess
-import tempfile
 from pathlib import Path
 from string import Template
 from typing import Any
 
 from services.chassis.files import write_private
-from services.platform.account import is_root
 from services.platform.components.component import Component, Program, Tell
-from services.platform.errors import NotAvailableError
+from services.platform.components.debian import unpack
 from services.platform.readiness import answers
 from services.platform.settings import HOST, ROOT, PlatformSettings
 
@@ -45,7 +42,7 @@ def binary(name: str, tools: Path) -> Path:
         return Path(installed)
     folder = tools / "prometheus"
     if not folder.exists():
-        _unpack(folder)
+        unpack("prometheus", ("prometheus",), folder)
     return folder / "usr" / "bin" / name
 
 
@@ -66,30 +63,6 @@ def alerts(file: Path, *, after_seconds: float) -> str:
     Unknown variables are Prometheus' own, such as `{{ $value }}`, and stay unchanged.
     """
     return Template(file.read_text()).safe_substitute(after=f"{after_seconds:g}")
-
-
-def _unpack(folder: Path) -> None:
-    # Unpacking needs no root and, unlike an installation, starts no system service.
-    if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
-        raise NotAvailableError("there is no prometheus on PATH, and no apt-get to fetch its package with")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as draft:
-        done = _run("apt-get", "download", "prometheus", cwd=draft)
-        if done.returncode and is_root():
-            _run("apt-get", "update", cwd=draft)
-            done = _run("apt-get", "download", "prometheus", cwd=draft)
-        if done.returncode:
-            raise NotAvailableError(
-                f"there is no prometheus on PATH, and its package cannot be fetched ({done.stderr.strip()}); "
-                "install it (as root: apt-get update && apt-get install prometheus) and start again"
-            )
-        package = next(Path(draft).glob("prometheus_*.deb"))
-        _run("dpkg-deb", "-x", package.name, "unpacked", cwd=draft)
-        (Path(draft) / "unpacked").rename(folder)
-
-
-def _run(*command: str, cwd: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
 
 
 class Prometheus(Component):

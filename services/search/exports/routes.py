@@ -7,9 +7,9 @@ from fastapi import Depends, Query, Request, Response
 
 from services.chassis.web.identity import Caller, require
 from services.chassis.web.input.body_limit import bounded_router
+from services.chassis.web.output.streaming import StreamedFile
 from services.chassis.web.problems import Forbidden, Unauthenticated, Unavailable, Unprocessable, documented
 from services.search.exports.domain import Format
-from services.search.exports.response import StreamedExport
 from services.search.exports.service import Exports, Wish
 from services.search.freshness import Freshness
 from services.search.schemas import ExportParameters
@@ -83,7 +83,7 @@ async def _export(  # noqa: PLR0917 - the arguments of both routes
     headers, as_of = freshness.headers(), freshness.whole_until or datetime.now(UTC)
     given = tuple(pair for pair in request.query_params.multi_items() if pair[0] != "reason")
     wish = Wish(parameters.to_domain(), parameters.sort, form, given, parameters.reason)
-    return StreamedExport(
+    return StreamedFile(
         await exports.begin(wish, as_of, by=caller),
         headers=headers,
         media_type=form.media_type,

@@ -15,6 +15,7 @@ from services.approval.products import repository as products
 from services.approval.queue import backlog
 from services.approval.queue import repository as queue
 from services.intake import repository as intake
+from services.intake.documents import repository as documents
 from services.intake.parties import national_ids
 from services.intake.parties import repository as parties
 from services.intake.proposals import repository as proposals
@@ -27,6 +28,7 @@ REPOSITORIES = {
     "national ids": national_ids.statements,
     "servicing": servicing.statements,
     "proposals": proposals.statements,
+    "documents": documents.statements,
     "backlog": backlog.statements,
     "approval": approval.statements,
     "claims": claims.statements,

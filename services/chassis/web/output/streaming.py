@@ -7,23 +7,25 @@ from contextlib import aclosing
 from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
+from services.chassis.web.output.names import disposition
+
 LONGEST_SECONDS = 900.0
-"""An export that a client takes this many seconds to read is cut: its snapshot keeps the database from cleaning up."""
+"""An answer that a client takes this many seconds to read is cut: a snapshot keeps a database from cleaning up."""
 SEND_SECONDS = 60.0
-"""A client that takes nothing for this many seconds is given up: an export holds a connection of the database."""
+"""A client that takes nothing for this many seconds is given up: the answer holds a connection or an open file."""
 
 
-class StreamedExport(Response):
+class StreamedFile(Response):
     """Sends the chunks of a generator. When the client leaves, the generator is cancelled and closed at once."""
 
     def __init__(
         self, chunks: AsyncGenerator[bytes], *, headers: Mapping[str, str], media_type: str, file_name: str
     ) -> None:
-        """`file_name` is the name under which the client stores it."""
-        super().__init__(headers=dict(headers), media_type=media_type)
-        # How long it is nobody knows yet.
+        """`file_name` is the name under which the client stores it; `headers` say how long it is, if that is known."""
+        super().__init__(media_type=media_type)
         del self.headers["content-length"]
-        self.headers["Content-Disposition"] = f'attachment; filename="{file_name}"'
+        self.headers.update(headers)
+        self.headers["Content-Disposition"] = disposition(file_name)
         self._chunks = chunks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,0 +1,1 @@
+"""Answers that are more than a JSON object."""

@@ -1,0 +1,1 @@
+"""Documents of applications: uploaded as they are, checked by content, encrypted, scanned, then downloadable."""

@@ -1,0 +1,141 @@
+"""Scans documents, and sweeps objects that no document has. Every process of intake may: attempts are claimed."""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from services.chassis.error_names import error_name
+from services.chassis.objects.interface import NoSuchObject, ObjectDamaged, Objects
+from services.chassis.telemetry.logging import get_logger
+from services.intake.documents.domain import FOLDER, Scan, ScanState
+from services.intake.documents.metrics import DOCUMENTS
+from services.intake.documents.repository import DocumentRepository, DueScan
+from services.intake.documents.scanners import SECONDS, ScanFailed, Scanner
+from services.lake.database import Lake
+
+ACTOR = "intake"
+SCANS_AT_ONCE = 10
+POLL_SECONDS = 5.0
+"""Other processes add documents too, and failed scans come due."""
+SWEEP_SECONDS = 600.0
+ORPHAN_AGE = timedelta(hours=1)
+"""No request lasts as long: an older object without a document was left by a killed process."""
+LEASE = timedelta(seconds=2 * SECONDS)
+"""For how long nobody else attempts a scan that is under way; the attempt of a killed process is repeated then."""
+
+_log = get_logger(__name__)
+
+
+class DocumentWorker:
+    """Scans and sweeps."""
+
+    def __init__(
+        self, lake: Lake, repository: DocumentRepository, objects: Objects, scanner: Scanner | None
+    ) -> None:
+        """Without a `scanner` it only sweeps."""
+        self._lake = lake
+        self._repository = repository
+        self._objects = objects
+        self._scanner = scanner
+        self._wanted = asyncio.Event()
+
+    def wake(self) -> None:
+        """A document was added."""
+        self._wanted.set()
+
+    async def keep(self) -> None:
+        """Scan and sweep again and again; runs until it is cancelled."""
+        loops = (
+            [self._keep_sweeping()]
+            if self._scanner is None
+            else [self._keep_sweeping(), self._keep_scanning()]
+        )
+        async with asyncio.TaskGroup() as tasks:
+            for each in loops:
+                tasks.create_task(each)
+
+    async def scan_due(self) -> int:
+        """Attempt the scans that are due; how many there were."""
+        if self._scanner is None:
+            return 0
+        async with self._lake.reading() as reader:
+            due = await self._repository.due_scans(reader, datetime.now(UTC), SCANS_AT_ONCE)
+        for one in due:
+            await self._attempt(one, self._scanner)
+        return len(due)
+
+    async def scan_the_unscanned(self) -> int:
+        """Have documents scanned that came while there was no scanner; how many."""
+        if self._scanner is None:
+            return 0
+        async with self._lake.transaction(actor=ACTOR) as tx:
+            return await self._repository.scan_the_unscanned(tx, datetime.now(UTC))
+
+    async def sweep(self, age: timedelta = ORPHAN_AGE) -> int:
+        """Remove objects older than `age` that no document has, and unfinished ones; how many."""
+        before = datetime.now(UTC) - age
+        swept = await self._objects.discard_unfinished(before)
+        keys = [key async for key in self._objects.older_than(FOLDER, before)]
+        if keys:
+            async with self._lake.reading() as reader:
+                orphans = await self._repository.unknown_keys(reader, keys)
+            for key in orphans:
+                await self._objects.remove(key)
+            swept += len(orphans)
+        if swept:
+            _log.info("objects without a document were removed", objects=swept)
+        return swept
+
+    async def _attempt(self, due: DueScan, scanner: Scanner) -> None:
+        seen, now = due.scan.next_attempt_at, datetime.now(UTC)
+        if seen is None:
+            return
+        claimed = replace(due.scan, attempts=due.scan.attempts + 1, next_attempt_at=now + LEASE)
+        if not await self._write(due, seen, claimed):
+            return
+        ended = await self._scanned(due, claimed, scanner)
+        if await self._write(due, now + LEASE, ended):
+            DOCUMENTS.labels(ended.state).inc()
+            if ended.state is ScanState.INFECTED:
+                _log.warning("a document is infected", document=str(due.document_id), finding=ended.finding)
+
+    async def _scanned(self, due: DueScan, claimed: Scan, scanner: Scanner) -> Scan:
+        try:
+            finding = await scanner.scan(self._objects.get(due.object_key))
+        except (ScanFailed, NoSuchObject, ObjectDamaged) as error:
+            reason = str(error) if isinstance(error, ScanFailed) else type(error).__name__
+            _log.warning("a document was not scanned", document=str(due.document_id), reason=reason)
+            return claimed.failed(scanner.name, datetime.now(UTC))
+        return claimed.ended(scanner.name, finding, datetime.now(UTC))
+
+    async def _write(self, due: DueScan, seen: datetime, written: Scan) -> bool:
+        async with self._lake.transaction(actor=ACTOR) as tx:
+            return await self._repository.write_scan(tx, due.document_id, seen, written)
+
+    async def _keep_scanning(self) -> None:
+        is_first = True
+        while True:
+            self._wanted.clear()
+            try:
+                if is_first:
+                    await self.scan_the_unscanned()
+                    is_first = False
+                while await self.scan_due() == SCANS_AT_ONCE:
+                    pass
+            except (SQLAlchemyError, OSError) as error:
+                _log.warning("documents could not be scanned", error=error_name(error))
+            try:
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._wanted.wait()
+            except TimeoutError:
+                continue
+
+    async def _keep_sweeping(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            try:
+                await self.sweep()
+            except (SQLAlchemyError, OSError) as error:
+                _log.warning("objects could not be swept", error=error_name(error))
