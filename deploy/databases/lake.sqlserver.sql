@@ -1068,6 +1068,38 @@ UPDATE journal.alembic_version SET version_num='0014' WHERE journal.alembic_vers
 
 GO
 
+-- Running upgrade 0014 -> 0015
+
+CREATE TABLE intake.bureau_request (
+    application_id UNIQUEIDENTIFIER NOT NULL,
+    version INTEGER NOT NULL,
+    party_id UNIQUEIDENTIFIER NOT NULL,
+    outcome VARCHAR(16) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    reason VARCHAR(32) COLLATE Latin1_General_100_BIN2_UTF8 NULL,
+    provider VARCHAR(64) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    requested_at DATETIME2(6) NOT NULL,
+    attempts INTEGER NOT NULL,
+    next_attempt_at DATETIME2(6) NULL,
+    report_id UNIQUEIDENTIFIER NULL,
+    answered_at DATETIME2(6) NULL,
+    CONSTRAINT pk_bureau_request PRIMARY KEY (application_id, version, party_id),
+    CONSTRAINT ck_bureau_request_outcome CHECK (outcome IN ('waiting', 'found', 'not_found', 'inconclusive')),
+    CONSTRAINT ck_bureau_request_reason CHECK (outcome <> 'inconclusive' OR reason IS NOT NULL),
+    CONSTRAINT fk_bureau_request_version FOREIGN KEY(application_id, version) REFERENCES credit.application_version (application_id, version),
+    CONSTRAINT fk_bureau_request_party_id FOREIGN KEY(party_id) REFERENCES credit.party (id),
+    CONSTRAINT fk_bureau_request_report_id FOREIGN KEY(report_id) REFERENCES credit.bureau_report (id)
+);
+
+GO
+
+CREATE INDEX ix_bureau_request_next_attempt_at ON intake.bureau_request (next_attempt_at);
+
+GO
+
+UPDATE journal.alembic_version SET version_num='0015' WHERE journal.alembic_version.version_num = '0014';
+
+GO
+
 INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.party', N'migration', SYSUTCDATETIME(), 0, 0 WHERE COALESCE((SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.party' ORDER BY installed_at DESC), CASE WHEN EXISTS (SELECT 1 FROM credit.party) THEN '' END) <> 'f52697de16ebf106';
 
 GO
@@ -3969,6 +4001,22 @@ GRANT INSERT ON intake.document_scan TO intake;
 GO
 
 GRANT UPDATE (state, scanner, finding, attempts, next_attempt_at, scanned_at) ON intake.document_scan TO intake;
+
+GO
+
+GRANT SELECT ON intake.bureau_request TO intake;
+
+GO
+
+GRANT SELECT ON intake.bureau_request TO approval;
+
+GO
+
+GRANT INSERT ON intake.bureau_request TO intake;
+
+GO
+
+GRANT UPDATE (outcome, reason, attempts, next_attempt_at, report_id, answered_at) ON intake.bureau_request TO intake;
 
 GO
 

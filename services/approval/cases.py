@@ -58,6 +58,7 @@ class Record:
     parties: Sequence[Mapping[str, Any]]
     changed_parties: Sequence[ChangedParty]
     decisions: Sequence[Decision]
+    bureau: Sequence[Mapping[str, Any]]
     events: Sequence[Event]
     case: Case | None
 

@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from services.approval.bureau.schemas import BureauView
 from services.approval.cases import Booking, Record, Verdict
 from services.approval.domain import (
     Band,
@@ -267,6 +268,7 @@ class ApplicationRecord(BaseModel):
     parties: list[ParticipantView]
     versions: list[VersionView]
     decisions: list[DecisionView]
+    bureau: list[BureauView]
     events: list[EventView]
 
     @classmethod
@@ -285,6 +287,7 @@ class ApplicationRecord(BaseModel):
             ],
             versions=_versions(record.versions),
             decisions=[DecisionView.model_validate(one) for one in record.decisions],
+            bureau=[BureauView.of(one) for one in record.bureau],
             events=[EventView.model_validate(one) for one in record.events],
         )
 

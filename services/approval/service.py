@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy.exc import IntegrityError
 from uuid_utils.compat import uuid7
 
+from services.approval.bureau.repository import BureauOutcomes
 from services.approval.cases import Booking, BookingPolicy, Clock, Record, Verdict, Wanted, utc_now
 from services.approval.claims.service import Claims
 from services.approval.domain import (
@@ -37,6 +38,7 @@ from services.chassis.web.problems import DeadlineExceeded, Problem, as_problem
 from services.lake import access
 from services.lake.database import Lake, LakeReader, LakeTransaction
 from services.lake.domain.money import amount_fault
+from services.lake.domain.roles import Personal
 from services.lake.domain.schedule import schedule
 from services.lake.domain.states import Action, State, TransitionNotAllowed, after
 from services.lake.errors import NoSuchApplication, StaleRevision
@@ -65,6 +67,7 @@ class Approval:
         self._repository = repository
         self._policy = policy
         self._claims = claims
+        self._bureau = BureauOutcomes()
         self._now = now
 
     async def bands(self) -> list[Band]:
@@ -105,6 +108,10 @@ class Approval:
                 if versions
                 else (),
                 decisions=decisions,
+                # What is known of people is for those who see who they are.
+                bureau=await self._bureau.of(reader, application_id, row["current_version"])
+                if versions and row["personal"] > Personal.HIDDEN
+                else (),
                 events=await self._repository.events(reader, application_id),
                 case=case,
             )

@@ -13,6 +13,10 @@ from services.chassis.web.app import create_app, serve
 from services.chassis.web.health import Check
 from services.chassis.web.identity import TokenVerifier
 from services.chassis.web.input.body_limit import LARGEST_BODY_BYTES
+from services.intake.bureau.adapters import Bureau, HttpBureau, SimulatedBureau
+from services.intake.bureau.repository import BureauRepository
+from services.intake.bureau.service import Asking
+from services.intake.bureau.worker import BureauWorker
 from services.intake.documents.domain import UNSCANNED
 from services.intake.documents.repository import DocumentRepository
 from services.intake.documents.routes import router as documents
@@ -46,8 +50,15 @@ def build(settings: IntakeSettings, telemetry: Telemetry, verifier: TokenVerifie
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         repository = IntakeRepository()
         national_ids = NationalIds()
+        bureau, asked = open_bureau(settings), BureauRepository()
+        inquirer = None if bureau is None else BureauWorker(lake, asked, bureau)
         app.state.intake = Intake(
-            lake, repository, PartyRepository(), national_ids, zone=settings.business_time_zone
+            lake,
+            repository,
+            PartyRepository(),
+            national_ids,
+            zone=settings.business_time_zone,
+            asking=None if bureau is None or inquirer is None else Asking(asked, bureau.name, inquirer.wake),
         )
         loans, answers = ServicingRepository(), Answers(repository)
         app.state.servicing = Servicing(
@@ -88,12 +99,16 @@ def build(settings: IntakeSettings, telemetry: Telemetry, verifier: TokenVerifie
         )
         if worker is not None:
             working.append(asyncio.create_task(worker.keep(), name="documents"))
+        if inquirer is not None:
+            working.append(asyncio.create_task(inquirer.keep(), name="bureau"))
         yield
         for task in working:
             task.cancel()
         for task in working:
             with suppress(asyncio.CancelledError):
                 await task
+        if bureau is not None:
+            await bureau.aclose()
         await lake.dispose()
 
     return create_app(
@@ -111,6 +126,16 @@ def build(settings: IntakeSettings, telemetry: Telemetry, verifier: TokenVerifie
         # Documents count for themselves; this is for what ignores their limit.
         max_body_bytes=LARGEST_BODY_BYTES + settings.max_document_bytes,
     )
+
+
+def open_bureau(settings: IntakeSettings) -> Bureau | None:
+    """The credit bureau that the settings name."""
+    if settings.bureau == "simulated" and settings.bureau_key is not None:
+        return SimulatedBureau(settings.bureau_key.get_secret_value())
+    if settings.bureau == "http" and settings.bureau_url is not None:
+        token = settings.bureau_token.get_secret_value() if settings.bureau_token else None
+        return HttpBureau(settings.bureau_url, token=token, seconds=settings.bureau_seconds)
+    return None
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -12,6 +12,7 @@ from uuid_utils.compat import uuid7
 
 from services.chassis.web.identity import Caller
 from services.intake import errors
+from services.intake.bureau.service import Asking
 from services.intake.domain import (
     Answer,
     Application,
@@ -54,13 +55,15 @@ class Intake:
         national_ids: NationalIds,
         *,
         zone: ZoneInfo,
+        asking: Asking | None = None,
     ) -> None:
-        """`zone`: whose calendar says how old a borrower is on the day of submission."""
+        """`zone`: whose calendar says how old a borrower is on the day of submission; `asking`: a credit bureau."""
         self._lake = lake
         self._zone = zone
         self._parties = parties
         self._national_ids = national_ids
         self._repository = repository
+        self._asking = asking
         self._answers = Answers(repository)
 
     async def add_party(self, details: PartyDetails, *, by: Caller) -> Party:
@@ -147,11 +150,11 @@ class Intake:
                 application = replace(await self._submitted(tx, application, at, by), revision=1)
             await self._repository.add(tx, application)
             if submit:
-                await self._repository.add_version(tx, application, at)
+                await self._add_version(tx, application, at)
             await self._repository.add_event(tx, application, None, by.id, at)
             given = await self._answers.keep(tx, by.id, request, answer(application), at)
         if submit:
-            APPLICATIONS.labels(State.SUBMITTED).inc()
+            self._was_submitted()
         return given
 
     async def save_draft(
@@ -175,9 +178,9 @@ class Intake:
             await self._check(tx, application.content, by)
             changed = await self._submitted(tx, application, at, by)
             await self._write(tx, changed, expected)
-            await self._repository.add_version(tx, changed, at)
+            await self._add_version(tx, changed, at)
             await self._repository.add_event(tx, changed, application.state, by.id, at)
-        APPLICATIONS.labels(State.SUBMITTED).inc()
+        self._was_submitted()
         return changed
 
     async def withdraw(self, application_id: UUID, *, expected: int, by: Caller) -> Application:
@@ -203,6 +206,16 @@ class Intake:
                 yield tx, application
             except TransitionNotAllowed as reason:
                 raise ActionNotAllowed(reason) from None
+
+    async def _add_version(self, tx: LakeTransaction, submitted: Application, at: datetime) -> None:
+        await self._repository.add_version(tx, submitted, at)
+        if self._asking is not None and submitted.current_version is not None:
+            await self._asking.about(tx, submitted.id, submitted.current_version, at)
+
+    def _was_submitted(self) -> None:
+        APPLICATIONS.labels(State.SUBMITTED).inc()
+        if self._asking is not None:
+            self._asking.submitted()
 
     async def _write(self, tx: LakeTransaction, changed: Application, expected: int) -> None:
         # The revision was compared when it was read. This comparison also detects a change that was committed

@@ -1,7 +1,7 @@
 """Settings of intake."""
 
 from decimal import Decimal
-from typing import Self
+from typing import Literal, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, field_validator, model_validator
@@ -48,6 +48,22 @@ class IntakeSettings(ServiceSettings):
     document_scanner: str = Field(
         "none", description="scanner of documents: none, clamd://host:port or clamd:///path/of/a/socket"
     )
+    bureau: Literal["none", "simulated", "http"] = Field(
+        "none",
+        description="the credit bureau that is asked about the people of a submission: none, simulated or http",
+    )
+    bureau_key: SecretStr | None = Field(
+        None, min_length=16, description="secret from which the simulated bureau makes its answers up"
+    )
+    bureau_url: str | None = Field(
+        None, pattern="^https?://", description="where the bureau `http` is asked by POST, with JSON"
+    )
+    bureau_token: SecretStr | None = Field(
+        None, description="bearer token for the bureau `http`, if it needs one"
+    )
+    bureau_seconds: float = Field(
+        5.0, gt=0, le=30, description="seconds that the bureau `http` has for an answer, at most 30"
+    )
 
     @property
     def objects(self) -> Objects | None:
@@ -61,6 +77,14 @@ class IntakeSettings(ServiceSettings):
         if (self.object_store_url is None) != (self.object_store_keys is None):
             raise ValueError("set both OBJECT_STORE_URL and OBJECT_STORE_KEYS, or neither")
         _ = self.objects
+        return self
+
+    @model_validator(mode="after")
+    def _can_ask(self) -> Self:
+        if self.bureau == "simulated" and self.bureau_key is None:
+            raise ValueError("BUREAU=simulated needs BUREAU_KEY")
+        if self.bureau == "http" and self.bureau_url is None:
+            raise ValueError("BUREAU=http needs BUREAU_URL")
         return self
 
     @field_validator("document_scanner")

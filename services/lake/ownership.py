@@ -146,6 +146,14 @@ _WRITES = (
         "intake.document_scan",
         ("state", "scanner", "finding", "attempts", "next_attempt_at", "scanned_at"),
     ),
+    *(Grant(login, "SELECT", "intake.bureau_request") for login in ("intake", "approval")),
+    Grant("intake", "INSERT", "intake.bureau_request"),
+    Grant(
+        "intake",
+        "UPDATE",
+        "intake.bureau_request",
+        ("outcome", "reason", "attempts", "next_attempt_at", "report_id", "answered_at"),
+    ),
     # Confirmations and their reasons never change.
     Grant("intake", "SELECT", "intake.national_id_confirmation"),
     Grant("intake", "INSERT", "intake.national_id_confirmation"),

@@ -35,7 +35,12 @@ def import_graph() -> grimp.ImportGraph:
 
 
 def test_no_folder_has_more_files_than_a_person_surveys() -> None:
-    counted = Counter(path.parent.relative_to(ROOT).as_posix() for path in sources("services"))
+    # Migrations are a log: one more with every change of the tables, and nobody surveys them.
+    counted = Counter(
+        path.parent.relative_to(ROOT).as_posix()
+        for path in sources("services")
+        if path.parent.name != "versions"
+    )
     assert len(counted) > 30
     assert {folder: files for folder, files in counted.items() if files > MOST_FILES} == {}
 

@@ -24,6 +24,7 @@ from services.lake.tables.applications import (
 from services.lake.tables.approval import band_proposal, claim, product_proposal
 from services.lake.tables.columns import INTEREST_RATE_CHECK, MIGRATED, MONEY_CHECKS, SHARES_CHECK, metadata
 from services.lake.tables.intake import (
+    bureau_request,
     document_scan,
     idempotency_key,
     national_id_confirmation,
@@ -57,6 +58,7 @@ __all__ = [
     "approval_band",
     "band_proposal",
     "bureau_report",
+    "bureau_request",
     "claim",
     "decision",
     "document",

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from services.lake.tables.applications import document, party
+from services.lake.tables.applications import application_version, bureau_report, document, party
 from services.lake.tables.columns import metadata, one_of, own_id, required
 from services.lake.types import UtcDateTime, binary, code, long_text, text
 
@@ -67,6 +67,35 @@ document_scan = sa.Table(
     sa.Column("scanned_at", UtcDateTime),
     one_of("state", ("waiting", "clean", "infected", "failed")),
     sa.Index("ix_document_scan_next_attempt_at", "next_attempt_at"),
+    schema="intake",
+    implicit_returning=False,
+)
+
+# Not captured: what is asked of the credit bureau, and what became of it. The answers themselves are `bureau_report`.
+# `next_attempt_at` is as in `document_scan`.
+bureau_request = sa.Table(
+    "bureau_request",
+    metadata,
+    sa.Column("application_id", sa.Uuid, primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("party_id", sa.ForeignKey(party.c.id), primary_key=True),
+    required("outcome", code(16)),
+    sa.Column("reason", code(32)),
+    required("provider", code(64)),
+    required("requested_at", UtcDateTime),
+    required("attempts", sa.Integer),
+    sa.Column("next_attempt_at", UtcDateTime),
+    sa.Column("report_id", sa.Uuid, sa.ForeignKey(bureau_report.c.id)),
+    sa.Column("answered_at", UtcDateTime),
+    sa.ForeignKeyConstraint(
+        ["application_id", "version"],
+        [application_version.c.application_id, application_version.c.version],
+        name="fk_bureau_request_version",
+    ),
+    one_of("outcome", ("waiting", "found", "not_found", "inconclusive")),
+    # Whoever decides learns why nothing is known.
+    sa.CheckConstraint("outcome <> 'inconclusive' OR reason IS NOT NULL", name="reason"),
+    sa.Index("ix_bureau_request_next_attempt_at", "next_attempt_at"),
     schema="intake",
     implicit_returning=False,
 )

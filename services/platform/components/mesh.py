@@ -300,6 +300,8 @@ class ServiceProcess(Component):
         if self.name == "intake":
             environment["OBJECT_STORE_URL"] = (self.home.data / "objects").as_uri()
             environment["OBJECT_STORE_KEYS"] = self.home.fernet_key("object_store_key")
+            environment["BUREAU"] = "simulated"
+            environment["BUREAU_KEY"] = self.home.secret("bureau_key")
             if settings.scan:
                 environment["DOCUMENT_SCANNER"] = f"clamd://{HOST}:{settings.clamd_port}"
         return Program(self.name, python(*self._service.command), ROOT, environment, stop_seconds=30)

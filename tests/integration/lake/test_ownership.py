@@ -12,6 +12,7 @@ from services.lake.ownership import grants
 from services.lake.tables import (
     CAPTURED,
     band_proposal,
+    bureau_request,
     claim,
     document_scan,
     idempotency_key,
@@ -28,6 +29,7 @@ COLUMNS = {
         for table in (
             *CAPTURED,
             band_proposal,
+            bureau_request,
             claim,
             document_scan,
             idempotency_key,

@@ -9,12 +9,14 @@ from sqlalchemy.dialects import mssql, postgresql
 
 from services.approval import repository as approval
 from services.approval.bands import repository as bands
+from services.approval.bureau import repository as outcomes
 from services.approval.claims import repository as claims
 from services.approval.expiry import repository as expiry
 from services.approval.products import repository as products
 from services.approval.queue import backlog
 from services.approval.queue import repository as queue
 from services.intake import repository as intake
+from services.intake.bureau import repository as bureau
 from services.intake.documents import repository as documents
 from services.intake.parties import national_ids
 from services.intake.parties import repository as parties
@@ -29,6 +31,8 @@ REPOSITORIES = {
     "servicing": servicing.statements,
     "proposals": proposals.statements,
     "documents": documents.statements,
+    "bureau": bureau.statements,
+    "outcomes": outcomes.statements,
     "backlog": backlog.statements,
     "approval": approval.statements,
     "claims": claims.statements,

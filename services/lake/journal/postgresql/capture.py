@@ -203,7 +203,7 @@ class PostgreSQLCapture(PostgreSQLImages):
         names = ", ".join(logins)
         return (
             f"GRANT USAGE ON SCHEMA credit, journal TO {names}",
-            "GRANT USAGE ON SCHEMA intake TO intake",
+            "GRANT USAGE ON SCHEMA intake TO intake, approval",
             "GRANT USAGE ON SCHEMA approval TO approval",
             f"GRANT SELECT ON SEQUENCE journal.position TO {names}",
         )

@@ -1,0 +1,1 @@
+"""What the credit bureau said about the people of an application, as officers see it."""
