@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import json
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
@@ -14,11 +15,11 @@ from typing import Any
 import records
 import sqlalchemy as sa
 import yaml
-from limits import limits
 from markdown_table import table
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
+from request_limits import limits
 
 from services.auth.tables import metadata as auth_tables
 from services.lake.domain.roles import SCOPES
@@ -281,6 +282,8 @@ def _default(field: FieldInfo) -> str:
         return "computed"
     if isinstance(field.default, Path):
         return f"`{field.default.relative_to(ROOT)}`"
+    if isinstance(field.default, dict) and field.default:
+        return f"`{json.dumps(field.default)}`"
     return (
         f"`{field.default}`" if str(field.default or "0") and field.default not in (None, "", {}) else "none"
     )

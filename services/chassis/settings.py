@@ -3,9 +3,18 @@
 import sys
 from pathlib import Path
 from typing import Annotated, Self, TypeVar
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
@@ -27,6 +36,10 @@ def _database_url(value: SecretStr) -> SecretStr:
 
 # The URL of a database, whose password is never shown.
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
+
+
+# How many requests a client may make in a time: 50/second.
+Rate = Annotated[str, Field(pattern="^[1-9][0-9]{0,6}/(second|minute|hour)$")]
 
 
 class IssuerSettings(BaseModel):
@@ -71,6 +84,19 @@ class ServiceSettings(BaseSettings):
         le=60,
         description="seconds after which a request is cancelled when its X-Request-Timeout-Ms says nothing else",
     )
+    rate_limit_read: Rate = Field(
+        "50/second", description="reading requests of a client: a number by second, minute or hour"
+    )
+    rate_limit_write: Rate = Field("10/second", description="requests of a client by any other method")
+    rate_limit_export: Rate = Field("2/minute", description="exports of a client")
+    rate_limit_login: Rate = Field(
+        "1/second", description="logins with a password from an address, or an IPv6 network of 64 bits"
+    )
+    rate_limit_store: SecretStr | None = Field(
+        None,
+        description="URL of a Redis or Valkey in which all processes of a service count together, redis://… or "
+        "rediss://…; by default each process counts on its own",
+    )
     http_trusted_proxies: str = Field(
         "",
         pattern=r"^([0-9a-fA-F.:/]+(,[0-9a-fA-F.:/]+)*)?$",
@@ -99,6 +125,13 @@ class ServiceSettings(BaseSettings):
     log_level: str = Field(
         "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR"
     )
+
+    @field_validator("rate_limit_store")
+    @classmethod
+    def _is_redis(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and urlsplit(value.get_secret_value()).scheme not in {"redis", "rediss"}:
+            raise ValueError("it must be a URL that begins with redis:// or rediss://")
+        return value
 
     @property
     def revocations_url(self) -> str | None:

@@ -48,6 +48,16 @@ class PlatformSettings(BaseSettings):
     samples: bool = Field(
         default=True, description="whether the fifty sample applications are added to the lake"
     )
+    rate_limits: dict[str, str] = Field(
+        default={
+            "read": "2000/second",
+            "write": "1000/second",
+            "export": "1000/minute",
+            "login": "50/second",
+        },
+        description="rate limits of the services by class, as a JSON object; one user of the demo sends hundreds of "
+        "requests a second",
+    )
     airflow: bool = Field(default=True, description="whether Airflow is part of the platform")
     scan: bool = Field(
         default=False,

@@ -127,7 +127,10 @@ async def measure(port: int, seconds: float) -> None:
     base = f"http://127.0.0.1:{port}"
     header = json.dumps(tokens.headers(scopes=["decide"]))
     results: dict[str, dict[str, float]] = {}
-    async with process("tests.attacks.guarded_process", HTTP_PORT=str(port), JWKS=json.dumps(tokens.jwks())):
+    # What is measured is what a request costs, not how early it is refused.
+    limits = {"RATE_LIMIT_READ": "100000/second", "RATE_LIMIT_WRITE": "100000/second"}
+    environment = {"HTTP_PORT": str(port), "JWKS": json.dumps(tokens.jwks()), **limits}
+    async with process("tests.attacks.guarded_process", **environment):
         async with httpx.AsyncClient(base_url=base) as client:
             while True:
                 with suppress(httpx.HTTPError):

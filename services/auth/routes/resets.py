@@ -1,5 +1,7 @@
 """HTTP for forgotten passwords: administrators issue and confirm a code, the user sets a password with it."""
 
+from fastapi import Request
+
 from services.auth.accounts.schemas import NewResetCodeView, ResetBody, ResetCodeView
 from services.auth.errors import (
     InvalidResetCode,
@@ -15,6 +17,7 @@ from services.auth.routes.callers import Auth, By, From
 from services.chassis.web.identity import LoginTooOld
 from services.chassis.web.input.body_limit import bounded_router
 from services.chassis.web.input.strict import Identifier
+from services.chassis.web.limits.rates import RouteClass, count
 from services.chassis.web.problems import documented
 
 router = bounded_router()
@@ -51,8 +54,9 @@ async def confirm_reset_code(user_id: Identifier, code_id: Identifier, auth: Aut
     responses=documented(InvalidResetCode, LoginLocked, PasswordTooWeak),
     tags=["sessions"],
 )
-async def reset_password(body: ResetBody, auth: Auth, origin: From) -> None:
+async def reset_password(request: Request, body: ResetBody, auth: Auth, origin: From) -> None:
     """Set your password with a reset code; ends your sessions. Then log in."""
+    await count(request, RouteClass.LOGIN)
     await auth.resets.use(
         body.username, body.code.get_secret_value(), body.new_password.get_secret_value(), origin
     )

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Form, Response
+from fastapi import Depends, Form, Request, Response
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
 
 from services.auth.clients.tokens import Credentials
@@ -26,6 +26,7 @@ from services.auth.schemas import (
     TokenView,
 )
 from services.chassis.web.input.body_limit import bounded_router
+from services.chassis.web.limits.rates import RouteClass, count
 from services.chassis.web.problems import Unavailable, documented
 
 router = bounded_router()
@@ -41,7 +42,7 @@ Basic = Annotated[HTTPBasicCredentials | None, Depends(_basic)]
     tags=["tokens"],
 )
 async def issue_token(
-    form: Annotated[TokenForm, Form()], auth: Auth, origin: From, basic: Basic
+    request: Request, form: Annotated[TokenForm, Form()], auth: Auth, origin: From, basic: Basic
 ) -> TokenView | ClientTokenView:
     """Exchange a user name and password, a refresh token, or a service client's secret for an access token.
 
@@ -54,6 +55,7 @@ async def issue_token(
     if form.grant_type == "client_credentials":
         issued = await auth.client_tokens.issue(_credentials(form, basic), form.scopes(), origin)
         return ClientTokenView.of(issued)
+    await count(request, RouteClass.LOGIN)
     return TokenView.of(await auth.sessions.login(*form.credentials(), origin, form.one_time()))
 
 

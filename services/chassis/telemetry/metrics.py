@@ -63,6 +63,15 @@ REVOCATIONS_AGE = Gauge(
     "Age of the list of ended sessions, in seconds: for how long its issuer has not confirmed it.",
     ("server_address",),
 )
+RATE_LIMITED = Counter(
+    "http_server_rate_limited",
+    "HTTP requests refused because their client made too many.",
+    ("route_class",),
+)
+RATE_LIMIT_STORE_FAILURES = Counter(
+    "rate_limit_store_failures",
+    "Failures of the store of rate limits; each is followed by seconds of counting in the process.",
+)
 SPANS_EXPORTED = Counter("telemetry_spans_exported", "Spans that the collector accepted.")
 SPANS_DROPPED = Counter(
     "telemetry_spans_dropped",

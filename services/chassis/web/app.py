@@ -3,7 +3,7 @@
 import asyncio
 import signal
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from types import FrameType
 
 import uvicorn
@@ -23,6 +23,7 @@ from services.chassis.web.identity import OtherIssuer, TokenVerifier
 from services.chassis.web.input.body_limit import LARGEST_BODY_BYTES, BodyLimit, BoundedRoute
 from services.chassis.web.keys import IssuerKeys
 from services.chassis.web.limits.deadlines import Deadlines
+from services.chassis.web.limits.rates import LimitedRates, RateLimits
 from services.chassis.web.openapi import complete
 from services.chassis.web.paging import CursorKey
 from services.chassis.web.problems import add_problem_handlers, default_responses
@@ -102,8 +103,12 @@ def create_app(
     app.include_router(health_router(readiness))
     app.add_api_route("/metrics", _metrics, include_in_schema=False)
     app.add_middleware(BodyLimit, max_body_bytes=max_body_bytes)
+    if verifier is not None:
+        # Only who has callers limits them: a collector of traces must take what comes.
+        app.state.rate_limits = RateLimits.of(service, settings)
+        app.add_middleware(LimitedRates, limits=app.state.rate_limits)
     add_problem_handlers(app)
-    complete(app)
+    complete(app, deadlines_by_clients=deadlines_by_clients, limits_rates=verifier is not None)
     app.add_middleware(
         Deadlines, default_seconds=settings.http_deadline_seconds, named_by_clients=deadlines_by_clients
     )
@@ -229,7 +234,13 @@ def _others(
 def _lifespan(inner: Lifespan | None) -> Lifespan:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
-        async with _polled(app.state.verifier), inner(app) if inner is not None else nullcontext():
+        limits: RateLimits | None = getattr(app.state, "rate_limits", None)
+        async with AsyncExitStack() as stack:
+            if limits is not None:
+                stack.push_async_callback(limits.aclose)
+            await stack.enter_async_context(_polled(app.state.verifier))
+            if inner is not None:
+                await stack.enter_async_context(inner(app))
             _log.info("started", version=app.version)
             yield
             _log.info("stopping")

@@ -11,10 +11,11 @@ import jwt
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from opentelemetry import trace
+from starlette.types import Scope
 
 from services.chassis.settings import IssuerSettings
 from services.chassis.web.keys import IssuerKeys, JwksSource
-from services.chassis.web.problems import Forbidden, Unauthenticated
+from services.chassis.web.problems import Forbidden, Unauthenticated, Unavailable
 from services.chassis.web.revocations import Revocations
 
 AUDIENCE = "creditmesh"
@@ -24,6 +25,7 @@ TOKEN_TYPE = "at+jwt"  # noqa: S105 - the name of a kind (RFC 9068), no secret
 LEEWAY_SECONDS = 5.0
 # The attributes for a request's verified caller, and for a dependency that checks the caller.
 _VERIFIED = "creditmesh.caller"
+_REFUSED = "creditmesh.refused"
 _CHECK = "__checks_caller__"
 
 _bearer = HTTPBearer(
@@ -190,17 +192,40 @@ _THEIRS = _Kind(frozenset({TOKEN_TYPE, "jwt"}), ("iss", "aud", "sub", "iat", "ex
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 
-async def authenticated(request: Request, credentials: Credentials) -> Caller:
-    """FastAPI dependency: the caller of the request; raises Unauthenticated without a valid bearer token."""
-    known = request.scope.get(_VERIFIED)
-    if isinstance(known, Caller):
-        return known
-    if credentials is None:
-        raise Unauthenticated("Send an access token as `Authorization: Bearer …`.")
-    verifier: TokenVerifier = request.app.state.verifier
-    caller = await verifier.verify(credentials.credentials)
+async def identify(scope: Scope) -> Caller | None:
+    """The caller of a request, once it is known by its token; None without one, or with one that is not accepted.
+
+    A token is verified once for each request; `authenticated` raises then what the verification raised.
+    """
+    if _VERIFIED in scope:
+        found: Caller | None = scope[_VERIFIED]
+        return found
+    scope[_VERIFIED] = None
+    value = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+    scheme, _, token = value.decode("latin-1").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        return None
+    verifier: TokenVerifier = scope["app"].state.verifier
+    try:
+        caller = await verifier.verify(token)
+    except (Unauthenticated, Unavailable) as refusal:
+        scope[_REFUSED] = refusal
+        return None
     trace.get_current_span().set_attribute("enduser.id", str(caller.id))
-    request.scope[_VERIFIED] = caller
+    scope[_VERIFIED] = caller
+    return caller
+
+
+async def authenticated(request: Request, _: Credentials) -> Caller:
+    """FastAPI dependency: the caller of the request.
+
+    Raises Unauthenticated without a valid bearer token, Unavailable when it cannot be verified now.
+    """
+    caller = await identify(request.scope)
+    if caller is None:
+        raise request.scope.get(_REFUSED) or Unauthenticated(
+            "Send an access token as `Authorization: Bearer …`."
+        )
     return caller
 
 

@@ -8,16 +8,45 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from services.chassis.deadline import HEADER
 from services.chassis.web.problems import (
     PROBLEM_SCHEMA,
     BadRequest,
     ContentTooLarge,
+    DeadlineExceeded,
+    TooManyRequests,
     Unprocessable,
     UnsupportedMediaType,
     documented,
 )
 
 _REQUIRED = "x-required"
+_HEADERS: dict[str, dict[str, Any]] = {
+    "Retry-After": {
+        "description": "Seconds after which another request makes sense.",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 1},
+        "example": 1,
+    },
+    "RateLimit-Policy": {
+        "description": "The limits that the request counted for: q requests in w seconds. In every answer.",
+        "schema": {"type": "string"},
+        "example": '"read";q=50;w=1',
+    },
+    "RateLimit": {
+        "description": "r requests are left now, one more after t seconds. In every answer.",
+        "schema": {"type": "string"},
+        "example": '"read";r=0;t=1',
+    },
+}
+_DEADLINE = {
+    "name": HEADER,
+    "in": "header",
+    "description": "For how long the client waits for the answer, milliseconds; then it is 504.",
+    "required": False,
+    "schema": {"type": "integer", "minimum": 1, "maximum": 60_000},
+    "example": 10_000,
+}
 _METHODS = frozenset({"get", "put", "post", "patch", "delete", "head", "options"})
 
 
@@ -31,17 +60,33 @@ def required(pattern: str, example: str) -> dict[str, Any]:
     return {_REQUIRED: True, "type": "string", "pattern": pattern, "examples": [example]}
 
 
-def complete(app: FastAPI) -> None:
-    """Have `app` serve a document that names required headers, and the answers that every route can give."""
+def complete(app: FastAPI, *, deadlines_by_clients: bool, limits_rates: bool) -> None:
+    """Have `app` serve a document that names required headers, and the answers that every route can give.
+
+    Args:
+        app: its document is completed when it is first asked for.
+        deadlines_by_clients: whether every request may name its deadline.
+        limits_rates: whether clients are limited to a number of requests.
+    """
     describe = app.openapi
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             document = describe()
-            document.setdefault("components", {}).setdefault("schemas", {})["Problem"] = PROBLEM_SCHEMA
+            components = document.setdefault("components", {})
+            components.setdefault("schemas", {})["Problem"] = PROBLEM_SCHEMA
+            if deadlines_by_clients:
+                components["parameters"] = {HEADER: _DEADLINE}
+            if limits_rates:
+                components["headers"] = _HEADERS
             for path in document["paths"].values():
                 for method in _METHODS & path.keys():
                     _complete(path[method])
+                    if limits_rates:
+                        _limit(path[method])
+                    if deadlines_by_clients:
+                        reference = {"$ref": f"#/components/parameters/{HEADER}"}
+                        path[method].setdefault("parameters", []).append(reference)
             app.openapi_schema = document
         return app.openapi_schema
 
@@ -55,8 +100,16 @@ def _complete(operation: dict[str, Any]) -> None:
             # `str | None` becomes a string: the header is required.
             schema.pop("anyOf", None)
             parameter["required"] = True
-    answers = documented(Unprocessable)
+    answers = documented(Unprocessable, DeadlineExceeded)
     if "requestBody" in operation:
         answers |= documented(BadRequest, ContentTooLarge, UnsupportedMediaType)
     for status, answer in answers.items():
         operation["responses"].setdefault(str(status), answer)
+
+
+def _limit(operation: dict[str, Any]) -> None:
+    ((status, answer),) = documented(TooManyRequests).items()
+    known = operation["responses"].setdefault(str(status), answer)
+    if known is not answer:
+        known["description"] += f" {answer['description']}"
+    known["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in _HEADERS}

@@ -287,6 +287,7 @@ class ServiceProcess(Component):
             "AUTH_JWKS_URL": f"{settings.http('auth')}/.well-known/jwks.json",
             **telemetry_environment(settings),
             **tls_environment(settings),
+            **{f"RATE_LIMIT_{name.upper()}": limit for name, limit in settings.rate_limits.items()},
             **self._service.environment,
         }
         for database, login in self._service.logins.items():

@@ -7,6 +7,7 @@ from fastapi import Depends, Query, Request, Response
 
 from services.chassis.web.identity import Caller, require
 from services.chassis.web.input.body_limit import bounded_router
+from services.chassis.web.limits.rates import RouteClass, count
 from services.chassis.web.output.streaming import StreamedFile
 from services.chassis.web.problems import Forbidden, Unauthenticated, Unavailable, Unprocessable, documented
 from services.search.exports.domain import Format
@@ -80,6 +81,7 @@ async def _export(  # noqa: PLR0917 - the arguments of both routes
     freshness: Freshness,
     parameters: ExportParameters,
 ) -> Response:
+    await count(request, RouteClass.EXPORT)
     headers, as_of = freshness.headers(), freshness.whole_until or datetime.now(UTC)
     given = tuple(pair for pair in request.query_params.multi_items() if pair[0] != "reason")
     wish = Wish(parameters.to_domain(), parameters.sort, form, given, parameters.reason)

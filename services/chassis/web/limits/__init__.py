@@ -1,1 +1,1 @@
-"""What a request may take: time."""
+"""What a request may take: time, and its share of all requests."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from markdown_table import table
 
+from services.chassis.settings import ServiceSettings
 from services.chassis.web.http_server import (
     BODY_SECONDS,
     HEAD_SECONDS,
@@ -16,6 +17,7 @@ from services.chassis.web.http_server import (
 )
 from services.chassis.web.input.body_limit import DEFAULT_BODY_BYTES, LARGEST_BODY_BYTES, MAX_FORM_FIELDS
 from services.chassis.web.input.json_body import MAX_DEPTH
+from services.chassis.web.limits.rates import RouteClass
 
 
 def limits() -> str:
@@ -56,6 +58,14 @@ def limits() -> str:
                 "408, and the connection ends",
             ),
             ("body that continues after its answer", _kib(MAX_DRAINED_BYTES), "the connection ends"),
+            (
+                "requests of a client",
+                "; ".join(
+                    f"`{name}` {ServiceSettings.model_fields[f'rate_limit_{name}'].default}"
+                    for name in RouteClass
+                ),
+                "429 `rate-exceeded`, with `Retry-After`",
+            ),
             ("connections", f"{MAX_CONNECTIONS} at once", "503"),
         ),
     )
