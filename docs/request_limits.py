@@ -59,6 +59,11 @@ def limits() -> str:
             ),
             ("body that continues after its answer", _kib(MAX_DRAINED_BYTES), "the connection ends"),
             (
+                "host",
+                f"the names of `HTTP_HOSTS` ({ServiceSettings.model_fields['http_hosts'].default}); probes any",
+                "421 `misdirected-request`",
+            ),
+            (
                 "requests of a client",
                 "; ".join(
                     f"`{name}` {ServiceSettings.model_fields[f'rate_limit_{name}'].default}"

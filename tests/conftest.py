@@ -39,6 +39,8 @@ UNSYNCED = {"fsync": "off"}
 # One user of a test sends hundreds of requests a second. Tests of the limits name their own.
 for _class in ("READ", "WRITE", "EXPORT", "LOGIN"):
     os.environ[f"RATE_LIMIT_{_class}"] = "100000/second"
+# The names of services that run in the process of the test.
+os.environ["HTTP_HOSTS"] = "127.0.0.1,localhost,test,auth,example"
 
 
 def folder(nodeid: str) -> str | None:

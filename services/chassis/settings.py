@@ -70,6 +70,17 @@ class ServiceSettings(BaseSettings):
 
     http_host: str = Field("127.0.0.1", description="address that the process listens on")
     http_port: int = Field(ge=0, le=65535, description="TCP port that the process listens on")
+    http_hosts: str = Field(
+        "127.0.0.1,localhost,[::1]",
+        pattern=r"^(\*\.)?[A-Za-z0-9.\-\[\]:]+(,(\*\.)?[A-Za-z0-9.\-\[\]:]+)*$",
+        description="names and addresses in URLs under which the process answers, without ports, separated by commas; "
+        "`*.` in front stands for every name below. HTTP_HOST is one of them unless it is 0.0.0.0 or ::",
+    )
+    http_cors_origins: str = Field(
+        "",
+        pattern=r"^(https?://[a-z0-9.\-\[\]:]+(,https?://[a-z0-9.\-\[\]:]+)*)?$",
+        description="origins whose pages may read answers (CORS), such as https://desk.example, separated by commas",
+    )
     http_tls_certificate_file: Path | None = Field(
         None,
         description="PEM file of the server's certificate and its chain; with it the process serves HTTPS alone",
@@ -125,6 +136,18 @@ class ServiceSettings(BaseSettings):
     log_level: str = Field(
         "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR"
     )
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The names of `http_hosts`, and `http_host` where it is one address."""
+        own = f"[{self.http_host}]" if ":" in self.http_host else self.http_host
+        every = {"0.0.0.0", "[::]"}  # noqa: S104 - compared, not listened on
+        return frozenset(self.http_hosts.split(",")) | ({own} - every)
+
+    @property
+    def cors_origins(self) -> frozenset[str]:
+        """The origins of `http_cors_origins`."""
+        return frozenset(one for one in self.http_cors_origins.split(",") if one)
 
     @field_validator("rate_limit_store")
     @classmethod

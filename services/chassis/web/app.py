@@ -21,6 +21,8 @@ from services.chassis.web.health import Check, Readiness, health_router
 from services.chassis.web.http_server import MAX_CONNECTIONS, BoundedProtocol
 from services.chassis.web.identity import OtherIssuer, TokenVerifier
 from services.chassis.web.input.body_limit import LARGEST_BODY_BYTES, BodyLimit, BoundedRoute
+from services.chassis.web.input.hosts import Hosts
+from services.chassis.web.input.origins import Origins
 from services.chassis.web.keys import IssuerKeys
 from services.chassis.web.limits.deadlines import Deadlines
 from services.chassis.web.limits.rates import LimitedRates, RateLimits
@@ -112,6 +114,8 @@ def create_app(
     app.add_middleware(
         Deadlines, default_seconds=settings.http_deadline_seconds, named_by_clients=deadlines_by_clients
     )
+    app.add_middleware(Origins, origins=settings.cors_origins)
+    app.add_middleware(Hosts, names=settings.hosts)
     # Added last, so outermost: the span and the headers cover every answer.
     app.add_middleware(RequestTelemetry, tracer=telemetry.tracer, readiness=readiness)
     app.add_middleware(SecurityHeaders)
