@@ -14,7 +14,11 @@ from services.chassis.web.problems import (
     BadRequest,
     ContentTooLarge,
     DeadlineExceeded,
+    Forbidden,
+    MisdirectedRequest,
     TooManyRequests,
+    Unauthenticated,
+    Unavailable,
     Unprocessable,
     UnsupportedMediaType,
     documented,
@@ -47,6 +51,7 @@ _DEADLINE = {
     "schema": {"type": "integer", "minimum": 1, "maximum": 60_000},
     "example": 10_000,
 }
+_GUARDED: dict[str, list[str]] = {"HTTPBearer": []}
 _METHODS = frozenset({"get", "put", "post", "patch", "delete", "head", "options"})
 
 
@@ -100,9 +105,11 @@ def _complete(operation: dict[str, Any]) -> None:
             # `str | None` becomes a string: the header is required.
             schema.pop("anyOf", None)
             parameter["required"] = True
-    answers = documented(Unprocessable, DeadlineExceeded)
+    answers = documented(BadRequest, MisdirectedRequest, Unprocessable, Unavailable, DeadlineExceeded)
     if "requestBody" in operation:
-        answers |= documented(BadRequest, ContentTooLarge, UnsupportedMediaType)
+        answers |= documented(ContentTooLarge, UnsupportedMediaType)
+    if _GUARDED in operation.get("security", ()):
+        answers |= documented(Unauthenticated, Forbidden)
     for status, answer in answers.items():
         operation["responses"].setdefault(str(status), answer)
 

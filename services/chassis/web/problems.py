@@ -129,6 +129,12 @@ class UnsupportedMediaType(Problem):
     status = 415
 
 
+class MisdirectedRequest(Problem):
+    """The request is for a host that is not served here."""
+
+    status = 421
+
+
 class Unprocessable(Problem):
     """The request is not valid."""
 

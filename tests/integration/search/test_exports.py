@@ -236,7 +236,9 @@ async def test_case_29_when_the_client_leaves_the_query_is_cancelled(
         "path": url.path,
         "raw_path": url.path.encode(),
         "query_string": url.query.encode(),
-        "headers": [(name.lower().encode(), value.encode()) for name, value in who.headers.items()],
+        "headers": [
+            (name.lower().encode(), value.encode()) for name, value in {**who.headers, "Host": "test"}.items()
+        ],
         "client": ("127.0.0.1", 1),
         "server": ("test", 80),
     }

@@ -202,7 +202,7 @@ async def test_the_api_documents_its_problems(client: httpx.AsyncClient) -> None
 
     # What a body and parameters can be answered with is added to what the route declares.
     assert set(operation["responses"]) == {
-        *("200", "400", "409", "413", "415", "422", "429", "504", "default")
+        *("200", "400", "409", "413", "415", "421", "422", "429", "503", "504", "default")
     }
     assert set(operation["responses"]["409"]["content"]) == {"application/problem+json"}
     assert operation["responses"]["409"]["description"] == "The amount exceeds the limit."

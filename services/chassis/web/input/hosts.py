@@ -9,13 +9,7 @@ from collections.abc import Iterable
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.chassis.web.health import PATHS
-from services.chassis.web.problems import Problem, problem_response
-
-
-class MisdirectedRequest(Problem):
-    """The request is for a host that is not served here."""
-
-    status = 421
+from services.chassis.web.problems import MisdirectedRequest, problem_response
 
 
 class Hosts:
