@@ -130,7 +130,7 @@ async def measure(port: int, seconds: float) -> None:
     # What is measured is what a request costs, not how early it is refused.
     limits = {"RATE_LIMIT_READ": "100000/second", "RATE_LIMIT_WRITE": "100000/second"}
     environment = {"HTTP_PORT": str(port), "JWKS": json.dumps(tokens.jwks()), **limits}
-    async with process("tests.attacks.guarded_process", **environment):
+    async with process("tests.security.guarded_process", **environment):
         async with httpx.AsyncClient(base_url=base) as client:
             while True:
                 with suppress(httpx.HTTPError):

@@ -77,7 +77,7 @@ async def port(files: dict[str, Path]) -> AsyncIterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = int(probe.getsockname()[1])
     child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.attacks.guarded_process"),
+        *(sys.executable, "-m", "tests.security.guarded_process"),
         cwd=ROOT,
         env=os.environ
         | {

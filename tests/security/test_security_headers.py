@@ -14,7 +14,7 @@ from services.chassis.settings import ServiceSettings
 from services.chassis.testing import TokenMaker, span_recorder
 from services.chassis.web.http_server import BoundedProtocol
 from services.chassis.web.security_headers import ALWAYS, CLOSED_POLICY
-from tests.attacks.guarded_process import application
+from tests.security.guarded_process import application
 
 TOKENS = TokenMaker()
 BEARER = TOKENS.headers(scopes=["decide"])

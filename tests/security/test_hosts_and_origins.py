@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from services.chassis.settings import ServiceSettings
 from services.chassis.testing import TokenMaker, span_recorder
 from services.chassis.web.input.origins import METHODS, REQUEST_HEADERS
-from tests.attacks.guarded_process import application
+from tests.security.guarded_process import application
 
 TOKENS = TokenMaker()
 BEARER = TOKENS.headers(scopes=["decide"])

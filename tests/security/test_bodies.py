@@ -20,7 +20,7 @@ from services.chassis.web.input.json_body import (
     nesting,
     parse_json,
 )
-from tests.attacks.guarded_process import SMALL_BYTES, application
+from tests.security.guarded_process import SMALL_BYTES, application
 
 TOKENS = TokenMaker()
 PLAIN = {"content-type": "application/json"}

@@ -1,4 +1,4 @@
-"""A service with one guarded route and an open form, for attacks: `python -m tests.attacks.guarded_process`.
+"""A service with one guarded route and an open form, for attacks: `python -m tests.security.guarded_process`.
 
 Its environment is that of every service, and JWKS, the key set that it trusts.
 """

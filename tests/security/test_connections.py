@@ -16,7 +16,7 @@ from services.chassis.web.http_server import (
     MAX_URL_BYTES,
     BoundedProtocol,
 )
-from tests.attacks.guarded_process import application
+from tests.security.guarded_process import application
 
 TOKENS = TokenMaker()
 HOST = b"Host: test\r\n"

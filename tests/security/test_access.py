@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import httpx
@@ -11,8 +11,8 @@ import pytest
 
 from services.lake.domain.roles import Role
 from tests.conftest import Database
-from tests.integration.access_world import PERSONAL, ROUTES, SEES, World, outcome
 from tests.integration.lending import Lending, User, assert_problem
+from tests.security.access_world import PERSONAL, ROUTES, SEES, World, outcome
 
 SERVICES = ("intake", "approval", "search")
 NAME = "Nguyễn Văn Đạt"
@@ -33,12 +33,14 @@ async def test_every_route_has_an_entry_in_the_table(world: World) -> None:
     found = {(service, *route) for service in SERVICES for route in await documented(world.client(service))}
 
     assert found == set(ROUTES), (
-        "say in tests/integration/access_world.py who may call a new route, and what it is about"
+        "say in tests/security/access_world.py who may call a new route, and what it is about"
     )
 
 
 @pytest.mark.parametrize("key", ROUTES, ids=" ".join)
-async def test_each_role_meets_what_the_table_says(world: World, key: tuple[str, str, str]) -> None:
+async def test_case_14_each_role_meets_what_the_table_says(
+    world: World, key: tuple[str, str, str], record_property: Callable[[str, object], None]
+) -> None:
     route = ROUTES[key]
     things = world.things[route.thing] if route.thing else {("", ""): None}
     seen: dict[tuple[Any, ...], str] = {}
@@ -56,11 +58,14 @@ async def test_each_role_meets_what_the_table_says(world: World, key: tuple[str,
                 expected[role, place] = "hidden"
 
     assert seen == expected
+    record_property("calls", len(seen))
 
 
 @pytest.mark.parametrize("key", [key for key, route in ROUTES.items() if route.thing], ids=" ".join)
-async def test_what_is_hidden_looks_like_what_does_not_exist(world: World, key: tuple[str, str, str]) -> None:
-    route = ROUTES[key]
+async def test_case_14_what_is_hidden_looks_like_what_does_not_exist(
+    world: World, key: tuple[str, str, str], record_property: Callable[[str, object], None]
+) -> None:
+    route, calls = ROUTES[key], 0
     nothing = str(uuid.uuid4())
     for role in route.roles:
         for place, thing in world.things[route.thing or ""].items():
@@ -76,7 +81,9 @@ async def test_what_is_hidden_looks_like_what_does_not_exist(world: World, key: 
                 }
                 for answer, one in ((hidden, thing), (missing, nothing))
             ]
+            calls += 2
             assert bodies[0] == bodies[1]
+    record_property("calls", calls)
 
 
 def visible(world: World, role: Role, *stages: str) -> set[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from services.lake.domain.roles import Role
+from services.lake.domain.roles import OF_PEOPLE, Role
 from tests.integration.intake.files import PDF
 from tests.integration.lending import Lending, User
 
@@ -18,7 +18,6 @@ CHECK = frozenset({Role.OFFICER, Role.SENIOR_OFFICER, Role.COMMITTEE})
 READ = CHECK | {M, S, U, N, P}
 SECOND = frozenset({S, Role.SENIOR_OFFICER, Role.COMMITTEE})
 LEAD = frozenset({Role.SENIOR_OFFICER, Role.COMMITTEE})
-EVERYBODY = frozenset(Role)
 
 # By stage and whose it is: the roles that see it. The maker among the callers is the one whose "own" things are.
 SEES: Mapping[tuple[str, str], frozenset[Role]] = {
@@ -144,6 +143,52 @@ ROUTES: Mapping[tuple[str, str, str], Route] = {
             ("POST", "/{proposal_id}/withdrawal", LEAD, None, _CHANGE),
         )
     },
+}
+
+
+OPEN, LOGGED_IN = frozenset({"nobody"}), frozenset({"must change", *OF_PEOPLE})
+ADMINISTRATORS: frozenset[str] = frozenset({Role.ADMINISTRATOR})
+REVIEWERS: frozenset[str] = frozenset({Role.ADMINISTRATOR, Role.AUDITOR})
+# Auth: who gets past authentication and scope, and what to send; none of these calls changes anything.
+AUTH_ROUTES: Mapping[tuple[str, str], tuple[frozenset[str], dict[str, Any]]] = {
+    ("POST", "/token"): (OPEN, {"data": {"username": "ann"}}),
+    # Without a client's secret it is 401 whoever calls: tested in test_clients.py.
+    ("POST", "/introspect"): (frozenset(), {"data": {"token": "none"}}),
+    ("GET", "/.well-known/jwks.json"): (OPEN, {}),
+    ("GET", "/.well-known/oauth-authorization-server"): (OPEN, {}),
+    ("GET", "/.well-known/openid-configuration"): (OPEN, {}),
+    ("GET", "/revocations"): (OPEN, {}),
+    ("POST", "/revoke"): (OPEN, {"data": {"token": "none"}}),
+    ("GET", "/sessions"): (LOGGED_IN, {}),
+    ("DELETE", "/sessions/{session_id}"): (LOGGED_IN, {}),
+    ("GET", "/me"): (LOGGED_IN, {}),
+    ("PUT", "/me/password"): (LOGGED_IN, {"json": {}}),
+    ("GET", "/users"): (REVIEWERS, {}),
+    ("POST", "/users"): (ADMINISTRATORS, {"json": {}}),
+    ("PATCH", "/users/{user_id}"): (ADMINISTRATORS, {"json": {"disabled": False}}),
+    ("POST", "/users/{user_id}/reset-codes"): (ADMINISTRATORS, {}),
+    ("POST", "/users/{user_id}/reset-codes/{code_id}/confirmation"): (ADMINISTRATORS, {}),
+    ("POST", "/password-resets"): (OPEN, {"json": {}}),
+    ("DELETE", "/users/{user_id}/otp"): (ADMINISTRATORS, {}),
+    ("POST", "/me/otp/confirmation"): (LOGGED_IN, {"json": {}}),
+    ("POST", "/me/otp/recovery-codes"): (LOGGED_IN, {"json": {}}),
+    ("POST", "/me/otp/removal"): (LOGGED_IN, {"json": {}}),
+    ("POST", "/me/otp"): (LOGGED_IN, {}),
+    ("GET", "/proposals"): (REVIEWERS, {}),
+    ("GET", "/proposals/{proposal_id}"): (REVIEWERS, {}),
+    ("POST", "/proposals/{proposal_id}/confirmation"): (ADMINISTRATORS, {}),
+    ("POST", "/proposals/{proposal_id}/refusal"): (ADMINISTRATORS, {}),
+    ("GET", "/events"): (REVIEWERS, {}),
+    ("GET", "/clients"): (REVIEWERS, {}),
+    ("POST", "/clients"): (ADMINISTRATORS, {"json": {}}),
+    ("GET", "/clients/{client_id}"): (REVIEWERS, {}),
+    ("PATCH", "/clients/{client_id}"): (ADMINISTRATORS, {"json": {"disabled": True}}),
+    ("POST", "/clients/{client_id}/secrets"): (ADMINISTRATORS, {"json": {}}),
+    ("POST", "/clients/{client_id}/secrets/{secret_id}/confirmation"): (ADMINISTRATORS, {}),
+    ("POST", "/clients/{client_id}/secrets/{secret_id}/refusal"): (ADMINISTRATORS, {}),
+    # Last: they end the sessions.
+    ("DELETE", "/sessions"): (LOGGED_IN, {}),
+    ("POST", "/logout"): (LOGGED_IN, {}),
 }
 
 
