@@ -81,7 +81,12 @@ class Filing:
         """POST a document whose connection ends in the middle; the status of the answer that nobody reads."""
         transport = self.lending.intake._transport
         assert isinstance(transport, httpx.ASGITransport)
-        headers = {**maker.headers, "Content-Type": "application/pdf", "Idempotency-Key": str(uuid.uuid4())}
+        headers = {
+            **maker.headers,
+            "Host": "test",
+            "Content-Type": "application/pdf",
+            "Idempotency-Key": str(uuid.uuid4()),
+        }
         scope = {
             "type": "http",
             "asgi": {"version": "3.0"},

@@ -27,15 +27,16 @@ _PREFIX = "creditmesh:rates"
 class SharedWindows:
     """The windows in a store; exact while the clocks of the processes agree."""
 
-    def __init__(self, url: str) -> None:
-        """`url`: redis://… or rediss://…; nothing is connected yet."""
+    def __init__(self, url: str, *, seconds: float = STORE_SECONDS) -> None:
+        """`url`: redis://… or rediss://…; nothing is connected yet. A request waits at most `seconds`."""
+        self._seconds = seconds
         # Without a retry: a request that waits for a broken store is slower than one that is counted locally.
         self._pool = BlockingConnectionPool.from_url(
             url,
             max_connections=_CONNECTIONS,
-            timeout=STORE_SECONDS,
-            socket_connect_timeout=STORE_SECONDS,
-            socket_timeout=STORE_SECONDS,
+            timeout=seconds,
+            socket_connect_timeout=seconds,
+            socket_timeout=seconds,
             retry=Retry(NoBackoff(), 0),
         )
         options: dict[str, Any] = {"connection_pool": self._pool}
@@ -51,7 +52,7 @@ class SharedWindows:
     async def hit(self, item: RateLimitItem, kind: str, client: str) -> Standing:
         """Count a request as `LocalWindows.hit` does; raises StoreUnavailable."""
         try:
-            async with asyncio.timeout(STORE_SECONDS):
+            async with asyncio.timeout(self._seconds):
                 admitted = await self._limiter.hit(item, kind, client)
                 stats = await self._limiter.get_window_stats(item, kind, client)
         except (StorageError, OSError, TimeoutError) as error:
