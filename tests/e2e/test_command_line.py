@@ -21,6 +21,7 @@ from services.platform.components.mesh import passwords
 from services.platform.platform import Platform
 from services.platform.settings import ROOT
 from tests.e2e.test_application_journey import PROFILE
+from tests.integration.intake.files import PDF
 
 SERVICES = ("auth", "intake", "approval", "search")
 PATIENCE_SECONDS = 60
@@ -94,23 +95,7 @@ async def test_case_34_an_application_from_submission_to_booking(terminal: Termi
         ("--profile", "auditor"),
     )
     name = f"Terminal {secrets.token_hex(6)}"
-    content = {
-        "product_code": "CONSUMER",
-        "amount": "2500.00",
-        "currency": "DEM",
-        "term_months": 12,
-        "purpose": "radio/television",
-        "channel": "online",
-        "parties": [
-            {
-                "role": "borrower",
-                "party": {"kind": "person", "full_name": name, "birth_date": "1986-04-01"},
-            }
-        ],
-        "profile": PROFILE,
-    }
-    file = tmp_path / "application.json"
-    file.write_text(json.dumps(content))
+    file = _application(tmp_path, name)
     submitted = await terminal.json("submit", str(file), *maker)
     application = str(submitted["id"])
     assert submitted["state"] == "SUBMITTED"
@@ -158,6 +143,45 @@ async def test_case_34_an_application_from_submission_to_booking(terminal: Termi
     await terminal.run("export", str(tmp_path / "no" / "folder.csv"), *maker, status=2)
     rows = list(csv.reader(target.read_text().splitlines()[1:-1]))
     assert [row[0] for row in rows] == ["id", application]
+
+
+async def test_case_34_documents(terminal: Terminal, tmp_path: Path) -> None:
+    maker, officer = ("--profile", "maker1"), ("--profile", "officer1")
+    application = str((await terminal.json("submit", str(_application(tmp_path)), *maker))["id"])
+    file = tmp_path / "pay slip.pdf"
+    file.write_bytes(PDF)
+    add = ("documents", "add", application, str(file), "--kind", "income", "--key", f"once-{application}")
+    added = await terminal.json(*add, *maker)
+    assert (added["file_name"], added["size_bytes"]) == ("pay slip.pdf", len(PDF))
+    assert await terminal.json(*add, *maker) == added
+    assert [one["id"] for one in await terminal.json("documents", "list", application, *officer)] == [
+        added["id"]
+    ]
+    table = await terminal.run("documents", "list", application, *maker)
+    assert "pay slip.pdf" in table.stdout
+
+    copy = tmp_path / "copy.pdf"
+    got = await terminal.run("documents", "get", added["id"], str(copy), *officer)
+    assert f"{len(PDF)} bytes are in" in got.output
+    assert "nobody looked" in got.output
+    assert copy.read_bytes() == PDF
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    assert not copy.with_name("copy.pdf.part").exists()
+
+    # Another type than the name says, no file, no type, no application, no document.
+    wrong = tmp_path / "picture.png"
+    wrong.write_bytes(PDF)
+    refused = await terminal.run(
+        "documents", "add", application, str(wrong), "--kind", "other", *maker, status=1
+    )
+    assert "is not image/png" in refused.output
+    for name, status in (("missing.pdf", 2), ("program.exe", 2)):
+        await terminal.run(
+            "documents", "add", application, str(tmp_path / name), "--kind", "other", *maker, status=status
+        )
+    await terminal.run("documents", "list", added["id"], *maker, status=1)
+    await terminal.run("documents", "get", application, str(tmp_path / "x"), *maker, status=1)
+    assert not (tmp_path / "x").exists()
 
 
 async def test_case_34_sessions_and_users(terminal: Terminal) -> None:
@@ -225,3 +249,21 @@ async def test_case_34_what_is_refused_and_what_is_wrong(terminal: Terminal, tmp
     assert "nowhere" in (await terminal.run("profiles", "list")).stdout
     await terminal.run("profiles", "remove", "nowhere")
     assert "nowhere" not in (await terminal.run("profiles", "list")).stdout
+
+
+def _application(folder: Path, name: str = "Terminal Person") -> Path:
+    """A file with an application for `submit`, with a new borrower."""
+    person = {"kind": "person", "full_name": name, "birth_date": "1986-04-01"}
+    content = {
+        "product_code": "CONSUMER",
+        "amount": "2500.00",
+        "currency": "DEM",
+        "term_months": 12,
+        "purpose": "radio/television",
+        "channel": "online",
+        "parties": [{"role": "borrower", "party": person}],
+        "profile": PROFILE,
+    }
+    file = folder / "application.json"
+    file.write_text(json.dumps(content))
+    return file

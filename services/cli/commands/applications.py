@@ -4,7 +4,7 @@ import json
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, Any
 
 import typer
 from rich.progress import DownloadColumn, Progress, SpinnerColumn, TextColumn, TransferSpeedColumn
@@ -20,6 +20,7 @@ from services.cli.commands.options import (
     Profile,
     connect,
     given,
+    private_file,
     text_of,
 )
 
@@ -182,7 +183,7 @@ def export(
         last = b""
         with (
             platform.streamed("search", f"/applications.{form}", params=parameters) as answer,
-            _private(partial) as target,
+            private_file(partial) as target,
         ):
             for chunk in answer.iter_bytes():
                 target.write(chunk)
@@ -195,20 +196,6 @@ def export(
     if not complete:
         raise Refused(200, {"title": f"{rows:,} rows are in {file}, and there are more: narrow the filters."})
     typer.echo(f"{rows:,} rows are in {file}")
-
-
-def _private(file: Path) -> BinaryIO:
-    """A new file that nobody else reads: there can be personal data in it.
-
-    Raises:
-        WrongUsage: it cannot be written.
-    """
-    try:
-        file.unlink(missing_ok=True)
-        file.touch(mode=0o600)
-        return file.open("wb")
-    except OSError as error:
-        raise WrongUsage(f"{file} cannot be written: {error.strerror}") from None
 
 
 def _filters(  # noqa: PLR0917 - the filters of a search, in their order

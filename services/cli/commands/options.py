@@ -1,7 +1,7 @@
 """Options that many commands have, and how a command ends when something is wrong."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
 
 import typer
 from typer.core import TyperGroup
@@ -55,3 +55,17 @@ def text_of(file: Path) -> str:
 def given(**parameters: Any) -> dict[str, Any]:
     """The query parameters that somebody has set."""
     return {name: value for name, value in parameters.items() if value is not None and value not in ("", [])}
+
+
+def private_file(file: Path) -> BinaryIO:
+    """A new file that nobody else reads: there can be personal data in it.
+
+    Raises:
+        WrongUsage: it cannot be written.
+    """
+    try:
+        file.unlink(missing_ok=True)
+        file.touch(mode=0o600)
+        return file.open("wb")
+    except OSError as error:
+        raise WrongUsage(f"{file} cannot be written: {error.strerror}") from None

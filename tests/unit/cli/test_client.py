@@ -254,7 +254,18 @@ def test_calling_the_services_needs_no_package_of_theirs() -> None:
 
     shown = run("--help")
     assert shown.returncode == 0, shown.stderr
-    for name in ("submit", "queue", "decide", "search", "export", "audit", "sessions", "users", "status"):
+    for name in (
+        "submit",
+        "documents",
+        "queue",
+        "decide",
+        "search",
+        "export",
+        "audit",
+        "sessions",
+        "users",
+        "status",
+    ):
         assert f" {name} " in shown.stdout
     refused = run("import", "history", ".")
     assert refused.returncode == 2
