@@ -39,8 +39,8 @@ class Operation:
         return schema
 
     def parameters(self, place: str) -> Iterator[dict[str, Any]]:
-        """Its parameters in the path, the query or the header."""
-        return (one for one in self.described.get("parameters", ()) if one["in"] == place)
+        """Its own parameters in the path, the query or the header; what every operation takes is a reference."""
+        return (one for one in self.described.get("parameters", ()) if one.get("in") == place)
 
     async def send(
         self, client: httpx.AsyncClient, headers: Mapping[str, str], **options: Any
