@@ -10,7 +10,7 @@ from fastapi import Depends, Query, Request, Response
 from starlette.requests import ClientDisconnect
 
 from services.chassis.web.identity import Caller, require
-from services.chassis.web.input.body_limit import bounded_router
+from services.chassis.web.input.body_limit import bounded_router, streams_body
 from services.chassis.web.input.strict import Identifier
 from services.chassis.web.output.streaming import StreamedFile
 from services.chassis.web.problems import (
@@ -59,6 +59,7 @@ CanRead = Annotated[Caller, Depends(require("parties:read"))]
         *_ALWAYS, BadRequest, NotFound, Conflict, ContentTooLarge, UnsupportedMediaType, Unavailable
     ),
 )
+@streams_body
 async def add(  # noqa: PLR0917 - FastAPI passes by name
     application_id: Identifier,
     request: Request,

@@ -1,6 +1,7 @@
 """Scans documents, and sweeps objects that no document has. Every process of intake may: attempts are claimed."""
 
 import asyncio
+from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -103,7 +104,9 @@ class DocumentWorker:
 
     async def _scanned(self, due: DueScan, claimed: Scan, scanner: Scanner) -> Scan:
         try:
-            finding = await scanner.scan(self._objects.get(due.object_key))
+            # Closed at once: a scanner that fails does not read to the end.
+            async with aclosing(self._objects.get(due.object_key)) as content:
+                finding = await scanner.scan(content)
         except (ScanFailed, NoSuchObject, ObjectDamaged) as error:
             reason = str(error) if isinstance(error, ScanFailed) else type(error).__name__
             _log.warning("a document was not scanned", document=str(due.document_id), reason=reason)

@@ -171,6 +171,31 @@ async def test_what_is_refused_leaves_neither_row_nor_object(
     assert (len(filing.files), len(await filing.rows())) == before
 
 
+async def test_a_refusal_reaches_who_is_still_sending(filing: Filing) -> None:
+    # A connection that ends while the client sends shows most clients no answer.
+    maker = filing.lending.user("maker")
+    application_id = await filing.draft(maker)
+    taken = 0
+
+    async def content() -> AsyncIterator[bytes]:
+        nonlocal taken
+        for _ in range(10):
+            taken += 1
+            yield b"MZ" * 2500
+
+    for headers, media_type, status, read in (
+        ({}, "application/pdf", 415, 10),
+        ({}, "application/zip", 415, 10),
+        ({"Idempotency-Key": ""}, "application/pdf", 400, 10),
+        ({"Expect": "100-continue"}, "application/zip", 415, 0),
+        ({"Authorization": "Bearer nothing"}, "application/pdf", 401, 0),
+    ):
+        taken = 0
+        refused = await filing.add(maker, application_id, content(), media_type, headers=headers)
+        assert_problem(refused, status)
+        assert taken == read, (headers, media_type)
+
+
 async def test_case_18_a_name_is_data_and_never_a_path(filing: Filing) -> None:
     maker = filing.lending.user("maker")
     application_id = await filing.draft(maker)

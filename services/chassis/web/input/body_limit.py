@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Request, Response, params
 from fastapi.dependencies.models import Dependant
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -15,7 +16,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from services.chassis.web.identity import check_caller, checks_caller
 from services.chassis.web.input.json_body import DuplicateMember, parse_json
 from services.chassis.web.input.parameters import Parameters
-from services.chassis.web.problems import BadRequest, ContentTooLarge, UnsupportedMediaType
+from services.chassis.web.problems import (
+    BadRequest,
+    ContentTooLarge,
+    Problem,
+    Unauthenticated,
+    UnsupportedMediaType,
+)
 
 DEFAULT_BODY_BYTES = 16 << 10
 # Parsing blocks the event loop; this size takes a few milliseconds. Import larger amounts from files.
@@ -25,6 +32,7 @@ JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 
 _LIMIT = "__max_body_bytes__"
+_STREAMED = "__streams_body__"
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 
@@ -41,6 +49,16 @@ def accepts_body(max_bytes: int) -> Callable[[Endpoint], Endpoint]:
         return endpoint
 
     return declare
+
+
+def streams_body(endpoint: Endpoint) -> Endpoint:
+    """Declare that a route reads its body itself while it arrives; write it below the route's decorator.
+
+    What it has left unread when it refuses is read and forgotten, within the limits of the process: otherwise the
+    connection would end while the client sends, and most clients would never see why they were refused.
+    """
+    setattr(endpoint, _STREAMED, True)
+    return endpoint
 
 
 class BoundedRoute(APIRoute):
@@ -66,7 +84,20 @@ class BoundedRoute(APIRoute):
                 await _read(request, limit, is_form=is_form)
             return await handle(request)
 
-        return bounded
+        if not getattr(self.endpoint, _STREAMED, False):
+            return bounded
+
+        async def drained(request: Request) -> Response:
+            body = _Rest(request)
+            try:
+                return await bounded(request)
+            except Unauthenticated:
+                raise
+            except (Problem, HTTPException, RequestValidationError):
+                await body.drain()
+                raise
+
+        return drained
 
 
 def bounded_router(prefix: str = "", tags: list[str] | None = None) -> APIRouter:
@@ -99,6 +130,32 @@ class BodyLimit:
             return message
 
         await self._app(scope, count, send)
+
+
+class _Rest:
+    """What a route has not read of its request's body."""
+
+    def __init__(self, request: Request) -> None:
+        self._receive = request.receive
+        self._begun = self._ended = False
+        # The client waits for a word before it sends: a refusal is one.
+        self._waits = request.headers.get("expect", "").lower() == "100-continue"
+        request._receive = self._next  # noqa: SLF001
+
+    async def _next(self) -> Message:
+        self._begun = True
+        message = await self._receive()
+        self._ended = not message.get("more_body", False)
+        return message
+
+    async def drain(self) -> None:
+        if self._waits and not self._begun:
+            return
+        try:
+            while not self._ended:
+                await self._next()
+        except HTTPException:  # the limit of the process
+            return
 
 
 def _calls(dependant: Dependant) -> Iterator[Callable[..., Any]]:
