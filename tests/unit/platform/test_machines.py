@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from services.platform.components import java
+from services.platform.components.clamd import PACKAGES
+from services.platform.components.debian import unpack
 from services.platform.components.prometheus import binary
 from services.platform.errors import NotAvailableError
 
@@ -62,3 +64,16 @@ def test_a_package_that_cannot_be_fetched_is_said_to_be_missing(
     with pytest.raises(NotAvailableError, match="Unable to locate package"):
         binary("prometheus", tmp_path / "tools")
     assert not (tmp_path / "tools" / "prometheus").exists()
+
+
+def test_the_newest_library_of_the_scanner_is_fetched_with_it(
+    machine: Callable[[str, str], Path], tmp_path: Path
+) -> None:
+    asked = tmp_path / "asked"
+    machine("apt-cache", "printf 'libclamav-dev\\nlibclamav9\\nlibclamav12\\nlibclamav11\\n'")
+    machine("apt-get", f'echo "$@" >> {asked}; echo "E: no network" >&2; exit 100')
+    machine("dpkg-deb", "exit 1")
+    with pytest.raises(NotAvailableError, match=r"no network.*apt-get install clamav-daemon"):
+        unpack("clamd", PACKAGES, tmp_path / "tools" / "clamd")
+    assert "download clamav-daemon libclamav12 libmspack0\n" in asked.read_text()
+    assert not (tmp_path / "tools" / "clamd").exists()
