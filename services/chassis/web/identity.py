@@ -1,6 +1,8 @@
 """The caller of a request: verification of access tokens and the check of a scope."""
 
+import hashlib
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -23,6 +25,8 @@ ALGORITHM = "EdDSA"
 """The algorithm by which access tokens are signed."""
 TOKEN_TYPE = "at+jwt"  # noqa: S105 - the name of a kind (RFC 9068), no secret
 LEEWAY_SECONDS = 5.0
+MOST_REMEMBERED = 4096
+"""Verified tokens in memory: more people than that do not work with one process at a time."""
 # The attributes for a request's verified caller, and for a dependency that checks the caller.
 _VERIFIED = "creditmesh.caller"
 _REFUSED = "creditmesh.refused"
@@ -124,6 +128,8 @@ class TokenVerifier:
         self._audience = audience
         self._keys = IssuerKeys(jwks, clock=clock)
         self._others = {other.settings.issuer: other for other in others}
+        # By the digest of the token; the oldest first.
+        self._remembered: OrderedDict[bytes, _Verified] = OrderedDict()
 
     async def verify(self, token: str) -> Caller:
         """The caller that `token` names.
@@ -131,13 +137,14 @@ class TokenVerifier:
         Raises Unauthenticated for a token that is malformed, expired, of another issuer, or of an ended session;
         Unavailable when no key, or no list of ended sessions, could be fetched yet.
         """
-        if self._others and (other := self._others.get(_issuer_of(token))) is not None:
-            return await self._of_another(token, other)
-        claims = await self._claims(token, self._keys, self._issuer, self._audience, _OURS)
-        try:
-            caller = Caller.from_claims(claims)
-        except (KeyError, TypeError, ValueError):
-            raise _invalid("The access token is not valid.") from None
+        digest = hashlib.sha256(token.encode()).digest()
+        known = self._remembered.get(digest)
+        if known is None or not await known.holds():
+            known = await self._verified(token)
+            self._remembered[digest] = known
+            if len(self._remembered) > MOST_REMEMBERED:
+                self._remembered.popitem(last=False)
+        caller = known.caller
         if (
             self.revocations is not None
             and caller.session_id is not None
@@ -146,19 +153,15 @@ class TokenVerifier:
             raise _invalid("The session has ended; log in again.")
         return caller
 
-    async def _of_another(self, token: str, other: OtherIssuer) -> Caller:
-        claims = await self._claims(
-            token, other.keys, other.settings.issuer, other.settings.audience, _THEIRS
-        )
-        try:
-            return other.caller(claims)
-        except (AttributeError, KeyError, TypeError, ValueError):
-            raise _invalid("The access token is not valid.") from None
-
-    async def _claims(
-        self, token: str, keys: IssuerKeys, issuer: str, audience: str, kind: "_Kind"
-    ) -> Mapping[str, Any]:
-        key = await keys.get(_key_id(token, kind.types))
+    async def _verified(self, token: str) -> "_Verified":
+        other = self._others.get(_issuer_of(token)) if self._others else None
+        if other is None:
+            keys, issuer, audience, kind = self._keys, self._issuer, self._audience, _OURS
+        else:
+            keys, issuer, audience = other.keys, other.settings.issuer, other.settings.audience
+            kind = _THEIRS
+        key_id = _key_id(token, kind.types)
+        key = await keys.get(key_id)
         try:
             claims: Mapping[str, Any] = jwt.decode(
                 token,
@@ -169,11 +172,31 @@ class TokenVerifier:
                 leeway=LEEWAY_SECONDS,
                 options={"require": [*kind.required]},
             )
+            caller = Caller.from_claims(claims) if other is None else other.caller(claims)
+            return _Verified(caller, keys, key_id, key, float(claims["exp"]) + LEEWAY_SECONDS)
         except jwt.ExpiredSignatureError:
             raise _invalid("The access token has expired; log in again.") from None
-        except (jwt.PyJWTError, TypeError, ValueError):
+        except (jwt.PyJWTError, AttributeError, KeyError, TypeError, ValueError):
             raise _invalid("The access token is not valid.") from None
-        return claims
+
+
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    """What a token says that was verified: most requests come with a token that an earlier one came with.
+
+    A signature takes longer to verify than all else that is done with a token. It stays valid as long as its key.
+    """
+
+    caller: Caller
+    keys: IssuerKeys
+    key_id: str
+    key: jwt.PyJWK
+    until: float
+    """When the token expires, in seconds since 1970."""
+
+    async def holds(self) -> bool:
+        """Whether the token has not expired and its key is still published; raises what `IssuerKeys.get` raises."""
+        return time.time() < self.until and await self.keys.get(self.key_id) is self.key
 
 
 @dataclass(frozen=True, slots=True)

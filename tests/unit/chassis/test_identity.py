@@ -12,9 +12,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from uuid_utils.compat import uuid7
 
 from services.chassis.testing import TokenMaker
+from services.chassis.web import identity
 from services.chassis.web.identity import (
     ALGORITHM,
     AUDIENCE,
+    LEEWAY_SECONDS,
     TOKEN_TYPE,
     LoginTooOld,
     TokenVerifier,
@@ -153,7 +155,8 @@ async def test_a_new_key_is_fetched_when_a_token_names_it(tokens: TokenMaker) ->
 async def test_a_withdrawn_key_stops_verifying_after_the_refresh(tokens: TokenMaker) -> None:
     source, clock = CountingKeys(tokens.jwks()), Clock()
     verifier = TokenVerifier("creditmesh", source, clock=clock)
-    await verifier.verify(tokens.token())
+    known = tokens.token()
+    await verifier.verify(known)
     source.jwks = TokenMaker(key_id="newer").jwks()
     clock.now += 400
 
@@ -161,8 +164,44 @@ async def test_a_withdrawn_key_stops_verifying_after_the_refresh(tokens: TokenMa
     for _ in range(3):
         await asyncio.sleep(0)
 
-    with pytest.raises(Unauthenticated):
-        await verifier.verify(tokens.token())
+    for token in (tokens.token(), known):
+        with pytest.raises(Unauthenticated):
+            await verifier.verify(token)
+
+
+async def test_a_token_that_was_verified_stops_at_its_end(tokens: TokenMaker) -> None:
+    verifier, token = tokens.verifier(), tokens.token(lifetime=timedelta(seconds=2 - LEEWAY_SECONDS))
+    await verifier.verify(token)
+
+    async def until_refused() -> None:
+        while True:
+            await verifier.verify(token)
+            await asyncio.sleep(0.05)
+
+    with pytest.raises(Unauthenticated, match="expired"):
+        await asyncio.wait_for(until_refused(), 4)
+
+
+async def test_a_token_that_was_verified_says_nothing_of_one_like_it(tokens: TokenMaker) -> None:
+    verifier, token = tokens.verifier(), tokens.token(username="ann")
+    head, _, signature = token.split(".")
+    other = tokens.token(username="eve").split(".")[1]
+    await verifier.verify(token)
+    for forged in (f"{head}.{other}.{signature}", f"{token}A", token[:-4], f"{token} ", f"{token}é"):
+        with pytest.raises(Unauthenticated):
+            await verifier.verify(forged)
+    assert (await verifier.verify(token)).username == "ann"
+
+
+async def test_the_memory_of_verified_tokens_is_bounded(
+    tokens: TokenMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(identity, "MOST_REMEMBERED", 3)
+    verifier = tokens.verifier()
+    made = [tokens.token(username=f"user{number}") for number in range(5)]
+    for token in [*made, *made]:
+        await verifier.verify(token)
+    assert len(verifier._remembered) == 3
 
 
 async def test_keys_are_fetched_once_and_unknown_ones_do_not_flood_the_source(tokens: TokenMaker) -> None:
