@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install hooks docs docs-tables demo up down status logs reset seed test test-unit test-long test-sqlserver test-faults checks lint typecheck bench-replication bench-warehouse bench-attack dbt-models init-sql jars-lock
+.PHONY: help install hooks docs docs-tables demo up down status logs reset seed test test-unit test-long test-api test-sqlserver test-faults checks lint typecheck bench-replication bench-warehouse bench-attack dbt-models init-sql jars-lock
 
 UV_VERSION := 0.13.8
 TOOLS := .tools
@@ -128,6 +128,9 @@ test-unit: $(INSTALLED) ## run the tests that need no server, in half a minute
 
 test-long: $(INSTALLED) ## run the tests that take half a minute or more: whole warehouses again and again, long outages
 	@.venv/bin/pytest -m long $(TWO_LANES)
+
+test-api: $(INSTALLED) ## try the APIs at length: generated requests by every role, random lives of applications; PROPERTY_SEED=… repeats a run
+	@.venv/bin/pytest tests/api -s
 
 test-faults: $(INSTALLED) ## kill and cut everything 200 times under load, then the long cases; SEED=… repeats a run
 	@$(PY) tests/faults/soak.py

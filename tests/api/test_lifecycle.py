@@ -24,7 +24,7 @@ async def lending(lake: Database, application: Database) -> AsyncIterator[Lendin
 
 
 @pytest.mark.parametrize(
-    ("steps", "lives"), [(50, 3), pytest.param(500, 4, marks=pytest.mark.long)], ids=["short", "long"]
+    ("steps", "lives"), [(50, 2), pytest.param(500, 4, marks=pytest.mark.long)], ids=["short", "long"]
 )
 @pytest.mark.timeout(900)
 async def test_case_23_no_life_breaks_a_rule(lending: Lending, steps: int, lives: int) -> None:
