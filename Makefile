@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install hooks docs docs-tables demo up down status logs reset seed test test-unit test-long test-api test-sqlserver test-faults checks lint typecheck bench-replication bench-warehouse bench-attack dbt-models init-sql jars-lock
+.PHONY: help install hooks docs docs-tables demo up down status logs reset seed test test-unit test-long test-api test-sqlserver test-faults checks lint typecheck bench-replication bench-warehouse bench-api bench-attack dbt-models init-sql jars-lock
 
 UV_VERSION := 0.13.8
 TOOLS := .tools
@@ -152,6 +152,9 @@ bench-replication: $(INSTALLED) ## measure replication beside PostgreSQL's own; 
 
 bench-warehouse: $(INSTALLED) ## measure loads beside a plain COPY; see docs/guides/benchmarks.md
 	@$(PY) -m tests.benchmarks.warehouse
+
+bench-api: $(INSTALLED) ## measure the HTTP APIs beside the least that could do the same; see docs/guides/benchmarks.md
+	@$(PY) -m tests.benchmarks.api
 
 bench-attack: $(INSTALLED) ## measure /livez beside attacks on the same service; see docs/guides/benchmarks.md
 	@$(PY) -m tests.benchmarks.attack
