@@ -1100,6 +1100,20 @@ UPDATE journal.alembic_version SET version_num='0015' WHERE journal.alembic_vers
 
 GO
 
+-- Running upgrade 0015 -> 0016
+
+CREATE INDEX ix_application_created_at ON credit.application (created_at, id);
+
+GO
+
+CREATE INDEX ix_application_created_by_created_at ON credit.application (created_by, created_at, id);
+
+GO
+
+UPDATE journal.alembic_version SET version_num='0016' WHERE journal.alembic_version.version_num = '0015';
+
+GO
+
 INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.party', N'migration', SYSUTCDATETIME(), 0, 0 WHERE COALESCE((SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.party' ORDER BY installed_at DESC), CASE WHEN EXISTS (SELECT 1 FROM credit.party) THEN '' END) <> 'f52697de16ebf106';
 
 GO

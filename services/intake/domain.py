@@ -208,6 +208,24 @@ class Application:
         """
         return replace(self, state=after(self.state, Action.WITHDRAW), revision=self.revision + 1)
 
+    def deleted(self) -> Self:
+        """A copy that its maker has withdrawn before its submission, without its content.
+
+        Raises:
+            NotADraft: when it was submitted or has ended.
+        """
+        if self.state is not State.DRAFT:
+            raise NotADraft(self.state)
+        return replace(self.withdrawn(), has_draft=False)
+
+
+class NotADraft(Exception):
+    """The application was submitted, or has ended: it has no draft to delete."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        super().__init__(f"the application is {state}")
+
 
 class ProfileUnknown(Exception):
     """An imported version has no profile, so there is no content to show or to submit again."""

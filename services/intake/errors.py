@@ -5,6 +5,7 @@ from uuid import UUID
 
 from services.chassis.web.problems import BadRequest, Conflict, Forbidden, NotFound, Unprocessable
 from services.intake.domain import Fault
+from services.lake.domain.states import State
 
 
 class NoSuchParty(NotFound):
@@ -28,6 +29,16 @@ class ContentRefused(Unprocessable):
 
 class NotTheMaker(Forbidden):
     """Only the maker of an application may change, submit or withdraw it."""
+
+
+class NoDraft(Conflict):
+    """Only an application that was never submitted is deleted."""
+
+    def __init__(self, state: State) -> None:
+        """`state`: the one that it is in."""
+        super().__init__(
+            f"The application is {state}; withdraw it instead, where its state allows that.", state=state
+        )
 
 
 class DuplicateNationalId(Conflict):

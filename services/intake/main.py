@@ -24,6 +24,9 @@ from services.intake.documents.scanners import open_scanner
 from services.intake.documents.service import Documents
 from services.intake.documents.worker import DocumentWorker
 from services.intake.idempotency import Answers
+from services.intake.lists.repository import ListRepository
+from services.intake.lists.routes import router as lists
+from services.intake.lists.service import Lists
 from services.intake.parties.national_ids import NationalIds
 from services.intake.parties.repository import PartyRepository
 from services.intake.proposals.repository import ProposalRepository
@@ -60,6 +63,7 @@ def build(settings: IntakeSettings, telemetry: Telemetry, verifier: TokenVerifie
             zone=settings.business_time_zone,
             asking=None if bureau is None or inquirer is None else Asking(asked, bureau.name, inquirer.wake),
         )
+        app.state.lists = Lists(lake, ListRepository())
         loans, answers = ServicingRepository(), Answers(repository)
         app.state.servicing = Servicing(
             lake,
@@ -118,7 +122,7 @@ def build(settings: IntakeSettings, telemetry: Telemetry, verifier: TokenVerifie
         "people do to them.",
         settings=settings,
         telemetry=telemetry,
-        routers=[router, documents, servicing, proposals],
+        routers=[router, lists, documents, servicing, proposals],
         checks=[Check("lake", lake.ping)],
         lifespan=lifespan,
         verifier=verifier,

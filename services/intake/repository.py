@@ -53,6 +53,14 @@ INSERT_EVENT = sa.insert(application_event)
 INSERT_ANSWER = sa.insert(idempotency_key)
 
 
+# A deleted draft keeps its row, for its events and for the readers of changes, and has no content any more.
+_EXISTS = sa.or_(
+    application.c.current_version.is_not(None),
+    application.c.draft.is_not(None),
+    application.c.migrated == sa.true(),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class KeptAnswer:
     """An answer with the SHA-256 of the request that it belongs to."""
@@ -129,7 +137,7 @@ def select_application(application_id: UUID, caller: Caller) -> sa.Select[Any]:
                 ),
             )
         )
-        .where(application.c.id == application_id, access.applications(caller))
+        .where(application.c.id == application_id, access.applications(caller), _EXISTS)
     )
 
 

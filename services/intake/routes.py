@@ -193,6 +193,19 @@ async def save_draft(  # noqa: PLR0917 - FastAPI passes by name
     return _application(changed, response)
 
 
+@router.delete(
+    "/applications/{application_id}/draft",
+    status_code=204,
+    tags=["applications"],
+    responses=documented(*_CHANGING, Conflict),
+)
+async def delete_draft(
+    application_id: Identifier, caller: CanSubmit, expected: ExpectedRevision, intake: IntakeDep
+) -> None:
+    """Delete an application of yours that was never submitted; it is then 404 here, and withdrawn for auditors."""
+    await intake.delete_draft(application_id, expected=expected, by=caller)
+
+
 @router.post(
     "/applications/{application_id}/submission",
     tags=["applications"],

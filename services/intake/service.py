@@ -18,6 +18,7 @@ from services.intake.domain import (
     Application,
     Content,
     Fault,
+    NotADraft,
     Party,
     PartyDetails,
     PartyRole,
@@ -191,6 +192,20 @@ class Intake:
             await self._repository.add_event(tx, changed, application.state, by.id, datetime.now(UTC))
         APPLICATIONS.labels(State.WITHDRAWN).inc()
         return changed
+
+    async def delete_draft(self, application_id: UUID, *, expected: int, by: Caller) -> None:
+        """Withdraw an application that was never submitted, and clear its content.
+
+        Raises NoSuchApplication, NotTheMaker, StaleRevision, NoDraft.
+        """
+        async with self._changing(application_id, expected=expected, by=by) as (tx, application):
+            try:
+                deleted = application.deleted()
+            except NotADraft as reason:
+                raise errors.NoDraft(reason.state) from None
+            await self._write(tx, deleted, expected)
+            await self._repository.add_event(tx, deleted, application.state, by.id, datetime.now(UTC))
+        APPLICATIONS.labels(State.WITHDRAWN).inc()
 
     @asynccontextmanager
     async def _changing(

@@ -70,10 +70,14 @@ ROUTES: Mapping[tuple[str, str, str], Route] = {
     ),
     ("intake", "POST", "/national-id-confirmations"): Route(CHECK, body={}),
     ("intake", "GET", "/products"): Route(READ),
+    ("intake", "GET", "/applications"): Route(READ),
     ("intake", "POST", "/applications"): Route(frozenset({M, P}), body={}, headers=_CREATE),
     ("intake", "GET", "/applications/{application_id}"): Route(READ, "application"),
     ("intake", "PUT", "/applications/{application_id}/draft"): Route(
         frozenset({M, P}), "application", {"content": True}, _CHANGE
+    ),
+    ("intake", "DELETE", "/applications/{application_id}/draft"): Route(
+        frozenset({M, P}), "application", None, _CHANGE
     ),
     ("intake", "POST", "/applications/{application_id}/submission"): Route(
         frozenset({M, P}), "application", None, _CHANGE

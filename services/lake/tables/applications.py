@@ -79,6 +79,9 @@ application = captured(
     one_of("state", State),
     one_each("application", "external_ref"),
     sa.Index("ix_application_state_submitted_at", "state", "submitted_at"),
+    # Lists begin with the newest, for one maker or for all.
+    sa.Index("ix_application_created_at", "created_at", "id"),
+    sa.Index("ix_application_created_by_created_at", "created_by", "created_at", "id"),
 )
 
 application_party = captured(

@@ -11,6 +11,7 @@ from services.intake.domain import (
     Application,
     Channel,
     Content,
+    NotADraft,
     Participant,
     PartyDetails,
     PartyKind,
@@ -166,3 +167,11 @@ def test_an_amount_that_no_band_covers_is_refused(
     faults = list(band_faults(replace(CONTENT, amount=Decimal(amount)), bands))
     assert [fault.pointer for fault in faults] == ([] if pointer is None else [pointer])
     assert all("DEM" in fault.detail for fault in faults)
+
+
+@pytest.mark.parametrize("state", [state for state in State if state is not State.DRAFT])
+def test_only_what_was_never_submitted_is_deleted(state: State) -> None:
+    deleted = drafted().deleted()
+    assert (deleted.state, deleted.has_draft, deleted.revision) == (State.WITHDRAWN, False, 2)
+    with pytest.raises(NotADraft, match=state):
+        replace(drafted(), state=state).deleted()

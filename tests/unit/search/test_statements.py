@@ -18,6 +18,7 @@ from services.approval.queue import repository as queue
 from services.intake import repository as intake
 from services.intake.bureau import repository as bureau
 from services.intake.documents import repository as documents
+from services.intake.lists import repository as lists
 from services.intake.parties import national_ids
 from services.intake.parties import repository as parties
 from services.intake.proposals import repository as proposals
@@ -26,6 +27,7 @@ from services.search import repository as search
 
 REPOSITORIES = {
     "intake": intake.statements,
+    "lists": lists.statements,
     "parties": parties.statements,
     "national ids": national_ids.statements,
     "servicing": servicing.statements,

@@ -1,0 +1,1 @@
+"""Lists of applications: what a maker works on, and what others may see."""
