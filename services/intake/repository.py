@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -89,6 +90,8 @@ def insert_version_parties(application_id: UUID, version: int) -> sa.Insert:
     return sa.insert(application_version_party).from_select(columns, source)
 
 
+# Each application needs it, with the same day: to build the statement takes longer than to run it.
+@lru_cache(maxsize=4)
 def select_products(day: date) -> sa.Select[Any]:
     """Read the products that have parameters on `day`, by code."""
     valid = parameters_on(day)

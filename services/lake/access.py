@@ -20,6 +20,11 @@ _SUBMITTED = CHECKERS | {Role.ANALYST}
 SEE_LESS = frozenset({Role.AUDITOR, Role.ANALYST, Role.SERVICE})
 """Roles that may see applications without all of their parties' personal data."""
 _SEE_CLEARLY = CHECKERS | {Role.MAKER, Role.SERVICING}
+# Made once: each makes copies of all columns of its table.
+_LOAN_ORIGIN = application.alias("loan_origin")
+_VISIBLE_PART = application_party.alias("visible_part")
+_VISIBLE_APPLICATION = application.alias("visible_application")
+_VISIBLE_LOAN = loan.alias("visible_loan")
 _SUBMIT, _READ, _READ_PARTIES = "applications:submit", "applications:read", "parties:read"
 
 
@@ -30,8 +35,7 @@ def applications(caller: Caller, of: sa.FromClause = application) -> sa.ColumnEl
 
 def loans(caller: Caller, of: sa.FromClause = loan) -> sa.ColumnElement[bool]:
     """The condition on `of`, the table of loans or an alias of it: a caller who sees the application sees its loan."""
-    origin = application.alias("loan_origin")
-    return sa.exists().where(origin.c.id == of.c.application_id, applications(caller, origin))
+    return sa.exists().where(_LOAN_ORIGIN.c.id == of.c.application_id, applications(caller, _LOAN_ORIGIN))
 
 
 def parties(caller: Caller, of: sa.FromClause = party) -> sa.ColumnElement[bool]:
@@ -43,7 +47,7 @@ def parties(caller: Caller, of: sa.FromClause = party) -> sa.ColumnElement[bool]
 
 def clear_parties(caller: Caller, of: sa.FromClause = party) -> sa.ColumnElement[bool]:
     """The condition on `of` that `caller` sees the row's personal data unmasked: parties of their own work."""
-    part, where = application_party.alias("visible_part"), application.alias("visible_application")
+    part, where = _VISIBLE_PART, _VISIBLE_APPLICATION
     on_something = sa.exists().where(
         part.c.party_id == of.c.id,
         where.c.id == part.c.application_id,
@@ -98,8 +102,7 @@ def _applications(caller: Caller, roles: Iterable[str], of: sa.FromClause) -> sa
     if held & _SUBMITTED or (Role.SERVICE in held and caller.scopes & {_READ, _READ_PARTIES}):
         conditions.append(of.c.submitted_at.is_not(None))
     elif Role.SERVICING in held:
-        booked = loan.alias("visible_loan")
-        conditions.append(sa.exists().where(booked.c.application_id == of.c.id))
+        conditions.append(sa.exists().where(_VISIBLE_LOAN.c.application_id == of.c.id))
     if Role.MAKER in held or (Role.SERVICE in held and _SUBMIT in caller.scopes):
         conditions.append(of.c.created_by == caller.id)
     return sa.or_(*conditions) if conditions else sa.false()

@@ -17,6 +17,8 @@ from services.search.domain import BandRange, Facet, Filters, Order, id_prefix, 
 Condition = sa.ColumnElement[bool]
 
 _VERSION = application_version
+# Made once: each makes copies of all columns of its table.
+_SEEN, _NAMED = application.alias("seen"), application.alias("named")
 _KEYS: Mapping[str, sa.Column[Any]] = {
     "submitted_at": application.c.submitted_at,
     "age": application.c.submitted_at,
@@ -212,9 +214,8 @@ def having_name(query: sa.ColumnElement[Any], caller: Caller) -> Iterator[sa.Sel
         # The first condition uses the index; the second removes rows that match only by e-mail.
         nothing = sa.cast(sa.null(), sa.Text)
         yield of_party.where(sa.func.search.party_document(party.c.full_name, nothing).op("@@")(query))
-    seen = application.alias("seen")
-    yield of_party.join(seen, seen.c.id == application_party.c.application_id).where(
-        access.clear_applications(caller, seen)
+    yield of_party.join(_SEEN, _SEEN.c.id == application_party.c.application_id).where(
+        access.clear_applications(caller, _SEEN)
     )
 
 
@@ -241,6 +242,5 @@ def matching(
     for other in corrections:
         found += having_name(whole_word(other), caller)
     if prefix := id_prefix(word):
-        named = application.alias("named")
-        found.append(sa.select(named.c.id).where(sa.cast(named.c.id, sa.Text).like(f"{prefix}%")))
+        found.append(sa.select(_NAMED.c.id).where(sa.cast(_NAMED.c.id, sa.Text).like(f"{prefix}%")))
     return of.c.id.in_(sa.union_all(*found))
