@@ -78,6 +78,7 @@ docs: $(INSTALLED) ## serve the documentation on http://127.0.0.1:17190, rebuilt
 docs-tables: $(INSTALLED) ## regenerate figures, tables and API documents, after what they describe was changed
 	@$(PY) docs/figures/generate.py
 	@$(PY) docs/openapi.py
+	@$(PY) docs/asyncapi.py
 	@$(PY) docs/generate.py
 
 dbt-models: $(INSTALLED) ## write the generated models of dbt, after a table, a flow file or dbt/vault.yml was changed
@@ -100,6 +101,7 @@ lint: $(INSTALLED) ## check style, formatting, import arrows, SQL, secrets and d
 	@SKIP=ruff,ruff-format,mypy,sqlfluff .venv/bin/pre-commit run --all-files
 	@$(PY) docs/generate.py --check
 	@$(PY) docs/openapi.py --check
+	@$(PY) docs/asyncapi.py --check
 	@$(MKDOCS) build --strict --quiet
 
 typecheck: $(INSTALLED) ## check the types

@@ -1,4 +1,4 @@
-"""The committed OpenAPI documents are those of the services, and a change of an API is seen."""
+"""The committed API documents are those of the services and topics, and a change of an API is seen."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from types import ModuleType
 
 import pytest
 
+from services.lake.tables import CAPTURED, application
 from tests.scripts import load_script
 
 ROOT = Path(__file__).parents[2]
@@ -33,9 +34,28 @@ def test_a_document_that_differs_is_named_and_written_again(
     assert "docs/api/search.openapi.json" in capsys.readouterr().err
     assert generator.main([], tmp_path) == 0
     assert changed.read_text() == whole
-    assert {path.name: path.read_text() for path in (ROOT / "docs/api").iterdir()} == {
+    assert {path.name: path.read_text() for path in (ROOT / "docs/api").glob("*.openapi.json")} == {
         path.name: path.read_text() for path in tmp_path.iterdir()
     }
+
+
+def test_the_document_of_the_change_topics_is_that_of_the_captured_tables(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    generator = load_script(ROOT / "docs/asyncapi.py")
+    assert generator.main(["--check"]) == 0
+    assert generator.main(["--check"], tmp_path) == 1
+    assert "docs/api/lake.asyncapi.json" in capsys.readouterr().err
+    assert generator.main([], tmp_path) == 0
+    document = json.loads((tmp_path / generator.FILE).read_text())
+    assert document["asyncapi"] == "3.0.0"
+    assert {channel["address"] for channel in document["channels"].values()} == {
+        f"lake.{table.fullname}" for table in CAPTURED
+    }
+    # Of a member that consumers need, the type is said.
+    image = document["components"]["schemas"]["credit.application"]
+    assert image["properties"]["id"] == {"type": "string", "format": "uuid"}
+    assert image["required"] == [column.name for column in application.columns]
 
 
 @pytest.mark.parametrize("service", SERVICES)
