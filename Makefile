@@ -129,7 +129,7 @@ test-unit: $(INSTALLED) ## run the tests that need no server, in half a minute
 	@.venv/bin/pytest tests/unit --numprocesses 2 --quiet
 
 test-long: $(INSTALLED) ## run the tests that take half a minute or more: whole warehouses again and again, long outages
-	@.venv/bin/pytest -m long $(TWO_LANES)
+	@.venv/bin/pytest -m long --ignore tests/api $(TWO_LANES)
 
 test-api: $(INSTALLED) ## try the APIs at length: generated requests by every role, random lives of applications; PROPERTY_SEED=… repeats a run
 	@.venv/bin/pytest tests/api -s
