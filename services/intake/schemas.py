@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 from uuid import UUID
 
 from pydantic import (
@@ -69,10 +69,15 @@ class NewParty(Body):
         return PartyDetails(**dict(self))
 
 
+def _without_default(schema: dict[str, Any]) -> None:
+    schema.pop("default", None)
+
+
 class PartyChanges(Body):
     """Changes of a party: members left out stay as they are, null clears what may be empty."""
 
-    full_name: FullName = ""
+    # A member that is left out: its default is no name that a client may send.
+    full_name: FullName = Field("", json_schema_extra=_without_default)
     birth_date: BirthDate | None = None
     national_id: NationalId | None = None
     email: Email | None = None
