@@ -15,7 +15,9 @@ SHORT = 4
 LONG = 8
 """Letters from which on a word may have two."""
 MOST_MEANT = 5
-"""Words of the dictionary that a mistyped word may stand for at most: more would find anybody."""
+"""Words that a mistyped word stands for at most: more would find anybody."""
+MOST_NEAR = 50
+"""Words of the dictionary that are compared with what the caller sees."""
 
 
 def typing_errors(word: str) -> int:
@@ -37,7 +39,7 @@ class Dictionary:
         return sum(map(len, self._by_length.values()))
 
     def meant(self, word: str) -> list[str]:
-        """The words that `word`, normalised, may stand for, the closest first, at most MOST_MEANT.
+        """The words that `word`, normalised, may stand for, the closest first, at most MOST_NEAR.
 
         A word that begins with `word` is none of them: it is found without a correction.
         """
@@ -53,4 +55,4 @@ class Dictionary:
                 for other, distance, _ in found
                 if not other.startswith(word)
             ]
-        return [other for _, _, other in sorted(near)[:MOST_MEANT]]
+        return [other for _, _, other in sorted(near)[:MOST_NEAR]]

@@ -11,7 +11,7 @@ from services.chassis.error_names import error_name
 from services.chassis.telemetry.logging import get_logger
 from services.search.highlights import words_of
 from services.search.selection import Selection
-from services.search.spelling.domain import Dictionary
+from services.search.spelling.domain import MOST_MEANT, Dictionary
 from services.search.spelling.repository import SpellingRepository
 
 LEAST_SECONDS = 5.0
@@ -81,8 +81,11 @@ class Speller:
         if not candidates:
             return selection
         known = set(await self._repository.known(reader, candidates, caller))
+        # Cut only now: hidden words that are closer must not push out those that the caller sees.
         corrections = {
-            word: shown for word in rare if (shown := tuple(other for other in meant[word] if other in known))
+            word: shown[:MOST_MEANT]
+            for word in rare
+            if (shown := tuple(other for other in meant[word] if other in known))
         }
         return replace(selection, corrections=corrections)
 
