@@ -118,6 +118,9 @@ def build_app(
         verifier=verifier,
         # A client could have a failed guess cancelled before it is counted.
         deadlines_by_clients=False,
+        # Services poll them without a token. Whoever shares their address must not keep an ended session alive; both
+        # are answered from memory.
+        uncounted=("/.well-known/jwks.json", "/revocations"),
     )
     app.state.use_cases = UseCases(
         users=Users(database, passwords, proposal_lifetime=proposals, clock=clock),

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 from uuid import UUID
 
@@ -15,9 +14,7 @@ from uuid_utils.compat import uuid7
 
 from services.auth.tables import events
 from services.chassis.database import ApplicationTransaction
-
-SITE_PREFIX = 64
-"""A client with one IPv6 address controls the whole /64."""
+from services.chassis.web.limits.addresses import network_of
 
 
 class EventKind(StrEnum):
@@ -64,15 +61,7 @@ class Origin:
     @property
     def network(self) -> str:
         """The key by which attempts are counted: the IPv4 address, or the /64 of an IPv6 address."""
-        try:
-            address = ip_address(self.address or "")
-        except ValueError:
-            return "unknown"
-        if isinstance(address, IPv6Address):
-            if address.ipv4_mapped is not None:
-                return str(address.ipv4_mapped)
-            return str(ip_network((address, SITE_PREFIX), strict=False))
-        return str(address)
+        return network_of(self.address or "") or "unknown"
 
 
 NOWHERE = Origin()

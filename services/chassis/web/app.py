@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from types import FrameType
 
@@ -55,6 +55,7 @@ def create_app(
     scopes_of: Callable[[Iterable[str]], frozenset[str]] | None = None,
     max_body_bytes: int = LARGEST_BODY_BYTES,
     deadlines_by_clients: bool = True,
+    uncounted: Collection[str] = (),
 ) -> FastAPI:
     """The application of one process: `routers` plus /livez, /readyz and /metrics.
 
@@ -64,7 +65,7 @@ def create_app(
     of some roles; with it, tokens of `auth_issuers` are accepted, and it raises ValueError for a role that they
     cannot give. Requests with more than
     `max_body_bytes` are refused with 413; routes have smaller limits of their own. `deadlines_by_clients`: whether
-    X-Request-Timeout-Ms counts. Raises TypeError for a route that
+    X-Request-Timeout-Ms counts. `uncounted`: paths without a rate limit. Raises TypeError for a route that
     does not authenticate before it reads: build routers by `bounded_router`.
     """
     set_level(settings.log_level)
@@ -108,7 +109,7 @@ def create_app(
     if verifier is not None:
         # Only who has callers limits them: a collector of traces must take what comes.
         app.state.rate_limits = RateLimits.of(service, settings)
-        app.add_middleware(LimitedRates, limits=app.state.rate_limits)
+        app.add_middleware(LimitedRates, limits=app.state.rate_limits, uncounted=uncounted)
     add_problem_handlers(app)
     complete(app, deadlines_by_clients=deadlines_by_clients, limits_rates=verifier is not None)
     app.add_middleware(

@@ -9,7 +9,10 @@ from urllib.parse import urlsplit
 import httpx
 import jwt
 import pytest
+from fastapi import FastAPI
+from limits import parse
 
+from services.chassis.web.limits.rates import RouteClass
 from tests.conftest import Database
 from tests.integration.auth.conftest import bearer, headers, log_in
 
@@ -150,3 +153,19 @@ async def test_the_metadata_names_endpoints_that_are_there(client: httpx.AsyncCl
         "id_token_signing_alg_values_supported": ["EdDSA"],
     }
     assert plain.headers["cache-control"] == "no-store"
+
+
+async def test_verifiers_are_never_refused_keys_or_ended_sessions(
+    app: FastAPI, client: httpx.AsyncClient
+) -> None:
+    app.state.rate_limits._items[RouteClass.READ] = parse("1/hour")
+
+    answers = [await client.get("/users") for _ in range(2)]
+    polled = [
+        (await client.get(path)).status_code
+        for path in ("/revocations", "/.well-known/jwks.json")
+        for _ in range(3)
+    ]
+
+    assert [one.status_code for one in answers] == [401, 429]
+    assert polled == [200] * 6

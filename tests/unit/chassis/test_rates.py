@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any
 
 import httpx
@@ -44,7 +44,20 @@ async def export(request: Request) -> str:
     return "exported"
 
 
-def app_of(recorder: SpanRecorder, tokens: TokenMaker, **settings: Any) -> FastAPI:
+@router.get("/login")
+async def login(request: Request) -> str:
+    await count(request, RouteClass.LOGIN)
+    return "logged in"
+
+
+@router.get("/keys")
+async def keys() -> str:
+    return "keys"
+
+
+def app_of(
+    recorder: SpanRecorder, tokens: TokenMaker, *, uncounted: Sequence[str] = (), **settings: Any
+) -> FastAPI:
     """An application with the limits of LIMITS."""
     limits: dict[str, Any] = {f"rate_limit_{name}": limit for name, limit in LIMITS.items()}
     return create_app(
@@ -55,6 +68,7 @@ def app_of(recorder: SpanRecorder, tokens: TokenMaker, **settings: Any) -> FastA
         telemetry=recorder.telemetry,
         routers=[router],
         verifier=tokens.verifier(),
+        uncounted=uncounted,
     )
 
 
@@ -127,6 +141,32 @@ async def test_addresses_of_one_ipv6_network_are_one_client(app: FastAPI) -> Non
         assert await statuses(same, 1) == [429]
     async with client_of(app, "2001:db8:0:1::1") as other:
         assert await statuses(other, 1) == [401]
+
+
+async def test_ipv4_clients_that_a_proxy_names_as_ipv6_are_apart(app: FastAPI) -> None:
+    async with client_of(app, "::ffff:192.0.2.7") as one, client_of(app, "::ffff:192.0.2.8") as other:
+        assert await statuses(one, 4) == [401] * 3 + [429]
+        assert await statuses(other, 1) == [401]
+    async with client_of(app, "192.0.2.7") as same:
+        assert await statuses(same, 1) == [429]
+
+
+async def test_a_login_counts_for_its_address_whatever_token_it_brings(
+    client: httpx.AsyncClient, tokens: TokenMaker
+) -> None:
+    answers = [await client.get("/things/login", headers=tokens.headers()) for _ in range(2)]
+
+    assert [one.status_code for one in answers] == [200, 429]
+    assert '"login";q=1;w=1' in answers[1].headers["RateLimit-Policy"]
+
+
+async def test_what_nobody_may_be_refused_is_not_counted(recorder: SpanRecorder, tokens: TokenMaker) -> None:
+    app = app_of(recorder, tokens, uncounted=["/things/keys"])
+    async with client_of(app) as client:
+        answers = [await client.get("/things/keys") for _ in range(5)]
+        assert {one.status_code for one in answers} == {200}
+        assert all("RateLimit" not in one.headers for one in answers)
+        assert await statuses(client, 4) == [401] * 3 + [429]
 
 
 async def test_reading_and_writing_count_apart_and_unknown_paths_count_too(client: httpx.AsyncClient) -> None:

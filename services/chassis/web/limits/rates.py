@@ -5,10 +5,8 @@ method. What costs more counts as something else besides: the route says so by `
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from enum import StrEnum
-from functools import lru_cache
-from ipaddress import IPv6Address, ip_address, ip_network
 
 from fastapi import Request
 from limits import RateLimitItem, parse
@@ -20,6 +18,7 @@ from services.chassis.telemetry.logging import get_logger
 from services.chassis.telemetry.metrics import RATE_LIMIT_STORE_FAILURES, RATE_LIMITED
 from services.chassis.web.health import PATHS
 from services.chassis.web.identity import identify
+from services.chassis.web.limits.addresses import network_of
 from services.chassis.web.limits.windows import LocalWindows, Standing, Store, StoreUnavailable
 from services.chassis.web.problems import TooManyRequests, problem_response
 
@@ -119,7 +118,9 @@ class RateLimits:
 
         Raises RateExceeded when the client has made as many requests as it may.
         """
-        standing = await self.hit(route_class, scope[_CLIENT])
+        # A token of somebody must not be one more try of another's password.
+        client = _address(scope) if route_class is RouteClass.LOGIN else scope[_CLIENT]
+        standing = await self.hit(route_class, client)
         scope.setdefault(_COUNTED, []).append((route_class, standing))
         if not standing.admitted:
             RATE_LIMITED.labels(route_class).inc()
@@ -138,14 +139,15 @@ class RateLimits:
 class LimitedRates:
     """The ASGI middleware that counts every request, and refuses those beyond the limit of their method."""
 
-    def __init__(self, app: ASGIApp, *, limits: RateLimits) -> None:
-        """`limits`: those of the service."""
+    def __init__(self, app: ASGIApp, *, limits: RateLimits, uncounted: Collection[str] = ()) -> None:
+        """`limits`: those of the service; `uncounted`: paths that nobody is refused at."""
         self._app = app
         self._limits = limits
+        self._uncounted = PATHS | set(uncounted)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, unless it is one too many."""
-        if scope["type"] != "http" or scope["path"] in PATHS:
+        if scope["type"] != "http" or scope["path"] in self._uncounted:
             await self._app(scope, receive, send)
             return
 
@@ -180,14 +182,4 @@ def _store_at(url: str) -> Store:
 
 def _address(scope: Scope) -> str:
     address = scope.get("client")
-    return _network(address[0]) if address else "unknown"
-
-
-@lru_cache(maxsize=10_000)
-def _network(address: str) -> str:
-    """The address, or the network of an IPv6 address: who has one address has the whole /64."""
-    try:
-        found = ip_address(address)
-    except ValueError:
-        return address
-    return str(ip_network((found, 64), strict=False)) if isinstance(found, IPv6Address) else address
+    return (network_of(address[0]) or str(address[0])) if address else "unknown"
