@@ -3,7 +3,7 @@
 import argparse
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
@@ -108,9 +108,8 @@ def build(settings: IntakeSettings, telemetry: Telemetry, verifier: TokenVerifie
         yield
         for task in working:
             task.cancel()
-        for task in working:
-            with suppress(asyncio.CancelledError):
-                await task
+        # One that has failed must not keep the connections open.
+        await asyncio.gather(*working, return_exceptions=True)
         if bureau is not None:
             await bureau.aclose()
         await lake.dispose()

@@ -64,7 +64,9 @@ class LocalObjects:
     async def older_than(self, prefix: str, instant: datetime) -> AsyncGenerator[str]:
         """The keys below the folder `prefix` of objects that were stored before an instant."""
         for path in await _in_thread(lambda: list(_files(self._folder / prefix, instant))):
-            yield f"{prefix}/{path.name}"
+            # Other programs leave files, too: .DS_Store, .nfs0001.
+            if _KEY.fullmatch(key := f"{prefix}/{path.name}"):
+                yield key
 
     async def discard_unfinished(self, instant: datetime) -> int:
         """Remove what killed processes left of objects that they began to store before an instant; how many."""

@@ -45,6 +45,8 @@ class BureauWorker:
                     pass
             except (SQLAlchemyError, OSError) as error:
                 _log.warning("the bureau could not be asked", error=error_name(error))
+            except Exception as error:  # noqa: BLE001 - whatever it is, later requests are made
+                _log.error("asking the bureau failed", error=error_name(error))
             try:
                 async with asyncio.timeout(POLL_SECONDS):
                     await self._wanted.wait()
@@ -68,11 +70,11 @@ class BureauWorker:
         claimed = due.request.claimed(now, LEASE)
         if not await self._write(seen, claimed):
             return
-        ended = await self._asked(due, claimed)
+        ended = await self._ask(due, claimed)
         if await self._write(now + LEASE, ended):
             BUREAU_REQUESTS.labels(ended.outcome, ended.reason or "").inc()
 
-    async def _asked(self, due: DueRequest, claimed: BureauRequest) -> BureauRequest:
+    async def _ask(self, due: DueRequest, claimed: BureauRequest) -> BureauRequest:
         if claimed.report_id is not None:
             # A process was killed after it had kept the answer.
             async with self._lake.reading() as reader:

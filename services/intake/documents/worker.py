@@ -96,13 +96,13 @@ class DocumentWorker:
         claimed = replace(due.scan, attempts=due.scan.attempts + 1, next_attempt_at=now + LEASE)
         if not await self._write(due, seen, claimed):
             return
-        ended = await self._scanned(due, claimed, scanner)
+        ended = await self._scan(due, claimed, scanner)
         if await self._write(due, now + LEASE, ended):
             DOCUMENTS.labels(ended.state).inc()
             if ended.state is ScanState.INFECTED:
                 _log.warning("a document is infected", document=str(due.document_id), finding=ended.finding)
 
-    async def _scanned(self, due: DueScan, claimed: Scan, scanner: Scanner) -> Scan:
+    async def _scan(self, due: DueScan, claimed: Scan, scanner: Scanner) -> Scan:
         try:
             # Closed at once: a scanner that fails does not read to the end.
             async with aclosing(self._objects.get(due.object_key)) as content:
@@ -129,6 +129,8 @@ class DocumentWorker:
                     pass
             except (SQLAlchemyError, OSError) as error:
                 _log.warning("documents could not be scanned", error=error_name(error))
+            except Exception as error:  # noqa: BLE001 - whatever it is, later documents are scanned
+                _log.error("scanning failed", error=error_name(error))
             try:
                 async with asyncio.timeout(POLL_SECONDS):
                     await self._wanted.wait()
@@ -142,3 +144,5 @@ class DocumentWorker:
                 await self.sweep()
             except (SQLAlchemyError, OSError) as error:
                 _log.warning("objects could not be swept", error=error_name(error))
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next sweep comes
+                _log.error("sweeping failed", error=error_name(error))

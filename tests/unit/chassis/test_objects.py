@@ -198,6 +198,13 @@ async def test_old_objects_are_listed_by_prefix_and_removed(store: SealedObjects
     assert [key async for key in store.older_than("nothing", now)] == []
 
 
+async def test_files_of_other_programs_are_no_objects(store: SealedObjects, tmp_path: Path) -> None:
+    await store.put("things/a", pieces(b"x"))
+    for name in (".DS_Store", ".nfs0001", "A.txt", "a b"):
+        (tmp_path / "things" / name).write_bytes(b"x")
+    assert [key async for key in store.older_than("things", datetime.now(UTC) + LATER)] == ["things/a"]
+
+
 @pytest.mark.parametrize("key", ["", "/etc/passwd", "../x", "a/../b", "a//b", "A", "a.b", "a\0b", "a/"])
 async def test_a_key_is_never_a_path(store: SealedObjects, tmp_path: Path, key: str) -> None:
     with pytest.raises(ValueError, match="a key has"):
