@@ -8,11 +8,16 @@ import httpx
 import orjson
 
 from services.chassis.deadline import ends_in
+from services.chassis.telemetry.logging import get_logger
 from services.chassis.web.http import IDEMPOTENCY_HEADER, HttpClient, ServerUnavailable
 from services.chassis.web.input.strict import reference_key
 from services.intake.bureau.domain import Outcome, Person
 
 _TRY_LATER = frozenset({408, 425, 429})
+_REFUSALS = frozenset({400, 422})
+"""Statuses by which the bureau says of a request that it has read it and finds no sense in it."""
+
+_log = get_logger(__name__)
 
 
 class BureauSilent(Exception):
@@ -81,6 +86,7 @@ class HttpBureau:
     ) -> None:
         """Asks at `url`, for at most `seconds`, with a bearer `token` if any; `transport` replaces the network."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._url = url
         self._seconds = seconds
         self._client = HttpClient(url, timeout_seconds=seconds, headers=headers, transport=transport)
 
@@ -94,13 +100,24 @@ class HttpBureau:
         try:
             with ends_in(self._seconds):
                 async with asyncio.timeout(self._seconds):
-                    response = await self._client.post("", json=body, headers={IDEMPOTENCY_HEADER: key})
+                    # The whole URL: relative to it, httpx would end its path or its query with a slash.
+                    response = await self._client.post(
+                        self._url, json=body, headers={IDEMPOTENCY_HEADER: key}
+                    )
         except (httpx.HTTPError, ServerUnavailable, TimeoutError) as error:
             raise BureauSilent(type(error).__name__) from None
-        if response.is_server_error or response.status_code in _TRY_LATER:
-            raise BureauSilent(str(response.status_code))
-        # An answer of another status says nothing about a person, whatever is in it.
-        return response.text if response.is_success else f"HTTP {response.status_code}\n{response.text}"
+        status = response.status_code
+        # The charset is the bureau's word, and may name none that decodes.
+        text = response.content.decode(errors="replace")
+        if response.is_success:
+            return text
+        if status in _REFUSALS:
+            # It says nothing about the person, whatever is in it.
+            return f"HTTP {status}\n{text}"
+        if not response.is_server_error and status not in _TRY_LATER:
+            # A wrong URL or token, which somebody can correct before the last attempt.
+            _log.error("the bureau does not take requests", status=status)
+        raise BureauSilent(str(status))
 
     async def aclose(self) -> None:
         """Close its connections."""

@@ -91,6 +91,13 @@ class BureauWorker:
                 "the bureau did not answer", application=str(claimed.application_id), why=str(silent)
             )
             return claimed.silent(datetime.now(UTC))
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this request's alone
+            _log.error(
+                "asking the bureau failed",
+                application=str(claimed.application_id),
+                error=error_name(error),
+            )
+            return claimed.silent(datetime.now(UTC))
         async with self._lake.transaction(actor=ACTOR) as tx:
             at = datetime.now(UTC)
             kept = await self._repository.keep_answer(tx, claimed, self._bureau.name, raw, at)

@@ -122,6 +122,23 @@ async def test_case_21_a_bureau_that_never_answers_is_left_to_the_officer(bureau
     assert (record["state"], record["decisions"]) == ("SUBMITTED", [])
 
 
+def failing(_: Person) -> str:
+    raise AssertionError("nobody foresaw it")
+
+
+async def test_a_request_that_fails_is_made_again_and_holds_no_other_up(bureau: Bureau) -> None:
+    maker = bureau.lending.user("maker")
+    views = [await bureau.submit(maker, national_id=f"40000000000{number}") for number in range(2)]
+    await bureau.tried()
+    fake = FakeBureau(lambda person: failing(person) if person.national_id == "400000000000" else FOUND)
+    await bureau.ask(fake)
+    assert len(fake.keys) == 2
+    for view, outcome in zip(views, ("waiting", "found"), strict=True):
+        assert (await bureau.seen(view))["bureau"][0]["outcome"] == outcome
+    await bureau.ask(FakeBureau())
+    assert (await bureau.seen(views[0]))["bureau"][0]["outcome"] == "found"
+
+
 ANSWERS = [
     (FOUND, "found", None),
     ('{"outcome": "not_found"}', "not_found", None),

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from services.intake.bureau.adapters import BureauSilent, HttpBureau, SimulatedBureau
 from services.intake.bureau.domain import (
@@ -83,22 +84,24 @@ async def test_the_simulated_bureau_says_the_same_of_the_same_person_in_every_sp
     assert not any("012345" in raw for raw in said)
 
 
-def http_bureau(answer: Any, seconds: float = 1.0) -> HttpBureau:
-    return HttpBureau(
-        "http://bureau.test/reports", token="t", seconds=seconds, transport=httpx.MockTransport(answer)
-    )
+def http_bureau(answer: Any, seconds: float = 1.0, url: str = "http://bureau.test/reports") -> HttpBureau:
+    return HttpBureau(url, token="t", seconds=seconds, transport=httpx.MockTransport(answer))
 
 
-async def test_the_bureau_is_asked_with_a_key_a_token_and_a_deadline() -> None:
+@pytest.mark.parametrize("path", ["/reports", "/reports/", "/reports?t=1", "/", "/a%20b/c?t=%2F"])
+async def test_the_bureau_is_asked_with_a_key_a_token_and_a_deadline(path: str) -> None:
     seen: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
         seen.append(request)
         return httpx.Response(200, text='{"outcome":"found"}')
 
-    bureau = http_bureau(answer)
+    url = f"http://bureau.test{path}"
+    bureau = http_bureau(answer, url=url)
     assert await bureau.ask(PERSON, REQUEST.key) == '{"outcome":"found"}'
     (request,) = seen
+    assert request.url == httpx.URL(url)
+    assert request.url.raw_path == path.encode()
     assert json.loads(request.content) == {
         "national_id": "012345678901",
         "full_name": "Nguyễn Văn Đạt",
@@ -120,7 +123,26 @@ async def test_case_21_a_bureau_that_cannot_now_is_silent(status: int) -> None:
     await bureau.aclose()
 
 
-@pytest.mark.parametrize("status", [301, 400, 401, 404, 422])
+@pytest.mark.parametrize("status", [301, 302, 307, 401, 403, 404, 405, 410])
+async def test_case_21_a_bureau_that_is_set_wrong_is_silent_and_an_error(status: int) -> None:
+    bureau = http_bureau(lambda _: httpx.Response(status, text='{"outcome":"found"}'))
+    with capture_logs() as logs, pytest.raises(BureauSilent, match=str(status)):
+        await bureau.ask(PERSON, "k")
+    assert logs == [{"event": "the bureau does not take requests", "status": status, "log_level": "error"}]
+    await bureau.aclose()
+
+
+@pytest.mark.parametrize("charset", ["hex", "rot13", "utf-16", "nothing", "latin-1"])
+async def test_an_answer_is_utf_8_whatever_its_header_says(charset: str) -> None:
+    said = '{"outcome":"found","report":{"city":"Huế"}}'.encode()
+    headers = {"Content-Type": f"application/json; charset={charset}"}
+    for content, text in ((said, said.decode()), (said + b"\xff", said.decode() + "\ufffd")):
+        bureau = http_bureau(lambda _, content=content: httpx.Response(200, headers=headers, content=content))
+        assert await bureau.ask(PERSON, "k") == text
+        await bureau.aclose()
+
+
+@pytest.mark.parametrize("status", [400, 422])
 async def test_what_else_it_answers_is_kept_and_says_nothing(status: int) -> None:
     bureau = http_bureau(lambda _: httpx.Response(status, text='{"outcome":"found"}'))
     raw = await bureau.ask(PERSON, "k")
