@@ -91,6 +91,13 @@ class IdempotencyKeyReused(Unprocessable):
         )
 
 
+class AnswerDeleted(Conflict):
+    """What the request with this Idempotency-Key made was deleted."""
+
+    def __init__(self) -> None:
+        super().__init__("Use a new key to make it again.")
+
+
 class ImportedWithoutProfile(Conflict):
     """The application was imported without its profile."""
 

@@ -5,9 +5,12 @@ from datetime import datetime
 from uuid import UUID
 
 from services.intake import errors
-from services.intake.domain import Answer
+from services.intake.domain import Answer, Application
 from services.intake.repository import IntakeRepository, KeptAnswer
-from services.lake.database import LakeTransaction
+from services.lake.database import LakeReader, LakeTransaction
+
+_DELETED = Answer(410, "")
+"""In the place of an answer whose content was deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class Answers:
     async def earlier(self, tx: LakeTransaction, by: UUID, request: IdempotentRequest) -> GivenAnswer | None:
         """The earlier answer to this request of `by`; None: execute the request, and `keep` the answer.
 
-        Raises RequestInFlight, IdempotencyKeyReused.
+        Raises RequestInFlight, IdempotencyKeyReused, AnswerDeleted.
         """
         # For two requests with one key, the second must not read before the first has committed its answer.
         if not await tx.try_lock(f"intake:{by}:{request.key}"):
@@ -45,7 +48,17 @@ class Answers:
             return None
         if kept.request_sha256 != request.sha256:
             raise errors.IdempotencyKeyReused
+        if kept.answer == _DELETED:
+            raise errors.AnswerDeleted
         return GivenAnswer(kept.answer, replayed=True)
+
+    async def has(self, reader: LakeReader, by: UUID, key: str) -> bool:
+        """Whether a request of `by` with this key was answered; `earlier` compares the requests."""
+        return await self._repository.kept_answer(reader, by, key) is not None
+
+    async def forget(self, tx: LakeTransaction, deleted: Application) -> None:
+        """Clear the answers that show an application which is deleted; their requests still have no further effect."""
+        await self._repository.replace_answers(tx, deleted, _DELETED)
 
     async def keep(
         self, tx: LakeTransaction, by: UUID, request: IdempotentRequest, answer: Answer, at: datetime

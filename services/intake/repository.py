@@ -54,12 +54,13 @@ INSERT_EVENT = sa.insert(application_event)
 INSERT_ANSWER = sa.insert(idempotency_key)
 
 
-# A deleted draft keeps its row, for its events and for the readers of changes, and has no content any more.
-_EXISTS = sa.or_(
+EXISTS = sa.or_(
     application.c.current_version.is_not(None),
     application.c.draft.is_not(None),
     application.c.migrated == sa.true(),
 )
+"""The condition that an application was not deleted: a deleted draft keeps its row, for its events and for the readers
+of changes, and has no content any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +141,7 @@ def select_application(application_id: UUID, caller: Caller) -> sa.Select[Any]:
                 ),
             )
         )
-        .where(application.c.id == application_id, access.applications(caller), _EXISTS)
+        .where(application.c.id == application_id, access.applications(caller), EXISTS)
     )
 
 
@@ -184,6 +185,24 @@ def update_application(application_id: UUID, expected_revision: int, **values: A
 def select_answer(caller: UUID, key: str) -> sa.Select[Any]:
     """Read the stored answer for a caller's key."""
     return sa.select(idempotency_key).where(idempotency_key.c.caller == caller, idempotency_key.c.key == key)
+
+
+def select_answers_about(caller: UUID, application_id: UUID, since: datetime) -> sa.Select[Any]:
+    """Read which requests of a caller were answered, `since` an instant, with an application or a document of it."""
+    kept = idempotency_key.c
+    return sa.select(kept.key, kept.request_sha256, kept.created_at).where(
+        kept.caller == caller,
+        kept.created_at >= since,
+        # In what somebody wrote, JSON has a backslash before each quotation mark.
+        sa.or_(*(kept.response.like(f'%"{name}":"{application_id}"%') for name in ("id", "application_id"))),
+    )
+
+
+def delete_answers(caller: UUID, keys: Sequence[str]) -> sa.Delete:
+    """Remove the stored answers for a caller's keys."""
+    return sa.delete(idempotency_key).where(
+        idempotency_key.c.caller == caller, idempotency_key.c.key.in_(keys)
+    )
 
 
 class IntakeRepository:
@@ -323,9 +342,9 @@ class IntakeRepository:
             },
         )
 
-    async def kept_answer(self, tx: LakeTransaction, caller: UUID, key: str) -> KeptAnswer | None:
+    async def kept_answer(self, reader: LakeReader, caller: UUID, key: str) -> KeptAnswer | None:
         """The answer kept for this caller's key, or None."""
-        row = (await tx.execute(select_answer(caller, key))).mappings().first()
+        row = (await reader.execute(select_answer(caller, key))).mappings().first()
         if row is None:
             return None
         return KeptAnswer(bytes(row["request_sha256"]), Answer(row["status"], row["response"]))
@@ -345,6 +364,15 @@ class IntakeRepository:
                 "created_at": at,
             },
         )
+
+    async def replace_answers(self, tx: LakeTransaction, about: Application, answer: Answer) -> None:
+        """Put `answer` in the place of those answers to its maker that show an application or its documents."""
+        maker = about.created_by
+        found = await tx.execute(select_answers_about(maker, about.id, about.created_at))
+        if kept := [dict(row) for row in found.mappings()]:
+            await tx.execute(delete_answers(maker, [row["key"] for row in kept]))
+            given = {"caller": maker, "status": answer.status, "response": answer.body}
+            await tx.execute(INSERT_ANSWER, [row | given for row in kept])
 
 
 def _draft(of: Application) -> str | None:
@@ -394,3 +422,5 @@ def statements() -> Iterator[sa.Executable]:
     yield insert_participants(some, [one])
     yield update_application(some, 1, state=State.DRAFT, current_version=1, draft=None, submitted_at=None)
     yield select_answer(some, "key")
+    yield select_answers_about(some, some, datetime.min.replace(tzinfo=UTC))
+    yield delete_answers(some, ["key"])

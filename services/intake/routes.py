@@ -159,7 +159,7 @@ async def create(body: NewApplication, caller: CanSubmit, intake: IntakeDep, key
     """Create an application and submit it, or keep it as a draft.
 
     Repeated with the same Idempotency-Key and body, the first answer is given again (`Idempotency-Replayed:
-    true`); 409 says that the first request is still being worked on.
+    true`); 409 says that the first request is still being worked on, or that the draft that it made was deleted.
     """
     request = IdempotentRequest(key, hashlib.sha256(body.model_dump_json().encode()).digest())
     given = await intake.create(
@@ -202,7 +202,10 @@ async def save_draft(  # noqa: PLR0917 - FastAPI passes by name
 async def delete_draft(
     application_id: Identifier, caller: CanSubmit, expected: ExpectedRevision, intake: IntakeDep
 ) -> None:
-    """Delete an application of yours that was never submitted; it is then 404 here, and withdrawn for auditors."""
+    """Delete an application of yours that was never submitted.
+
+    It and its documents are then 404 here, and it is withdrawn for auditors in search.
+    """
     await intake.delete_draft(application_id, expected=expected, by=caller)
 
 

@@ -138,7 +138,7 @@ class Intake:
         `answer` makes the answer; it is kept in the same transaction as the application, so that a client who
         never saw it gets it again and no second application.
 
-        Raises RequestInFlight, IdempotencyKeyReused, ContentRefused.
+        Raises RequestInFlight, IdempotencyKeyReused, AnswerDeleted, ContentRefused.
         """
         async with self._lake.transaction(actor=str(by.id)) as tx:
             if given := await self._answers.earlier(tx, by.id, request):
@@ -194,7 +194,7 @@ class Intake:
         return changed
 
     async def delete_draft(self, application_id: UUID, *, expected: int, by: Caller) -> None:
-        """Withdraw an application that was never submitted, and clear its content.
+        """Withdraw an application that was never submitted, and clear its content, also in earlier answers.
 
         Raises NoSuchApplication, NotTheMaker, StaleRevision, NoDraft.
         """
@@ -205,6 +205,7 @@ class Intake:
                 raise errors.NoDraft(reason.state) from None
             await self._write(tx, deleted, expected)
             await self._repository.add_event(tx, deleted, application.state, by.id, datetime.now(UTC))
+            await self._answers.forget(tx, deleted)
         APPLICATIONS.labels(State.WITHDRAWN).inc()
 
     @asynccontextmanager

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from services.chassis.web.identity import Caller
 from services.intake.documents.domain import UNSCANNED, Document, Scan, ScanState
+from services.intake.repository import EXISTS
 from services.lake import access
 from services.lake.database import LakeReader, LakeTransaction
 from services.lake.domain.roles import Personal
@@ -46,7 +47,7 @@ def select_place(application_id: UUID, caller: Caller) -> sa.Select[Any]:
     count = sa.select(sa.func.count()).where(document.c.application_id == application.c.id)
     return sa.select(
         application.c.created_by, application.c.state, count.scalar_subquery().label("documents")
-    ).where(application.c.id == application_id, access.applications(caller))
+    ).where(application.c.id == application_id, access.applications(caller), EXISTS)
 
 
 def select_documents(caller: Caller, *conditions: sa.ColumnElement[bool]) -> sa.Select[Any]:
@@ -55,7 +56,7 @@ def select_documents(caller: Caller, *conditions: sa.ColumnElement[bool]) -> sa.
         sa.select(*_DOCUMENT_COLUMNS, *_SCAN_COLUMNS, access.personal(caller).label("personal"))
         .join_from(document, document_scan, document_scan.c.document_id == document.c.id)
         .join(application, application.c.id == document.c.application_id)
-        .where(access.applications(caller), *conditions)
+        .where(access.applications(caller), EXISTS, *conditions)
         .order_by(document.c.uploaded_at, document.c.id)
     )
 

@@ -101,12 +101,14 @@ class Documents:
 
         The object is stored before its row: what a killed process leaves has no row, and is swept.
 
-        Raises NoDocumentStore, NoSuchApplication, NotTheMaker, DocumentsNotTaken, TypeRefused, ContentTooLarge,
-        DocumentEmpty, RequestInFlight, IdempotencyKeyReused, DocumentsBusy.
+        Raises NoDocumentStore, NoSuchApplication, NotTheMaker, DocumentsNotTaken, TooManyDocuments, TypeRefused,
+        ContentTooLarge, DocumentEmpty, RequestInFlight, IdempotencyKeyReused, AnswerDeleted, DocumentsBusy.
         """
         store = self._store()
         async with self._lake.reading() as reader:
-            await self._check(reader, application_id, by)
+            # Only the content says whether it is the same request.
+            is_repeated = await self._answers.has(reader, by.id, key)
+            await self._check(reader, application_id, by, is_repeated=is_repeated)
         document_id, passed = uuid7(), Content(upload.media_type, self.max_bytes)
         place = object_key(document_id)
         await store.put(place, passed.checked(content))
@@ -189,12 +191,16 @@ class Documents:
             raise NoDocumentStore("This installation has no store of documents.", retry_after=3600)
         return self._objects
 
-    async def _check(self, reader: LakeReader, application_id: UUID, by: Caller) -> None:
+    async def _check(
+        self, reader: LakeReader, application_id: UUID, by: Caller, *, is_repeated: bool = False
+    ) -> None:
         place = await self._repository.place(reader, application_id, by)
         if place is None:
             raise NoSuchApplication(application_id)
         if place.created_by != by.id:
             raise NotTheMaker
+        if is_repeated:
+            return
         if not takes_documents(place.state):
             raise DocumentsNotTaken(f"An application that is {place.state} takes no more documents.")
         if place.documents >= MOST_DOCUMENTS:

@@ -101,11 +101,14 @@ async def test_only_the_maker_adds_and_only_while_the_application_is_open(filing
 async def test_an_application_has_a_bounded_number_of_documents(filing: Filing) -> None:
     maker = filing.lending.user("maker")
     application_id = await filing.draft(maker)
-    for _ in range(MOST_DOCUMENTS - 2):
+    first = await filing.add(maker, application_id, key="first-of-many")
+    for _ in range(MOST_DOCUMENTS - 3):
         assert (await filing.add(maker, application_id)).status_code == 201
     answers = await asyncio.gather(*(filing.add(maker, application_id) for _ in range(5)))
     assert sorted(one.status_code for one in answers) == [201, 201, 409, 409, 409]
     assert "at most 50" in assert_problem(await filing.add(maker, application_id), 409)["detail"]
+    again = await filing.add(maker, application_id, key="first-of-many")
+    assert (again.status_code, again.content) == (201, first.content)
 
 
 async def test_a_repeated_upload_makes_one_document(filing: Filing) -> None:
@@ -127,6 +130,57 @@ async def test_a_repeated_upload_makes_one_document(filing: Filing) -> None:
     assert len(filing.files) == before
     assert len((await filing.get(maker, f"/applications/{application_id}/documents")).json()) == 1
     assert_problem(await filing.add(maker, application_id, headers={"Idempotency-Key": ""}), 400)
+
+
+async def test_an_upload_is_repeated_after_a_withdrawal_with_its_first_answer(filing: Filing) -> None:
+    maker = filing.lending.user("maker")
+    view = await filing.lending.submitted(maker)
+    first = await filing.add(maker, view["id"], key="before")
+    await filing.lending.act(filing.lending.intake, maker, view["id"], "withdrawal", 1)
+    before = len(filing.files)
+    again = await filing.add(maker, view["id"], key="before")
+    assert (again.status_code, again.content) == (201, first.content)
+    assert_problem(
+        await filing.add(maker, view["id"], name="other", key="before"), 422, "/header/Idempotency-Key"
+    )
+    assert_problem(await filing.add(maker, view["id"], key="after"), 409)
+    # The key is its caller's.
+    assert_problem(await filing.add(filing.lending.user("maker"), view["id"], key="before"), 404)
+    assert len(filing.files) == before
+
+
+async def test_a_deleted_draft_takes_its_documents_and_answers_along(filing: Filing) -> None:
+    lending, maker = filing.lending, filing.lending.user("maker")
+    body = {**await lending.content(maker, purpose="deleted"), "submit": False}
+    draft = (await lending.post(maker, body, key="draft")).json()
+    application_id = draft["id"]
+    # What only names the draft in its text is not about it.
+    other = {**body, "purpose": f'"id":"{application_id}"'}
+    kept = await lending.post(maker, other, key="kept")
+    document_id = (await filing.add(maker, application_id, name="deleted.pdf", key="document")).json()["id"]
+    mine = await filing.draft(maker)
+    my_document = (await filing.add(maker, mine, name="mine.pdf")).json()["id"]
+    headers = {**maker.headers, "If-Match": '"1"'}
+    deleted = await lending.intake.delete(f"/applications/{application_id}/draft", headers=headers)
+    assert deleted.status_code == 204
+
+    for user in (maker, lending.user("auditor")):
+        assert_problem(await filing.get(user, f"/applications/{application_id}/documents"), 404)
+        assert_problem(await filing.get(user, f"/documents/{document_id}"), 404)
+        assert_problem(await filing.get(user, f"/documents/{document_id}/content"), 404)
+    assert_problem(await filing.add(maker, application_id, name="deleted.pdf", key="document"), 404)
+    assert_problem(await filing.add(maker, application_id), 404)
+    assert (await filing.get(maker, f"/documents/{my_document}/content")).content == PDF
+
+    # A late repetition does not bring the draft back.
+    assert "deleted" in assert_problem(await lending.post(maker, body, key="draft"), 409)["title"]
+    assert_problem(await lending.post(maker, other, key="draft"), 422, "/header/Idempotency-Key")
+    again = await lending.post(maker, other, key="kept")
+    assert (again.status_code, again.content) == (201, kept.content)
+    answers = await filing.rows("SELECT key, caller, status, response FROM intake.idempotency_key")
+    found = {row["key"]: (row["status"], row["response"]) for row in answers if row["caller"] == maker.id}
+    assert (found.pop("draft"), found.pop("document")) == ((410, ""), (410, ""))
+    assert {status for status, _ in found.values()} == {201}
 
 
 REFUSED: list[tuple[str, str, bytes, str, int]] = [
