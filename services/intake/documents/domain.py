@@ -93,6 +93,15 @@ def object_key(document_id: UUID) -> str:
     return f"{FOLDER}/{document_id}"
 
 
+def document_of(key: str) -> UUID | None:
+    """The id of the document whose object has this key; None: no document's has."""
+    try:
+        found = UUID(key.rpartition("/")[2])
+    except ValueError:
+        return None
+    return found if object_key(found) == key else None
+
+
 def takes_documents(state: State) -> bool:
     """Whether documents can be added to an application in this state."""
     return state not in _OVER

@@ -95,9 +95,9 @@ def update_unscanned(now: datetime) -> sa.Update:
     )
 
 
-def select_known_keys(keys: Sequence[str]) -> sa.Select[Any]:
-    """Read which of some keys of objects belong to documents."""
-    return sa.select(document.c.object_key).where(document.c.object_key.in_(keys))
+def select_known(ids: Sequence[UUID]) -> sa.Select[Any]:
+    """Read which of some ids are those of documents."""
+    return sa.select(document.c.id).where(document.c.id.in_(ids))
 
 
 class DocumentRepository:
@@ -146,13 +146,13 @@ class DocumentRepository:
         """Have documents scanned that came while nobody looked; how many."""
         return (await tx.execute(update_unscanned(now))).rowcount
 
-    async def unknown_keys(self, reader: LakeReader, keys: Sequence[str]) -> list[str]:
-        """Those of `keys` that belong to no document."""
-        known: set[str] = set()
-        for start in range(0, len(keys), _IDS_OF_A_STATEMENT):
-            part = keys[start : start + _IDS_OF_A_STATEMENT]
-            known.update((await reader.execute(select_known_keys(part))).scalars())
-        return [key for key in keys if key not in known]
+    async def unknown(self, reader: LakeReader, ids: Sequence[UUID]) -> list[UUID]:
+        """Those of `ids` that no document has."""
+        known: set[UUID] = set()
+        for start in range(0, len(ids), _IDS_OF_A_STATEMENT):
+            part = ids[start : start + _IDS_OF_A_STATEMENT]
+            known.update((await reader.execute(select_known(part))).scalars())
+        return [one for one in ids if one not in known]
 
 
 def _scan(row: sa.RowMapping) -> Scan:
@@ -180,4 +180,4 @@ def statements() -> Iterator[sa.Executable]:
     yield select_due_scans(at, 1)
     yield update_scan(some, at, Scan(ScanState.CLEAN, "clamd"))
     yield update_unscanned(at)
-    yield select_known_keys(["documents/some"])
+    yield select_known([some])

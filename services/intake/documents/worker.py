@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from services.chassis.error_names import error_name
 from services.chassis.objects.interface import NoSuchObject, ObjectDamaged, Objects
 from services.chassis.telemetry.logging import get_logger
-from services.intake.documents.domain import FOLDER, Scan, ScanState
+from services.intake.documents.domain import FOLDER, Scan, ScanState, document_of, object_key
 from services.intake.documents.metrics import DOCUMENTS
 from services.intake.documents.repository import DocumentRepository, DueScan
 from services.intake.documents.scanners import SECONDS, ScanFailed, Scanner
@@ -78,12 +78,13 @@ class DocumentWorker:
         """Remove objects older than `age` that no document has, and unfinished ones; how many."""
         before = datetime.now(UTC) - age
         swept = await self._objects.discard_unfinished(before)
-        keys = [key async for key in self._objects.older_than(FOLDER, before)]
-        if keys:
+        found = [document_of(key) async for key in self._objects.older_than(FOLDER, before)]
+        # What has another name was not stored by intake, and stays.
+        if ids := [one for one in found if one is not None]:
             async with self._lake.reading() as reader:
-                orphans = await self._repository.unknown_keys(reader, keys)
-            for key in orphans:
-                await self._objects.remove(key)
+                orphans = await self._repository.unknown(reader, ids)
+            for one in orphans:
+                await self._objects.remove(object_key(one))
             swept += len(orphans)
         if swept:
             _log.info("objects without a document were removed", objects=swept)

@@ -285,9 +285,13 @@ async def test_case_18_a_killed_upload_leaves_no_row_and_its_object_is_swept(fil
     await store.put(orphan, content())
     half = filing.folder / "unfinished" / "0123"
     half.write_bytes(b"half")
+    foreign = filing.folder / "documents" / "re" / "core"
+    foreign.parent.mkdir()
+    foreign.write_bytes(b"another program's")
     assert await worker.sweep() == 0
     assert await worker.sweep(timedelta(seconds=-60)) == 2
     assert not half.exists()
+    assert foreign.exists()
     assert orphan.rpartition("/")[2] not in {path.name for path in filing.files}
     assert (await filing.get(maker, f"/documents/{kept}/content")).content == PDF
 

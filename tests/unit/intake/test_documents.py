@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import uuid
 import zipfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -15,8 +16,9 @@ import pytest
 from services.chassis.web.output.names import disposition
 from services.chassis.web.problems import ContentTooLarge
 from services.intake.documents.content import TYPES, Content, TypeRefused
-from services.intake.documents.domain import Scan, ScanState, takes_documents
+from services.intake.documents.domain import Scan, ScanState, document_of, object_key, takes_documents
 from services.intake.documents.errors import DocumentEmpty
+from services.intake.documents.repository import select_known
 from services.intake.documents.scanners import CHUNK_BYTES, Clamd, ScanFailed, open_scanner
 from services.intake.settings import IntakeSettings
 from services.lake.domain.states import State
@@ -244,3 +246,21 @@ def test_a_store_and_its_keys_are_set_together() -> None:
 )  # fmt: skip
 def test_case_18_the_name_of_a_download_is_no_path(name: str, header: str) -> None:
     assert disposition(name) == header
+
+
+def test_objects_are_looked_up_by_the_id_that_ends_their_key() -> None:
+    some = uuid.uuid4()
+    assert document_of(object_key(some)) == some
+    for key in (
+        "documents/core",
+        f"documents/{some.hex}",
+        f"others/{some}",
+        f"documents/{some}/{some}",
+        str(some),
+        "",
+    ):
+        assert document_of(key) is None
+    # The primary key: no index has the objects' keys.
+    where = str(select_known([some]).whereclause)
+    assert "document.id IN" in where
+    assert "object_key" not in where
