@@ -71,10 +71,11 @@ async def add(  # noqa: PLR0917 - FastAPI passes by name
     """Add a document to your application: the body is the file as it is.
 
     PDF, JPEG, PNG and TIFF are taken, 20 MiB unless this installation says otherwise. 415 says that the type is
-    another, that the content is not of the declared type, or that it is of two types at once. A large file on a slow
-    line needs X-Request-Timeout-Ms. Repeated with the same Idempotency-Key and content, the first answer is given
-    again (`Idempotency-Replayed: true`). 409 says why the application takes none, or that the first request is still
-    being worked on.
+    another, that the content is not of the declared type, or that it is of two types at once. The body must arrive
+    within 20 seconds, whatever X-Request-Timeout-Ms says: 408 otherwise. By default the whole request has 10 seconds;
+    with `X-Request-Timeout-Ms: 30000` a slower line can use all 20. Repeated with the same Idempotency-Key and
+    content, the first answer is given again (`Idempotency-Replayed: true`). 409 says why the application takes none,
+    or that the first request is still being worked on.
     """
     upload = Upload(new.kind, new.file_name, _media_type(request))
     announced = request.headers.get("content-length", "")

@@ -13,12 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from services.chassis.web.http_server import BODY_SECONDS
 from services.chassis.web.output.names import disposition
 from services.chassis.web.problems import ContentTooLarge
 from services.intake.documents.content import TYPES, Content, TypeRefused
 from services.intake.documents.domain import Scan, ScanState, document_of, object_key, takes_documents
 from services.intake.documents.errors import DocumentEmpty
 from services.intake.documents.repository import select_known
+from services.intake.documents.routes import add
 from services.intake.documents.scanners import CHUNK_BYTES, Clamd, ScanFailed, open_scanner
 from services.intake.settings import IntakeSettings
 from services.lake.domain.states import State
@@ -264,3 +266,11 @@ def test_objects_are_looked_up_by_the_id_that_ends_their_key() -> None:
     where = str(select_known([some]).whereclause)
     assert "document.id IN" in where
     assert "object_key" not in where
+
+
+def test_what_is_said_of_the_time_for_an_upload_is_the_limit_of_the_server() -> None:
+    guide = Path(__file__).parents[3] / "docs" / "guides" / "credit-domain.md"
+    for text in (add.__doc__ or "", guide.read_text()):
+        said = " ".join(text.split())
+        assert f"arrive within {BODY_SECONDS:.0f} seconds, whatever" in said
+        assert "slow line needs" not in said
