@@ -88,7 +88,7 @@ async def test_truncate_is_refused_with_what_to_do_instead(fresh_lake: Database)
         with pytest.raises(
             asyncpg.FeatureNotSupportedError, match=r"TRUNCATE of credit\.document is refused"
         ) as refused:
-            await connection.execute("TRUNCATE credit.document")
+            await connection.execute("TRUNCATE credit.document CASCADE")
     assert refused.value.hint == "Use DELETE, which is captured."
 
 
