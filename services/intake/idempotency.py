@@ -6,7 +6,7 @@ from uuid import UUID
 
 from services.intake import errors
 from services.intake.domain import Answer, Application
-from services.intake.repository import IntakeRepository, KeptAnswer
+from services.intake.kept_answers import AnswerRepository, KeptAnswer
 from services.lake.database import LakeReader, LakeTransaction
 
 _DELETED = Answer(410, "")
@@ -32,8 +32,8 @@ class GivenAnswer:
 class Answers:
     """The stored answers; each is stored in the transaction of its request."""
 
-    def __init__(self, repository: IntakeRepository) -> None:
-        self._repository = repository
+    def __init__(self) -> None:
+        self._repository = AnswerRepository()
 
     async def earlier(self, tx: LakeTransaction, by: UUID, request: IdempotentRequest) -> GivenAnswer | None:
         """The earlier answer to this request of `by`; None: execute the request, and `keep` the answer.

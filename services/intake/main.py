@@ -64,7 +64,7 @@ def build(settings: IntakeSettings, telemetry: Telemetry, verifier: TokenVerifie
             asking=None if bureau is None or inquirer is None else Asking(asked, bureau.name, inquirer.wake),
         )
         app.state.lists = Lists(lake, ListRepository())
-        loans, answers = ServicingRepository(), Answers(repository)
+        loans, answers = ServicingRepository(), Answers()
         app.state.servicing = Servicing(
             lake,
             loans,

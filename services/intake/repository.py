@@ -1,7 +1,6 @@
-"""SQL of intake: products, applications with their versions and events, answers of earlier requests."""
+"""SQL of intake: products, and applications with their versions and events."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any
@@ -16,7 +15,6 @@ from services.chassis.web.identity import Caller
 from services.intake.domain import (
     MAKER_ROLE,
     AmountBand,
-    Answer,
     Application,
     Channel,
     Content,
@@ -39,7 +37,6 @@ from services.lake.tables import (
     application_version,
     application_version_party,
     approval_band,
-    idempotency_key,
     party,
     product,
 )
@@ -51,7 +48,6 @@ _REASONS = TypeAdapter(tuple[Reason, ...])
 INSERT_APPLICATION = sa.insert(application)
 INSERT_VERSION = sa.insert(application_version)
 INSERT_EVENT = sa.insert(application_event)
-INSERT_ANSWER = sa.insert(idempotency_key)
 
 
 EXISTS = sa.or_(
@@ -61,14 +57,6 @@ EXISTS = sa.or_(
 )
 """The condition that an application was not deleted: a deleted draft keeps its row, for its events and for the readers
 of changes, and has no content any more."""
-
-
-@dataclass(frozen=True, slots=True)
-class KeptAnswer:
-    """An answer with the SHA-256 of the request that it belongs to."""
-
-    request_sha256: bytes
-    answer: Answer
 
 
 def insert_version_parties(application_id: UUID, version: int) -> sa.Insert:
@@ -179,29 +167,6 @@ def update_application(application_id: UUID, expected_revision: int, **values: A
         sa.update(application)
         .where(application.c.id == application_id, application.c.revision == expected_revision)
         .values(**values, revision=expected_revision + 1)
-    )
-
-
-def select_answer(caller: UUID, key: str) -> sa.Select[Any]:
-    """Read the stored answer for a caller's key."""
-    return sa.select(idempotency_key).where(idempotency_key.c.caller == caller, idempotency_key.c.key == key)
-
-
-def select_answers_about(caller: UUID, application_id: UUID, since: datetime) -> sa.Select[Any]:
-    """Read which requests of a caller were answered, `since` an instant, with an application or a document of it."""
-    kept = idempotency_key.c
-    return sa.select(kept.key, kept.request_sha256, kept.created_at).where(
-        kept.caller == caller,
-        kept.created_at >= since,
-        # In what somebody wrote, JSON has a backslash before each quotation mark.
-        sa.or_(*(kept.response.like(f'%"{name}":"{application_id}"%') for name in ("id", "application_id"))),
-    )
-
-
-def delete_answers(caller: UUID, keys: Sequence[str]) -> sa.Delete:
-    """Remove the stored answers for a caller's keys."""
-    return sa.delete(idempotency_key).where(
-        idempotency_key.c.caller == caller, idempotency_key.c.key.in_(keys)
     )
 
 
@@ -342,38 +307,6 @@ class IntakeRepository:
             },
         )
 
-    async def kept_answer(self, reader: LakeReader, caller: UUID, key: str) -> KeptAnswer | None:
-        """The answer kept for this caller's key, or None."""
-        row = (await reader.execute(select_answer(caller, key))).mappings().first()
-        if row is None:
-            return None
-        return KeptAnswer(bytes(row["request_sha256"]), Answer(row["status"], row["response"]))
-
-    async def keep_answer(
-        self, tx: LakeTransaction, caller: UUID, key: str, kept: KeptAnswer, at: datetime
-    ) -> None:
-        """Keep an answer for this caller's key."""
-        await tx.execute(
-            INSERT_ANSWER,
-            {
-                "caller": caller,
-                "key": key,
-                "request_sha256": kept.request_sha256,
-                "status": kept.answer.status,
-                "response": kept.answer.body,
-                "created_at": at,
-            },
-        )
-
-    async def replace_answers(self, tx: LakeTransaction, about: Application, answer: Answer) -> None:
-        """Put `answer` in the place of those answers to its maker that show an application or its documents."""
-        maker = about.created_by
-        found = await tx.execute(select_answers_about(maker, about.id, about.created_at))
-        if kept := [dict(row) for row in found.mappings()]:
-            await tx.execute(delete_answers(maker, [row["key"] for row in kept]))
-            given = {"caller": maker, "status": answer.status, "response": answer.body}
-            await tx.execute(INSERT_ANSWER, [row | given for row in kept])
-
 
 def _draft(of: Application) -> str | None:
     # The content of a submitted application is its version; a draft could contradict it.
@@ -410,7 +343,7 @@ def statements() -> Iterator[sa.Executable]:
     """Yield an example of every statement that intake can run."""
     some = UUID(int=1)
     one = Participant(some, PartyRole.BORROWER)
-    yield from (INSERT_APPLICATION, INSERT_VERSION, INSERT_EVENT, INSERT_ANSWER)
+    yield from (INSERT_APPLICATION, INSERT_VERSION, INSERT_EVENT)
     yield insert_version_parties(some, 1)
     for caller in access.examples():
         yield select_application(some, caller)
@@ -421,6 +354,3 @@ def statements() -> Iterator[sa.Executable]:
     yield delete_participant(some, one)
     yield insert_participants(some, [one])
     yield update_application(some, 1, state=State.DRAFT, current_version=1, draft=None, submitted_at=None)
-    yield select_answer(some, "key")
-    yield select_answers_about(some, some, datetime.min.replace(tzinfo=UTC))
-    yield delete_answers(some, ["key"])

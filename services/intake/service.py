@@ -65,7 +65,7 @@ class Intake:
         self._national_ids = national_ids
         self._repository = repository
         self._asking = asking
-        self._answers = Answers(repository)
+        self._answers = Answers()
 
     async def add_party(self, details: PartyDetails, *, by: Caller) -> Party:
         """Put a party on record; raises ContentRefused, DuplicateNationalId, PartiesBusy."""

@@ -15,6 +15,7 @@ from services.approval.expiry import repository as expiry
 from services.approval.products import repository as products
 from services.approval.queue import backlog
 from services.approval.queue import repository as queue
+from services.intake import kept_answers
 from services.intake import repository as intake
 from services.intake.bureau import repository as bureau
 from services.intake.documents import repository as documents
@@ -27,6 +28,7 @@ from services.search import repository as search
 
 REPOSITORIES = {
     "intake": intake.statements,
+    "kept answers": kept_answers.statements,
     "lists": lists.statements,
     "parties": parties.statements,
     "national ids": national_ids.statements,
