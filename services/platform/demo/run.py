@@ -17,6 +17,7 @@ from services.platform.demo.client import Mesh
 from services.platform.demo.feed import Feed, Ledger, people
 from services.platform.demo.payments import record_payments
 from services.platform.demo.report import counts, latencies, table_of
+from services.platform.demo.showcase import show_apis
 from services.platform.demo.warehouse import kpis, load_with_progress, table_of_kpis
 from services.platform.platform import Platform
 
@@ -69,6 +70,7 @@ async def run_demo(platform: Platform, console: Console, limit: int | None = Non
     await record_payments(platform, console)
     console.print("waiting until the replica is verified equal to the lake")
     console.print((await verified(platform)).strip(), markup=False)
+    await show_apis(platform, console)
     if platform.settings.airflow:
         console.print("loading the warehouse by Airflow")
         await load_with_progress(platform, console, tracer=telemetry.tracer)
