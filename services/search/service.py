@@ -23,7 +23,7 @@ from services.search.errors import FiltersContradict, ReplicaNotReady
 from services.search.highlights import highlights
 from services.search.repository import SearchRepository
 from services.search.selection import Selection
-from services.search.spelling.repository import FEW
+from services.search.spelling.domain import FEW
 from services.search.spelling.service import Speller
 
 LOOK_AGAIN_SECONDS = 2.0

@@ -14,6 +14,8 @@ SHORT = 4
 """Letters from which on a word may have one typing error."""
 LONG = 8
 """Letters from which on a word may have two."""
+FEW = 3
+"""A word that finds as many applications as this is no typing error."""
 MOST_MEANT = 5
 """Words that a mistyped word stands for at most: more would find anybody."""
 MOST_NEAR = 50

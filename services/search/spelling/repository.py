@@ -9,11 +9,15 @@ from services.chassis.database import ApplicationReader
 from services.chassis.web.identity import Caller
 from services.lake import access
 from services.lake.tables import application
-from services.search.selection import Selection, having_name, matching, of_selection, whole_word
-from services.search.spelling.domain import SHORT
-
-FEW = 3
-"""A word that finds as many applications as this is no typing error."""
+from services.search.selection import (
+    PLAN_FOR_THE_VALUES,
+    Selection,
+    having_name,
+    matching,
+    of_selection,
+    whole_word,
+)
+from services.search.spelling.domain import FEW, SHORT
 
 # The aggregate is the server's: a million parties have some ten thousand words.
 SELECT_WORDS = sa.text(
@@ -30,7 +34,7 @@ def select_few(selection: Selection) -> sa.Select[Any]:
 
 
 def select_hits(words: Sequence[str], caller: Caller) -> sa.Select[Any]:
-    """Count what each word by itself finds for `caller`, up to FEW; one column a word, in their order."""
+    """Count what each word alone finds for `caller`, up to FEW; one column a word, in their order."""
     hits = [_seen(caller).where(matching(word, caller, application)).limit(FEW).subquery() for word in words]
     columns: list[sa.ColumnElement[Any]] = [
         sa.select(sa.func.count()).select_from(found).scalar_subquery().label(f"hits_{number}")
@@ -61,6 +65,7 @@ class SpellingRepository:
 
     async def finds_few(self, reader: ApplicationReader, selection: Selection) -> bool:
         """Whether a selection finds fewer than FEW applications."""
+        await reader.execute(PLAN_FOR_THE_VALUES)
         return int(await reader.scalar(select_few(selection))) < FEW
 
     async def rare(self, reader: ApplicationReader, words: Sequence[str], caller: Caller) -> list[str]:

@@ -66,7 +66,7 @@ class Speller:
         """`selection`, and where it finds next to nothing the words that its rare words may stand for.
 
         `finds_few` is what the caller knows already of what the selection finds. A word is corrected only when it
-        finds next to nothing by itself, and only to words in names that the caller sees.
+        finds next to nothing alone, and only to words in names that the caller sees.
         """
         dictionary, caller = self._dictionary, selection.caller
         if dictionary is None or finds_few is False:

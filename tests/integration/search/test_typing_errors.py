@@ -21,8 +21,8 @@ from services.search.domain import Filters, Order
 from services.search.highlights import words_of
 from services.search.repository import SearchRepository
 from services.search.service import Found, Search
-from services.search.spelling.domain import LONG, SHORT
-from services.search.spelling.repository import FEW, SpellingRepository
+from services.search.spelling.domain import FEW, LONG, SHORT
+from services.search.spelling.repository import SpellingRepository
 from services.search.spelling.service import Speller
 from tests.integration.lending import Lending
 from tests.integration.search.portfolio import MAKERS, Portfolio, Row
