@@ -11,12 +11,12 @@ from uuid import UUID
 
 import orjson
 
+from services.intake.retries import wait_after
+
 MOST_ATTEMPTS = 12
 """Attempts at one request, within an hour; then the officer is told that the bureau did not answer."""
 LARGEST_ANSWER_CHARACTERS = 256 << 10
 """Characters of an answer that are kept; none of a bureau is as long."""
-
-_FIRST_RETRY, _LONGEST_RETRY = timedelta(seconds=5), timedelta(minutes=10)
 
 
 class Outcome(StrEnum):
@@ -76,6 +76,11 @@ class BureauRequest:
         """The Idempotency-Key of the request: every attempt has the same."""
         return f"{self.application_id}-{self.version}-{self.party_id}"
 
+    @property
+    def is_one_too_many(self) -> bool:
+        """Whether this attempt is beyond the last one."""
+        return self.attempts > MOST_ATTEMPTS
+
     def claimed(self, now: datetime, lease: timedelta) -> "BureauRequest":
         """The request while an attempt is under way, which nobody else repeats within `lease`."""
         return replace(self, attempts=self.attempts + 1, next_attempt_at=now + lease)
@@ -84,8 +89,7 @@ class BureauRequest:
         """The request after an attempt without an answer: tried again later, or left to the officer as it is."""
         if self.attempts >= MOST_ATTEMPTS:
             return self.ended(Outcome.INCONCLUSIVE, Reason.NO_ANSWER, now)
-        wait = min(_FIRST_RETRY * 2 ** min(self.attempts - 1, 10), _LONGEST_RETRY)
-        return replace(self, reason=Reason.NO_ANSWER, next_attempt_at=now + wait)
+        return replace(self, reason=Reason.NO_ANSWER, next_attempt_at=now + wait_after(self.attempts))
 
     def ended(self, outcome: Outcome, reason: Reason | None, now: datetime) -> "BureauRequest":
         """The request with its outcome."""

@@ -4,14 +4,12 @@ import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy.exc import SQLAlchemyError
-
-from services.chassis.error_names import error_name
 from services.chassis.telemetry.logging import get_logger
 from services.intake.bureau.adapters import Bureau, BureauSilent
 from services.intake.bureau.domain import BureauRequest, Outcome, Reason, read
 from services.intake.bureau.metrics import BUREAU_REQUESTS
 from services.intake.bureau.repository import BureauRepository, DueRequest
+from services.intake.upkeep import repeat
 from services.lake.database import Lake
 
 ACTOR = "intake"
@@ -38,20 +36,9 @@ class BureauWorker:
 
     async def keep(self) -> None:
         """Ask again and again; runs until it is cancelled."""
-        while True:
-            self._wanted.clear()
-            try:
-                while await self.ask_due() == REQUESTS_AT_ONCE:
-                    pass
-            except (SQLAlchemyError, OSError) as error:
-                _log.warning("the bureau could not be asked", error=error_name(error))
-            except Exception as error:  # noqa: BLE001 - whatever it is, later requests are made
-                _log.error("asking the bureau failed", error=error_name(error))
-            try:
-                async with asyncio.timeout(POLL_SECONDS):
-                    await self._wanted.wait()
-            except TimeoutError:
-                continue
+        await repeat(
+            self._ask_all, seconds=POLL_SECONDS, failure="the bureau could not be asked", wanted=self._wanted
+        )
 
     async def ask_due(self) -> int:
         """Attempt the requests that are due, at the same time; how many there were."""
@@ -62,6 +49,10 @@ class BureauWorker:
             if isinstance(result, BaseException):
                 raise result
         return len(due)
+
+    async def _ask_all(self) -> None:
+        while await self.ask_due() == REQUESTS_AT_ONCE:
+            pass
 
     async def _attempt(self, due: DueRequest) -> None:
         seen, now = due.request.next_attempt_at, datetime.now(UTC)
@@ -80,6 +71,9 @@ class BureauWorker:
             async with self._lake.reading() as reader:
                 raw = await self._repository.answer(reader, claimed.report_id)
             return self._read(claimed, raw)
+        if claimed.is_one_too_many:
+            # Each attempt before it ended in a way that could not be noted.
+            return claimed.silent(datetime.now(UTC))
         if not due.is_needed:
             return claimed.ended(Outcome.INCONCLUSIVE, Reason.NOT_NEEDED, datetime.now(UTC))
         if due.person.national_id is None:
@@ -89,13 +83,6 @@ class BureauWorker:
         except BureauSilent as silent:
             _log.warning(
                 "the bureau did not answer", application=str(claimed.application_id), why=str(silent)
-            )
-            return claimed.silent(datetime.now(UTC))
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is this request's alone
-            _log.error(
-                "asking the bureau failed",
-                application=str(claimed.application_id),
-                error=error_name(error),
             )
             return claimed.silent(datetime.now(UTC))
         async with self._lake.transaction(actor=ACTOR) as tx:

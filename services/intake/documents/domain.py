@@ -1,11 +1,12 @@
 """Documents and the states of their scans. Plain Python."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Self
 from uuid import UUID
 
+from services.intake.retries import wait_after
 from services.lake.domain.states import State
 
 MOST_DOCUMENTS = 50
@@ -16,7 +17,6 @@ FOLDER = "documents"
 """Where the objects of documents are in their store."""
 
 _OVER = frozenset({State.REJECTED, State.WITHDRAWN, State.EXPIRED, State.BOOKED})
-_FIRST_RETRY, _LONGEST_RETRY = timedelta(seconds=5), timedelta(minutes=10)
 
 
 class DocumentKind(StrEnum):
@@ -67,8 +67,8 @@ class Scan:
 
     def failed(self, scanner: str, now: datetime) -> Self:
         """The scan after an attempt that told nothing; it is tried again, later each time."""
-        wait = min(_FIRST_RETRY * 2 ** min(self.attempts, 10), _LONGEST_RETRY)
-        return replace(self, state=ScanState.FAILED, scanner=scanner, next_attempt_at=now + wait)
+        next_attempt_at = now + wait_after(self.attempts)
+        return replace(self, state=ScanState.FAILED, scanner=scanner, next_attempt_at=next_attempt_at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,15 +5,13 @@ from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy.exc import SQLAlchemyError
-
-from services.chassis.error_names import error_name
 from services.chassis.objects.interface import NoSuchObject, ObjectDamaged, Objects
 from services.chassis.telemetry.logging import get_logger
 from services.intake.documents.domain import FOLDER, Scan, ScanState, document_of, object_key
 from services.intake.documents.metrics import DOCUMENTS
 from services.intake.documents.repository import DocumentRepository, DueScan
 from services.intake.documents.scanners import SECONDS, ScanFailed, Scanner
+from services.intake.upkeep import repeat
 from services.lake.database import Lake
 
 ACTOR = "intake"
@@ -41,6 +39,7 @@ class DocumentWorker:
         self._objects = objects
         self._scanner = scanner
         self._wanted = asyncio.Event()
+        self._began = False
 
     def wake(self) -> None:
         """A document was added."""
@@ -118,32 +117,22 @@ class DocumentWorker:
         async with self._lake.transaction(actor=ACTOR) as tx:
             return await self._repository.write_scan(tx, due.document_id, seen, written)
 
+    async def _scan_all(self) -> None:
+        if not self._began:
+            await self.scan_the_unscanned()
+            self._began = True
+        while await self.scan_due() == SCANS_AT_ONCE:
+            pass
+
     async def _keep_scanning(self) -> None:
-        is_first = True
-        while True:
-            self._wanted.clear()
-            try:
-                if is_first:
-                    await self.scan_the_unscanned()
-                    is_first = False
-                while await self.scan_due() == SCANS_AT_ONCE:
-                    pass
-            except (SQLAlchemyError, OSError) as error:
-                _log.warning("documents could not be scanned", error=error_name(error))
-            except Exception as error:  # noqa: BLE001 - whatever it is, later documents are scanned
-                _log.error("scanning failed", error=error_name(error))
-            try:
-                async with asyncio.timeout(POLL_SECONDS):
-                    await self._wanted.wait()
-            except TimeoutError:
-                continue
+        await repeat(
+            self._scan_all,
+            seconds=POLL_SECONDS,
+            failure="documents could not be scanned",
+            wanted=self._wanted,
+        )
 
     async def _keep_sweeping(self) -> None:
-        while True:
-            await asyncio.sleep(SWEEP_SECONDS)
-            try:
-                await self.sweep()
-            except (SQLAlchemyError, OSError) as error:
-                _log.warning("objects could not be swept", error=error_name(error))
-            except Exception as error:  # noqa: BLE001 - whatever it is, the next sweep comes
-                _log.error("sweeping failed", error=error_name(error))
+        # Not at the start, which has enough to do.
+        await asyncio.sleep(SWEEP_SECONDS)
+        await repeat(self.sweep, seconds=SWEEP_SECONDS, failure="objects could not be swept")

@@ -5,7 +5,6 @@ write (imports, samples, older rows). A lock on the key lasts until the commit: 
 same id, the second sees the first.
 """
 
-import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,12 +13,11 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.exc import SQLAlchemyError
 from uuid_utils.compat import uuid7
 
-from services.chassis.telemetry.logging import get_logger
 from services.chassis.web.input.strict import reference_key
 from services.intake.errors import DuplicateNationalId, NothingToConfirm
+from services.intake.upkeep import repeat
 from services.lake.database import Lake, LakeReader, LakeTransaction
 from services.lake.errors import PartiesBusy
 from services.lake.tables import national_id_confirmation, party, party_national_id
@@ -29,7 +27,6 @@ KEY_LENGTH = 64
 FILL_ROWS = 1_000
 FILL_EVERY_SECONDS = 60.0
 
-_log = get_logger(__name__)
 INSERT_KEY = sa.insert(party_national_id)
 INSERT_CONFIRMATION = sa.insert(national_id_confirmation)
 
@@ -168,13 +165,13 @@ class NationalIds:
 
     async def keep_filled(self, lake: Lake) -> None:
         """Fill again and again; runs until it is cancelled."""
-        while True:
-            try:
-                while await self.fill(lake) == FILL_ROWS:
-                    pass
-            except (SQLAlchemyError, OSError) as error:
-                _log.warning("keys of national ids could not be filled", error=type(error).__name__)
-            await asyncio.sleep(FILL_EVERY_SECONDS)
+
+        async def fill_all() -> None:
+            while await self.fill(lake) == FILL_ROWS:
+                pass
+
+        failure = "keys of national ids could not be filled"
+        await repeat(fill_all, seconds=FILL_EVERY_SECONDS, failure=failure)
 
     async def parties(self, reader: LakeReader, national_id: str) -> list[UUID]:
         """Who has a national id."""

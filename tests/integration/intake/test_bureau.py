@@ -131,12 +131,27 @@ async def test_a_request_that_fails_is_made_again_and_holds_no_other_up(bureau: 
     views = [await bureau.submit(maker, national_id=f"40000000000{number}") for number in range(2)]
     await bureau.tried()
     fake = FakeBureau(lambda person: failing(person) if person.national_id == "400000000000" else FOUND)
-    await bureau.ask(fake)
+    with pytest.raises(AssertionError, match="nobody foresaw it"):
+        await bureau.ask(fake)
     assert len(fake.keys) == 2
     for view, outcome in zip(views, ("waiting", "found"), strict=True):
         assert (await bureau.seen(view))["bureau"][0]["outcome"] == outcome
     await bureau.ask(FakeBureau())
     assert (await bureau.seen(views[0]))["bureau"][0]["outcome"] == "found"
+
+
+async def test_a_request_that_fails_each_time_ends(bureau: Bureau) -> None:
+    view = await bureau.submit(bureau.lending.user("maker"))
+    await bureau.tried()
+    fake = FakeBureau(failing)
+    # The first attempt was the services' own.
+    for _ in range(MOST_ATTEMPTS - 1):
+        with pytest.raises(AssertionError, match="nobody foresaw it"):
+            await bureau.ask(fake)
+    await bureau.ask(fake)
+    assert len(fake.keys) == MOST_ATTEMPTS - 1
+    (said,) = (await bureau.seen(view))["bureau"]
+    assert (said["outcome"], said["reason"]) == ("inconclusive", "no_answer")
 
 
 ANSWERS = [

@@ -44,7 +44,11 @@ class Failing:
 
 @pytest.mark.parametrize(
     ("method", "event"),
-    [("sweep", "sweeping failed"), ("scan_due", "scanning failed"), ("ask_due", "asking the bureau failed")],
+    [
+        ("sweep", "objects could not be swept"),
+        ("scan_due", "documents could not be scanned"),
+        ("ask_due", "the bureau could not be asked"),
+    ],
 )
 async def test_a_worker_goes_on_after_a_failure_and_logs_its_name_alone(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, method: str, event: str
