@@ -7,6 +7,7 @@ import base64
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -32,6 +33,16 @@ from tests.conftest import Database
 
 SAMPLE = next(read())
 VALUE_DATE_DAYS_BACK = 1_100
+APPLICATION: dict[str, Any] = {
+    "product_code": "CONSUMER",
+    "amount": "1169.00",
+    "currency": "DEM",
+    "term_months": 6,
+    "purpose": "radio/television",
+    "channel": "branch",
+    "profile": dict(SAMPLE.profile),
+}
+"""What can be applied for, without the parties."""
 OBJECT_KEY = base64.urlsafe_b64encode(b"a key of a test, 32 bytes long..").decode()
 
 
@@ -118,16 +129,7 @@ class Lending:
 
     async def content(self, maker: User, **changes: Any) -> dict[str, Any]:
         """What can be applied for, with a new borrower."""
-        content = {
-            "product_code": "CONSUMER",
-            "amount": "1169.00",
-            "currency": "DEM",
-            "term_months": 6,
-            "purpose": "radio/television",
-            "channel": "branch",
-            "profile": dict(SAMPLE.profile),
-            **changes,
-        }
+        content = deepcopy(APPLICATION) | changes
         if "parties" not in content:
             content["parties"] = [{"party_id": await self.party(maker), "role": "borrower"}]
         return content

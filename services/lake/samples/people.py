@@ -11,11 +11,11 @@ from datetime import date, timedelta
 
 from services.lake.domain.schedule import months_later
 
-_GIVEN = (
+GIVEN_NAMES = (
     "Anna", "Ben", "Clara", "David", "Elif", "Felix", "Greta", "Hannes", "Ida", "Jonas", "Karim", "Lena",
     "Marek", "Nora", "Oskar", "Paula", "Quang", "Rosa", "Stefan", "Thảo", "Ulla", "Viktor", "Wanda", "Ánh",
 )  # fmt: skip
-_FAMILY = (
+FAMILY_NAMES = (
     "Albrecht", "Bauer", "Çelik", "Dietrich", "Engel", "Fuchs", "Günther", "Hoffmann", "Ivanov", "Jäger",
     "Krüger", "Lê", "Müller", "Nguyễn", "Özdemir", "Pham", "Richter", "Schäfer", "Trần", "Vogel", "Weiß", "Żak",
 )  # fmt: skip
@@ -36,7 +36,7 @@ class Person:
 
 def person(chance: random.Random, number: int, age_years: int, on: date) -> Person:
     """Generate the applicant of application `number`, `age_years` old `on` the day of application."""
-    given, family = chance.choice(_GIVEN), chance.choice(_FAMILY)
+    given, family = chance.choice(GIVEN_NAMES), chance.choice(FAMILY_NAMES)
     birthday = months_later(on, -12 * age_years)
     birth_date = birthday - timedelta(days=chance.randrange(365) * _DAYS_TO_BIRTHDAY // 365)
     return Person(

@@ -93,16 +93,24 @@ class Person:
             )
         return answer
 
-    async def get(self, service: str, path: str, **options: Any) -> Any:
-        """GET a JSON document.
+    async def call(
+        self, method: str, service: str, path: str, *, accept: tuple[int, ...] = (200,), **options: Any
+    ) -> Response:
+        """The answer to one request; options are those of httpx.
 
         Raises:
-            Refused: for any other status than 200.
+            Refused: for a status that is not among `accept`.
         """
-        answer = await self._request("GET", service, path, **options)
-        if answer.status_code != 200:
-            raise Refused(f"GET {service}{path}: {answer.status_code} {answer.text[:300]}")
-        return answer.json()
+        answer = await self._request(method, service, path, **options)
+        if answer.status_code not in accept:
+            raise Refused(
+                f"{method} {service}{path} by {self.username}: {answer.status_code} {answer.text[:500]}"
+            )
+        return answer
+
+    async def get(self, service: str, path: str, **options: Any) -> Any:
+        """GET a JSON document; raises Refused for any other status than 200."""
+        return (await self.call("GET", service, path, **options)).json()
 
     async def post(
         self,
@@ -113,16 +121,8 @@ class Person:
         headers: Mapping[str, str] | None = None,
         accept: tuple[int, ...] = (200, 201),
     ) -> tuple[int, Any, Mapping[str, str]]:
-        """POST a JSON document; gives status, body and headers.
-
-        Raises:
-            Refused: for a status that is not among `accept`.
-        """
-        answer = await self._request("POST", service, path, json=body, headers=headers)
-        if answer.status_code not in accept:
-            raise Refused(
-                f"POST {service}{path} by {self.username}: {answer.status_code} {answer.text[:500]}"
-            )
+        """POST a JSON document; gives status, body and headers; raises what `call` raises."""
+        answer = await self.call("POST", service, path, accept=accept, json=body, headers=headers)
         return answer.status_code, answer.json(), answer.headers
 
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from typing import Any
 
-import httpx
 from rich.console import Console
 
 from services.platform.components.mesh import passwords
+from services.platform.demo.client import Mesh, Person
 from services.platform.errors import PlatformError
 from services.platform.platform import Platform
 
@@ -20,145 +17,97 @@ LEARNT_SECONDS = 60.0
 LONG_NAME = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Tour:
-    """The services of a platform, and the passwords of its people."""
-
-    services: Mapping[str, httpx.AsyncClient]
-    passwords: Mapping[str, str]
-    console: Console
-
-    async def log_in(self, username: str) -> dict[str, Any]:
-        """The tokens of somebody's new session."""
-        form = {"grant_type": "password", "username": username, "password": self.passwords[username]}
-        tokens: dict[str, Any] = expected(await self.services["auth"].post("/token", data=form), 200).json()
-        return tokens
-
-    async def headers(self, username: str) -> dict[str, str]:
-        """The headers of somebody's requests."""
-        return {"Authorization": f"Bearer {(await self.log_in(username))['access_token']}"}
-
-    async def queue(self) -> None:
-        """Count what waits for an officer, by stage and age; claim the oldest, and release it."""
-        officer, approval = await self.headers("officer1"), self.services["approval"]
-        summary = expected(await approval.get("/queue/summary", headers=officer), 200).json()
-        self.console.print(f"queue of officer1: {summary['count']:,} wait")
-        page = expected(
-            await approval.get("/queue", params={"sort": "-age", "limit": 1}, headers=officer), 200
-        ).json()
-        for oldest in page["items"]:
-            path = f"/applications/{oldest['id']}/claim"
-            claim = expected(await approval.put(path, headers=officer), 200, 409)
-            until = claim.json().get("claimed_until", "taken by another officer")
-            self.console.print(f"  the oldest, {oldest['age_hours']} hours: claimed until {until}")
-            if claim.status_code == httpx.codes.OK:
-                expected(await approval.delete(path, headers=officer), 204)
-
-    async def find(self) -> None:
-        """Search for a mistyped name, with counts by state and product."""
-        officer, search = await self.headers("senior1"), self.services["search"]
-        newest = expected(
-            await search.get("/applications", params={"limit": 50}, headers=officer), 200
-        ).json()
-        words = [word for one in newest["items"] for word in (one["borrower_name"] or "").split()]
-        plain = (word for word in words if len(word) >= LONG_NAME and word.isascii() and word.isalpha())
-        name = next((word for word in plain if word[2] != word[3]), None)
-        if name is None:
-            return
-        typed = name[:2] + name[3] + name[2] + name[4:]
-        parameters = {"q": typed, "facets": "state,product", "limit": "1"}
-        found: dict[str, Any] = {}
-        async with asyncio.timeout(LEARNT_SECONDS):
-            while not found.get("corrected"):
-                found = expected(
-                    await search.get("/applications", params=parameters, headers=officer), 200
-                ).json()
-                await asyncio.sleep(0 if found["corrected"] else 1)
-        meant = ", ".join(word for one in found["corrected"] for word in one["meant"])
-        self.console.print(
-            f"search for {typed}: {found['facets']['total']:,} found, by {meant}", markup=False
-        )
-        for facet, counts in found["facets"]["counts"].items():
-            shown = ", ".join(f"{one['value']} {one['count']:,}" for one in counts)
-            self.console.print(f"  by {facet}: {shown}", markup=False)
-
-    async def export(self) -> None:
-        """Export what was booked as CSV, personal data masked."""
-        officer = await self.headers("senior1")
-        parameters = {"state": "BOOKED"}
-        async with self.services["search"].stream(
-            "GET", "/applications.csv", params=parameters, headers=officer
-        ) as answer:
-            if answer.status_code != httpx.codes.OK:
-                await answer.aread()
-            expected(answer, 200)
-            size, last = 0, ""
-            async for line in answer.aiter_lines():
-                size, last = size + len(line) + 2, line or last
-        self.console.print(
-            f"export of what is booked: {size:,} characters; its last line: {last}", markup=False
-        )
-
-    async def replay(self) -> None:
-        """Use a refresh token twice, as its thief would: the session ends."""
-        tokens = await self.log_in("maker1")
-        child = await self._refreshed(tokens["refresh_token"])
-        expected(child, 200)
-        newest = child.json()["refresh_token"]
-        newest = expected(await self._refreshed(newest), 200).json()["refresh_token"]
-        stolen = expected(await self._refreshed(tokens["refresh_token"]), 400)
-        after = expected(await self._refreshed(newest), 400)
-        self.console.print(
-            f"a refresh token that comes a second time: {stolen.status_code} {stolen.json()['error']}; "
-            f"then the newest one of its session: {after.status_code}, the session has ended"
-        )
-
-    async def hide(self) -> None:
-        """Ask for somebody else's application: for a maker it does not exist."""
-        officer, maker = await self.headers("senior1"), await self.headers("maker2")
-        search = self.services["search"]
-        page = expected(await search.get("/applications", params={"limit": 50}, headers=officer), 200).json()
-        own = expected(await self.services["auth"].get("/me", headers=maker), 200).json()["id"]
-        foreign = next((one["id"] for one in page["items"] if one["maker"] != own), None)
-        if foreign is not None:
-            hidden = expected(await search.get(f"/applications/{foreign}", headers=maker), 404)
-            self.console.print(f"another maker's application, asked for by maker2: {hidden.status_code}")
-
-    async def _refreshed(self, token: str) -> httpx.Response:
-        form = {"grant_type": "refresh_token", "refresh_token": token}
-        return await self.services["auth"].post("/token", data=form)
-
-
 async def show_apis(platform: Platform, console: Console) -> None:
-    """Show it, one line or two each.
+    """Show it, one line or some each.
 
     Raises:
         PlatformError: an API answered with something else than what is shown.
     """
-    async with AsyncExitStack() as stack:
-        services = {
-            name: await stack.enter_async_context(
-                httpx.AsyncClient(
-                    base_url=platform.settings.http(name), verify=platform.settings.trust(), timeout=60
-                )
-            )
-            for name in ("auth", "approval", "search")
-        }
-        tour = Tour(services, passwords(platform.home), console)
-        try:
-            for step in (tour.queue, tour.find, tour.export, tour.replay, tour.hide):
-                await step()
-        except TimeoutError:
-            raise PlatformError(f"search did not know the names within {LEARNT_SECONDS:.0f} s") from None
+    known = passwords(platform.home)
+    async with Mesh(platform.settings) as mesh:
+        officer, senior, maker = [
+            await mesh.log_in(name, known[name]) for name in ("officer1", "senior1", "maker2")
+        ]
+        await show_queue(officer, console)
+        newest = (await senior.get("search", "/applications", params={"limit": 50}))["items"]
+        await show_search(senior, newest, console)
+        await show_export(senior, console)
+        await show_replay(maker, known[maker.username], console)
+        await show_hidden(maker, newest, console)
 
 
-def expected(answer: httpx.Response, *statuses: int) -> httpx.Response:
-    """`answer`, if its status is one of `statuses`.
+async def show_queue(officer: Person, console: Console) -> None:
+    """Count what waits for an officer, and claim the oldest for a moment."""
+    summary = await officer.get("approval", "/queue/summary")
+    console.print(f"queue of {officer.username}: {summary['count']:,} wait")
+    page = await officer.get("approval", "/queue", params={"sort": "-age", "limit": 1})
+    for oldest in page["items"]:
+        path = f"/applications/{oldest['id']}/claim"
+        claim = await officer.call("PUT", "approval", path, accept=(200, 409))
+        until = claim.json().get("claimed_until", "taken by another officer")
+        console.print(f"  the oldest, {oldest['age_hours']} hours: claimed until {until}")
+        if claim.is_success:
+            await officer.call("DELETE", "approval", path, accept=(204,))
 
-    Raises:
-        PlatformError: it is another; the message has what the service says.
-    """
-    if answer.status_code not in statuses:
-        request = answer.request
-        raise PlatformError(f"{request.method} {request.url.path}: {answer.status_code} {answer.text[:300]}")
-    return answer
+
+async def show_search(senior: Person, newest: list[dict[str, Any]], console: Console) -> None:
+    """Search for a mistyped name, with counts by state and product."""
+    words = [word for one in newest for word in (one["borrower_name"] or "").split()]
+    plain = (word for word in words if len(word) >= LONG_NAME and word.isascii() and word.isalpha())
+    name = next((word for word in plain if word[2] != word[3]), None)
+    if name is None:
+        return
+    typed = name[:2] + name[3] + name[2] + name[4:]
+    parameters = {"q": typed, "facets": "state,product", "limit": "1"}
+    try:
+        async with asyncio.timeout(LEARNT_SECONDS):
+            while True:
+                found = await senior.get("search", "/applications", params=parameters)
+                if found["corrected"]:
+                    break
+                await asyncio.sleep(1)
+    except TimeoutError:
+        raise PlatformError(f"search did not know the names within {LEARNT_SECONDS:.0f} s") from None
+    meant = ", ".join(word for one in found["corrected"] for word in one["meant"])
+    console.print(f"search for {typed}: {found['facets']['total']:,} found, by {meant}", markup=False)
+    for facet, counts in found["facets"]["counts"].items():
+        shown = ", ".join(f"{one['value']} {one['count']:,}" for one in counts)
+        console.print(f"  by {facet}: {shown}", markup=False)
+
+
+async def show_export(senior: Person, console: Console) -> None:
+    """Export what is booked as CSV, personal data masked."""
+    answer = await senior.call("GET", "search", "/applications.csv", params={"state": "BOOKED"})
+    last = answer.text.splitlines()[-1]
+    console.print(
+        f"export of what is booked: {len(answer.content):,} bytes; its last line: {last}", markup=False
+    )
+
+
+async def show_replay(maker: Person, password: str, console: Console) -> None:
+    """Use a refresh token twice, as its thief would: the session ends."""
+
+    async def token(accept: int = 200, **form: str) -> dict[str, Any]:
+        answer: dict[str, Any] = (
+            await maker.call("POST", "auth", "/token", accept=(accept,), data=form)
+        ).json()
+        return answer
+
+    first = await token(grant_type="password", username=maker.username, password=password)
+    child = await token(grant_type="refresh_token", refresh_token=first["refresh_token"])
+    newest = await token(grant_type="refresh_token", refresh_token=child["refresh_token"])
+    stolen = await token(400, grant_type="refresh_token", refresh_token=first["refresh_token"])
+    after = await token(400, grant_type="refresh_token", refresh_token=newest["refresh_token"])
+    console.print(
+        f"a refresh token that comes a second time: 400 {stolen['error']}; "
+        f"then the newest one of its session: 400 {after['error']}, the session has ended"
+    )
+
+
+async def show_hidden(maker: Person, newest: list[dict[str, Any]], console: Console) -> None:
+    """Ask for somebody else's application: for a maker it does not exist."""
+    own = (await maker.get("auth", "/me"))["id"]
+    foreign = next((one["id"] for one in newest if one["maker"] != own), None)
+    if foreign is not None:
+        hidden = await maker.call("GET", "search", f"/applications/{foreign}", accept=(404,))
+        console.print(f"another maker's application, asked for by {maker.username}: {hidden.status_code}")

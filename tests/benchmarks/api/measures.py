@@ -41,7 +41,7 @@ from tests.benchmarks.api import bare
 from tests.benchmarks.api.load import Connection, Load, Request, drive, request
 from tests.benchmarks.api.portfolio import searches
 from tests.conftest import Database
-from tests.integration.lending import SAMPLE
+from tests.integration.lending import APPLICATION
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 SERVICES = ("auth", "intake", "approval", "search")
@@ -141,16 +141,7 @@ class Bench:
             person = {"kind": "person", "full_name": "Bench Mark", "birth_date": "1980-02-29"}
             answer = await client.post("/parties", json=person)
             party = answer.raise_for_status().json()["id"]
-        body = {
-            "product_code": "CONSUMER",
-            "amount": "1169.00",
-            "currency": "DEM",
-            "term_months": 6,
-            "purpose": "radio/television",
-            "channel": "branch",
-            "profile": dict(SAMPLE.profile),
-            "parties": [{"party_id": party, "role": "borrower"}],
-        }
+        body = {**APPLICATION, "parties": [{"party_id": party, "role": "borrower"}]}
         content = json.dumps(body).encode()
 
         def post(share: float) -> Request:

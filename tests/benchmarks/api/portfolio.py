@@ -8,28 +8,11 @@ from urllib.parse import urlencode
 
 import asyncpg
 
-from services.lake.samples.people import _FAMILY, _GIVEN
+from services.lake.samples.people import FAMILY_NAMES, GIVEN_NAMES
 from services.search.highlights import words_of
 from tests.conftest import Database
+from tests.integration.search.portfolio import rare_name
 
-SYLLABLES = (
-    "ba",
-    "che",
-    "dor",
-    "fing",
-    "gul",
-    "hem",
-    "jat",
-    "kov",
-    "lus",
-    "mer",
-    "nya",
-    "pol",
-    "rit",
-    "sev",
-    "tuy",
-    "wol",
-)
 STATES = ("SUBMITTED", "IN_REVIEW", "APPROVED", "REJECTED", "BOOKED")
 PRODUCTS = ("CONSUMER", "CAR", "BUSINESS", "EDUCATION")
 
@@ -75,9 +58,9 @@ _STEP = 100_000
 def names() -> list[str]:
     """Full names: common given names, family names of which few are common and most are rare."""
     chance = random.Random(28)
-    rare = ["".join(chance.choices(SYLLABLES, k=chance.randint(2, 4))).capitalize() for _ in range(20_000)]
-    family = [*_FAMILY * 1_000, *rare]
-    return [f"{chance.choice(_GIVEN)} {chance.choice(family)}" for _ in range(200_000)]
+    rare = [rare_name(chance) for _ in range(20_000)]
+    family = [*FAMILY_NAMES * 1_000, *rare]
+    return [f"{chance.choice(GIVEN_NAMES)} {chance.choice(family)}" for _ in range(200_000)]
 
 
 async def write(application: Database, count: int) -> list[str]:

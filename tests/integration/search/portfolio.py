@@ -28,7 +28,16 @@ BANDS = (
     # No band covers the largest amounts, nor another currency.
     BandRange("committee", "DEM", Decimal(15_000), Decimal(20_000)),
 )
+SYLLABLES = (
+    *("ba", "che", "dor", "fing", "gul", "hem", "jat", "kov"),
+    *("lus", "mer", "nya", "pol", "rit", "sev", "tuy", "wol"),
+)
 START = datetime(2025, 11, 20, tzinfo=UTC)
+
+
+def rare_name(chance: random.Random) -> str:
+    """A name that few have: two to four syllables."""
+    return "".join(chance.choices(SYLLABLES, k=chance.randint(2, 4))).capitalize()
 
 
 @dataclass(frozen=True)

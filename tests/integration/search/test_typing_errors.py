@@ -25,27 +25,9 @@ from services.search.spelling.domain import FEW, LONG, SHORT
 from services.search.spelling.repository import SpellingRepository
 from services.search.spelling.service import Speller
 from tests.integration.lending import Lending
-from tests.integration.search.portfolio import MAKERS, Portfolio, Row
+from tests.integration.search.portfolio import MAKERS, Portfolio, Row, rare_name
 
 PLANTED = 500
-SYLLABLES = (
-    "ba",
-    "che",
-    "dor",
-    "fing",
-    "gul",
-    "hem",
-    "jat",
-    "kov",
-    "lus",
-    "mer",
-    "nya",
-    "pol",
-    "rit",
-    "sev",
-    "tuy",
-    "wol",
-)
 OFFICER = Caller(MAKERS[0], "officer", frozenset({Role.OFFICER}), scopes_of([Role.OFFICER]))
 
 
@@ -54,10 +36,7 @@ def names(count: int) -> list[str]:
     chance = random.Random(28)
     made: set[str] = set()
     while len(made) < count:
-        given, family = (
-            "".join(chance.choices(SYLLABLES, k=chance.randint(2, 4))).capitalize() for _ in range(2)
-        )
-        made.add(f"{given} {family}")
+        made.add(f"{rare_name(chance)} {rare_name(chance)}")
     return sorted(made)
 
 
