@@ -1,5 +1,7 @@
 """What the chassis emits on behalf of any service, against the registry."""
 
+import subprocess
+import sys
 import uuid
 from asyncio import Event, timeout
 
@@ -28,6 +30,29 @@ async def test_calls_of_other_services(registry: Registry) -> None:
     spans = emitted(recorder.spans, "demo")
     assert len(spans) == 2
     assert registry.span_faults(spans) == []
+
+
+def test_a_client_made_before_the_telemetry_has_the_declared_names() -> None:
+    script = """
+import asyncio, httpx
+from services.chassis.web.http import HttpClient
+
+async def call():
+    transport = httpx.MockTransport(lambda _: httpx.Response(200))
+    async with HttpClient("http://auth.test:17101", transport=transport) as client:
+        await client.get("/me")
+
+asyncio.run(call())
+from services.chassis.testing import span_recorder
+recorder = span_recorder()
+asyncio.run(call())
+print(*(name for span in recorder.spans for name in span.attributes))
+"""
+    names = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert "http.request.method" in names
+    assert "http.method" not in names
 
 
 async def test_messages(registry: Registry, kafka: KafkaAccess) -> None:

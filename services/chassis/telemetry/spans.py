@@ -72,8 +72,6 @@ class Telemetry:
 
 def new_provider(service: str) -> TracerProvider:
     """A tracer provider with our resource and limits, its sampler from OTEL_TRACES_SAMPLER; no exporter."""
-    # By default the HTTP client instrumentation still writes the attribute names from before 2023.
-    os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http")
     name = os.environ.get("OTEL_SERVICE_NAME", service)
     resource = Resource.create({SERVICE_NAME: name, "service.namespace": "creditmesh"})
     limits = SpanLimits(max_links=MAX_LINKS)

@@ -1,5 +1,6 @@
 """Calls to other services over HTTP: timeouts, tracing, a metric, and retries within a budget."""
 
+import os
 from collections.abc import Mapping
 from time import perf_counter
 from types import TracebackType
@@ -18,6 +19,10 @@ from services.chassis.telemetry.metrics import (
 )
 from services.chassis.telemetry.spans import exemplar
 from services.chassis.web.problems import Unavailable
+
+# By default the instrumentation still writes the attribute names from before 2023. It asks once, at its first client,
+# which may be made before the telemetry of the process.
+os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http")
 
 CONNECT_SECONDS = 2.0
 ATTEMPTS = 3
