@@ -1114,6 +1114,33 @@ UPDATE journal.alembic_version SET version_num='0016' WHERE journal.alembic_vers
 
 GO
 
+-- Running upgrade 0016 -> 0017
+
+ALTER TABLE intake.idempotency_key ADD made_id UNIQUEIDENTIFIER NULL;
+
+GO
+
+UPDATE intake.idempotency_key
+SET made_id = CASE WHEN status = 201 THEN CAST(JSON_VALUE(response, '$.id') AS uniqueidentifier) ELSE '00000000-0000-0000-0000-000000000000' END, status = 201;
+
+GO
+
+ALTER TABLE intake.idempotency_key ALTER COLUMN made_id UNIQUEIDENTIFIER NOT NULL;
+
+GO
+
+ALTER TABLE intake.idempotency_key DROP COLUMN response;
+
+GO
+
+CREATE INDEX ix_idempotency_key_created_at ON intake.idempotency_key (created_at);
+
+GO
+
+UPDATE journal.alembic_version SET version_num='0017' WHERE journal.alembic_version.version_num = '0016';
+
+GO
+
 INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.party', N'migration', SYSUTCDATETIME(), 0, 0 WHERE COALESCE((SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.party' ORDER BY installed_at DESC), CASE WHEN EXISTS (SELECT 1 FROM credit.party) THEN '' END) <> 'f52697de16ebf106';
 
 GO

@@ -145,14 +145,6 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """The stored answer to a request, for repetitions of the request."""
-
-    status: int
-    body: str
-
-
-@dataclass(frozen=True, slots=True)
 class Application:
     """An application as its maker sees it: the saved draft if there is one, otherwise the current version."""
 

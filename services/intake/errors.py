@@ -95,7 +95,7 @@ class AnswerDeleted(Conflict):
     """What the request with this Idempotency-Key made was deleted."""
 
     def __init__(self) -> None:
-        super().__init__("Use a new key to make it again.")
+        super().__init__("Use a new key to make another.")
 
 
 class ImportedWithoutProfile(Conflict):

@@ -85,7 +85,7 @@ def build(settings: IntakeSettings, telemetry: Telemetry, verifier: TokenVerifie
             ),
         )
         filling = asyncio.create_task(national_ids.keep_filled(lake), name="national-ids")
-        working = [filling]
+        working = [filling, asyncio.create_task(answers.keep_recent(lake), name="kept-answers")]
         filed, objects, scanner = (
             DocumentRepository(),
             settings.objects,

@@ -1,11 +1,11 @@
 """HTTP in and out of intake."""
 
-import hashlib
 import re
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request, Response
+from pydantic import BaseModel
 
 from services.chassis.web.identity import Caller, require
 from services.chassis.web.input.body_limit import bounded_router
@@ -24,9 +24,9 @@ from services.chassis.web.problems import (
     Unprocessable,
     documented,
 )
-from services.intake.domain import Answer, Application, Party
+from services.intake.domain import Application, Party
 from services.intake.errors import IdempotencyKeyInvalid, IdempotencyKeyMissing
-from services.intake.idempotency import GivenAnswer, IdempotentRequest
+from services.intake.idempotency import IdempotentRequest, Made
 from services.intake.parties.rights import CORRECT_PARTIES
 from services.intake.schemas import (
     ApplicationContent,
@@ -82,19 +82,27 @@ CanSubmit = Annotated[Caller, Depends(require("applications:submit"))]
 
 
 @router.post(
-    "/parties", status_code=201, tags=["parties"], responses=documented(*_ALWAYS, Conflict, Unavailable)
+    "/parties",
+    status_code=201,
+    response_model=PartyView,
+    tags=["parties"],
+    responses=documented(*_ALWAYS, BadRequest, NotFound, Conflict, Unavailable),
 )
 async def add_party(
-    body: NewParty, caller: CanWriteParties, intake: IntakeDep, response: Response
-) -> PartyView:
+    body: NewParty, caller: CanWriteParties, intake: IntakeDep, key: IdempotencyKey
+) -> Response:
     """Create a party.
 
     409 says that a party with the same national id, in whatever spelling, is there; `own_parties` names those of yours.
-    An officer can confirm that it is another person; then send the same again.
+    An officer can confirm that it is another person; then send the same again. Repeated with the same Idempotency-Key
+    and body within 7 days, the party that the first request made is given as it is now (`Idempotency-Replayed: true`);
+    409 can also say that the first request is still being worked on.
     """
-    party = await intake.add_party(body.to_domain(), by=caller)
-    response.headers["Location"] = f"/parties/{party.id}"
-    return _party(party, response)
+    request = IdempotentRequest.saying(key, f"party {body.model_dump_json()}")
+    made = await intake.add_party(body.to_domain(), by=caller, request=request)
+    party = made.what
+    headers = {"Location": f"/parties/{party.id}", "ETag": etag(party.revision)}
+    return answered(made, PartyView.of(party), headers)
 
 
 @router.get("/parties/{party_id}", tags=["parties"], responses=documented(*_ALWAYS, NotFound))
@@ -129,17 +137,21 @@ async def change_party(  # noqa: PLR0917 - FastAPI passes by name
 @router.post(
     "/national-id-confirmations",
     status_code=201,
+    response_model=ConfirmationView,
     tags=["parties"],
-    responses=documented(*_ALWAYS, Conflict, Unavailable),
+    responses=documented(*_ALWAYS, BadRequest, Conflict, Unavailable),
 )
 async def confirm_national_id(
-    body: NewConfirmation, caller: CanCorrectParties, intake: IntakeDep
-) -> ConfirmationView:
+    body: NewConfirmation, caller: CanCorrectParties, intake: IntakeDep, key: IdempotencyKey
+) -> Response:
     """Confirm that one more party may have an existing national id; not for your own party.
 
-    A repetition before its use returns the same confirmation.
+    Repeated with the same Idempotency-Key and body, the confirmation that the first request made is given again
+    (`Idempotency-Replayed: true`). With another key too, until it is used.
     """
-    return ConfirmationView.of(*await intake.confirm_national_id(body.national_id, body.reason, by=caller.id))
+    request = IdempotentRequest.saying(key, f"confirmation {body.model_dump_json()}")
+    made = await intake.confirm_national_id(body.national_id, body.reason, by=caller.id, request=request)
+    return answered(made, ConfirmationView.of(made.what), {})
 
 
 @router.get("/products", tags=["products"], responses=documented(Unauthenticated, Forbidden))
@@ -158,15 +170,15 @@ async def read_products(_: CanRead, intake: IntakeDep) -> list[ProductView]:
 async def create(body: NewApplication, caller: CanSubmit, intake: IntakeDep, key: IdempotencyKey) -> Response:
     """Create an application and submit it, or keep it as a draft.
 
-    Repeated with the same Idempotency-Key and body, the first answer is given again (`Idempotency-Replayed:
-    true`); 409 says that the first request is still being worked on, or that the draft that it made was deleted.
+    Repeated with the same Idempotency-Key and body within 7 days, the application that the first request made is given
+    as it is now (`Idempotency-Replayed: true`); 409 says that the first request is still being worked on, or that the
+    draft that it made was deleted.
     """
-    request = IdempotentRequest(key, hashlib.sha256(body.model_dump_json().encode()).digest())
-    given = await intake.create(
-        body.to_domain(), submit=body.submit, by=caller, request=request, answer=_created
-    )
-    view = ApplicationView.model_validate_json(given.answer.body)
-    return answered(given, {"Location": f"/applications/{view.id}", "ETag": etag(view.revision)})
+    request = IdempotentRequest.saying(key, body.model_dump_json())
+    made = await intake.create(body.to_domain(), submit=body.submit, by=caller, request=request)
+    application = made.what
+    headers = {"Location": f"/applications/{application.id}", "ETag": etag(application.revision)}
+    return answered(made, ApplicationView.of(application), headers)
 
 
 @router.get("/applications/{application_id}", tags=["applications"], responses=documented(*_ALWAYS, NotFound))
@@ -241,14 +253,10 @@ async def withdraw(
     return _application(await intake.withdraw(application_id, expected=expected, by=caller), response)
 
 
-def answered(given: GivenAnswer, headers: Mapping[str, str]) -> Response:
-    """The response to an idempotent request, with `headers`."""
-    replayed = {"Idempotency-Replayed": "true"} if given.replayed else {}
-    return Response(given.answer.body, given.answer.status, {**headers, **replayed}, "application/json")
-
-
-def _created(application: Application) -> Answer:
-    return Answer(201, ApplicationView.of(application).model_dump_json())
+def answered(made: Made[Any], view: BaseModel, headers: Mapping[str, str]) -> Response:
+    """The response to an idempotent request: the `view` of what was made, with `headers`."""
+    replayed = {"Idempotency-Replayed": "true"} if made.replayed else {}
+    return Response(view.model_dump_json(), made.status, {**headers, **replayed}, "application/json")
 
 
 def _application(application: Application, response: Response) -> ApplicationView:

@@ -1,6 +1,5 @@
 """Bodies of intake's HTTP API."""
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -143,9 +142,9 @@ class ConfirmationView(BaseModel):
     parties: list[UUID]
 
     @classmethod
-    def of(cls, confirmation: Confirmation, parties: Sequence[UUID]) -> Self:
+    def of(cls, confirmation: Confirmation) -> Self:
         """Show `confirmation`."""
-        return cls(**asdict(confirmation), parties=list(parties))
+        return cls(**asdict(confirmation))
 
 
 class ProductView(BaseModel):

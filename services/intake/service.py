@@ -1,6 +1,6 @@
 """The use cases of makers: create parties; draft, submit and withdraw applications. Each is one transaction."""
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,7 +14,6 @@ from services.chassis.web.identity import Caller
 from services.intake import errors
 from services.intake.bureau.service import Asking
 from services.intake.domain import (
-    Answer,
     Application,
     Content,
     Fault,
@@ -31,7 +30,7 @@ from services.intake.domain import (
     limit_faults,
     party_faults,
 )
-from services.intake.idempotency import Answers, GivenAnswer, IdempotentRequest
+from services.intake.idempotency import Answers, IdempotentRequest, Made
 from services.intake.parties.national_ids import Confirmation, NationalIds
 from services.intake.parties.repository import PartyRepository
 from services.intake.parties.rights import check_change
@@ -67,24 +66,34 @@ class Intake:
         self._asking = asking
         self._answers = Answers()
 
-    async def add_party(self, details: PartyDetails, *, by: Caller) -> Party:
-        """Put a party on record; raises ContentRefused, DuplicateNationalId, PartiesBusy."""
+    async def add_party(
+        self, details: PartyDetails, *, by: Caller, request: IdempotentRequest
+    ) -> Made[Party]:
+        """Put a party on record, unless this request did before.
+
+        Raises RequestInFlight, IdempotencyKeyReused, NoSuchParty, ContentRefused, DuplicateNationalId, PartiesBusy.
+        """
         _refuse(details_faults(details))
-        party = Party(uuid7(), details, by.id, datetime.now(UTC), 1)
         async with self._lake.transaction(actor=str(by.id)) as tx:
+            if earlier := await self._answers.earlier(tx, by.id, request):
+                return earlier.shows(await self._party(tx, earlier.made_id, by))
+            party = Party(uuid7(), details, by.id, datetime.now(UTC), 1)
             await self._parties.add_party(tx, party)
             await self._national_ids.record(tx, party.id, details.national_id, by.id)
-        return party
+            return await self._answers.keep(tx, by.id, request, party, party.created_at)
 
     async def confirm_national_id(
-        self, national_id: str, reason: str, *, by: UUID
-    ) -> tuple[Confirmation, list[UUID]]:
-        """Allow one more party with a national id; gives the confirmation, and who has the id already.
+        self, national_id: str, reason: str, *, by: UUID, request: IdempotentRequest
+    ) -> Made[Confirmation]:
+        """Allow one more party with a national id, unless this request did before.
 
-        Raises NothingToConfirm, PartiesBusy.
+        Raises RequestInFlight, IdempotencyKeyReused, NothingToConfirm, PartiesBusy.
         """
         async with self._lake.transaction(actor=str(by)) as tx:
-            return await self._national_ids.confirm(tx, national_id, reason, by)
+            if earlier := await self._answers.earlier(tx, by, request):
+                return earlier.shows(await self._national_ids.confirmation(tx, earlier.made_id, national_id))
+            confirmation = await self._national_ids.confirm(tx, national_id, reason, by)
+            return await self._answers.keep(tx, by, request, confirmation, datetime.now(UTC))
 
     async def party(self, party_id: UUID, *, by: Caller) -> Party:
         """The party as the caller sees it; raises NoSuchParty."""
@@ -131,19 +140,18 @@ class Intake:
         submit: bool,
         by: Caller,
         request: IdempotentRequest,
-        answer: Callable[[Application], Answer],
-    ) -> GivenAnswer:
-        """Create an application, submitted or as a draft, unless this request was answered before.
+    ) -> Made[Application]:
+        """Create an application, submitted or as a draft, unless this request did before.
 
-        `answer` makes the answer; it is kept in the same transaction as the application, so that a client who
-        never saw it gets it again and no second application.
+        The answer is kept in the same transaction as the application, so that a client who never saw it gets it again
+        and no second application.
 
         Raises RequestInFlight, IdempotencyKeyReused, AnswerDeleted, ContentRefused.
         """
         async with self._lake.transaction(actor=str(by.id)) as tx:
-            if given := await self._answers.earlier(tx, by.id, request):
+            if earlier := await self._answers.earlier(tx, by.id, request):
                 # The key is its caller's, and so is the application: who may still submit may still see it.
-                return given
+                return earlier.shows(await self._repository.application(tx, earlier.made_id, by))
             at = datetime.now(UTC)
             await self._check(tx, content, by)
             application = Application.drafted(uuid7(), content, by=by.id, at=at)
@@ -153,10 +161,10 @@ class Intake:
             if submit:
                 await self._add_version(tx, application, at)
             await self._repository.add_event(tx, application, None, by.id, at)
-            given = await self._answers.keep(tx, by.id, request, answer(application), at)
+            made = await self._answers.keep(tx, by.id, request, application, at)
         if submit:
             self._was_submitted()
-        return given
+        return made
 
     async def save_draft(
         self, application_id: UUID, content: Content, *, expected: int, by: Caller
@@ -194,7 +202,7 @@ class Intake:
         return changed
 
     async def delete_draft(self, application_id: UUID, *, expected: int, by: Caller) -> None:
-        """Withdraw an application that was never submitted, and clear its content, also in earlier answers.
+        """Withdraw an application that was never submitted, and clear its content.
 
         Raises NoSuchApplication, NotTheMaker, StaleRevision, NoDraft.
         """
@@ -205,7 +213,6 @@ class Intake:
                 raise errors.NoDraft(reason.state) from None
             await self._write(tx, deleted, expected)
             await self._repository.add_event(tx, deleted, application.state, by.id, datetime.now(UTC))
-            await self._answers.forget(tx, deleted)
         APPLICATIONS.labels(State.WITHDRAWN).inc()
 
     @asynccontextmanager

@@ -43,6 +43,11 @@ PROFILE = {
 }
 
 
+def creating(headers: dict[str, str]) -> dict[str, str]:
+    """Headers of a request that creates something."""
+    return {**headers, "Idempotency-Key": secrets.token_hex(8)}
+
+
 async def eventually(found: Callable[[], Awaitable[Any]], what: str) -> Any:
     """Ask again and again until there is an answer."""
     deadline = asyncio.get_running_loop().time() + PATIENCE_SECONDS
@@ -174,7 +179,7 @@ async def test_one_application_from_the_click_to_search_and_through_the_warehous
             "POST",
             "intake",
             "/parties",
-            maker,
+            creating(maker),
             201,
             json={"kind": "person", "full_name": name, "birth_date": "1986-04-01"},
         )
@@ -189,9 +194,7 @@ async def test_one_application_from_the_click_to_search_and_through_the_warehous
         "parties": [{"party_id": party["id"], "role": "borrower"}],
         "profile": PROFILE,
     }
-    submitted = await journey.call(
-        "POST", "intake", "/applications", {**maker, "Idempotency-Key": secrets.token_hex(8)}, 201, json=body
-    )
+    submitted = await journey.call("POST", "intake", "/applications", creating(maker), 201, json=body)
     application_id = submitted.json()["id"]
 
     # Search reads the replica only: what it finds has come through journal, Kafka and sink.
@@ -281,7 +284,7 @@ async def test_a_change_by_plain_sql_reaches_the_replica_with_a_trace_of_its_own
             "POST",
             "intake",
             "/parties",
-            maker,
+            creating(maker),
             201,
             json={"kind": "person", "full_name": "Before the script"},
         )
@@ -321,7 +324,8 @@ async def test_every_process_is_seen_in_traces_metrics_and_logs_and_no_consumer_
     journey: Journey, prometheus: str
 ) -> None:
     maker = await journey.log_in("maker1")
-    await journey.call("POST", "intake", "/parties", maker, 201, json={"kind": "person", "full_name": "Seen"})
+    seen = {"kind": "person", "full_name": "Seen"}
+    await journey.call("POST", "intake", "/parties", creating(maker), 201, json=seen)
     officer = await journey.log_in("officer1")
     await journey.call("GET", "approval", "/queue", officer, 200)
     await journey.call("GET", "search", "/applications", maker, 200)

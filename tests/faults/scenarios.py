@@ -7,6 +7,7 @@ import contextlib
 import json
 import random
 import signal
+import uuid
 from dataclasses import dataclass, field
 
 import httpx
@@ -191,7 +192,8 @@ async def _log_in(client: httpx.AsyncClient, pipeline: Pipeline) -> httpx.Respon
 async def _new_party(client: httpx.AsyncClient, pipeline: Pipeline, token: str) -> httpx.Response:
     url = f"http://127.0.0.1:{pipeline.ports['intake']}/parties"
     body = {"kind": "person", "full_name": "Nguyễn Văn Đạt"}
-    return await client.post(url, json=body, headers={"Authorization": f"Bearer {token}"})
+    headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": str(uuid.uuid4())}
+    return await client.post(url, json=body, headers=headers)
 
 
 async def _set_read_only(application: Database, *, read_only: bool) -> None:

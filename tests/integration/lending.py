@@ -53,6 +53,10 @@ class User:
     headers: Mapping[str, str]
     id: uuid.UUID
 
+    def creating(self, key: str | None = None) -> dict[str, str]:
+        """Headers of a request that creates something; without a `key` with a new one."""
+        return {**self.headers, "Idempotency-Key": key or str(uuid.uuid4())}
+
 
 @dataclass
 class Lending:
@@ -118,12 +122,12 @@ class Lending:
         user_id = id or uuid.uuid4()
         return User(self.tokens.headers(scopes=scopes, roles=roles, user=user_id), user_id)
 
-    async def party(self, maker: User, **details: Any) -> str:
+    async def party(self, maker: User, *, key: str | None = None, **details: Any) -> str:
         """Put a party on record; its id."""
         body = {"kind": "person", "full_name": "Nguyễn Văn Đạt", **details}
         if body["kind"] == "person":
             body.setdefault("birth_date", "1980-02-29")
-        response = await self.intake.post("/parties", json=body, headers=maker.headers)
+        response = await self.intake.post("/parties", json=body, headers=maker.creating(key))
         assert response.status_code == 201, response.text
         return str(response.json()["id"])
 
@@ -136,8 +140,7 @@ class Lending:
 
     async def post(self, maker: User, body: Mapping[str, Any], key: str | None = None) -> httpx.Response:
         """POST /applications."""
-        headers = {**maker.headers, "Idempotency-Key": key or str(uuid.uuid4())}
-        return await self.intake.post("/applications", json=body, headers=headers)
+        return await self.intake.post("/applications", json=body, headers=maker.creating(key))
 
     async def submitted(self, maker: User, **changes: Any) -> dict[str, Any]:
         """Submit an application; its view."""
@@ -187,11 +190,10 @@ class Lending:
         self, user: User, loan_id: str, kind: str, *, key: str | None = None, **body: Any
     ) -> httpx.Response:
         """POST a proposal under a loan; of money in the sample's currency."""
-        headers = {**user.headers, "Idempotency-Key": key or str(uuid.uuid4())}
         if "amount" in body:
             body.setdefault("currency", "DEM")
         wanted = {"kind": kind, "reason": "as agreed with the committee", **body}
-        return await self.intake.post(f"/loans/{loan_id}/proposals", json=wanted, headers=headers)
+        return await self.intake.post(f"/loans/{loan_id}/proposals", json=wanted, headers=user.creating(key))
 
     async def settle(
         self, user: User, proposal_id: str, what: str = "confirmation", revision: int = 1

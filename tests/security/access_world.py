@@ -63,12 +63,12 @@ _CHANGE = {"If-Match": '"99"'}
 _CREATE = {"Idempotency-Key": "k"}
 
 ROUTES: Mapping[tuple[str, str, str], Route] = {
-    ("intake", "POST", "/parties"): Route(frozenset({M, P}), body={}),
+    ("intake", "POST", "/parties"): Route(frozenset({M, P}), body={}, headers=_CREATE),
     ("intake", "GET", "/parties/{party_id}"): Route(READ - {N}, "party"),
     ("intake", "PATCH", "/parties/{party_id}"): Route(
         CHECK | {M, P}, "party", {"phone": "+84900000000"}, _CHANGE
     ),
-    ("intake", "POST", "/national-id-confirmations"): Route(CHECK, body={}),
+    ("intake", "POST", "/national-id-confirmations"): Route(CHECK, body={}, headers=_CREATE),
     ("intake", "GET", "/products"): Route(READ),
     ("intake", "GET", "/applications"): Route(READ),
     ("intake", "POST", "/applications"): Route(frozenset({M, P}), body={}, headers=_CREATE),

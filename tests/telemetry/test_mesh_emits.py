@@ -62,7 +62,9 @@ class Mesh:
         maker, officer = await self.log_in("maker1"), await self.log_in("officer1")
         await self.clients["auth"].get("/me", headers=maker)
         party = await self.clients["intake"].post(
-            "/parties", json={"kind": "person", "birth_date": "1986-04-01", **PLANTED}, headers=maker
+            "/parties",
+            json={"kind": "person", "birth_date": "1986-04-01", **PLANTED},
+            headers={**maker, "Idempotency-Key": str(uuid.uuid4())},
         )
         assert party.status_code == 201, party.text
         body = {
@@ -246,7 +248,8 @@ async def test_planted_personal_data_and_secrets_are_in_no_span_metric_or_log(me
     # The same name again, refused: errors must not repeat what was sent either.
     maker = await mesh.log_in("maker1")
     for wrong in ({**PLANTED, "kind": "ghost"}, {**PLANTED, "kind": "person", "birth_date": "never"}):
-        refused = await mesh.clients["intake"].post("/parties", json=wrong, headers=maker)
+        headers = {**maker, "Idempotency-Key": str(uuid.uuid4())}
+        refused = await mesh.clients["intake"].post("/parties", json=wrong, headers=headers)
         assert refused.status_code == 422
     await mesh.clients["search"].get("/applications", params={"q": PLANTED["full_name"]}, headers=maker)
     await mesh.clients["auth"].post(

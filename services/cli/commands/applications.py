@@ -50,7 +50,8 @@ def submit(
 ) -> None:
     """Submit an application.
 
-    A participant may have `party`, the details of a new party, in place of `party_id`: it is put on record first.
+    A participant may have `party`, the details of a new party, in place of `party_id`: it is put on record first, once
+    for a key.
     """
     try:
         content = json.loads(text_of(file))
@@ -60,14 +61,18 @@ def submit(
         raise WrongUsage(f"{file} must be one JSON object.")
     used = key or str(uuid.uuid4())
     with connect(profile) as platform:
-        for participant in content.get("parties") or ():
-            if isinstance(participant, dict) and "party" in participant:
-                party = platform.json("intake", "POST", "/parties", json=participant.pop("party"))
-                participant["party_id"] = party["id"]
-                errors.print(f"party {party['id']} is on record", highlight=False)
         if draft:
             content["submit"] = False
         try:
+            for place, participant in enumerate(content.get("parties") or ()):
+                if isinstance(participant, dict) and "party" in participant:
+                    # Repeated, the same parties: with others the application's key would be refused.
+                    own = {"Idempotency-Key": str(uuid.uuid5(uuid.NAMESPACE_OID, f"{used} party {place}"))}
+                    party = platform.json(
+                        "intake", "POST", "/parties", json=participant.pop("party"), headers=own
+                    )
+                    participant["party_id"] = party["id"]
+                    errors.print(f"party {party['id']} is on record", highlight=False)
             answer = platform.json(
                 "intake", "POST", "/applications", json=content, headers={"Idempotency-Key": used}
             )

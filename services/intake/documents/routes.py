@@ -29,7 +29,6 @@ from services.intake.documents.content import TYPES, TypeRefused, too_large
 from services.intake.documents.domain import Document
 from services.intake.documents.schemas import DocumentView, NewDocument
 from services.intake.documents.service import Documents, Upload
-from services.intake.domain import Answer
 from services.intake.routes import IdempotencyKey, answered
 
 _ALWAYS = (Unauthenticated, Forbidden, Unprocessable)
@@ -74,16 +73,15 @@ async def add(  # noqa: PLR0917 - FastAPI passes by name
     another, that the content is not of the declared type, or that it is of two types at once. The body must arrive
     within 20 seconds, whatever X-Request-Timeout-Ms says: 408 otherwise. By default the whole request has 10 seconds;
     with `X-Request-Timeout-Ms: 30000` a slower line can use all 20. Repeated with the same Idempotency-Key and
-    content, the first answer is given again (`Idempotency-Replayed: true`). 409 says why the application takes none,
-    or that the first request is still being worked on.
+    content within 7 days, the document that the first request added is given as it is now (`Idempotency-Replayed:
+    true`). 409 says why the application takes none, or that the first request is still being worked on.
     """
     upload = Upload(new.kind, new.file_name, _media_type(request))
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > documents.max_bytes:
         raise too_large(documents.max_bytes)
-    given = await documents.add(application_id, upload, _body(request), by=caller, key=key, answer=_added)
-    view = DocumentView.model_validate_json(given.answer.body)
-    return answered(given, {"Location": f"/documents/{view.id}"})
+    made = await documents.add(application_id, upload, _body(request), by=caller, key=key)
+    return answered(made, DocumentView.of(made.what), {"Location": f"/documents/{made.what.id}"})
 
 
 @router.get("/applications/{application_id}/documents", responses=documented(*_ALWAYS, NotFound))
@@ -123,10 +121,6 @@ async def download(document_id: Identifier, caller: CanRead, documents: Document
     return StreamedFile(
         pieces, headers=headers, media_type=document.media_type, file_name=_stored_as(document)
     )
-
-
-def _added(document: Document) -> Answer:
-    return Answer(201, DocumentView.of(document).model_dump_json())
 
 
 def _media_type(request: Request) -> str:

@@ -34,9 +34,8 @@ from services.intake.documents.errors import (
 )
 from services.intake.documents.metrics import DOCUMENTS
 from services.intake.documents.repository import DocumentRepository
-from services.intake.domain import Answer
 from services.intake.errors import NotTheMaker
-from services.intake.idempotency import Answers, GivenAnswer, IdempotentRequest
+from services.intake.idempotency import Answers, IdempotentRequest, Made
 from services.lake.database import Lake, LakeReader
 from services.lake.errors import NoSuchApplication
 
@@ -95,9 +94,8 @@ class Documents:
         *,
         by: Caller,
         key: str,
-        answer: Callable[[Document], Answer],
-    ) -> GivenAnswer:
-        """Add a document to the caller's application, unless the request with this `key` was answered before.
+    ) -> Made[Document]:
+        """Add a document to the caller's application, unless the request with this `key` did before.
 
         The object is stored before its row: what a killed process leaves has no row, and is swept.
 
@@ -117,8 +115,9 @@ class Documents:
                 said = f"document {application_id} {upload.kind} {upload.media_type} {upload.file_name}"
                 digest = hashlib.sha256(said.encode() + passed.sha256).digest()
                 request = IdempotentRequest(key, digest)
-                given = await self._answers.earlier(tx, by.id, request)
-                if given is None:
+                if earlier := await self._answers.earlier(tx, by.id, request):
+                    made = earlier.shows(await self._repository.document(tx, earlier.made_id, by))
+                else:
                     # Of two uploads at once, the second waits here, and sees the document of the first.
                     if not await tx.try_lock(f"documents:{application_id}", LOCK_WAIT_SECONDS):
                         raise DocumentsBusy
@@ -138,18 +137,18 @@ class Documents:
                         scan=Scan.due(self._scanner, at),
                     )
                     await self._repository.add(tx, document)
-                    given = await self._answers.keep(tx, by.id, request, answer(document), at)
+                    made = await self._answers.keep(tx, by.id, request, document, at)
         except Problem:
             # Whatever else ends the transaction may have come after its commit: then the object has a row. If it has
             # none, it is swept.
             await self._discard(store, place)
             raise
-        if given.replayed:
+        if made.replayed:
             await store.remove(place)
         else:
             DOCUMENTS.labels(ScanState.CLEAN if self._scanner == UNSCANNED else ScanState.WAITING).inc()
             self._added()
-        return given
+        return made
 
     async def of_application(self, application_id: UUID, *, by: Caller) -> list[Document]:
         """The documents of an application, the oldest first; raises NoSuchApplication."""

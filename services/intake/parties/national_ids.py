@@ -29,16 +29,20 @@ FILL_EVERY_SECONDS = 60.0
 
 INSERT_KEY = sa.insert(party_national_id)
 INSERT_CONFIRMATION = sa.insert(national_id_confirmation)
+_CONFIRMATION_COLUMNS = [
+    national_id_confirmation.c[name] for name in ("id", "reason", "confirmed_by", "confirmed_at")
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """An officer's confirmation that one more party may have a national id."""
+    """An officer's confirmation that one more party may have a national id; `parties` have it already."""
 
     id: UUID
     reason: str
     confirmed_by: UUID
     confirmed_at: datetime
+    parties: list[UUID]
 
 
 def key_of(national_id: str) -> str:
@@ -60,10 +64,15 @@ def select_confirmations(key: str) -> sa.Select[Any]:
     """Read the confirmations of a national id that nobody has used, the oldest first."""
     confirmation = national_id_confirmation.c
     return (
-        sa.select(confirmation.id, confirmation.reason, confirmation.confirmed_by, confirmation.confirmed_at)
+        sa.select(*_CONFIRMATION_COLUMNS)
         .where(confirmation.national_id_key == key, confirmation.party_id.is_(None))
         .order_by(confirmation.confirmed_at, confirmation.id)
     )
+
+
+def select_confirmation(confirmation_id: UUID) -> sa.Select[Any]:
+    """Read one confirmation, used or not."""
+    return sa.select(*_CONFIRMATION_COLUMNS).where(national_id_confirmation.c.id == confirmation_id)
 
 
 def use_confirmation(confirmation_id: UUID, **values: Any) -> sa.Update:
@@ -117,10 +126,8 @@ class NationalIds:
             await tx.execute(use_confirmation(usable, **values))
         await tx.execute(INSERT_KEY, {"party_id": party_id, "national_id_key": key})
 
-    async def confirm(
-        self, tx: LakeTransaction, national_id: str, reason: str, by: UUID
-    ) -> tuple[Confirmation, list[UUID]]:
-        """Allow one more party with a national id; gives the confirmation, and who has the id already.
+    async def confirm(self, tx: LakeTransaction, national_id: str, reason: str, by: UUID) -> Confirmation:
+        """Allow one more party with a national id.
 
         A confirmation of the same officer that is not used yet is given again.
 
@@ -133,10 +140,10 @@ class NationalIds:
         others = [one.id for one in await tx.execute(select_parties(key))]
         if not others:
             raise NothingToConfirm("No party has this national id: it can be put on record as it is.")
-        for one in await tx.execute(select_confirmations(key)):
-            if one.confirmed_by == by:
-                return Confirmation(one.id, one.reason, one.confirmed_by, one.confirmed_at), others
-        made = Confirmation(uuid7(), reason, by, datetime.now(UTC))
+        for one in (await tx.execute(select_confirmations(key))).mappings():
+            if one["confirmed_by"] == by:
+                return Confirmation(**one, parties=others)
+        made = Confirmation(uuid7(), reason, by, datetime.now(UTC), others)
         await tx.execute(
             INSERT_CONFIRMATION,
             {
@@ -150,7 +157,14 @@ class NationalIds:
                 "used_at": None,
             },
         )
-        return made, others
+        return made
+
+    async def confirmation(
+        self, reader: LakeReader, confirmation_id: UUID, national_id: str
+    ) -> Confirmation | None:
+        """A confirmation of `national_id`, used or not; None when there is none with this id."""
+        row = (await reader.execute(select_confirmation(confirmation_id))).mappings().first()
+        return None if row is None else Confirmation(**row, parties=await self.parties(reader, national_id))
 
     async def fill(self, lake: Lake) -> int:
         """Add the missing keys of parties that other programs wrote, in one transaction; returns their number."""
@@ -189,6 +203,7 @@ def statements() -> Iterator[sa.Executable]:
     yield from (INSERT_KEY, INSERT_CONFIRMATION)
     yield select_parties("KEY")
     yield select_confirmations("KEY")
+    yield select_confirmation(some)
     yield use_confirmation(
         some, party_id=some, used_by=some, used_at=datetime.fromisoformat("2000-01-01T00:00:00Z")
     )

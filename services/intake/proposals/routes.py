@@ -1,6 +1,5 @@
 """HTTP in and out of proposals."""
 
-import hashlib
 from typing import Annotated
 
 from fastapi import Depends, Query, Request, Response
@@ -22,7 +21,6 @@ from services.chassis.web.problems import (
     Unprocessable,
     documented,
 )
-from services.intake.domain import Answer
 from services.intake.idempotency import IdempotentRequest
 from services.intake.proposals.domain import Proposal, ProposalState
 from services.intake.proposals.schemas import (
@@ -66,15 +64,15 @@ async def propose(
 ) -> Response:
     """Propose a write-off, recovery, reversal, disbursement or classification, for another person to confirm.
 
-    Repeated with the same Idempotency-Key and body, the first answer is given again (`Idempotency-Replayed: true`).
-    409 says why the loan does not take it, that nobody confirms such an amount, or that the first request is still
-    being worked on.
+    Repeated with the same Idempotency-Key and body within 7 days, the proposal that the first request made is given as
+    it is now (`Idempotency-Replayed: true`). 409 says why the loan does not take it, that nobody confirms such an
+    amount, or that the first request is still being worked on.
     """
-    said = f"proposal {loan_id} {body.model_dump_json()}"
-    request = IdempotentRequest(key, hashlib.sha256(said.encode()).digest())
-    given = await proposals.propose(loan_id, body.to_domain(), by=caller, request=request, answer=_proposed)
-    view = ProposalView.model_validate_json(given.answer.body)
-    return answered(given, {"Location": f"/proposals/{view.id}", "ETag": etag(view.revision)})
+    request = IdempotentRequest.saying(key, f"proposal {loan_id} {body.model_dump_json()}")
+    made = await proposals.propose(loan_id, body.to_domain(), by=caller, request=request)
+    proposal = made.what
+    headers = {"Location": f"/proposals/{proposal.id}", "ETag": etag(proposal.revision)}
+    return answered(made, ProposalView.of(proposal), headers)
 
 
 @router.get("/loans/{loan_id}/proposals", responses=documented(*_ALWAYS, BadRequest, NotFound))
@@ -168,10 +166,6 @@ async def withdraw(
 ) -> ProposalView:
     """Withdraw your own proposal."""
     return _shown(await proposals.withdraw(proposal_id, expected=expected, by=caller), response)
-
-
-def _proposed(proposal: Proposal) -> Answer:
-    return Answer(201, ProposalView.of(proposal).model_dump_json())
 
 
 def _shown(proposal: Proposal, response: Response) -> ProposalView:

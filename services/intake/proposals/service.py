@@ -1,6 +1,6 @@
 """The use cases of proposals: one person proposes a change of a loan, another confirms it, which makes the change."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
@@ -12,9 +12,8 @@ from uuid_utils.compat import uuid7
 
 from services.chassis.web.identity import Caller
 from services.chassis.web.paging import Cursor
-from services.intake.domain import Answer
 from services.intake.errors import ContentRefused
-from services.intake.idempotency import Answers, GivenAnswer, IdempotentRequest
+from services.intake.idempotency import Answers, IdempotentRequest, Made
 from services.intake.proposals.domain import (
     FLAGS,
     NOT_BY_WHO_GRANTED,
@@ -135,9 +134,8 @@ class Proposals:
         *,
         by: Caller,
         request: IdempotentRequest,
-        answer: Callable[[Proposal], Answer],
-    ) -> GivenAnswer:
-        """Add a proposal for another person to confirm, unless this request was answered before.
+    ) -> Made[Proposal]:
+        """Add a proposal for another person to confirm, unless this request did before.
 
         The loan's current state must allow the change; the check is repeated at the confirmation.
 
@@ -145,10 +143,10 @@ class Proposals:
         TransactionNotAllowed, ClassificationNotAllowed, NobodyConfirms.
         """
         async with self._lake.transaction(actor=str(by.id)) as tx:
-            if given := await self._answers.earlier(tx, by.id, request):
+            if earlier := await self._answers.earlier(tx, by.id, request):
                 if not await self._loans.sees(tx, loan_id, by):
                     raise NoSuchLoan(loan_id)
-                return given
+                return earlier.shows(await self._repository.proposal(tx, earlier.made_id, by))
             loan = await self._loan(tx, loan_id, by)
             if wish.kind is not ProposalKind.CLASSIFICATION and "loans:service" not in by.scopes:
                 raise NotYoursToPropose("Your role classifies loans; servicing proposes the rest.")
@@ -181,9 +179,9 @@ class Proposals:
                     f"No band of {proposal.kind} has {proposal.amount:f} {proposal.currency}; have one added."
                 )
             await self._repository.add(tx, proposal)
-            given = await self._answers.keep(tx, by.id, request, answer(proposal), at)
+            made = await self._answers.keep(tx, by.id, request, proposal, at)
         LOAN_PROPOSALS.labels(proposal.kind, proposal.state).inc()
-        return given
+        return made
 
     async def confirm(self, proposal_id: UUID, *, expected: int, by: Caller) -> Proposal:
         """Confirm a proposal and make its change, in one transaction.

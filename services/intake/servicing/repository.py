@@ -62,6 +62,11 @@ def select_transactions(loan_id: UUID) -> sa.Select[Any]:
     )
 
 
+def select_transaction(transaction_id: UUID) -> sa.Select[Any]:
+    """Read one transaction."""
+    return sa.select(*_TRANSACTION_COLUMNS).where(loan_transaction.c.id == transaction_id)
+
+
 class ServicingRepository:
     """Reads loans and adds transactions, always in the caller's transaction; has no state."""
 
@@ -80,10 +85,13 @@ class ServicingRepository:
             instalments = tuple(Instalment(**one) for one in rows)
         transactions = (await reader.execute(select_transactions(loan_id))).mappings()
         return Loan(
-            **row,
-            instalments=instalments,
-            transactions=tuple(Transaction(**{**one, "kind": Kind(one["kind"])}) for one in transactions),
+            **row, instalments=instalments, transactions=tuple(_transaction(one) for one in transactions)
         )
+
+    async def transaction(self, reader: LakeReader, transaction_id: UUID) -> Transaction | None:
+        """The transaction of a loan that the caller sees, or None."""
+        row = (await reader.execute(select_transaction(transaction_id))).mappings().first()
+        return None if row is None else _transaction(row)
 
     async def loans(
         self, reader: LakeReader, caller: Caller, after: UUID | None, limit: int
@@ -97,6 +105,10 @@ class ServicingRepository:
         await tx.execute(INSERT_TRANSACTION, asdict(new))
 
 
+def _transaction(row: sa.RowMapping) -> Transaction:
+    return Transaction(**{**row, "kind": Kind(row["kind"])})
+
+
 def statements() -> Iterator[sa.Executable]:
     """Yield an example of every statement that servicing can run."""
     some = UUID(int=1)
@@ -107,3 +119,4 @@ def statements() -> Iterator[sa.Executable]:
         yield select_loans(caller, some, 1)
     yield select_instalments(some)
     yield select_transactions(some)
+    yield select_transaction(some)

@@ -1,6 +1,5 @@
 """HTTP in and out of servicing."""
 
-import hashlib
 from typing import Annotated
 
 from fastapi import Depends, Query, Request, Response
@@ -19,10 +18,8 @@ from services.chassis.web.problems import (
     Unprocessable,
     documented,
 )
-from services.intake.domain import Answer
 from services.intake.idempotency import IdempotentRequest
 from services.intake.routes import IdempotencyKey, answered
-from services.intake.servicing.domain import Transaction
 from services.intake.servicing.schemas import LoanPage, LoanView, NewTransaction, TransactionView
 from services.intake.servicing.service import Servicing
 
@@ -71,13 +68,10 @@ async def record(
 ) -> Response:
     """Record a payment. What else happens to a loan takes two people: see `POST /loans/{loan_id}/proposals`.
 
-    Repeated with the same Idempotency-Key and body, the first answer is given again (`Idempotency-Replayed: true`).
-    409 says in `reason` why the loan does not take it, or that the first request is still being worked on.
+    Repeated with the same Idempotency-Key and body within 7 days, the payment that the first request recorded is given
+    again (`Idempotency-Replayed: true`). 409 says in `reason` why the loan does not take it, or that the first request
+    is still being worked on.
     """
-    request = IdempotentRequest(key, hashlib.sha256(f"{loan_id} {body.model_dump_json()}".encode()).digest())
-    given = await servicing.record(loan_id, body.to_domain(), by=caller, request=request, answer=_recorded)
-    return answered(given, {"Location": f"/loans/{loan_id}"})
-
-
-def _recorded(transaction: Transaction) -> Answer:
-    return Answer(201, TransactionView.of(transaction).model_dump_json())
+    request = IdempotentRequest.saying(key, f"{loan_id} {body.model_dump_json()}")
+    made = await servicing.record(loan_id, body.to_domain(), by=caller, request=request)
+    return answered(made, TransactionView.of(made.what), {"Location": f"/loans/{loan_id}"})

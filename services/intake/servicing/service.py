@@ -1,6 +1,5 @@
 """The use cases of servicing: record transactions under loans, each in one database transaction, and show loans."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -10,9 +9,8 @@ from zoneinfo import ZoneInfo
 from uuid_utils.compat import uuid7
 
 from services.chassis.web.identity import Caller
-from services.intake.domain import Answer
 from services.intake.errors import ContentRefused
-from services.intake.idempotency import Answers, GivenAnswer, IdempotentRequest
+from services.intake.idempotency import Answers, IdempotentRequest, Made
 from services.intake.servicing.domain import (
     Entry,
     EntryFaulty,
@@ -89,18 +87,17 @@ class Servicing:
         *,
         by: Caller,
         request: IdempotentRequest,
-        answer: Callable[[Transaction], Answer],
-    ) -> GivenAnswer:
-        """Record a transaction under a loan, unless this request was answered before.
+    ) -> Made[Transaction]:
+        """Record a transaction under a loan, unless this request did before.
 
         Raises RequestInFlight, IdempotencyKeyReused, LoanBusy, NoSuchLoan, ContentRefused, TransactionNotAllowed.
         """
         async with self._lake.transaction(actor=str(by.id)) as tx:
-            if given := await self._answers.earlier(tx, by.id, request):
-                # A stored answer must show no more than its caller may see now.
+            if earlier := await self._answers.earlier(tx, by.id, request):
+                # An answer must show no more than its caller may see now.
                 if not await self._repository.sees(tx, loan_id, by):
                     raise NoSuchLoan(loan_id)
-                return given
+                return earlier.shows(await self._repository.transaction(tx, earlier.made_id))
             # The rules depend on all of the loan's transactions, so they must not change until the commit.
             if not await tx.try_lock(f"loan:{loan_id}", self._lock_wait_seconds):
                 raise LoanBusy
@@ -122,9 +119,9 @@ class Servicing:
             at = datetime.now(UTC)
             recorded = Transaction.of(entry, id=uuid7(), loan_id=loan_id, by=by.id, at=at)
             await self._repository.add(tx, recorded)
-            given = await self._answers.keep(tx, by.id, request, answer(recorded), at)
+            made = await self._answers.keep(tx, by.id, request, recorded, at)
         LOAN_TRANSACTIONS.labels(recorded.kind).inc()
-        return given
+        return made
 
     async def _loan(self, reader: LakeReader, loan_id: UUID, by: Caller, *, schedule: bool) -> Loan:
         loan = await self._repository.loan(reader, loan_id, by, schedule=schedule)

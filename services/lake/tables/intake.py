@@ -4,9 +4,9 @@ import sqlalchemy as sa
 
 from services.lake.tables.applications import application_version, bureau_report, document, party
 from services.lake.tables.columns import metadata, one_of, own_id, required
-from services.lake.types import UtcDateTime, binary, code, long_text, text
+from services.lake.types import UtcDateTime, binary, code, text
 
-# Not captured: intake's record of requests, so that a repeated submit gets the first answer and has no effect.
+# Not captured: intake's record of requests, so that a repeated one is answered with what the first made.
 idempotency_key = sa.Table(
     "idempotency_key",
     metadata,
@@ -14,8 +14,9 @@ idempotency_key = sa.Table(
     sa.Column("key", code(128), primary_key=True),
     required("request_sha256", binary(32)),
     required("status", sa.Integer),
-    required("response", long_text()),
+    required("made_id", sa.Uuid),
     required("created_at", UtcDateTime),
+    sa.Index("ix_idempotency_key_created_at", "created_at"),
     schema="intake",
     implicit_returning=False,
 )

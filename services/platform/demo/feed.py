@@ -134,7 +134,8 @@ class Feed:
                         "email": who.email,
                         "phone": who.phone,
                     },
-                    # On record already: this desk was interrupted before it had noted the id.
+                    headers={"Idempotency-Key": f"demo-party-{number}-{maker.username}"},
+                    # On record already: this desk was interrupted before it had noted the id, more than 7 days ago.
                     accept=(201, 409),
                 )
                 party_id = str(party["id"] if status == 201 else party["own_parties"][0])

@@ -139,7 +139,8 @@ class Bench:
         maker = await self.headers("maker1")
         async with httpx.AsyncClient(base_url=self.url("intake"), headers=maker) as client:
             person = {"kind": "person", "full_name": "Bench Mark", "birth_date": "1980-02-29"}
-            answer = await client.post("/parties", json=person)
+            own = {"Idempotency-Key": str(uuid.uuid4())}
+            answer = await client.post("/parties", json=person, headers=own)
             party = answer.raise_for_status().json()["id"]
         body = {**APPLICATION, "parties": [{"party_id": party, "role": "borrower"}]}
         content = json.dumps(body).encode()

@@ -23,12 +23,12 @@ def new_id() -> str:
 
 async def add(lending: Lending, user: User, national_id: str) -> httpx.Response:
     body = {"kind": "person", "full_name": "Lê Văn An", "national_id": national_id}
-    return await lending.intake.post("/parties", json=body, headers=user.headers)
+    return await lending.intake.post("/parties", json=body, headers=user.creating())
 
 
 async def confirm(lending: Lending, user: User, national_id: str) -> httpx.Response:
     body = {"national_id": national_id, "reason": "Twins, passports seen."}
-    return await lending.intake.post("/national-id-confirmations", json=body, headers=user.headers)
+    return await lending.intake.post("/national-id-confirmations", json=body, headers=user.creating())
 
 
 def spellings(national_id: str) -> list[str]:

@@ -48,7 +48,7 @@ async def offered(lending: Lending, maker: User) -> dict[str, str]:
 async def test_a_party_is_put_on_record_and_changed(lending: Lending) -> None:
     maker = lending.user("maker")
     body = {"kind": "person", "full_name": "  Trần Thị Bình ", "email": "binh@example.com"}
-    created = await lending.intake.post("/parties", json=body, headers=maker.headers)
+    created = await lending.intake.post("/parties", json=body, headers=maker.creating())
     assert (created.status_code, created.headers["ETag"], created.json()["full_name"]) == (
         201,
         '"1"',
@@ -83,7 +83,7 @@ async def test_a_party_is_put_on_record_and_changed(lending: Lending) -> None:
 )
 async def test_bad_parties_are_refused(lending: Lending, body: dict[str, Any], pointer: str) -> None:
     before = await rows_of(lending)
-    headers = {**lending.user("maker").headers, "Content-Type": "application/json"}
+    headers = {**lending.user("maker").creating(), "Content-Type": "application/json"}
     # Written by json itself: httpx cannot send a lone surrogate, other clients can.
     response = await lending.intake.post("/parties", content=json.dumps(body), headers=headers)
     assert_problem(response, 422, pointer)

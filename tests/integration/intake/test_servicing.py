@@ -40,8 +40,8 @@ async def record(
     body: dict[str, Any] = {"kind": kind, "amount": amount, "currency": "DEM", **more}
     if on is not None:
         body["effective_on"] = on.isoformat()
-    headers = {**user.headers, "Idempotency-Key": key or str(uuid.uuid4())}
-    return await lending.intake.post(f"/loans/{loan['loan_id']}/transactions", json=body, headers=headers)
+    path = f"/loans/{loan['loan_id']}/transactions"
+    return await lending.intake.post(path, json=body, headers=user.creating(key))
 
 
 async def read(lending: Lending, loan: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import date
 from decimal import Decimal
 
@@ -106,3 +107,35 @@ async def test_products_keep_their_parameters_valid_since_ever(fresh_lake: Datab
     assert after["BUSINESS"][1] == 50
     assert {since for since, *_ in after.values()} == {always}
     assert "credit.product_parameters" in {row["table_name"] for row in asked}
+
+
+async def test_kept_answers_become_ids_and_lose_their_content(fresh_lake: Database) -> None:
+    made = uuid.uuid4()
+    answers = {
+        "made": (201, f'{{"id":"{made}","full_name":"Lê Văn An"}}'),
+        # What a deleted draft left.
+        "deleted": (410, ""),
+    }
+    async with fresh_lake.connect() as connection:
+        await migrate(fresh_lake, "0017_kept_answers", up=False)
+        for key, (status, response) in answers.items():
+            await connection.execute(
+                "INSERT INTO intake.idempotency_key (caller, key, request_sha256, status, response, created_at)"
+                " VALUES ($1, $2, '', $3, $4, '2026-11-30')",
+                uuid.UUID(int=1),
+                key,
+                status,
+                response,
+            )
+        await migrate(fresh_lake, "0017_kept_answers", up=True)
+        rows = await connection.fetch("SELECT * FROM intake.idempotency_key ORDER BY key")
+        await migrate(fresh_lake, "0017_kept_answers", up=False)
+        back = await connection.fetch("SELECT status, response FROM intake.idempotency_key")
+        await migrate(fresh_lake, "0017_kept_answers", up=True)
+
+    assert [(row["key"], row["status"], row["made_id"]) for row in rows] == [
+        ("deleted", 201, uuid.UUID(int=0)),
+        ("made", 201, made),
+    ]
+    assert [dict(row) for row in back] == [{"status": 410, "response": ""}] * 2
+    assert not any("response" in row for row in rows)
