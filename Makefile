@@ -111,6 +111,7 @@ lint: $(INSTALLED) ## check style, formatting, import arrows, SQL, secrets and d
 	@.venv/bin/ruff format --check .
 	@.venv/bin/lint-imports
 	@$(PY) -m services.loader.vault.main --check
+	@$(PY) -m services.analytics.catalogue.check
 	@if compgen -G 'deploy/databases/*.sql' >/dev/null; then .venv/bin/sqlfluff lint --processes 2 deploy/databases; fi
 	@SKIP=ruff,ruff-format,mypy,sqlfluff .venv/bin/pre-commit run --all-files
 	@$(PY) docs/generate.py --check

@@ -1,0 +1,1 @@
+"""The KPIs: one file each, with definition, numerator, denominator and the rows behind both."""
