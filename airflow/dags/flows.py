@@ -65,7 +65,7 @@ def dag(flow: Flow, known: dict[str, Flow], assets: dict[str, Asset]) -> DAG:
                 task_id="build",
                 tool="dbt",
                 arguments=["--select", flow.select],
-                outlets=[] if checks else outlet,
+                outlets=[] if checks or flow.publish else outlet,
             )
             for name in checks:
                 check = FlowCommand(
@@ -77,6 +77,15 @@ def dag(flow: Flow, known: dict[str, Flow], assets: dict[str, Asset]) -> DAG:
                 )
                 last >> check
                 last = check
+            if flow.publish:
+                # Only what has passed its tests is shown to people.
+                last >> FlowCommand(
+                    task_id="publish",
+                    tool="analytics",
+                    arguments=["publish"],
+                    made_by="build",
+                    outlets=outlet,
+                )
     return made
 
 

@@ -43,6 +43,8 @@ class Flow:
     pool: str
     select: str | None
     """What dbt builds; None for a flow of the loader."""
+    publish: bool = False
+    """Whether what was built is then shown to people."""
 
 
 def folder() -> Path:
@@ -99,6 +101,7 @@ def read(file: Path) -> Flow:
         timeout_minutes=document["timeout_minutes"],
         pool=document.get("pool", "warehouse"),
         select=document.get("select"),
+        publish=document.get("publish", False),
     )
 
 

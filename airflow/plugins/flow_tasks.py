@@ -3,9 +3,9 @@
 A worker needs the commands and nothing else of the mesh. Its environment names them:
 
 - CREDITMESH_PROJECT: folder that the commands run in, this checkout.
-- CREDITMESH_LOADER, CREDITMESH_DBT, CREDITMESH_APPROVAL: how each is called, as one would type it.
-- CREDITMESH_LOADER_ENVIRONMENT, CREDITMESH_DBT_ENVIRONMENT, CREDITMESH_APPROVAL_ENVIRONMENT: files of NAME=value lines,
-  what each is given beside the worker's own environment. They hold the passwords, so that no setting of Airflow does.
+- CREDITMESH_LOADER, CREDITMESH_DBT, CREDITMESH_ANALYTICS, CREDITMESH_APPROVAL: how each is called, as one types it.
+- CREDITMESH_LOADER_ENVIRONMENT and the like for each: files of NAME=value lines, what it is given beside the worker's
+  own environment. They hold the passwords, so that no setting of Airflow does.
 - CREDITMESH_ALERT_WEBHOOK: if set, URL to which a failure is posted as JSON.
 """
 
@@ -42,7 +42,7 @@ def asset(flow: Flow) -> Asset:
 
 
 class FlowCommand(BaseOperator):
-    """Runs a command of the loader, of dbt or of approval and takes its last line, JSON, as the result.
+    """Runs a command of the loader, of dbt, of analytics or of approval and takes its last line, JSON, as the result.
 
     The result is the task's XCom. Where the task has an outlet, its event carries the batch and the trace of the
     command, so that whoever is triggered by it can link to them.
@@ -51,7 +51,7 @@ class FlowCommand(BaseOperator):
     def __init__(
         self,
         *,
-        tool: Literal["loader", "dbt", "approval"],
+        tool: Literal["loader", "dbt", "analytics", "approval"],
         arguments: list[str],
         made_by: str | None = None,
         **kwargs: Any,

@@ -1,6 +1,6 @@
 {#
     Schema build: what builds note about themselves. Its tables are build.watermark (macros/watermarks.sql), build.model_state (macros/states.sql),
-    build.partition_version and build.partition_read (macros/partitions.sql), and for each model of the strategy `renew` the keys of a run (macros/renew.sql).
+    build.partition_version and build.partition_read (macros/partitions.sql), build.run (macros/runs.sql), and for each model of the strategy `renew` the keys of a run (macros/renew.sql).
     Nothing that a report reads lies there.
 
     These tables were once in schema ods. create_build_schema() moves those that are still there, with their

@@ -9,6 +9,7 @@
 SELECT 'CREATE ROLE loader NOLOGIN' WHERE to_regrole('loader') IS NULL \gexec
 SELECT 'CREATE ROLE transformer NOLOGIN' WHERE to_regrole('transformer') IS NULL \gexec
 SELECT 'CREATE ROLE analyst NOLOGIN' WHERE to_regrole('analyst') IS NULL \gexec
+SELECT 'CREATE ROLE reporting NOLOGIN' WHERE to_regrole('reporting') IS NULL \gexec
 
 BEGIN;
 
@@ -332,6 +333,160 @@ GRANT USAGE ON SCHEMA ods, build TO loader;
 GRANT SELECT ON ALL TABLES IN SCHEMA ods, build TO loader;
 ALTER DEFAULT PRIVILEGES FOR ROLE transformer IN SCHEMA ods, build GRANT SELECT ON TABLES TO loader;
 GRANT INSERT, DELETE ON dl.credit_party, dl.credit_product, dl.credit_product_parameters, dl.credit_application, dl.credit_application_party, dl.credit_application_version, dl.credit_application_version_party, dl.credit_application_event, dl.credit_approval_band, dl.credit_decision, dl.credit_document, dl.credit_bureau_report, dl.credit_loan, dl.credit_instalment, dl.credit_servicing_band, dl.credit_loan_proposal, dl.credit_loan_transaction, dl.credit_loan_classification TO loader;
+BEGIN;
+
+CREATE SCHEMA IF NOT EXISTS serving;
+
+CREATE TABLE serving.alembic_version (
+    version_num VARCHAR(32) NOT NULL,
+    CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+);
+
+-- Running upgrade  -> 0001
+
+CREATE TABLE serving.build (
+    build_id BIGINT NOT NULL,
+    invocation_id VARCHAR(64) NOT NULL,
+    finished_at TIMESTAMP WITHOUT TIME ZONE NOT NULL,
+    published_at TIMESTAMP WITHOUT TIME ZONE NOT NULL,
+    as_of_date DATE,
+    through_batch_id BIGINT,
+    through_position TEXT,
+    through_time TIMESTAMP WITHOUT TIME ZONE,
+    tests_passed INTEGER NOT NULL,
+    tests_warned INTEGER NOT NULL,
+    traceparent VARCHAR(55),
+    CONSTRAINT pk_build PRIMARY KEY (build_id),
+    CONSTRAINT uq_build_invocation_id UNIQUE (invocation_id)
+);
+
+CREATE TABLE serving.concentration (
+    build_id BIGINT NOT NULL,
+    grain VARCHAR(9) NOT NULL,
+    as_of_date DATE NOT NULL,
+    currency VARCHAR(3) NOT NULL,
+    dimension VARCHAR(16) NOT NULL,
+    kpi VARCHAR(40) NOT NULL,
+    members BIGINT NOT NULL,
+    numerator NUMERIC(38, 4) NOT NULL,
+    denominator NUMERIC(38, 4) NOT NULL,
+    value NUMERIC(38, 10),
+    CONSTRAINT pk_concentration PRIMARY KEY (build_id, currency, as_of_date, grain, dimension, kpi),
+    CONSTRAINT fk_concentration_build_id FOREIGN KEY(build_id) REFERENCES serving.build (build_id)
+);
+
+CREATE TABLE serving.expected_loss (
+    build_id BIGINT NOT NULL,
+    grain VARCHAR(9) NOT NULL,
+    as_of_date DATE NOT NULL,
+    currency VARCHAR(3) NOT NULL,
+    product_code VARCHAR(32) NOT NULL,
+    ifrs9_stage INTEGER NOT NULL,
+    loans BIGINT NOT NULL,
+    numerator NUMERIC(38, 4) NOT NULL,
+    denominator NUMERIC(38, 4) NOT NULL,
+    value NUMERIC(38, 10),
+    CONSTRAINT pk_expected_loss PRIMARY KEY (build_id, currency, as_of_date, grain, product_code, ifrs9_stage),
+    CONSTRAINT fk_expected_loss_build_id FOREIGN KEY(build_id) REFERENCES serving.build (build_id)
+);
+
+CREATE TABLE serving.kpi (
+    build_id BIGINT NOT NULL,
+    as_of_date DATE NOT NULL,
+    grain VARCHAR(20) NOT NULL,
+    period_start DATE NOT NULL,
+    kpi VARCHAR(40) NOT NULL,
+    currency VARCHAR(3) NOT NULL,
+    dimension VARCHAR(16) NOT NULL,
+    member VARCHAR(64) NOT NULL,
+    numerator NUMERIC(38, 4),
+    denominator NUMERIC(38, 4),
+    value NUMERIC(38, 10),
+    model VARCHAR(64) NOT NULL,
+    missing_rows BIGINT NOT NULL,
+    CONSTRAINT pk_kpi PRIMARY KEY (build_id, kpi, currency, dimension, member, as_of_date, grain, period_start),
+    CONSTRAINT fk_kpi_build_id FOREIGN KEY(build_id) REFERENCES serving.build (build_id)
+);
+
+CREATE TABLE serving.roll_rate (
+    build_id BIGINT NOT NULL,
+    grain VARCHAR(9) NOT NULL,
+    as_of_date DATE NOT NULL,
+    opened_on DATE NOT NULL,
+    currency VARCHAR(3) NOT NULL,
+    from_bucket VARCHAR(11) NOT NULL,
+    to_bucket VARCHAR(11) NOT NULL,
+    numerator NUMERIC(38, 4) NOT NULL,
+    denominator NUMERIC(38, 4) NOT NULL,
+    value NUMERIC(38, 10),
+    CONSTRAINT pk_roll_rate PRIMARY KEY (build_id, currency, as_of_date, grain, from_bucket, to_bucket),
+    CONSTRAINT fk_roll_rate_build_id FOREIGN KEY(build_id) REFERENCES serving.build (build_id)
+);
+
+CREATE TABLE serving.score_separation (
+    build_id BIGINT NOT NULL,
+    as_of_date DATE NOT NULL,
+    currency VARCHAR(3) NOT NULL,
+    kpi VARCHAR(40) NOT NULL,
+    goods BIGINT NOT NULL,
+    bads BIGINT NOT NULL,
+    numerator NUMERIC(28, 4),
+    denominator NUMERIC(28, 4),
+    value NUMERIC(28, 10),
+    CONSTRAINT pk_score_separation PRIMARY KEY (build_id, currency, kpi),
+    CONSTRAINT fk_score_separation_build_id FOREIGN KEY(build_id) REFERENCES serving.build (build_id)
+);
+
+CREATE TABLE serving.score_stability (
+    build_id BIGINT NOT NULL,
+    as_of_date DATE NOT NULL,
+    currency VARCHAR(3) NOT NULL,
+    period_start DATE NOT NULL,
+    bin INTEGER NOT NULL,
+    numerator NUMERIC(28, 4) NOT NULL,
+    denominator NUMERIC(28, 4) NOT NULL,
+    actual_share NUMERIC(19, 18) NOT NULL,
+    expected_share NUMERIC(19, 18) NOT NULL,
+    contribution NUMERIC(28, 10) NOT NULL,
+    CONSTRAINT pk_score_stability PRIMARY KEY (build_id, currency, period_start, bin),
+    CONSTRAINT fk_score_stability_build_id FOREIGN KEY(build_id) REFERENCES serving.build (build_id)
+);
+
+CREATE TABLE serving.vintage (
+    build_id BIGINT NOT NULL,
+    as_of_date DATE NOT NULL,
+    cohort_month DATE NOT NULL,
+    currency VARCHAR(3) NOT NULL,
+    months_on_book INTEGER NOT NULL,
+    loans BIGINT NOT NULL,
+    bad_loans BIGINT,
+    numerator NUMERIC(38, 4),
+    denominator NUMERIC(38, 4) NOT NULL,
+    value NUMERIC(38, 10),
+    written_off_amount NUMERIC(38, 4),
+    written_off_value NUMERIC(38, 10),
+    CONSTRAINT pk_vintage PRIMARY KEY (build_id, currency, cohort_month, months_on_book),
+    CONSTRAINT fk_vintage_build_id FOREIGN KEY(build_id) REFERENCES serving.build (build_id)
+);
+
+GRANT USAGE ON SCHEMA serving TO transformer, reporting;
+
+GRANT SELECT, INSERT, DELETE ON ALL TABLES IN SCHEMA serving TO transformer;
+
+GRANT SELECT ON ALL TABLES IN SCHEMA serving TO reporting;
+
+GRANT USAGE ON SCHEMA dl, dm TO reporting;
+
+GRANT SELECT ON dl.quality_result TO reporting;
+
+GRANT SELECT ON ALL TABLES IN SCHEMA dm TO reporting;
+
+ALTER DEFAULT PRIVILEGES FOR ROLE transformer IN SCHEMA dm GRANT SELECT ON TABLES TO reporting;
+
+INSERT INTO serving.alembic_version (version_num) VALUES ('0001') RETURNING serving.alembic_version.version_num;
+
+COMMIT;
+
 BEGIN;
 INSERT INTO dl.credit_product (batch_id, position_major, position_minor, operation, row_key, image, fingerprint, actor, traceparent, captured_at) VALUES (1, 1, 0, 'c', '["CONSUMER"]', '{"code":"CONSUMER","name":"Consumer loan","currency":"DEM","min_amount":"100.0000","max_amount":"25000.0000","min_term_months":3,"max_term_months":84}', '07b3eed60accb201', 'samples', NULL, '2026-01-01 00:00:00');
 INSERT INTO dl.credit_product (batch_id, position_major, position_minor, operation, row_key, image, fingerprint, actor, traceparent, captured_at) VALUES (1, 2, 0, 'c', '["CAR"]', '{"code":"CAR","name":"Car loan","currency":"DEM","min_amount":"100.0000","max_amount":"25000.0000","min_term_months":3,"max_term_months":84}', '07b3eed60accb201', 'samples', NULL, '2026-01-01 00:00:00');

@@ -17,6 +17,8 @@ IF DATABASE_PRINCIPAL_ID(N'transformer') IS NULL CREATE ROLE transformer;
 GO
 IF DATABASE_PRINCIPAL_ID(N'analyst') IS NULL CREATE ROLE analyst;
 GO
+IF DATABASE_PRINCIPAL_ID(N'reporting') IS NULL CREATE ROLE reporting;
+GO
 BEGIN TRANSACTION;
 
 IF SCHEMA_ID(N'dl') IS NULL EXEC (N'CREATE SCHEMA dl');
@@ -442,6 +444,186 @@ GRANT INSERT, DELETE ON dl.credit_loan_transaction TO loader;
 GO
 GRANT INSERT, DELETE ON dl.credit_loan_classification TO loader;
 GO
+BEGIN TRANSACTION;
+
+IF SCHEMA_ID(N'serving') IS NULL EXEC (N'CREATE SCHEMA serving');
+
+GO
+
+CREATE TABLE serving.alembic_version (
+    version_num VARCHAR(32) NOT NULL,
+    CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+);
+
+GO
+
+-- Running upgrade  -> 0001
+
+CREATE TABLE serving.build (
+    build_id BIGINT NOT NULL,
+    invocation_id VARCHAR(64) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    finished_at DATETIME2(6) NOT NULL,
+    published_at DATETIME2(6) NOT NULL,
+    as_of_date DATETIME NULL,
+    through_batch_id BIGINT NULL,
+    through_position NVARCHAR(max) COLLATE Latin1_General_100_CI_AS_SC NULL,
+    through_time DATETIME2(6) NULL,
+    tests_passed INTEGER NOT NULL,
+    tests_warned INTEGER NOT NULL,
+    traceparent VARCHAR(55) COLLATE Latin1_General_100_BIN2_UTF8 NULL,
+    CONSTRAINT pk_build PRIMARY KEY (build_id),
+    CONSTRAINT uq_build_invocation_id UNIQUE (invocation_id)
+);
+
+GO
+
+CREATE TABLE serving.concentration (
+    build_id BIGINT NOT NULL,
+    grain VARCHAR(9) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    as_of_date DATETIME NOT NULL,
+    currency VARCHAR(3) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    dimension VARCHAR(16) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    kpi VARCHAR(40) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    members BIGINT NOT NULL,
+    numerator NUMERIC(38, 4) NOT NULL,
+    denominator NUMERIC(38, 4) NOT NULL,
+    value NUMERIC(38, 10) NULL,
+    CONSTRAINT pk_concentration PRIMARY KEY (build_id, currency, as_of_date, grain, dimension, kpi),
+    CONSTRAINT fk_concentration_build_id FOREIGN KEY(build_id) REFERENCES serving.build (build_id)
+);
+
+GO
+
+CREATE TABLE serving.expected_loss (
+    build_id BIGINT NOT NULL,
+    grain VARCHAR(9) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    as_of_date DATETIME NOT NULL,
+    currency VARCHAR(3) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    product_code VARCHAR(32) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    ifrs9_stage INTEGER NOT NULL,
+    loans BIGINT NOT NULL,
+    numerator NUMERIC(38, 4) NOT NULL,
+    denominator NUMERIC(38, 4) NOT NULL,
+    value NUMERIC(38, 10) NULL,
+    CONSTRAINT pk_expected_loss PRIMARY KEY (build_id, currency, as_of_date, grain, product_code, ifrs9_stage),
+    CONSTRAINT fk_expected_loss_build_id FOREIGN KEY(build_id) REFERENCES serving.build (build_id)
+);
+
+GO
+
+CREATE TABLE serving.kpi (
+    build_id BIGINT NOT NULL,
+    as_of_date DATETIME NOT NULL,
+    grain VARCHAR(20) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    period_start DATETIME NOT NULL,
+    kpi VARCHAR(40) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    currency VARCHAR(3) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    dimension VARCHAR(16) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    member VARCHAR(64) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    numerator NUMERIC(38, 4) NULL,
+    denominator NUMERIC(38, 4) NULL,
+    value NUMERIC(38, 10) NULL,
+    model VARCHAR(64) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    missing_rows BIGINT NOT NULL,
+    CONSTRAINT pk_kpi PRIMARY KEY (build_id, kpi, currency, dimension, member, as_of_date, grain, period_start),
+    CONSTRAINT fk_kpi_build_id FOREIGN KEY(build_id) REFERENCES serving.build (build_id)
+);
+
+GO
+
+CREATE TABLE serving.roll_rate (
+    build_id BIGINT NOT NULL,
+    grain VARCHAR(9) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    as_of_date DATETIME NOT NULL,
+    opened_on DATETIME NOT NULL,
+    currency VARCHAR(3) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    from_bucket VARCHAR(11) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    to_bucket VARCHAR(11) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    numerator NUMERIC(38, 4) NOT NULL,
+    denominator NUMERIC(38, 4) NOT NULL,
+    value NUMERIC(38, 10) NULL,
+    CONSTRAINT pk_roll_rate PRIMARY KEY (build_id, currency, as_of_date, grain, from_bucket, to_bucket),
+    CONSTRAINT fk_roll_rate_build_id FOREIGN KEY(build_id) REFERENCES serving.build (build_id)
+);
+
+GO
+
+CREATE TABLE serving.score_separation (
+    build_id BIGINT NOT NULL,
+    as_of_date DATETIME NOT NULL,
+    currency VARCHAR(3) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    kpi VARCHAR(40) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    goods BIGINT NOT NULL,
+    bads BIGINT NOT NULL,
+    numerator NUMERIC(28, 4) NULL,
+    denominator NUMERIC(28, 4) NULL,
+    value NUMERIC(28, 10) NULL,
+    CONSTRAINT pk_score_separation PRIMARY KEY (build_id, currency, kpi),
+    CONSTRAINT fk_score_separation_build_id FOREIGN KEY(build_id) REFERENCES serving.build (build_id)
+);
+
+GO
+
+CREATE TABLE serving.score_stability (
+    build_id BIGINT NOT NULL,
+    as_of_date DATETIME NOT NULL,
+    currency VARCHAR(3) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    period_start DATETIME NOT NULL,
+    bin INTEGER NOT NULL,
+    numerator NUMERIC(28, 4) NOT NULL,
+    denominator NUMERIC(28, 4) NOT NULL,
+    actual_share NUMERIC(19, 18) NOT NULL,
+    expected_share NUMERIC(19, 18) NOT NULL,
+    contribution NUMERIC(28, 10) NOT NULL,
+    CONSTRAINT pk_score_stability PRIMARY KEY (build_id, currency, period_start, bin),
+    CONSTRAINT fk_score_stability_build_id FOREIGN KEY(build_id) REFERENCES serving.build (build_id)
+);
+
+GO
+
+CREATE TABLE serving.vintage (
+    build_id BIGINT NOT NULL,
+    as_of_date DATETIME NOT NULL,
+    cohort_month DATETIME NOT NULL,
+    currency VARCHAR(3) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    months_on_book INTEGER NOT NULL,
+    loans BIGINT NOT NULL,
+    bad_loans BIGINT NULL,
+    numerator NUMERIC(38, 4) NULL,
+    denominator NUMERIC(38, 4) NOT NULL,
+    value NUMERIC(38, 10) NULL,
+    written_off_amount NUMERIC(38, 4) NULL,
+    written_off_value NUMERIC(38, 10) NULL,
+    CONSTRAINT pk_vintage PRIMARY KEY (build_id, currency, cohort_month, months_on_book),
+    CONSTRAINT fk_vintage_build_id FOREIGN KEY(build_id) REFERENCES serving.build (build_id)
+);
+
+GO
+
+GRANT SELECT, INSERT, DELETE ON SCHEMA::serving TO transformer;
+
+GO
+
+GRANT SELECT ON SCHEMA::serving TO reporting;
+
+GO
+
+GRANT SELECT ON dl.quality_result TO reporting;
+
+GO
+
+GRANT SELECT ON SCHEMA::dm TO reporting;
+
+GO
+
+INSERT INTO serving.alembic_version (version_num) OUTPUT inserted.version_num VALUES ('0001');
+
+GO
+
+COMMIT;
+
+GO
+
 BEGIN TRANSACTION;
 INSERT INTO dl.credit_product (batch_id, position_major, position_minor, operation, row_key, image, fingerprint, actor, traceparent, captured_at) VALUES (1, 1, 0, 'c', '["CONSUMER"]', N'{"code":"CONSUMER","name":"Consumer loan","currency":"DEM","min_amount":"100.0000","max_amount":"25000.0000","min_term_months":3,"max_term_months":84}', '07b3eed60accb201', N'samples', NULL, '2026-01-01 00:00:00');
 INSERT INTO dl.credit_product (batch_id, position_major, position_minor, operation, row_key, image, fingerprint, actor, traceparent, captured_at) VALUES (1, 2, 0, 'c', '["CAR"]', N'{"code":"CAR","name":"Car loan","currency":"DEM","min_amount":"100.0000","max_amount":"25000.0000","min_term_months":3,"max_term_months":84}', '07b3eed60accb201', N'samples', NULL, '2026-01-01 00:00:00');

@@ -1,1 +1,1 @@
-"""The KPIs of the warehouse for people: catalogue, publication, values, the rows behind them."""
+"""What people read of the warehouse: KPIs with their definitions, the rows behind them, and the builds they are of."""

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping
 from datetime import date
+from typing import Any
 
 import yaml
 
@@ -35,7 +36,8 @@ async def build_warehouse(platform: Platform, tell: Tell, *, as_of: date | None 
     """
     loader = loader_environment(platform.settings, platform.home)
     dbt = dbt_environment(platform.settings, platform.home)
-    for name, select in flows_of(platform).items():
+    for name, flow in flows_of(platform).items():
+        select = flow.get("select")
         tell(f"{name}: {'load' if select is None else 'build'}")
         if select is None:
             command = (*python("services.loader.main", "run", name, "--flows", str(platform.settings.flows)),)
@@ -44,21 +46,24 @@ async def build_warehouse(platform: Platform, tell: Tell, *, as_of: date | None 
         variables = json.dumps({"as_of_date": as_of.isoformat()}) if as_of else "{}"
         command = (str(BINARIES / "python"), "dbt/build.py", "--select", select, "--vars", variables)
         await _run(name, command, dbt)
+        if flow.get("publish"):
+            tell(f"{name}: publish")
+            await _run(name, python("services.analytics.main", "publish"), dbt)
 
 
-def flows_of(platform: Platform) -> dict[str, str | None]:
-    """The lake's flow and those that follow from it, in their order: name to what dbt selects, None for a load."""
+def flows_of(platform: Platform) -> dict[str, Mapping[str, Any]]:
+    """The lake's flow and those that follow from it, in their order: name to what its file says."""
     flows = {
         path.stem: yaml.safe_load(path.read_text(encoding="utf-8"))
         for path in sorted(platform.settings.flows.glob("*.yaml"))
     }
-    ordered: dict[str, str | None] = {}
+    ordered: dict[str, Mapping[str, Any]] = {}
     waiting = [FIRST]
     while waiting:
         name = waiting.pop(0)
         if name in ordered or name not in flows:
             continue
-        ordered[name] = flows[name].get("select")
+        ordered[name] = flows[name]
         waiting += [
             other for other, flow in flows.items() if name in flow.get("schedule", {}).get("after", ())
         ]

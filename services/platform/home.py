@@ -30,6 +30,7 @@ LOGINS = (
     "importer",
     "transformer",
     "analyst",
+    "reporting",
     "airflow",
 )
 

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 import services
+from services.analytics.tables import metadata as serving
 from services.auth.tables import metadata as auth
 from services.lake.journal.tables import metadata as steering
 from services.lake.tables import metadata as lending
@@ -66,6 +67,10 @@ async def test_the_loader_declares_what_it_migrates(fresh_warehouse: Database) -
     found = await differences(fresh_warehouse, bookkeeping)
     # Landing tables follow from the flow files, not from a declaration.
     assert [each for each in found if each[0] != "remove_table"] == []
+
+
+async def test_analytics_declares_what_it_migrates(fresh_warehouse: Database) -> None:
+    assert await differences(fresh_warehouse, serving) == []
 
 
 async def test_a_drift_is_found(fresh_application: Database) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from services.chassis.engines.sqlserver import numbers, sqlstate
-from services.platform.components.mesh import run_once
+from services.platform.components.mesh import MIGRATIONS, run_once
 from services.platform.home import LOGINS, OWNER
 from tests.sqlserver.translation import translate
 
@@ -241,7 +241,8 @@ async def new_lake(address: sa.URL, passwords: dict[str, str]) -> AsyncIterator[
 async def new_warehouse(address: sa.URL, passwords: dict[str, str]) -> AsyncIterator[SQLServerDatabase]:
     """A migrated warehouse for the length of a block."""
     async with _new(address, passwords) as database:
-        await run_once("services.loader.main", "migrate", environment={"WAREHOUSE_URL": database.url()})
+        for module in MIGRATIONS["warehouse"]:
+            await run_once(module, "migrate", environment={"WAREHOUSE_URL": database.url()})
         yield database
 
 

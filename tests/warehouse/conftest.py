@@ -154,7 +154,8 @@ class Warehouse:
         async with self.database.connect() as connection:
             names = await connection.fetch(
                 "SELECT table_schema || '.' || table_name AS name FROM information_schema.tables "
-                "WHERE table_schema = ANY($1) AND table_name <> 'watermark' ORDER BY 1",
+                # What a build notes of itself is another at each.
+                "WHERE table_schema = ANY($1) AND table_name NOT IN ('watermark', 'run') ORDER BY 1",
                 list(schemas),
             )
             return {

@@ -36,6 +36,9 @@ async def test_what_builds_noted_in_ods_is_carried_over(copied: Warehouse, chang
     """A build after the upgrade reads what is new, and builds nothing again."""
     noted = await copied.checksums("build")
     there = await names(copied, "build")
+    async with copied.database.connect("transformer") as transformer:
+        # It is younger than the schema.
+        await transformer.execute("DROP TABLE build.run")
     assert there >= {
         "watermark",
         "model_state",

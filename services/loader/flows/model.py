@@ -267,6 +267,9 @@ class DbtFlow(_Flow):
 
     connector: Literal["dbt"]
     select: Text = Field(description="what dbt builds, such as path:models/ods")
+    publish: Truth = Field(
+        False, description="whether the build is published in schema serving once its tests have passed"
+    )
 
 
 LoadFlow = JournalFlow | SqlFlow | HttpFlow | FilesFlow | KafkaFlow

@@ -111,6 +111,9 @@ def environment(settings: PlatformSettings, home: Home) -> dict[str, str]:
             "CREDITMESH_LOADER_ENVIRONMENT": str(loader),
             "CREDITMESH_DBT": shlex.join((str(BINARIES / "python"), "dbt/build.py")),
             "CREDITMESH_DBT_ENVIRONMENT": str(dbt),
+            "CREDITMESH_ANALYTICS": shlex.join((sys.executable, "-m", "services.analytics.main")),
+            # It publishes by the login that builds.
+            "CREDITMESH_ANALYTICS_ENVIRONMENT": str(dbt),
             "CREDITMESH_APPROVAL": shlex.join((sys.executable, "-m", "services.approval.main")),
             "CREDITMESH_APPROVAL_ENVIRONMENT": str(approval_environment_file(home)),
             "CREDITMESH_EXPIRE_AFTER": EXPIRE_AFTER,

@@ -25,7 +25,7 @@ from services.platform.settings import HOST, ROOT, PlatformSettings
 MIGRATIONS: Mapping[str, tuple[str, ...]] = {
     "lake": ("services.lake.main",),
     "application": ("services.auth.main", "services.search.main", "services.replicator.main"),
-    "warehouse": ("services.loader.main",),
+    "warehouse": ("services.loader.main", "services.analytics.main"),
 }
 URL_VARIABLE = {"lake": "LAKE_URL", "application": "APPLICATION_URL", "warehouse": "WAREHOUSE_URL"}
 # Variables that our processes inherit from the shell that started the platform.
@@ -341,6 +341,7 @@ def mesh(settings: PlatformSettings, home: Home) -> list[Component]:
             database="warehouse",
             reads=settings.flows,
         ),
+        step("serving-schema", "services.analytics.main", "migrate", "warehouse", need="warehouse-schema"),
         *(ServiceProcess(settings, home, service) for service in SERVICES),
         users,
         *(

@@ -24,7 +24,7 @@ from services.platform.settings import HOST
 GRANTS = {
     "lake": ("intake", "approval", "search", "relay", "sink", "loader", "verifier", "importer"),
     "application": ("auth", "search", "sink", "relay", "verifier"),
-    "warehouse": ("loader", "transformer", "analyst"),
+    "warehouse": ("loader", "transformer", "analyst", "reporting"),
     "airflow": ("airflow",),
 }
 # Who may make temporary tables there: dbt builds its increments in them.
@@ -150,6 +150,9 @@ class Databases(Component):
                 if database not in databases:
                     tell(f"creating the database {database}")
                     await create_database(owner, database, database)
+                else:
+                    # A login can be newer than the data.
+                    await grant_entry(owner, database, database)
 
     def program(self) -> None:
         """A step, not a process."""
@@ -179,6 +182,11 @@ async def create_database(
     """
     await owner.execute(f'CREATE DATABASE "{name}" OWNER {OWNERS.get(kind, OWNER)} TEMPLATE "{template}"')
     await owner.execute(f'REVOKE ALL ON DATABASE "{name}" FROM PUBLIC')
+    await grant_entry(owner, name, kind)
+
+
+async def grant_entry(owner: asyncpg.Connection[asyncpg.Record], name: str, kind: str) -> None:
+    """Let the logins of `kind` into the database `name`."""
     await owner.execute(f'GRANT CONNECT ON DATABASE "{name}" TO {", ".join(GRANTS[kind])}')
     for login in TEMPORARY.get(kind, ()):
         await owner.execute(f'GRANT TEMPORARY ON DATABASE "{name}" TO {login}')

@@ -50,3 +50,5 @@ def test_every_flow_is_a_dag_with_limits_and_an_asset(tmp_path: Path) -> None:
         assert dag["tasks"][-1]["makes"], "whoever waits for a flow waits for its last task"
     ods = [(task["name"], task["after"]) for task in read["dags"]["ods"]["tasks"]]
     assert ods == [("build", []), ("check_lake", ["build"])]
+    ap = [(task["name"], task["after"]) for task in read["dags"]["ap"]["tasks"]]
+    assert ap == [("build", []), ("publish", ["build"])]

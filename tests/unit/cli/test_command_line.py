@@ -64,8 +64,9 @@ def test_a_day_that_is_none_is_wrong_usage_of_a_build(tmp_path: Path) -> None:
 def test_a_build_runs_the_lakes_flow_and_what_follows_from_it_in_order(tmp_path: Path) -> None:
     found = flows_of(Platform(PlatformSettings(home=tmp_path)))
     assert list(found) == ["lake", "ods", "dw", "dm", "ap"]
-    assert found["lake"] is None
-    assert found["dm"] == "path:models/dm path:seeds"
+    assert "select" not in found["lake"]
+    assert found["dm"]["select"] == "path:models/dm path:seeds"
+    assert [name for name, flow in found.items() if flow.get("publish")] == ["ap"]
 
 
 @pytest.mark.parametrize("samples", [True, False])

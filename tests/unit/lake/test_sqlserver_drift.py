@@ -14,6 +14,8 @@ from sqlalchemy.dialects import mssql
 from sqlalchemy.schema import CreateTable
 from sqlglot import exp
 
+from services.analytics.main import MIGRATIONS as ANALYTICS
+from services.analytics.tables import metadata as serving
 from services.chassis.migrations import upgrade_sql
 from services.lake.journal.tables import metadata as steering
 from services.lake.main import MIGRATIONS as LAKE
@@ -108,8 +110,12 @@ def batches(migrations: Path, schema: str) -> Iterator[str]:
 
 @pytest.mark.parametrize(
     ("migrations", "schema", "declared"),
-    [(LAKE, "journal", (lending, steering)), (LOADER, "dl", (bookkeeping,))],
-    ids=["lake", "loader"],
+    [
+        (LAKE, "journal", (lending, steering)),
+        (LOADER, "dl", (bookkeeping,)),
+        (ANALYTICS, "serving", (serving,)),
+    ],
+    ids=["lake", "loader", "analytics"],
 )
 def test_the_migrations_leave_what_is_declared(
     migrations: Path, schema: str, declared: tuple[sa.MetaData, ...]
