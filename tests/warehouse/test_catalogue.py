@@ -9,11 +9,13 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from services.analytics.catalogue.columns import FACTS
+from services.analytics.catalogue.conditions import written
 from services.analytics.catalogue.model import Kpi
+from services.analytics.catalogue.parsing import parse
 from services.analytics.catalogue.statements import rows_of, total
 from tests.warehouse.conftest import Warehouse
 from tests.warehouse.portfolio import AS_OF
-from tests.warehouse.rows_of_kpis import CATALOGUE, Point, differences, points_of, slice_of
+from tests.warehouse.rows_of_kpis import CATALOGUE, Point, differences, points_of, slice_of, totals
 
 # The first of them builds the whole warehouse, which takes minutes on a busy machine.
 pytestmark = pytest.mark.timeout(900)
@@ -48,6 +50,17 @@ async def test_rows_add_up_at_every_point(built: Warehouse, reader: AsyncConnect
     if kpi.adds_up:
         needed = {"numerator", "denominator"} if kpi.value == "ratio" else {kpi.value}
         assert needed <= {name for name, part in kpi.parts.items() if part.adds_up}
+
+
+async def test_a_condition_that_is_off_by_a_day_does_not_add_up(reader: AsyncConnection) -> None:
+    kpi = CATALOGUE.kpis["par_30"]
+    part = kpi.parts["numerator"]
+    points = [point for point in await points_of(reader, kpi) if point["as_of_date"] == AS_OF]
+    ap = [point["numerator"] for point in points]
+    assert await totals(reader, kpi, part, points) == ap
+    # One loan is 30 days past due, which is not in PAR 30.
+    off = parse(written(part.where).replace("days_past_due > 30", "days_past_due >= 30"))
+    assert await totals(reader, kpi, part.model_copy(update={"where": off}), points) != ap
 
 
 @pytest.mark.parametrize("kpi", KPIS)

@@ -10,6 +10,7 @@ import pytest
 
 from tests.warehouse.conftest import Change, Warehouse
 from tests.warehouse.portfolio import AS_OF, identifier
+from tests.warehouse.rows_of_kpis import differences
 
 # It builds a whole warehouse, which takes minutes on a busy machine.
 pytestmark = [pytest.mark.timeout(900), pytest.mark.long]
@@ -161,6 +162,7 @@ async def test_classifications_count_from_their_own_days(copied: Warehouse) -> N
         "SELECT denominator FROM ap.kpi WHERE kpi = 'loans_without_classification_date'"
     )
     assert left_out["denominator"] == 1
+    assert await differences(copied.database, "loans_without_classification_date", "npl_ratio") == []
 
     found = await copied.checksums("dm", "ap")
     await copied.models("--full-refresh")

@@ -14,6 +14,7 @@ from tests.conftest import Database
 from tests.integration.cli.test_import_history import imported
 from tests.unit.cli.sample_history import Rows, classification, event, parameters, version, write
 from tests.warehouse.conftest import Warehouse, changes_of
+from tests.warehouse.rows_of_kpis import differences
 
 # Three builds of the whole warehouse, which take minutes on a busy machine.
 pytestmark = [pytest.mark.timeout(1800), pytest.mark.long]
@@ -174,6 +175,11 @@ async def test_kpis_of_past_days_are_those_of_the_imported_history(
         expected = EXPECTED[day]
         assert {key: found.get(key) for key in expected} == expected, day
         assert ABSENT.get(day) not in {name for name, _ in found}
+        # The rows that the catalogue names add up on every day, those of what the history lacks among them.
+        assert await differences(pieced.database) == []
+        assert await differences(pieced.database, "loans_without_disbursement_date") == []
+        if day == "2024-03-01":
+            assert await differences(pieced.database, "applications_without_score") == []
     undated = await pieced.rows(
         "SELECT m.disbursed_on, m.months_on_book, m.outstanding_principal FROM dm.fact_loan_month AS m "
         "WHERE m.snapshot_kind = 'as_of' AND m.originated_amount = 600"

@@ -12,6 +12,7 @@ import pytest
 from services.lake.samples.reference import ALWAYS, PARAMETERS
 from tests.warehouse.conftest import Change, Warehouse
 from tests.warehouse.portfolio import AS_OF
+from tests.warehouse.rows_of_kpis import differences
 
 # It builds a whole warehouse, which takes minutes on a busy machine.
 pytestmark = [pytest.mark.timeout(900), pytest.mark.long]
@@ -126,6 +127,7 @@ async def test_parameters_are_those_of_the_day(copied: Warehouse) -> None:
         "AND product_code = 'EDUCATION'"
     )
     assert left_out["denominator"] == loans["open"] > 0
+    assert await differences(copied.database, "loans_without_parameters", "expected_loss") == []
 
     found = await copied.checksums("dm", "ap")
     await copied.models("--full-refresh")
