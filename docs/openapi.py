@@ -32,6 +32,7 @@ from services.search import main as search  # noqa: E402
 from services.search.settings import SearchSettings  # noqa: E402
 
 COMMON: dict[str, Any] = {"http_port": 0, "auth_jwks_url": "http://127.0.0.1:1/jwks.json"}
+UNUSED = SecretStr("a key that tags nothing: no request comes")
 NOWHERE = SecretStr("postgresql+asyncpg://nobody@127.0.0.1:1/nothing")
 
 
@@ -51,7 +52,9 @@ def _auth() -> FastAPI:
 
 
 def _intake() -> FastAPI:
-    return intake.build(IntakeSettings(lake_url=NOWHERE, **COMMON), _telemetry("intake"), _verifier())
+    return intake.build(
+        IntakeSettings(lake_url=NOWHERE, person_tag_key=UNUSED, **COMMON), _telemetry("intake"), _verifier()
+    )
 
 
 def _approval() -> FastAPI:

@@ -1141,6 +1141,42 @@ UPDATE journal.alembic_version SET version_num='0017' WHERE journal.alembic_vers
 
 GO
 
+-- Running upgrade 0017 -> 0018
+
+CREATE TABLE intake.person_tag (
+    party_id UNIQUEIDENTIFIER NOT NULL,
+    key_id VARCHAR(16) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    party_revision INTEGER NOT NULL,
+    national_id_tag VARBINARY(32) NULL,
+    email_tag VARBINARY(32) NULL,
+    phone_tag VARBINARY(32) NULL,
+    person_tag VARBINARY(32) NULL,
+    CONSTRAINT pk_person_tag PRIMARY KEY (party_id),
+    CONSTRAINT fk_person_tag_party_id FOREIGN KEY(party_id) REFERENCES credit.party (id)
+);
+
+GO
+
+CREATE INDEX ix_person_tag_national_id_tag ON intake.person_tag (national_id_tag);
+
+GO
+
+CREATE INDEX ix_person_tag_email_tag ON intake.person_tag (email_tag);
+
+GO
+
+CREATE INDEX ix_person_tag_phone_tag ON intake.person_tag (phone_tag);
+
+GO
+
+CREATE INDEX ix_person_tag_person_tag ON intake.person_tag (person_tag);
+
+GO
+
+UPDATE journal.alembic_version SET version_num='0018' WHERE journal.alembic_version.version_num = '0017';
+
+GO
+
 INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.party', N'migration', SYSUTCDATETIME(), 0, 0 WHERE COALESCE((SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.party' ORDER BY installed_at DESC), CASE WHEN EXISTS (SELECT 1 FROM credit.party) THEN '' END) <> 'f52697de16ebf106';
 
 GO
@@ -4030,6 +4066,18 @@ GRANT INSERT ON intake.party_national_id TO intake;
 GO
 
 GRANT DELETE ON intake.party_national_id TO intake;
+
+GO
+
+GRANT SELECT ON intake.person_tag TO intake;
+
+GO
+
+GRANT INSERT ON intake.person_tag TO intake;
+
+GO
+
+GRANT UPDATE ON intake.person_tag TO intake;
 
 GO
 

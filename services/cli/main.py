@@ -2,7 +2,7 @@
 
 import typer
 
-from services.cli.commands import access, applications, documents, history, officers, platform
+from services.cli.commands import access, applications, documents, history, officers, parties, platform
 from services.cli.commands.options import Commands
 
 LENDING, ACCESS, RUNNING = "Applications", "You and your sessions", "The platform"
@@ -28,6 +28,7 @@ for command, panel in (
     (platform.status, RUNNING),
 ):
     cli.command(rich_help_panel=panel)(command)
+cli.add_typer(parties.parties, name="parties", rich_help_panel=LENDING)
 cli.add_typer(documents.documents, name="documents", rich_help_panel=LENDING)
 cli.add_typer(access.sessions, name="sessions", rich_help_panel=ACCESS)
 cli.add_typer(access.profiles, name="profiles", rich_help_panel=ACCESS)

@@ -246,6 +246,23 @@ class Party:
     revision: int
 
 
+@dataclass(frozen=True, slots=True)
+class RecordedParty:
+    """A party that was just put on record; `possible_duplicates` may be the same person or organisation."""
+
+    party: Party
+    possible_duplicates: list[UUID]
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """By what parties are sought: all that is given."""
+
+    national_id: str | None = None
+    email: str | None = None
+    phone: str | None = None
+
+
 class Fault(NamedTuple):
     """What is wrong with one part of a request; `pointer` is relative to its body."""
 

@@ -16,6 +16,19 @@ class NoSuchParty(NotFound):
         super().__init__(f"No party has the id {party_id}.")
 
 
+class NothingSought(Unprocessable):
+    """Parties are found by their national id, e-mail or phone number."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Give at least one of them.",
+            errors=[
+                {"pointer": f"/query/{name}", "detail": "give this or another"}
+                for name in ("national_id", "email", "phone")
+            ],
+        )
+
+
 class ContentRefused(Unprocessable):
     """A value of the request is not allowed."""
 

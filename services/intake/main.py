@@ -29,6 +29,7 @@ from services.intake.lists.routes import router as lists
 from services.intake.lists.service import Lists
 from services.intake.parties.national_ids import NationalIds
 from services.intake.parties.repository import PartyRepository
+from services.intake.parties.tags import PersonTags
 from services.intake.proposals.repository import ProposalRepository
 from services.intake.proposals.routes import router as proposals
 from services.intake.proposals.service import Proposals, Rules
@@ -52,7 +53,7 @@ def build(settings: IntakeSettings, telemetry: Telemetry, verifier: TokenVerifie
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         repository = IntakeRepository()
-        national_ids = NationalIds()
+        national_ids, tags = NationalIds(), PersonTags(settings.tag_keys)
         bureau, asked = open_bureau(settings), BureauRepository()
         inquirer = None if bureau is None else BureauWorker(lake, asked, bureau)
         app.state.intake = Intake(
@@ -60,6 +61,7 @@ def build(settings: IntakeSettings, telemetry: Telemetry, verifier: TokenVerifie
             repository,
             PartyRepository(),
             national_ids,
+            tags,
             zone=settings.business_time_zone,
             asking=None if bureau is None or inquirer is None else Asking(asked, bureau.name, inquirer.wake),
         )
@@ -85,7 +87,11 @@ def build(settings: IntakeSettings, telemetry: Telemetry, verifier: TokenVerifie
             ),
         )
         filling = asyncio.create_task(national_ids.keep_filled(lake), name="national-ids")
-        working = [filling, asyncio.create_task(answers.keep_recent(lake), name="kept-answers")]
+        working = [
+            filling,
+            asyncio.create_task(tags.keep_filled(lake), name="person-tags"),
+            asyncio.create_task(answers.keep_recent(lake), name="kept-answers"),
+        ]
         filed, objects, scanner = (
             DocumentRepository(),
             settings.objects,

@@ -4,13 +4,14 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from fastapi import Depends, Header, Request, Response
+from fastapi import Depends, Header, Query, Request, Response
 from pydantic import BaseModel
 
 from services.chassis.web.identity import Caller, require
 from services.chassis.web.input.body_limit import bounded_router
 from services.chassis.web.input.strict import Identifier
 from services.chassis.web.openapi import required
+from services.chassis.web.paging import AfterText, CursorsDep, Limit
 from services.chassis.web.preconditions import ExpectedRevision, etag
 from services.chassis.web.problems import (
     BadRequest,
@@ -24,18 +25,22 @@ from services.chassis.web.problems import (
     Unprocessable,
     documented,
 )
-from services.intake.domain import Application, Party
+from services.intake.domain import Application, Party, Sought
 from services.intake.errors import IdempotencyKeyInvalid, IdempotencyKeyMissing
 from services.intake.idempotency import IdempotentRequest, Made
+from services.intake.parties.contacts import Email, Phone
 from services.intake.parties.rights import CORRECT_PARTIES
 from services.intake.schemas import (
     ApplicationContent,
     ApplicationView,
     ConfirmationView,
+    NationalId,
     NewApplication,
     NewConfirmation,
     NewParty,
+    NewPartyView,
     PartyChanges,
+    PartyPage,
     PartyView,
     ProductView,
 )
@@ -84,14 +89,14 @@ CanSubmit = Annotated[Caller, Depends(require("applications:submit"))]
 @router.post(
     "/parties",
     status_code=201,
-    response_model=PartyView,
+    response_model=NewPartyView,
     tags=["parties"],
     responses=documented(*_ALWAYS, BadRequest, NotFound, Conflict, Unavailable),
 )
 async def add_party(
     body: NewParty, caller: CanWriteParties, intake: IntakeDep, key: IdempotencyKey
 ) -> Response:
-    """Create a party.
+    """Create a party; `possible_duplicates` names those of the parties that you may see which may be the same.
 
     409 says that a party with the same national id, in whatever spelling, is there; `own_parties` names those of yours.
     An officer can confirm that it is another person; then send the same again. Repeated with the same Idempotency-Key
@@ -100,9 +105,32 @@ async def add_party(
     """
     request = IdempotentRequest.saying(key, f"party {body.model_dump_json()}")
     made = await intake.add_party(body.to_domain(), by=caller, request=request)
-    party = made.what
+    party = made.what.party
     headers = {"Location": f"/parties/{party.id}", "ETag": etag(party.revision)}
-    return answered(made, PartyView.of(party), headers)
+    return answered(made, NewPartyView.of_new(made.what), headers)
+
+
+@router.get("/parties", tags=["parties"], responses=documented(*_ALWAYS, BadRequest))
+async def find_parties(  # noqa: PLR0917 - FastAPI passes by name
+    caller: CanReadParties,
+    intake: IntakeDep,
+    cursors: CursorsDep,
+    national_id: Annotated[NationalId | None, Query(description="With this national id.")] = None,
+    email: Annotated[Email | None, Query(description="With this e-mail address, in any case.")] = None,
+    phone: Annotated[
+        Phone | None, Query(description="With this phone number. In a URL write its + as %2B.")
+    ] = None,
+    after: AfterText | None = None,
+    limit: Limit = 50,
+) -> PartyPage:
+    """Find parties by what is exactly theirs, in any spelling: all that you give, at least one of the three.
+
+    Only those whose personal data you see. Parties that intake did not write are found from a minute after they
+    appear.
+    """
+    sought = Sought(national_id, email, phone)
+    found = await intake.find_parties(sought, cursors.start(after), limit + 1, by=caller)
+    return PartyPage.of(found, limit, cursors)
 
 
 @router.get("/parties/{party_id}", tags=["parties"], responses=documented(*_ALWAYS, NotFound))

@@ -1,5 +1,6 @@
 """Bodies of intake's HTTP API."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -15,6 +16,7 @@ from pydantic import (
 )
 
 from services.chassis.web.input.strict import Amount, Day, Flag, Identifier, Label, Name, Reference, Whole
+from services.chassis.web.paging import Cursor, Cursors
 from services.intake.domain import (
     Application,
     Channel,
@@ -27,6 +29,7 @@ from services.intake.domain import (
     Product,
     Profile,
     Reason,
+    RecordedParty,
 )
 from services.intake.parties.contacts import Email, Phone
 from services.intake.parties.national_ids import Confirmation
@@ -123,6 +126,35 @@ class PartyView(BaseModel):
             created_at=party.created_at,
             revision=party.revision,
         )
+
+
+class NewPartyView(PartyView):
+    """A party that was put on record, and others that may be the same; of these only the ones that you may see.
+
+    They are equal in two of national id, e-mail, and birth date with name.
+    """
+
+    possible_duplicates: list[UUID]
+
+    @classmethod
+    def of_new(cls, new: RecordedParty) -> Self:
+        """Show `new`."""
+        shown = PartyView.of(new.party).model_dump()
+        return cls(**shown, possible_duplicates=new.possible_duplicates)
+
+
+class PartyPage(BaseModel):
+    """A page of parties, the first on record first; `next` is the next page's `after`, null on the last page."""
+
+    items: list[PartyView]
+    next: str | None
+
+    @classmethod
+    def of(cls, found: Sequence[Party], limit: int, cursors: Cursors) -> Self:
+        """Show the first `limit` of `found`, which has one more where there is a next page."""
+        page = found[:limit]
+        more = Cursor(page[-1].created_at, page[-1].id) if len(found) > limit else None
+        return cls(items=[PartyView.of(one) for one in page], next=cursors.next(more))
 
 
 class NewConfirmation(Body):

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from uuid_utils.compat import uuid7
 
 from services.chassis.web.identity import Caller
+from services.chassis.web.paging import Cursor
 from services.intake import errors
 from services.intake.bureau.service import Asking
 from services.intake.domain import (
@@ -23,6 +24,8 @@ from services.intake.domain import (
     PartyRole,
     Product,
     ProfileUnknown,
+    RecordedParty,
+    Sought,
     age_of,
     band_faults,
     borrower_faults,
@@ -34,6 +37,7 @@ from services.intake.idempotency import Answers, IdempotentRequest, Made
 from services.intake.parties.national_ids import Confirmation, NationalIds
 from services.intake.parties.repository import PartyRepository
 from services.intake.parties.rights import check_change
+from services.intake.parties.tags import PersonTags
 from services.intake.repository import IntakeRepository
 from services.intake.scorecard import score
 from services.lake.database import Lake, LakeReader, LakeTransaction
@@ -53,6 +57,7 @@ class Intake:
         repository: IntakeRepository,
         parties: PartyRepository,
         national_ids: NationalIds,
+        tags: PersonTags,
         *,
         zone: ZoneInfo,
         asking: Asking | None = None,
@@ -62,25 +67,42 @@ class Intake:
         self._zone = zone
         self._parties = parties
         self._national_ids = national_ids
+        self._tags = tags
         self._repository = repository
         self._asking = asking
         self._answers = Answers()
 
     async def add_party(
         self, details: PartyDetails, *, by: Caller, request: IdempotentRequest
-    ) -> Made[Party]:
-        """Put a party on record, unless this request did before.
+    ) -> Made[RecordedParty]:
+        """Put a party on record, unless this request did before; names those that may be the same.
 
         Raises RequestInFlight, IdempotencyKeyReused, NoSuchParty, ContentRefused, DuplicateNationalId, PartiesBusy.
         """
         _refuse(details_faults(details))
         async with self._lake.transaction(actor=str(by.id)) as tx:
             if earlier := await self._answers.earlier(tx, by.id, request):
-                return earlier.shows(await self._party(tx, earlier.made_id, by))
+                return earlier.shows(await self._new(tx, await self._party(tx, earlier.made_id, by), by))
             party = Party(uuid7(), details, by.id, datetime.now(UTC), 1)
             await self._parties.add_party(tx, party)
             await self._national_ids.record(tx, party.id, details.national_id, by.id)
-            return await self._answers.keep(tx, by.id, request, party, party.created_at)
+            await self._tags.add(tx, party)
+            await self._answers.keep(tx, by.id, request, party, party.created_at)
+            return Made(await self._new(tx, party, by))
+
+    async def _new(self, reader: LakeReader, party: Party, by: Caller) -> RecordedParty:
+        tags = self._tags.of(party.details)
+        return RecordedParty(party, await self._parties.duplicates(reader, party.id, tags, by))
+
+    async def find_parties(
+        self, sought: Sought, after: Cursor | None, limit: int, *, by: Caller
+    ) -> list[Party]:
+        """At most `limit` parties with all that is sought which the caller sees unmasked; raises NothingSought."""
+        tags = self._tags.of(sought)
+        if not tags:
+            raise errors.NothingSought
+        async with self._lake.reading() as reader:
+            return await self._parties.found(reader, tags, by, after, limit)
 
     async def confirm_national_id(
         self, national_id: str, reason: str, *, by: UUID, request: IdempotentRequest
@@ -121,6 +143,7 @@ class Intake:
                 raise StaleRevision(expected)
             if "national_id" in changes:
                 await self._national_ids.record(tx, party_id, changed.details.national_id, by.id)
+            await self._tags.change(tx, changed)
         return changed
 
     async def products(self) -> list[Product]:

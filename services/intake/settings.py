@@ -10,6 +10,7 @@ from services.chassis.objects.interface import Objects
 from services.chassis.objects.opening import open_objects
 from services.chassis.settings import DatabaseUrl, ServiceSettings
 from services.intake.documents.scanners import open_scanner
+from services.intake.parties.tags import TagKeys
 from services.lake.domain.dates import UTC_ZONE, ZONE_DESCRIPTION
 
 
@@ -23,6 +24,10 @@ class IntakeSettings(ServiceSettings):
         description="SQLAlchemy URL of the lake with intake's login: postgresql+asyncpg://… or mssql+aioodbc://…"
     )
     lake_pool_size: int = Field(10, ge=1, le=200, description="most connections to the lake, 1 to 200")
+    person_tag_key: SecretStr = Field(
+        description="secret of 32 characters or more that makes the tags by which parties are found, or several "
+        "separated by commas: the first makes tags, all find; the same for all processes"
+    )
     business_time_zone: ZoneInfo = Field(default=ZoneInfo(UTC_ZONE), description=ZONE_DESCRIPTION)
     loan_lock_wait_seconds: int = Field(
         5, ge=0, le=30, description="seconds that a request waits for the lock of a loan, 0 to 30"
@@ -66,6 +71,11 @@ class IntakeSettings(ServiceSettings):
     )
 
     @property
+    def tag_keys(self) -> TagKeys:
+        """The keys of tags."""
+        return TagKeys(self.person_tag_key.get_secret_value())
+
+    @property
     def objects(self) -> Objects | None:
         """The store of contents; None when there is none."""
         if self.object_store_url is None or self.object_store_keys is None:
@@ -78,6 +88,12 @@ class IntakeSettings(ServiceSettings):
             raise ValueError("set both OBJECT_STORE_URL and OBJECT_STORE_KEYS, or neither")
         _ = self.objects
         return self
+
+    @field_validator("person_tag_key")
+    @classmethod
+    def _has_long_keys(cls, value: SecretStr) -> SecretStr:
+        TagKeys(value.get_secret_value())
+        return value
 
     @model_validator(mode="after")
     def _can_ask(self) -> Self:

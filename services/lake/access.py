@@ -25,7 +25,8 @@ _LOAN_ORIGIN = application.alias("loan_origin")
 _VISIBLE_PART = application_party.alias("visible_part")
 _VISIBLE_APPLICATION = application.alias("visible_application")
 _VISIBLE_LOAN = loan.alias("visible_loan")
-_SUBMIT, _READ, _READ_PARTIES = "applications:submit", "applications:read", "parties:read"
+_SUBMIT, _READ = "applications:submit", "applications:read"
+_READ_PARTIES, _WRITE_PARTIES = "parties:read", "parties:write"
 
 
 def applications(caller: Caller, of: sa.FromClause = application) -> sa.ColumnElement[bool]:
@@ -53,7 +54,9 @@ def clear_parties(caller: Caller, of: sa.FromClause = party) -> sa.ColumnElement
         where.c.id == part.c.application_id,
         _applications(caller, _clear_roles(caller), where),
     )
-    if Role.MAKER in caller.roles or (Role.SERVICE in caller.roles and _SUBMIT in caller.scopes):
+    if Role.MAKER in caller.roles or (
+        Role.SERVICE in caller.roles and caller.scopes & {_SUBMIT, _WRITE_PARTIES}
+    ):
         return sa.or_(of.c.created_by == caller.id, on_something)
     return on_something if _clear_roles(caller) else sa.false()
 

@@ -138,6 +138,7 @@ _WRITES = (
     Grant("intake", "SELECT", "intake.party_national_id"),
     Grant("intake", "INSERT", "intake.party_national_id"),
     Grant("intake", "DELETE", "intake.party_national_id"),
+    *(Grant("intake", right, "intake.person_tag") for right in ("SELECT", "INSERT", "UPDATE")),
     Grant("intake", "SELECT", "intake.document_scan"),
     Grant("intake", "INSERT", "intake.document_scan"),
     Grant(

@@ -178,6 +178,7 @@ async def _start_lending(pipeline: Pipeline) -> httpx.AsyncClient:
         "services.intake.main",
         LAKE_URL=pipeline.lake_url("intake"),
         AUTH_JWKS_URL=f"http://127.0.0.1:{pipeline.ports['auth']}/.well-known/jwks.json",
+        PERSON_TAG_KEY=Fernet.generate_key().decode(),
     )
     for name in ("auth", "intake"):
         await pipeline.ready(name)

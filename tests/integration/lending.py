@@ -43,6 +43,7 @@ APPLICATION: dict[str, Any] = {
     "profile": dict(SAMPLE.profile),
 }
 """What can be applied for, without the parties."""
+TAG_KEY = "a key of a test that tags parties"
 OBJECT_KEY = base64.urlsafe_b64encode(b"a key of a test, 32 bytes long..").decode()
 
 
@@ -74,7 +75,11 @@ class Lending:
     async def over(cls, lake: Database, application: Database, **of_intake: Any) -> AsyncIterator[Self]:
         """Over these databases; `of_intake` are further settings of intake."""
         with TemporaryDirectory() as folder:
-            stored = {"object_store_url": Path(folder).as_uri(), "object_store_keys": SecretStr(OBJECT_KEY)}
+            stored = {
+                "object_store_url": Path(folder).as_uri(),
+                "object_store_keys": SecretStr(OBJECT_KEY),
+                "person_tag_key": SecretStr(TAG_KEY),
+            }
             async with cls._over(lake, application, {**stored, **of_intake}) as made:
                 yield made
 

@@ -64,6 +64,7 @@ _CREATE = {"Idempotency-Key": "k"}
 
 ROUTES: Mapping[tuple[str, str, str], Route] = {
     ("intake", "POST", "/parties"): Route(frozenset({M, P}), body={}, headers=_CREATE),
+    ("intake", "GET", "/parties"): Route(READ - {N}, query={"email": PERSONAL["email"]}),
     ("intake", "GET", "/parties/{party_id}"): Route(READ - {N}, "party"),
     ("intake", "PATCH", "/parties/{party_id}"): Route(
         CHECK | {M, P}, "party", {"phone": "+84900000000"}, _CHANGE

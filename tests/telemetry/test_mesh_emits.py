@@ -251,6 +251,14 @@ async def test_planted_personal_data_and_secrets_are_in_no_span_metric_or_log(me
         headers = {**maker, "Idempotency-Key": str(uuid.uuid4())}
         refused = await mesh.clients["intake"].post("/parties", json=wrong, headers=headers)
         assert refused.status_code == 422
+    # A query is a part of the URL, which much of the world logs.
+    for name in ("national_id", "email", "phone"):
+        sought = await mesh.clients["intake"].get("/parties", params={name: PLANTED[name]}, headers=maker)
+        assert len(sought.json()["items"]) == 1, sought.text
+    refused = await mesh.clients["intake"].get(
+        "/parties", params={"email": PLANTED["full_name"], "phone": PLANTED["national_id"]}, headers=maker
+    )
+    assert refused.status_code == 422
     await mesh.clients["search"].get("/applications", params={"q": PLANTED["full_name"]}, headers=maker)
     await mesh.clients["auth"].post(
         "/token", data={"username": PLANTED["email"], "password": "planted-password"}

@@ -1,5 +1,7 @@
 """A party's contact details: e-mail addresses and phone numbers, checked and normalised."""
 
+import unicodedata
+from contextlib import suppress
 from typing import Annotated
 
 import phonenumbers
@@ -37,6 +39,29 @@ def _phone(value: str) -> str:
     if not phonenumbers.is_possible_number(number) or number.extension:
         raise ValueError(wrong)
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def folded(text: str) -> str:
+    """`text` without the differences of case, width and composition, by Unicode's definition D146."""
+    made = unicodedata.normalize("NFD", text).casefold()
+    return unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", made).casefold())
+
+
+def email_key(email: str) -> str:
+    """The common form of all spellings of an address, whoever wrote it."""
+    # What another program wrote may be no address: it equals itself.
+    with suppress(ValueError):
+        email = _email(email)
+    return folded("".join(folded(email).split()))
+
+
+def phone_key(phone: str) -> str:
+    """The common form of all spellings of a phone number, whoever wrote it."""
+    plain = unicodedata.normalize("NFKC", phone)
+    try:
+        return _phone(plain)
+    except ValueError:
+        return "".join(one for one in plain if one.isalnum() or one == "+")
 
 
 Email = Annotated[

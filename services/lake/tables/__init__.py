@@ -29,6 +29,7 @@ from services.lake.tables.intake import (
     idempotency_key,
     national_id_confirmation,
     party_national_id,
+    person_tag,
 )
 from services.lake.tables.loans import (
     CLASSIFICATIONS,
@@ -73,6 +74,7 @@ __all__ = [
     "national_id_confirmation",
     "party",
     "party_national_id",
+    "person_tag",
     "product",
     "product_parameters",
     "product_proposal",

@@ -32,6 +32,25 @@ party_national_id = sa.Table(
     implicit_returning=False,
 )
 
+# Not captured: keyed hashes of what identifies parties; see `services/intake/parties/tags.py`.
+person_tag = sa.Table(
+    "person_tag",
+    metadata,
+    sa.Column("party_id", sa.ForeignKey(party.c.id), primary_key=True),
+    required("key_id", code(16)),
+    required("party_revision", sa.Integer),
+    sa.Column("national_id_tag", binary(32)),
+    sa.Column("email_tag", binary(32)),
+    sa.Column("phone_tag", binary(32)),
+    sa.Column("person_tag", binary(32)),
+    *(
+        sa.Index(f"ix_person_tag_{name}", name)
+        for name in ("national_id_tag", "email_tag", "phone_tag", "person_tag")
+    ),
+    schema="intake",
+    implicit_returning=False,
+)
+
 national_id_confirmation = sa.Table(
     "national_id_confirmation",
     metadata,

@@ -299,6 +299,7 @@ class ServiceProcess(Component):
         if self.name == "auth":
             environment["AUTH_KEY_ENCRYPTION_KEY"] = self.home.auth_key_encryption_key()
         if self.name == "intake":
+            environment["PERSON_TAG_KEY"] = self.home.secret("person_tag_key")
             environment["OBJECT_STORE_URL"] = (self.home.data / "objects").as_uri()
             environment["OBJECT_STORE_KEYS"] = self.home.fernet_key("object_store_key")
             environment["BUREAU"] = "simulated"

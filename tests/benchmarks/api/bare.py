@@ -42,7 +42,10 @@ async def recorded(
         found.extend((statement, tuple(values)) for values in rows)
 
     settings = IntakeSettings(
-        http_port=0, auth_jwks_url="http://127.0.0.1:1/unused", lake_url=SecretStr(lake_url)
+        http_port=0,
+        auth_jwks_url="http://127.0.0.1:1/unused",
+        lake_url=SecretStr(lake_url),
+        person_tag_key=SecretStr("k" * 32),
     )
     app = intake.build(settings, span_recorder().telemetry, tokens.verifier())
     async with client_of(app) as client:

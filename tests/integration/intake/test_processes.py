@@ -16,7 +16,7 @@ from services.intake.main import build
 from services.intake.settings import IntakeSettings
 from services.lake.domain.roles import SCOPES, Role
 from tests.conftest import Database
-from tests.integration.lending import assert_problem, client_of
+from tests.integration.lending import TAG_KEY, assert_problem, client_of
 
 ROOT = Path(__file__).parents[3]
 SERVICES = ("intake", "approval", "search")
@@ -60,6 +60,7 @@ async def test_a_process_serves_until_it_is_terminated(
         HTTP_PORT=str(unused_tcp_port),
         HTTP_DRAIN_SECONDS="0",
         AUTH_JWKS_URL="http://127.0.0.1:1/unused",
+        PERSON_TAG_KEY=TAG_KEY,
         LAKE_URL=lake.url(service),
         APPLICATION_URL=application.url("search"),
     )
@@ -82,7 +83,12 @@ async def test_a_process_serves_until_it_is_terminated(
 
 async def test_without_the_lake_requests_are_told_to_come_back() -> None:
     tokens = TokenMaker()
-    settings = IntakeSettings(http_port=0, auth_jwks_url="http://127.0.0.1:1/x", lake_url=SecretStr(NOWHERE))
+    settings = IntakeSettings(
+        http_port=0,
+        auth_jwks_url="http://127.0.0.1:1/x",
+        lake_url=SecretStr(NOWHERE),
+        person_tag_key=SecretStr(TAG_KEY),
+    )
     app = build(settings, span_recorder().telemetry, tokens.verifier())
     async with client_of(app) as client:
         headers = tokens.headers(scopes=SCOPES[Role.MAKER], roles=["maker"])

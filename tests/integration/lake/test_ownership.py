@@ -18,6 +18,7 @@ from services.lake.tables import (
     idempotency_key,
     national_id_confirmation,
     party_national_id,
+    person_tag,
     product_proposal,
 )
 from tests.conftest import Database
@@ -34,6 +35,7 @@ COLUMNS = {
             document_scan,
             idempotency_key,
             party_national_id,
+            person_tag,
             national_id_confirmation,
             product_proposal,
         )

@@ -189,5 +189,6 @@ async def test_case_21_while_too_many_fail_the_breaker_asks_nobody() -> None:
 )
 def test_a_bureau_is_set_with_what_it_needs(wrong: dict[str, Any], missing: str) -> None:
     common = {"http_port": 0, "auth_jwks_url": "http://x/y", "lake_url": "postgresql+asyncpg://a@b/c"}
+    common["person_tag_key"] = "k" * 32
     with pytest.raises(ValueError, match=missing):
         IntakeSettings(**common, **wrong)

@@ -220,6 +220,7 @@ def test_a_scanner_is_named_by_a_url() -> None:
 
 def test_a_store_and_its_keys_are_set_together() -> None:
     common = {"http_port": 0, "auth_jwks_url": "http://x/y", "lake_url": "postgresql+asyncpg://a@b/c"}
+    common["person_tag_key"] = "k" * 32
     with pytest.raises(ValueError, match="OBJECT_STORE_KEYS"):
         IntakeSettings(**common, object_store_url="file:///x")
     with pytest.raises(ValueError, match="32 bytes"):

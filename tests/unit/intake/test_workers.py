@@ -102,6 +102,7 @@ async def test_a_worker_that_failed_leaves_no_connection_open(
         lake_url=SecretStr("postgresql+asyncpg://nobody@127.0.0.1:1/none"),
         http_port=0,
         auth_jwks_url="http://127.0.0.1:1/unused",
+        person_tag_key=SecretStr("k" * 32),
         object_store_url=tmp_path.as_uri(),
         object_store_keys=SecretStr("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="),
         bureau="http",

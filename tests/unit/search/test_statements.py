@@ -20,7 +20,7 @@ from services.intake import repository as intake
 from services.intake.bureau import repository as bureau
 from services.intake.documents import repository as documents
 from services.intake.lists import repository as lists
-from services.intake.parties import national_ids
+from services.intake.parties import national_ids, tags
 from services.intake.parties import repository as parties
 from services.intake.proposals import repository as proposals
 from services.intake.servicing import repository as servicing
@@ -32,6 +32,7 @@ REPOSITORIES = {
     "lists": lists.statements,
     "parties": parties.statements,
     "national ids": national_ids.statements,
+    "tags of parties": tags.statements,
     "servicing": servicing.statements,
     "proposals": proposals.statements,
     "documents": documents.statements,
