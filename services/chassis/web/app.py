@@ -12,6 +12,7 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from fastapi_swagger import patch_fastapi
 from prometheus_client import REGISTRY
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
+from starlette.types import ASGIApp
 
 from services.chassis import loop
 from services.chassis.settings import ServiceSettings
@@ -56,6 +57,7 @@ def create_app(
     max_body_bytes: int = LARGEST_BODY_BYTES,
     deadlines_by_clients: bool = True,
     uncounted: Collection[str] = (),
+    gate: Callable[[ASGIApp], ASGIApp] | None = None,
 ) -> FastAPI:
     """The application of one process: `routers` plus /livez, /readyz and /metrics.
 
@@ -65,7 +67,8 @@ def create_app(
     of some roles; with it, tokens of `auth_issuers` are accepted, and it raises ValueError for a role that they
     cannot give. Requests with more than
     `max_body_bytes` are refused with 413; routes have smaller limits of their own. `deadlines_by_clients`: whether
-    X-Request-Timeout-Ms counts. `uncounted`: paths without a rate limit. Raises TypeError for a route that
+    X-Request-Timeout-Ms counts. `uncounted`: paths without a rate limit. `gate`: a layer of the
+    process's own that decides on a request before anything reads it. Raises TypeError for a route that
     does not authenticate before it reads: build routers by `bounded_router`.
     """
     set_level(settings.log_level)
@@ -116,6 +119,8 @@ def create_app(
         Deadlines, default_seconds=settings.http_deadline_seconds, named_by_clients=deadlines_by_clients
     )
     app.add_middleware(Origins, origins=settings.cors_origins)
+    if gate is not None:
+        app.add_middleware(gate)
     app.add_middleware(Hosts, names=settings.hosts)
     # Added last, so outermost: the span and the headers cover every answer.
     app.add_middleware(RequestTelemetry, tracer=telemetry.tracer, readiness=readiness)
