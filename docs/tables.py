@@ -45,6 +45,7 @@ SETTINGS = [
     "services.intake.settings",
     "services.approval.settings",
     "services.search.settings",
+    "services.dashboard.settings",
     "services.replicator.settings",
     "services.loader.settings",
     "services.lake.settings",

@@ -6,6 +6,7 @@
 \set ON_ERROR_STOP on
 SELECT 'CREATE ROLE auth NOLOGIN' WHERE to_regrole('auth') IS NULL \gexec
 SELECT 'CREATE ROLE search NOLOGIN' WHERE to_regrole('search') IS NULL \gexec
+SELECT 'CREATE ROLE dashboard NOLOGIN' WHERE to_regrole('dashboard') IS NULL \gexec
 SELECT 'CREATE ROLE sink NOLOGIN' WHERE to_regrole('sink') IS NULL \gexec
 SELECT 'CREATE ROLE relay NOLOGIN' WHERE to_regrole('relay') IS NULL \gexec
 SELECT 'CREATE ROLE verifier NOLOGIN' WHERE to_regrole('verifier') IS NULL \gexec
@@ -313,6 +314,44 @@ GRANT SELECT, INSERT, UPDATE ON auth.client TO auth;
 GRANT SELECT, INSERT, UPDATE ON auth.client_secret TO auth;
 
 GRANT SELECT, INSERT ON auth.event TO auth;
+
+COMMIT;
+
+BEGIN;
+
+CREATE SCHEMA IF NOT EXISTS dashboard;
+
+CREATE TABLE dashboard.alembic_version (
+    version_num VARCHAR(32) NOT NULL,
+    CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+);
+
+-- Running upgrade  -> 0001
+
+CREATE TABLE dashboard.session (
+    cookie_sha256 BYTEA NOT NULL,
+    user_id UUID NOT NULL,
+    username VARCHAR(64) NOT NULL,
+    display_name VARCHAR(200) NOT NULL,
+    roles VARCHAR(32)[] NOT NULL,
+    tokens_encrypted BYTEA NOT NULL,
+    access_expires_at TIMESTAMP(6) WITH TIME ZONE NOT NULL,
+    created_at TIMESTAMP(6) WITH TIME ZONE NOT NULL,
+    seen_at TIMESTAMP(6) WITH TIME ZONE NOT NULL,
+    checked_at TIMESTAMP(6) WITH TIME ZONE NOT NULL,
+    ends_at TIMESTAMP(6) WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_session PRIMARY KEY (cookie_sha256)
+);
+
+CREATE INDEX ix_dashboard_session_seen_at ON dashboard.session (seen_at);
+
+CREATE INDEX ix_dashboard_session_ends_at ON dashboard.session (ends_at);
+
+INSERT INTO dashboard.alembic_version (version_num) VALUES ('0001') RETURNING dashboard.alembic_version.version_num;
+
+GRANT USAGE ON SCHEMA dashboard TO dashboard;
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON dashboard.session TO dashboard;
 
 COMMIT;
 

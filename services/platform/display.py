@@ -73,6 +73,10 @@ def addresses(platform: Platform) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("what")
     table.add_column("where")
+    table.add_row(
+        "dashboard",
+        f"{settings.http('dashboard')} (users maker1, officer1, senior1, committee1, auditor; passwords below)",
+    )
     for name in ("auth", "intake", "approval", "search"):
         table.add_row(f"{name} API", f"{settings.http(name)}/docs")
     table.add_row("replication", f"{settings.http('relay')}/status")

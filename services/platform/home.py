@@ -23,6 +23,7 @@ LOGINS = (
     "intake",
     "approval",
     "search",
+    "dashboard",
     "relay",
     "sink",
     "loader",

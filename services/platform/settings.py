@@ -77,6 +77,7 @@ class PlatformSettings(BaseSettings):
         default={}, description="settings of PostgreSQL that override the platform's, as a JSON object"
     )
 
+    dashboard_port: Port = 17100
     auth_port: Port = 17101
     intake_port: Port = 17102
     approval_port: Port = 17103

@@ -18,6 +18,7 @@ from sqlalchemy.pool import NullPool
 import services
 from services.analytics.tables import metadata as serving
 from services.auth.tables import metadata as auth
+from services.dashboard.tables import metadata as desk
 from services.lake.journal.tables import metadata as steering
 from services.lake.tables import metadata as lending
 from services.loader.tables import metadata as bookkeeping
@@ -55,6 +56,10 @@ async def differences(database: Database, *declared: sa.MetaData) -> list[Any]:
 
 async def test_auth_declares_what_it_migrates(application: Database) -> None:
     assert await differences(application, auth) == []
+
+
+async def test_the_dashboard_declares_what_it_migrates(application: Database) -> None:
+    assert await differences(application, desk) == []
 
 
 # SQLAlchemy reads a CHECK that is NOT VALID with an option that its own class does not know.

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -24,6 +25,7 @@ TRACED = {
     "intake": "intake",
     "approval": "approval",
     "search": "search",
+    "dashboard": "dashboard",
     "relay": "replicator-relay",
     "sink": "replicator-sink",
     "verifier": "replicator-verify",
@@ -106,6 +108,17 @@ class Mesh:
         ):
             response = await self.clients[service].get(path, headers=reader)
             assert response.status_code == 200, response.text
+        await self._open_dashboard("officer1")
+
+    async def _open_dashboard(self, user: str) -> None:
+        """Log in to the dashboard as a browser does, and open a page."""
+        browser = self.clients["dashboard"]
+        form = re.search(r'name="token" value="(\w+)"', (await browser.get("/login")).text)
+        assert form is not None
+        fields = {"username": user, "password": self.secrets[user], "token": form.group(1)}
+        answer = await browser.post("/login", data=fields, headers={"Sec-Fetch-Site": "same-origin"})
+        assert answer.status_code == 303, answer.text
+        assert (await browser.get("/approve")).status_code == 200
 
     async def _until_replicated(self, application: str, headers: dict[str, str]) -> None:
         async with asyncio.timeout(PATIENCE_SECONDS):

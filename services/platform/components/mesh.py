@@ -24,7 +24,12 @@ from services.platform.settings import HOST, ROOT, PlatformSettings
 # Which one-shot commands make a database what the services expect, by kind of database, in this order.
 MIGRATIONS: Mapping[str, tuple[str, ...]] = {
     "lake": ("services.lake.main",),
-    "application": ("services.auth.main", "services.search.main", "services.replicator.main"),
+    "application": (
+        "services.auth.main",
+        "services.search.main",
+        "services.replicator.main",
+        "services.dashboard.main",
+    ),
     "warehouse": ("services.loader.main", "services.analytics.main"),
 }
 URL_VARIABLE = {"lake": "LAKE_URL", "application": "APPLICATION_URL", "warehouse": "WAREHOUSE_URL"}
@@ -94,6 +99,12 @@ SERVICES = (
         {"lake": "search", "application": "search"},
         ("lake-schema", "search-schema", "replica-schema"),
         has_pages=True,
+    ),
+    Service(
+        "dashboard",
+        ("services.dashboard.main",),
+        {"application": "dashboard"},
+        ("dashboard-schema",),
     ),
     Service(
         "relay",
@@ -298,6 +309,13 @@ class ServiceProcess(Component):
             environment["CURSOR_KEY"] = self.home.secret("cursor_key")
         if self.name == "auth":
             environment["AUTH_KEY_ENCRYPTION_KEY"] = self.home.auth_key_encryption_key()
+        if self.name == "dashboard":
+            # It verifies no token itself: it uses what auth has given it, and auth says whether that goes on.
+            del environment["AUTH_JWKS_URL"]
+            environment["DASHBOARD_URL"] = settings.http("dashboard")
+            environment["DASHBOARD_SESSION_KEYS"] = self.home.fernet_key("dashboard_session_key")
+            for name in ("auth", "intake", "approval", "search"):
+                environment[f"{name.upper()}_URL"] = settings.http(name)
         if self.name == "intake":
             environment["PERSON_TAG_KEY"] = self.home.secret("person_tag_key")
             environment["OBJECT_STORE_URL"] = (self.home.data / "objects").as_uri()
@@ -333,6 +351,7 @@ def mesh(settings: PlatformSettings, home: Home) -> list[Component]:
         step("lake-schema", "services.lake.main", "migrate", "lake"),
         step("replica-schema", "services.replicator.main", "migrate", "application"),
         step("search-schema", "services.search.main", "migrate", "application"),
+        step("dashboard-schema", "services.dashboard.main", "migrate", "application"),
         Step(
             settings,
             home,

@@ -22,6 +22,7 @@ SCRAPED = (
     "intake",
     "approval",
     "search",
+    "dashboard",
     "relay",
     "sink",
     "verifier",

@@ -12,7 +12,7 @@ import asyncpg
 import sqlalchemy as sa
 
 ROOT = Path(__file__).parents[3]
-SCHEMAS = ["auth", "credit", "replication", "search"]
+SCHEMAS = ["auth", "credit", "dashboard", "replication", "search"]
 
 
 async def columns(connection: asyncpg.Connection) -> set[tuple[Any, ...]]:

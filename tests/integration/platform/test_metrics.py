@@ -35,6 +35,7 @@ async def test_every_process_is_a_job(platform: Platform, prometheus: str) -> No
         "intake",
         "approval",
         "search",
+        "dashboard",
         "relay",
         "sink",
         "verifier",

@@ -1,0 +1,103 @@
+"""Calls of auth: tokens for a login, the next ones, and who somebody is."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx
+
+from services.chassis.web.http import HttpClient, ServerUnavailable
+from services.dashboard.sessions.domain import Person, Tokens
+
+
+class AuthUnreachable(Exception):
+    """Auth does not answer, or fails."""
+
+
+class LoginRefused(Exception):
+    """Auth has refused a login; `kind` is the last part of the problem's type."""
+
+    def __init__(self, kind: str, detail: str | None) -> None:
+        super().__init__(kind)
+        self.kind = kind
+        self.detail = detail
+
+
+class Auth:
+    """What sessions need of auth."""
+
+    def __init__(self, client: HttpClient) -> None:
+        """`client` calls auth."""
+        self._client = client
+
+    async def log_in(
+        self, username: str, password: str, otp: str | None, now: datetime, *, address: str | None = None
+    ) -> tuple[Tokens, Person]:
+        """Exchange a user name and a password for tokens; `address` is the browser's.
+
+        Raises:
+            LoginRefused: they are wrong, more is needed, or there were too many attempts.
+            AuthUnreachable: auth does not answer.
+        """
+        form = {"grant_type": "password", "username": username, "password": password}
+        answer = await self._call(
+            "POST",
+            "/token",
+            data={**form, **({"otp": otp} if otp else {})},
+            headers={"X-Forwarded-For": address} if address else {},
+        )
+        if answer.status_code != 200:
+            raise _refusal(answer)
+        body = answer.json()
+        if body["password_change_required"]:
+            raise LoginRefused("password-change-required", None)
+        if body["otp_enrolment_required"]:
+            raise LoginRefused("otp-enrolment-required", None)
+        tokens = _tokens(body, now)
+        person = await self.person(tokens.access)
+        if person is None:
+            raise LoginRefused("session-ended", None)
+        return tokens, person
+
+    async def refresh(self, tokens: Tokens, now: datetime) -> Tokens | None:
+        """The next tokens of a session; None when auth has ended it."""
+        answer = await self._call(
+            "POST", "/token", data={"grant_type": "refresh_token", "refresh_token": tokens.refresh}
+        )
+        if answer.status_code == 200:
+            return _tokens(answer.json(), now)
+        if answer.status_code in {400, 401}:
+            return None
+        raise AuthUnreachable(f"auth answered {answer.status_code}")
+
+    async def person(self, access_token: str) -> Person | None:
+        """Who has this token; None when its session has ended."""
+        answer = await self._call("GET", "/me", headers={"Authorization": f"Bearer {access_token}"})
+        if answer.status_code == 200:
+            body = answer.json()
+            return Person(UUID(body["id"]), body["username"], body["display_name"], tuple(body["roles"]))
+        if answer.status_code in {401, 403}:
+            return None
+        raise AuthUnreachable(f"auth answered {answer.status_code}")
+
+    async def revoke(self, tokens: Tokens) -> None:
+        """End the session of these tokens."""
+        await self._call("POST", "/revoke", data={"token": tokens.refresh})
+
+    async def _call(self, method: str, path: str, **options: Any) -> httpx.Response:
+        try:
+            answer = await self._client.request(method, path, **options)
+        except (httpx.TransportError, ServerUnavailable) as error:
+            raise AuthUnreachable("auth does not answer") from error
+        if answer.is_server_error:
+            raise AuthUnreachable(f"auth answered {answer.status_code}")
+        return answer
+
+
+def _tokens(body: dict[str, Any], now: datetime) -> Tokens:
+    return Tokens(body["access_token"], body["refresh_token"], now + timedelta(seconds=body["expires_in"]))
+
+
+def _refusal(answer: httpx.Response) -> LoginRefused:
+    body = answer.json()
+    return LoginRefused(str(body.get("type", "")).rpartition(":")[2], body.get("detail"))

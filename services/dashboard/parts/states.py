@@ -1,0 +1,65 @@
+"""What a part shows while it has nothing to show: nothing found, a service that fails, a refusal."""
+
+from collections.abc import Awaitable
+from typing import Any
+
+import dash_mantine_components as dmc
+from dash import html
+
+from services.dashboard.clients.services import Refused, ServiceFailed
+from services.dashboard.here import here
+from services.dashboard.parts.words import SERVICES
+
+
+def failed(message: str, detail: str | None = None, *, retry: bool = False) -> Any:
+    """Say what went wrong; with `retry` offer to load the page again."""
+    t = here().texts
+    return html.Div(
+        role="alert",
+        className="state failed",
+        children=[
+            html.Strong(message),
+            html.P(detail) if detail else None,
+            html.Button(t("Try again"), className="button small", **{"data-reload": ""}) if retry else None,
+        ],
+    )
+
+
+def empty(message: str, hint: str | None = None) -> Any:
+    """Say that there is nothing, and what could help."""
+    return html.Div(className="state empty", children=[html.Strong(message), html.P(hint) if hint else None])
+
+
+def note(message: Any, *, color: str = "blue", title: str | None = None) -> Any:
+    """A message within a page: something to know before going on."""
+    return dmc.Alert(message, title=title, color=color, variant="light", className="note")
+
+
+def failure(error: ServiceFailed) -> Any:
+    """Say that a service does not answer."""
+    t = here().texts
+    return failed(
+        t("{service} does not answer at the moment.", service=t(SERVICES[error.service])),
+        t("The rest of the page works. What is shown elsewhere is not affected."),
+        retry=True,
+    )
+
+
+def refusal(error: Refused) -> Any:
+    """Say why a service has refused a call."""
+    t = here().texts
+    if error.status == 404:
+        return failed(t("There is no such application, or you may not see it."))
+    if error.status == 403:
+        return failed(t("Your role may not do this."), error.detail)
+    return failed(error.title, error.detail)
+
+
+async def guarded(part: Awaitable[Any]) -> Any:
+    """The content of a part, or what stands in its place when its service fails or refuses."""
+    try:
+        return await part
+    except ServiceFailed as error:
+        return failure(error)
+    except Refused as error:
+        return refusal(error)
