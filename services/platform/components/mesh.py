@@ -100,12 +100,7 @@ SERVICES = (
         ("lake-schema", "search-schema", "replica-schema"),
         has_pages=True,
     ),
-    Service(
-        "dashboard",
-        ("services.dashboard.main",),
-        {"application": "dashboard"},
-        ("dashboard-schema",),
-    ),
+    Service("dashboard", ("services.dashboard.main",), {"application": "dashboard"}, ("dashboard-schema",)),
     Service(
         "relay",
         ("services.replicator.main", "relay"),
