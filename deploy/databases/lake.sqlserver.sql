@@ -1177,6 +1177,86 @@ UPDATE journal.alembic_version SET version_num='0018' WHERE journal.alembic_vers
 
 GO
 
+-- Running upgrade 0018 -> 0019
+
+CREATE TABLE intake.import_file (
+    id UNIQUEIDENTIFIER NOT NULL,
+    kind VARCHAR(16) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    format VARCHAR(16) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    gzipped BIT NOT NULL,
+    state VARCHAR(16) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    object_key VARCHAR(512) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    size_bytes BIGINT NOT NULL,
+    sha256 VARBINARY(32) NOT NULL,
+    row_count INTEGER NOT NULL,
+    line INTEGER NOT NULL,
+    made INTEGER NOT NULL,
+    repeated INTEGER NOT NULL,
+    rejected INTEGER NOT NULL,
+    created_by UNIQUEIDENTIFIER NOT NULL,
+    roles VARCHAR(1000) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    scopes VARCHAR(1000) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    traceparent VARCHAR(64) COLLATE Latin1_General_100_BIN2_UTF8 NULL,
+    created_at DATETIME2(6) NOT NULL,
+    started_at DATETIME2(6) NULL,
+    written_at DATETIME2(6) NULL,
+    ended_at DATETIME2(6) NULL,
+    attempts INTEGER NOT NULL,
+    next_attempt_at DATETIME2(6) NULL,
+    CONSTRAINT pk_import_file PRIMARY KEY (id),
+    CONSTRAINT ck_import_file_kind CHECK (kind IN ('applications', 'payments')),
+    CONSTRAINT ck_import_file_format CHECK (format IN ('ndjson', 'csv')),
+    CONSTRAINT ck_import_file_state CHECK (state IN ('waiting', 'running', 'done', 'failed')),
+    CONSTRAINT ck_import_file_ending CHECK ((state IN ('waiting', 'running') AND ended_at IS NULL AND next_attempt_at IS NOT NULL) OR (state IN ('done', 'failed') AND ended_at IS NOT NULL AND next_attempt_at IS NULL)),
+    CONSTRAINT ck_import_file_counts CHECK (made + repeated + rejected <= row_count)
+);
+
+GO
+
+CREATE INDEX ix_import_file_next_attempt_at ON intake.import_file (next_attempt_at);
+
+GO
+
+CREATE INDEX ix_import_file_created_by_created_at ON intake.import_file (created_by, created_at, id);
+
+GO
+
+CREATE TABLE intake.import_fault (
+    import_id UNIQUEIDENTIFIER NOT NULL,
+    line INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    pointer VARCHAR(200) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    detail NVARCHAR(1000) COLLATE Latin1_General_100_CI_AS_SC NOT NULL,
+    CONSTRAINT pk_import_fault PRIMARY KEY (import_id, line, number),
+    CONSTRAINT fk_import_fault_import_id FOREIGN KEY(import_id) REFERENCES intake.import_file (id)
+);
+
+GO
+
+CREATE TABLE intake.imported_row (
+    sender UNIQUEIDENTIFIER NOT NULL,
+    kind VARCHAR(16) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    reference VARCHAR(80) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    sha256 VARBINARY(32) NOT NULL,
+    record_id UNIQUEIDENTIFIER NOT NULL,
+    recorded_at DATETIME2(6) NOT NULL,
+    import_id UNIQUEIDENTIFIER NULL,
+    line INTEGER NULL,
+    CONSTRAINT pk_imported_row PRIMARY KEY (sender, kind, reference),
+    CONSTRAINT ck_imported_row_kind CHECK (kind IN ('applications', 'payments')),
+    CONSTRAINT fk_imported_row_import_id FOREIGN KEY(import_id) REFERENCES intake.import_file (id)
+);
+
+GO
+
+CREATE INDEX ix_imported_row_import_id_line ON intake.imported_row (import_id, line);
+
+GO
+
+UPDATE journal.alembic_version SET version_num='0019' WHERE journal.alembic_version.version_num = '0018';
+
+GO
+
 INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.party', N'migration', SYSUTCDATETIME(), 0, 0 WHERE COALESCE((SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.party' ORDER BY installed_at DESC), CASE WHEN EXISTS (SELECT 1 FROM credit.party) THEN '' END) <> 'f52697de16ebf106';
 
 GO
@@ -4106,6 +4186,34 @@ GRANT INSERT ON intake.bureau_request TO intake;
 GO
 
 GRANT UPDATE (outcome, reason, attempts, next_attempt_at, report_id, answered_at) ON intake.bureau_request TO intake;
+
+GO
+
+GRANT SELECT ON intake.import_file TO intake;
+
+GO
+
+GRANT INSERT ON intake.import_file TO intake;
+
+GO
+
+GRANT UPDATE (state, line, made, repeated, rejected, started_at, written_at, ended_at, attempts, next_attempt_at) ON intake.import_file TO intake;
+
+GO
+
+GRANT SELECT ON intake.import_fault TO intake;
+
+GO
+
+GRANT INSERT ON intake.import_fault TO intake;
+
+GO
+
+GRANT SELECT ON intake.imported_row TO intake;
+
+GO
+
+GRANT INSERT ON intake.imported_row TO intake;
 
 GO
 

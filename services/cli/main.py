@@ -2,7 +2,16 @@
 
 import typer
 
-from services.cli.commands import access, applications, documents, history, officers, parties, platform
+from services.cli.commands import (
+    access,
+    applications,
+    documents,
+    history,
+    imports,
+    officers,
+    parties,
+    platform,
+)
 from services.cli.commands.options import Commands
 
 LENDING, ACCESS, RUNNING = "Applications", "You and your sessions", "The platform"
@@ -33,9 +42,8 @@ cli.add_typer(documents.documents, name="documents", rich_help_panel=LENDING)
 cli.add_typer(access.sessions, name="sessions", rich_help_panel=ACCESS)
 cli.add_typer(access.profiles, name="profiles", rich_help_panel=ACCESS)
 cli.add_typer(platform.users, name="users", rich_help_panel=RUNNING)
-imports = typer.Typer(cls=Commands, no_args_is_help=True, help="Bring data into the platform.")
-cli.add_typer(imports, name="import", rich_help_panel=RUNNING)
-imports.command(name="history")(history.history)
+cli.add_typer(imports.imports, name="import", rich_help_panel=LENDING)
+imports.imports.command(name="history")(history.history)
 
 
 @cli.callback()

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
+from services.chassis.objects.interface import Objects
 from services.chassis.settings import load_settings
 from services.chassis.telemetry.spans import Telemetry
 from services.chassis.web.app import create_app, serve
@@ -24,6 +25,11 @@ from services.intake.documents.scanners import open_scanner
 from services.intake.documents.service import Documents
 from services.intake.documents.worker import DocumentWorker
 from services.intake.idempotency import Answers
+from services.intake.imports.repository import ImportRepository
+from services.intake.imports.routes import router as imports
+from services.intake.imports.service import Imports
+from services.intake.imports.worker import ImportWorker
+from services.intake.imports.writing import RowWriter
 from services.intake.lists.repository import ListRepository
 from services.intake.lists.routes import router as lists
 from services.intake.lists.service import Lists
@@ -109,6 +115,9 @@ def build(settings: IntakeSettings, telemetry: Telemetry, verifier: TokenVerifie
         )
         if worker is not None:
             working.append(asyncio.create_task(worker.keep(), name="documents"))
+        app.state.imports = open_imports(
+            app, lake, answers, objects, working, max_bytes=settings.max_import_bytes
+        )
         if inquirer is not None:
             working.append(asyncio.create_task(inquirer.keep(), name="bureau"))
         yield
@@ -127,14 +136,37 @@ def build(settings: IntakeSettings, telemetry: Telemetry, verifier: TokenVerifie
         "people do to them.",
         settings=settings,
         telemetry=telemetry,
-        routers=[router, lists, documents, servicing, proposals],
+        routers=[router, lists, documents, imports, servicing, proposals],
         checks=[Check("lake", lake.ping)],
         lifespan=lifespan,
         verifier=verifier,
         scopes_of=scopes_of_people,
-        # Documents count for themselves; this is for what ignores their limit.
-        max_body_bytes=LARGEST_BODY_BYTES + settings.max_document_bytes,
+        # Documents and imports count for themselves; this is for what ignores their limit.
+        max_body_bytes=LARGEST_BODY_BYTES + max(settings.max_document_bytes, settings.max_import_bytes),
     )
+
+
+def open_imports(
+    app: FastAPI,
+    lake: Lake,
+    answers: Answers,
+    objects: Objects | None,
+    working: list[asyncio.Task[None]],
+    *,
+    max_bytes: int,
+) -> Imports:
+    """The use cases of imports, and among `working` the worker that writes their rows where there is a store."""
+    repository, added = ImportRepository(), _nothing
+    if objects is not None:
+        writer = RowWriter(app.state.intake, app.state.servicing)
+        worker = ImportWorker(lake, repository, objects, writer, max_bytes=max_bytes)
+        working.append(asyncio.create_task(worker.keep(), name="imports"))
+        added = worker.wake
+    return Imports(lake, repository, answers, objects, max_bytes=max_bytes, added=added)
+
+
+def _nothing() -> None:
+    return None
 
 
 def open_bureau(settings: IntakeSettings) -> Bureau | None:

@@ -1,6 +1,6 @@
 """Bodies of intake's HTTP API."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -206,8 +206,8 @@ class ParticipantBody(Body):
     role: PartyRole
 
 
-class ApplicationContent(Body):
-    """What is applied for."""
+class ApplicationTerms(Body):
+    """What is applied for, whoever takes part."""
 
     product_code: Annotated[str, Field(pattern=r"^[A-Z0-9_-]{1,32}$")]
     amount: Amount
@@ -215,11 +215,10 @@ class ApplicationContent(Body):
     term_months: Annotated[Whole, Field(ge=1, le=600)]
     purpose: Annotated[str, Label(64)]
     channel: Channel
-    parties: Annotated[list[ParticipantBody], Field(min_length=1, max_length=20)]
     profile: Profile
 
-    def to_domain(self) -> Content:
-        """The content as the domain knows it."""
+    def content(self, parties: Iterable[Participant]) -> Content:
+        """The content of an application of these parties, as the domain knows it."""
         return Content(
             product_code=self.product_code,
             amount=self.amount,
@@ -227,9 +226,19 @@ class ApplicationContent(Body):
             term_months=self.term_months,
             purpose=self.purpose,
             channel=self.channel,
-            parties=tuple(Participant(one.party_id, one.role) for one in self.parties),
+            parties=tuple(parties),
             profile=self.profile,
         )
+
+
+class ApplicationContent(ApplicationTerms):
+    """What is applied for."""
+
+    parties: Annotated[list[ParticipantBody], Field(min_length=1, max_length=20)]
+
+    def to_domain(self) -> Content:
+        """The content as the domain knows it."""
+        return self.content(Participant(one.party_id, one.role) for one in self.parties)
 
 
 class NewApplication(ApplicationContent):

@@ -79,14 +79,10 @@ class Intake:
 
         Raises RequestInFlight, IdempotencyKeyReused, NoSuchParty, ContentRefused, DuplicateNationalId, PartiesBusy.
         """
-        _refuse(details_faults(details))
         async with self._lake.transaction(actor=str(by.id)) as tx:
             if earlier := await self._answers.earlier(tx, by.id, request):
                 return earlier.shows(await self._new(tx, await self._party(tx, earlier.made_id, by), by))
-            party = Party(uuid7(), details, by.id, datetime.now(UTC), 1)
-            await self._parties.add_party(tx, party)
-            await self._national_ids.record(tx, party.id, details.national_id, by.id)
-            await self._tags.add(tx, party)
+            party = await self.put_party(tx, details, by=by)
             await self._answers.keep(tx, by.id, request, party, party.created_at)
             return Made(await self._new(tx, party, by))
 
@@ -103,6 +99,15 @@ class Intake:
             raise errors.NothingSought
         async with self._lake.reading() as reader:
             return await self._parties.found(reader, tags, by, after, limit)
+
+    async def put_party(self, tx: LakeTransaction, details: PartyDetails, *, by: Caller) -> Party:
+        """Put a party on record as a part of a transaction; raises ContentRefused, DuplicateNationalId, PartiesBusy."""
+        _refuse(details_faults(details))
+        party = Party(uuid7(), details, by.id, datetime.now(UTC), 1)
+        await self._parties.add_party(tx, party)
+        await self._national_ids.record(tx, party.id, details.national_id, by.id)
+        await self._tags.add(tx, party)
+        return party
 
     async def confirm_national_id(
         self, national_id: str, reason: str, *, by: UUID, request: IdempotentRequest
@@ -175,19 +180,36 @@ class Intake:
             if earlier := await self._answers.earlier(tx, by.id, request):
                 # The key is its caller's, and so is the application: who may still submit may still see it.
                 return earlier.shows(await self._repository.application(tx, earlier.made_id, by))
-            at = datetime.now(UTC)
-            await self._check(tx, content, by)
-            application = Application.drafted(uuid7(), content, by=by.id, at=at)
-            if submit:
-                application = replace(await self._submitted(tx, application, at, by), revision=1)
-            await self._repository.add(tx, application)
-            if submit:
-                await self._add_version(tx, application, at)
-            await self._repository.add_event(tx, application, None, by.id, at)
-            made = await self._answers.keep(tx, by.id, request, application, at)
+            application = await self.put_application(tx, content, submit=submit, by=by)
+            made = await self._answers.keep(tx, by.id, request, application, application.created_at)
         if submit:
-            self._was_submitted()
+            self.count_submitted()
         return made
+
+    async def put_application(
+        self, tx: LakeTransaction, content: Content, *, submit: bool, by: Caller
+    ) -> Application:
+        """Create an application as a part of a transaction, after which `count_submitted` is called for it.
+
+        Raises ContentRefused.
+        """
+        at = datetime.now(UTC)
+        await self._check(tx, content, by)
+        application = Application.drafted(uuid7(), content, by=by.id, at=at)
+        if submit:
+            application = replace(await self._submitted(tx, application, at, by), revision=1)
+        await self._repository.add(tx, application)
+        if submit:
+            await self._add_version(tx, application, at)
+        await self._repository.add_event(tx, application, None, by.id, at)
+        return application
+
+    def count_submitted(self, applications: int = 1) -> None:
+        """Count what was submitted, after the commit, and have the bureau asked."""
+        if applications:
+            APPLICATIONS.labels(State.SUBMITTED).inc(applications)
+            if self._asking is not None:
+                self._asking.submitted()
 
     async def save_draft(
         self, application_id: UUID, content: Content, *, expected: int, by: Caller
@@ -212,7 +234,7 @@ class Intake:
             await self._write(tx, changed, expected)
             await self._add_version(tx, changed, at)
             await self._repository.add_event(tx, changed, application.state, by.id, at)
-        self._was_submitted()
+        self.count_submitted()
         return changed
 
     async def withdraw(self, application_id: UUID, *, expected: int, by: Caller) -> Application:
@@ -257,11 +279,6 @@ class Intake:
         await self._repository.add_version(tx, submitted, at)
         if self._asking is not None and submitted.current_version is not None:
             await self._asking.about(tx, submitted.id, submitted.current_version, at)
-
-    def _was_submitted(self) -> None:
-        APPLICATIONS.labels(State.SUBMITTED).inc()
-        if self._asking is not None:
-            self._asking.submitted()
 
     async def _write(self, tx: LakeTransaction, changed: Application, expected: int) -> None:
         # The revision was compared when it was read. This comparison also detects a change that was committed

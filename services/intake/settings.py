@@ -40,7 +40,7 @@ class IntakeSettings(ServiceSettings):
     )
     object_store_url: str | None = Field(
         None,
-        description="where contents of documents are stored: file:///folder; without it documents are not taken",
+        description="where documents and imports are stored: file:///folder; without it neither is taken",
     )
     object_store_keys: SecretStr | None = Field(
         None,
@@ -49,6 +49,9 @@ class IntakeSettings(ServiceSettings):
     )
     max_document_bytes: int = Field(
         20 << 20, ge=1 << 10, le=1 << 30, description="bytes of the largest document, 1 KiB to 1 GiB"
+    )
+    max_import_bytes: int = Field(
+        256 << 20, ge=1 << 10, le=1 << 30, description="bytes of the largest import, unpacked, 1 KiB to 1 GiB"
     )
     document_scanner: str = Field(
         "none", description="scanner of documents: none, clamd://host:port or clamd:///path/of/a/socket"

@@ -155,6 +155,23 @@ _WRITES = (
         "intake.bureau_request",
         ("outcome", "reason", "attempts", "next_attempt_at", "report_id", "answered_at"),
     ),
+    Grant("intake", "SELECT", "intake.import_file"),
+    Grant("intake", "INSERT", "intake.import_file"),
+    Grant(
+        "intake",
+        "UPDATE",
+        "intake.import_file",
+        (
+            *("state", "line", "made", "repeated", "rejected"),
+            *("started_at", "written_at", "ended_at", "attempts", "next_attempt_at"),
+        ),
+    ),
+    # What became of a row never changes.
+    *(
+        Grant("intake", right, f"intake.{table}")
+        for table in ("import_fault", "imported_row")
+        for right in ("SELECT", "INSERT")
+    ),
     # Confirmations and their reasons never change.
     Grant("intake", "SELECT", "intake.national_id_confirmation"),
     Grant("intake", "INSERT", "intake.national_id_confirmation"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import gzip
 import json
 import os
 import secrets
@@ -22,6 +23,7 @@ from services.platform.platform import Platform
 from services.platform.settings import ROOT
 from tests.e2e.test_application_journey import PROFILE
 from tests.integration.intake.files import PDF
+from tests.integration.intake.importing import as_csv
 
 SERVICES = ("auth", "intake", "approval", "search")
 PATIENCE_SECONDS = 60
@@ -182,6 +184,42 @@ async def test_case_34_documents(terminal: Terminal, tmp_path: Path) -> None:
     await terminal.run("documents", "list", added["id"], *maker, status=1)
     await terminal.run("documents", "get", application, str(tmp_path / "x"), *maker, status=1)
     assert not (tmp_path / "x").exists()
+
+
+async def test_case_34_imports(terminal: Terminal, tmp_path: Path) -> None:
+    maker, officer = ("--profile", "maker1"), ("--profile", "officer1")
+    row = json.loads(_application(tmp_path).read_text())
+    (part,) = row.pop("parties")
+    rows = [
+        {"external_ref": secrets.token_hex(8), "party": part["party"], "application": row},
+        {"external_ref": secrets.token_hex(8), "party": part["party"], "application": {**row, "amount": "x"}},
+    ]
+    file = tmp_path / "partner.jsonl.gz"
+    file.write_bytes(gzip.compress("\n".join(json.dumps(one) for one in rows).encode()))
+    refused = await terminal.run("import", str(file), "--watch", *maker, status=1)
+    assert "/application/amount" in refused.stdout
+    assert "1 of 2 rows were rejected." in refused.output
+
+    # Corrected and sent whole, in another format: only what was missing is made.
+    rows[1]["application"] = row
+    corrected = tmp_path / "partner.csv"
+    corrected.write_bytes(as_csv(rows))
+    done = json.loads((await terminal.run("import", "--watch", str(corrected), "-o", "json", *maker)).stdout)
+    assert (done["made"], done["repeated"], done["rejected"]) == (1, 1, 0)
+    (made,) = await terminal.json("import", "rows", done["id"], "--made", *maker)
+    assert "SUBMITTED" in (await terminal.run("application", made["id"], "--lake", *maker)).stdout
+    assert await terminal.json("import", "rows", done["id"], *maker) == []
+    assert done["id"] in {one["id"] for one in await terminal.json("import", "list", *maker)}
+    assert "done" in (await terminal.run("import", "show", done["id"], *maker)).stdout
+
+    for arguments, status in (
+        ((str(file), *officer), 1),
+        ((str(tmp_path / "missing.csv"), *maker), 2),
+        ((str(tmp_path / "table.xlsx"), *maker), 2),
+        ((str(file), "--kind", "loans", *maker), 2),
+        ((str(file), "--kind", "payments", *maker), 1),
+    ):
+        await terminal.run("import", *arguments, status=status)
 
 
 async def test_case_34_sessions_and_users(terminal: Terminal) -> None:

@@ -100,6 +100,18 @@ ROUTES: Mapping[tuple[str, str, str], Route] = {
     ("intake", "GET", "/documents/{document_id}/content"): Route(
         READ - {N}, "document", hidden_from=frozenset({U})
     ),
+    ("intake", "POST", "/imports"): Route(
+        frozenset({M, P}),
+        None,
+        None,
+        # Without a body: it is checked and refused without a trace.
+        {**_CREATE, "Content-Type": "application/x-ndjson"},
+        {"kind": "applications"},
+    ),
+    ("intake", "GET", "/imports"): Route(frozenset({M, S, P})),
+    # Its sender's alone, as a draft is.
+    ("intake", "GET", "/imports/{import_id}"): Route(frozenset({M, S, P}), "import"),
+    ("intake", "GET", "/imports/{import_id}/rows"): Route(frozenset({M, S, P}), "import"),
     ("intake", "GET", "/loans"): Route(READ),
     ("intake", "GET", "/loans/{loan_id}"): Route(READ, "loan"),
     ("intake", "POST", "/loans/{loan_id}/transactions"): Route(frozenset({S}), "loan", CONTENT, _CREATE),
@@ -215,8 +227,10 @@ class World:
         loans: dict[tuple[str, str], str] = {}
         proposals: dict[tuple[str, str], str] = {}
         documents: dict[tuple[str, str], str] = {}
+        imports: dict[tuple[str, str], str] = {}
         content: Mapping[str, Any] = {}
         for whose, maker in (("own", callers[M]), ("foreign", lending.user("maker"))):
+            imports["draft", whose] = await _import(lending, maker)
             for number, stage in enumerate(("draft", "submitted", "loan")):
                 details = {**PERSONAL, "national_id": f"{'12'[whose == 'own']}{number}2345678901"}
                 party = await lending.party(maker, birth_date="1990-01-02", **details)
@@ -247,6 +261,7 @@ class World:
             "loan": loans,
             "proposal": proposals,
             "document": documents,
+            "import": imports,
         }
         return cls(lending, callers, things, content)
 
@@ -281,6 +296,22 @@ async def _document(lending: Lending, maker: User, application: str) -> str:
         },
     )
     assert added.status_code == 201, added.text
+    return str(added.json()["id"])
+
+
+async def _import(lending: Lending, maker: User) -> str:
+    added = await lending.intake.post(
+        "/imports",
+        params={"kind": "applications"},
+        # A row that is rejected: nothing is made of it.
+        content=b"{}",
+        headers={
+            **maker.headers,
+            "Idempotency-Key": str(uuid.uuid4()),
+            "Content-Type": "application/x-ndjson",
+        },
+    )
+    assert added.status_code == 202, added.text
     return str(added.json()["id"])
 
 

@@ -23,7 +23,7 @@ from services.intake.servicing.domain import (
 from services.intake.servicing.errors import LoanBusy, NoSuchLoan, TransactionNotAllowed
 from services.intake.servicing.metrics import LOAN_TRANSACTIONS
 from services.intake.servicing.repository import ServicingRepository
-from services.lake.database import Lake, LakeReader
+from services.lake.database import Lake, LakeReader, LakeTransaction
 from services.lake.domain.dates import today
 
 
@@ -98,30 +98,35 @@ class Servicing:
                 if not await self._repository.sees(tx, loan_id, by):
                     raise NoSuchLoan(loan_id)
                 return earlier.shows(await self._repository.transaction(tx, earlier.made_id))
-            # The rules depend on all of the loan's transactions, so they must not change until the commit.
-            if not await tx.try_lock(f"loan:{loan_id}", self._lock_wait_seconds):
-                raise LoanBusy
-            loan = await self._loan(tx, loan_id, by, schedule=True)
-            day = today(self._zone)
-            entry = Entry(
-                recording.kind,
-                recording.amount,
-                recording.currency,
-                recording.effective_on or day,
-                None,
-            )
-            try:
-                loan.check(entry, day, self._overpayment_tolerance)
-            except EntryFaulty as faulty:
-                raise ContentRefused(faulty.faults) from None
-            except TransactionRefused as refused:
-                raise TransactionNotAllowed(refused) from None
-            at = datetime.now(UTC)
-            recorded = Transaction.of(entry, id=uuid7(), loan_id=loan_id, by=by.id, at=at)
-            await self._repository.add(tx, recorded)
-            made = await self._answers.keep(tx, by.id, request, recorded, at)
+            recorded = await self.put(tx, loan_id, recording, by=by)
+            made = await self._answers.keep(tx, by.id, request, recorded, recorded.recorded_at)
         LOAN_TRANSACTIONS.labels(recorded.kind).inc()
         return made
+
+    async def put(
+        self, tx: LakeTransaction, loan_id: UUID, recording: Recording, *, by: Caller
+    ) -> Transaction:
+        """Record a transaction under a loan as a part of a database transaction.
+
+        Raises LoanBusy, NoSuchLoan, ContentRefused, TransactionNotAllowed.
+        """
+        # The rules depend on all of the loan's transactions, so they must not change until the commit.
+        if not await tx.try_lock(f"loan:{loan_id}", self._lock_wait_seconds):
+            raise LoanBusy
+        loan = await self._loan(tx, loan_id, by, schedule=True)
+        day = today(self._zone)
+        entry = Entry(
+            recording.kind, recording.amount, recording.currency, recording.effective_on or day, None
+        )
+        try:
+            loan.check(entry, day, self._overpayment_tolerance)
+        except EntryFaulty as faulty:
+            raise ContentRefused(faulty.faults) from None
+        except TransactionRefused as refused:
+            raise TransactionNotAllowed(refused) from None
+        recorded = Transaction.of(entry, id=uuid7(), loan_id=loan_id, by=by.id, at=datetime.now(UTC))
+        await self._repository.add(tx, recorded)
+        return recorded
 
     async def _loan(self, reader: LakeReader, loan_id: UUID, by: Caller, *, schedule: bool) -> Loan:
         loan = await self._repository.loan(reader, loan_id, by, schedule=schedule)

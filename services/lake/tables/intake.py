@@ -119,3 +119,78 @@ bureau_request = sa.Table(
     schema="intake",
     implicit_returning=False,
 )
+
+# Not captured: a file of applications or payments that somebody sent, and how far its rows are written. `line` is the
+# last line of the file that is. `next_attempt_at` is as in `document_scan`; it is NULL when the import has ended.
+import_file = sa.Table(
+    "import_file",
+    metadata,
+    own_id(),
+    required("kind", code(16)),
+    required("format", code(16)),
+    required("gzipped", sa.Boolean),
+    required("state", code(16)),
+    required("object_key", code(512)),
+    required("size_bytes", sa.BigInteger),
+    required("sha256", binary(32)),
+    required("row_count", sa.Integer),
+    required("line", sa.Integer),
+    required("made", sa.Integer),
+    required("repeated", sa.Integer),
+    required("rejected", sa.Integer),
+    required("created_by", sa.Uuid),
+    required("roles", code(1000)),
+    required("scopes", code(1000)),
+    sa.Column("traceparent", code(64)),
+    required("created_at", UtcDateTime),
+    sa.Column("started_at", UtcDateTime),
+    sa.Column("written_at", UtcDateTime),
+    sa.Column("ended_at", UtcDateTime),
+    required("attempts", sa.Integer),
+    sa.Column("next_attempt_at", UtcDateTime),
+    one_of("kind", ("applications", "payments")),
+    one_of("format", ("ndjson", "csv")),
+    one_of("state", ("waiting", "running", "done", "failed")),
+    sa.CheckConstraint(
+        "(state IN ('waiting', 'running') AND ended_at IS NULL AND next_attempt_at IS NOT NULL) "
+        "OR (state IN ('done', 'failed') AND ended_at IS NOT NULL AND next_attempt_at IS NULL)",
+        name="ending",
+    ),
+    sa.CheckConstraint("made + repeated + rejected <= row_count", name="counts"),
+    sa.Index("ix_import_file_next_attempt_at", "next_attempt_at"),
+    sa.Index("ix_import_file_created_by_created_at", "created_by", "created_at", "id"),
+    schema="intake",
+    implicit_returning=False,
+)
+
+# What is wrong with a row: never what the row says. A row has at most fifty faults.
+import_fault = sa.Table(
+    "import_fault",
+    metadata,
+    sa.Column("import_id", sa.ForeignKey(import_file.c.id), primary_key=True),
+    sa.Column("line", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    required("pointer", code(200)),
+    required("detail", text(1000)),
+    schema="intake",
+    implicit_returning=False,
+)
+
+# The identity of a row that was written: whoever sends it again gets nothing twice. `reference` is the row's
+# external_ref, else the hash of its file with its line. It is looked up by its sender: two may use the same numbers.
+imported_row = sa.Table(
+    "imported_row",
+    metadata,
+    sa.Column("sender", sa.Uuid, primary_key=True),
+    sa.Column("kind", code(16), primary_key=True),
+    sa.Column("reference", code(80), primary_key=True),
+    required("sha256", binary(32)),
+    required("record_id", sa.Uuid),
+    required("recorded_at", UtcDateTime),
+    sa.Column("import_id", sa.Uuid, sa.ForeignKey(import_file.c.id)),
+    sa.Column("line", sa.Integer),
+    one_of("kind", ("applications", "payments")),
+    sa.Index("ix_imported_row_import_id_line", "import_id", "line"),
+    schema="intake",
+    implicit_returning=False,
+)

@@ -1,4 +1,4 @@
-"""What the APIs do besides taking and deciding applications: shown on what the demo has fed, and nothing is changed."""
+"""What the APIs do besides taking and deciding applications, on what the demo has fed; only the import adds some."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from rich.console import Console
 
 from services.platform.components.mesh import passwords
 from services.platform.demo.client import Mesh, Person
+from services.platform.demo.importing import show_import
 from services.platform.errors import PlatformError
 from services.platform.platform import Platform
 
@@ -34,6 +35,7 @@ async def show_apis(platform: Platform, console: Console) -> None:
         await show_export(senior, console)
         await show_replay(maker, known[maker.username], console)
         await show_hidden(maker, newest, console)
+    await show_import(platform, console)
 
 
 async def show_queue(officer: Person, console: Console) -> None:

@@ -19,6 +19,8 @@ from services.intake import kept_answers
 from services.intake import repository as intake
 from services.intake.bureau import repository as bureau
 from services.intake.documents import repository as documents
+from services.intake.imports import repository as imports
+from services.intake.imports import writing
 from services.intake.lists import repository as lists
 from services.intake.parties import national_ids, tags
 from services.intake.parties import repository as parties
@@ -37,6 +39,8 @@ REPOSITORIES = {
     "proposals": proposals.statements,
     "documents": documents.statements,
     "bureau": bureau.statements,
+    "imports": imports.statements,
+    "rows of imports": writing.statements,
     "outcomes": outcomes.statements,
     "backlog": backlog.statements,
     "approval": approval.statements,
