@@ -20,6 +20,8 @@ from cryptography.fernet import Fernet  # noqa: E402
 from fastapi import FastAPI  # noqa: E402
 from pydantic import SecretStr  # noqa: E402
 
+from services.analytics import main as analytics  # noqa: E402
+from services.analytics.settings import AnalyticsSettings  # noqa: E402
 from services.approval import main as approval  # noqa: E402
 from services.approval.settings import ApprovalSettings  # noqa: E402
 from services.auth import main as auth  # noqa: E402
@@ -66,7 +68,13 @@ def _search() -> FastAPI:
     return search.build(settings, _telemetry("search"), _verifier())
 
 
+def _analytics() -> FastAPI:
+    settings = AnalyticsSettings(warehouse_url=NOWHERE, **COMMON)
+    return analytics.build(settings, _telemetry("analytics"), _verifier())
+
+
 SERVICES: Mapping[str, Callable[[], FastAPI]] = {
+    "analytics": _analytics,
     "approval": _approval,
     "auth": _auth,
     "intake": _intake,

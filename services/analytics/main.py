@@ -1,87 +1,86 @@
-"""Analytics' commands: `publish` shows the newest build of `ap` to people, `migrate` creates schema `serving`."""
+"""Analytics: `serve` answers its HTTP API, `publish` shows people the newest build, `migrate` creates its schema."""
 
 import argparse
-import sys
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-import orjson
-import sqlalchemy as sa
-from opentelemetry.propagate import extract
-from opentelemetry.trace import SpanKind
+from fastapi import FastAPI
 
-from services.analytics.errors import NotPublished
-from services.analytics.publication import Published, publish
-from services.analytics.settings import MigrationSettings, PublicationSettings
+from services.analytics import command
+from services.analytics.catalogue.model import read_catalogue
+from services.analytics.repository import AnalyticsRepository
+from services.analytics.routes import router
+from services.analytics.service import Analytics
+from services.analytics.settings import AnalyticsSettings, MigrationSettings
 from services.analytics.warehouse import Warehouse
-from services.chassis import loop
-from services.chassis.error_names import error_name
+from services.chassis.migrations import upgrade
 from services.chassis.settings import load_settings
-from services.chassis.telemetry.spans import Telemetry, current_traceparent
+from services.chassis.telemetry.spans import Telemetry
+from services.chassis.web.app import create_app, serve
+from services.chassis.web.health import Check
+from services.chassis.web.identity import TokenVerifier
+from services.lake.domain.roles import scopes_of_people
 
 SERVICE = "analytics"
 MIGRATIONS = Path(__file__).parent / "migrations"
 VERSION_SCHEMA = "serving"
-REFUSED = 1
+STATEMENT_SECONDS = 5.0
+
+
+def build(
+    settings: AnalyticsSettings, telemetry: Telemetry, verifier: TokenVerifier | None = None
+) -> FastAPI:
+    """Compose analytics' application; `verifier` by default trusts the keys at `auth_jwks_url`.
+
+    Raises:
+        InvalidCatalogue: a file of the catalogue is not valid.
+    """
+    warehouse = Warehouse.open(
+        settings.warehouse_url.get_secret_value(),
+        service=SERVICE,
+        pool_size=settings.warehouse_pool_size,
+        command_seconds=STATEMENT_SECONDS,
+    )
+    analytics = Analytics(
+        warehouse, AnalyticsRepository(), read_catalogue(), str(settings.business_time_zone)
+    )
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
+        app.state.analytics = analytics
+        yield
+        await warehouse.dispose()
+
+    return create_app(
+        service=SERVICE,
+        title="Analytics",
+        summary="The KPIs of the warehouse: what they mean, what they are, and the rows behind them.",
+        settings=settings,
+        telemetry=telemetry,
+        routers=[router],
+        checks=[Check("warehouse", analytics.ping)],
+        lifespan=lifespan,
+        verifier=verifier,
+        scopes_of=scopes_of_people,
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command."""
+    """Run the command, `serve` by default."""
     parser = argparse.ArgumentParser(prog="services.analytics.main", description=__doc__)
-    parser.add_argument("command", choices=("publish", "migrate"))
-    if parser.parse_args(arguments).command == "publish":
-        run_publication()
+    parser.add_argument("command", choices=("serve", "publish", "migrate"), nargs="?", default="serve")
+    chosen = parser.parse_args(arguments).command
+    if chosen == "publish":
+        command.run()
         return
-    from services.chassis.migrations import upgrade  # noqa: PLC0415 - no other command needs Alembic
-
-    owner = load_settings(MigrationSettings)
-    upgrade(MIGRATIONS, owner.warehouse_url.get_secret_value(), version_table_schema=VERSION_SCHEMA)
-    print("analytics: schema serving is up to date")
-
-
-def run_publication() -> None:
-    """Publish, and print one line of JSON; status 1 and the reason on stderr when nothing was published."""
-    settings = load_settings(PublicationSettings)
-    telemetry = Telemetry.start(SERVICE)
-
-    async def published() -> tuple[Published, str | None]:
-        warehouse = Warehouse.open(settings.warehouse_url.get_secret_value(), service=SERVICE, pool_size=1)
-        try:
-            with telemetry.tracer.start_as_current_span(
-                "publish build",
-                context=extract({"traceparent": settings.traceparent or ""}),
-                kind=SpanKind.INTERNAL,
-            ) as span:
-                traceparent = current_traceparent()
-                done = await publish(warehouse, traceparent=traceparent)
-                span.set_attribute("creditmesh.build_id", done.build_id)
-                return done, traceparent
-        finally:
-            await warehouse.dispose()
-
-    try:
-        done, traceparent = loop.run(published())
-    except NotPublished as refusal:
-        print(f"analytics: nothing was published: {refusal}", file=sys.stderr)
-        raise SystemExit(REFUSED) from None
-    except (OSError, TimeoutError, sa.exc.SQLAlchemyError) as error:
-        print(
-            f"analytics: nothing was published: the warehouse failed ({error_name(error)}). "
-            "Is WAREHOUSE_URL right, and is the warehouse up?",
-            file=sys.stderr,
-        )
-        raise SystemExit(REFUSED) from None
-    finally:
-        telemetry.shutdown()
-    report = {
-        "build_id": done.build_id,
-        "invocation_id": done.invocation_id,
-        "as_of_date": done.as_of_date,
-        "rows": dict(done.rows),
-        "removed": done.removed,
-        "traceparent": traceparent,
-    }
-    print(orjson.dumps(report).decode())
+    if chosen == "migrate":
+        owner = load_settings(MigrationSettings)
+        upgrade(MIGRATIONS, owner.warehouse_url.get_secret_value(), version_table_schema=VERSION_SCHEMA)
+        print("analytics: schema serving is up to date")
+        return
+    settings = load_settings(AnalyticsSettings)
+    serve(build(settings, Telemetry.start(SERVICE)), settings)
 
 
 if __name__ == "__main__":

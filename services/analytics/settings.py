@@ -1,11 +1,29 @@
-"""Settings of analytics' commands."""
+"""Settings of analytics and of its commands."""
+
+from zoneinfo import ZoneInfo
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from services.chassis.settings import DatabaseUrl
+from services.chassis.settings import DatabaseUrl, ServiceSettings
+from services.lake.domain.dates import UTC_ZONE, ZONE_DESCRIPTION
 
 WAREHOUSE = "postgresql+asyncpg://… or mssql+aioodbc://…"
+
+
+class AnalyticsSettings(ServiceSettings):
+    """What `serve` reads from its environment."""
+
+    auth_jwks_url: str = Field(
+        pattern="^https?://", description="URL of the JSON Web Key Set that verifies access tokens"
+    )
+    warehouse_url: DatabaseUrl = Field(
+        description=f"SQLAlchemy URL of the warehouse with reporting's login: {WAREHOUSE}"
+    )
+    warehouse_pool_size: int = Field(
+        10, ge=1, le=200, description="most connections to the warehouse, 1 to 200"
+    )
+    business_time_zone: ZoneInfo = Field(default=ZoneInfo(UTC_ZONE), description=ZONE_DESCRIPTION)
 
 
 class MigrationSettings(BaseSettings):

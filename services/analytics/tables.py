@@ -179,3 +179,15 @@ run = sa.table(
     schema="build",
 )
 """The builds of `ap`, as dbt notes them (dbt/macros/runs.sql); `finished_at` NULL: under way, or killed."""
+
+quality_result = sa.table(
+    "quality_result",
+    sa.column("run_id", sa.Uuid),
+    *(sa.column(name) for name in ("flow", "target", "column_name", "expectation", "severity", "details")),
+    sa.column("success", sa.Boolean),
+    sa.column("checked_count", sa.BigInteger),
+    sa.column("failed_count", sa.BigInteger),
+    sa.column("checked_at", UtcDateTime),
+    schema="dl",
+)
+"""Expectations and comparisons with the lake, as the loader keeps them."""

@@ -86,6 +86,7 @@ class PlatformSettings(BaseSettings):
     sink_port: Port = 17106
     verifier_port: Port = 17107
     exporter_port: Port = 17108
+    analytics_port: Port = 17109
     postgres_port: Port = 17110
     kafka_port: Port = 17111
     kafka_controller_port: Port = 17112

@@ -12,7 +12,7 @@ from services.lake.tables import CAPTURED, application
 from tests.scripts import load_script
 
 ROOT = Path(__file__).parents[2]
-SERVICES = ("approval", "auth", "intake", "search")
+SERVICES = ("analytics", "approval", "auth", "intake", "search")
 
 
 @pytest.fixture(scope="module")

@@ -29,6 +29,7 @@ TRACED = {
     "relay": "replicator-relay",
     "sink": "replicator-sink",
     "verifier": "replicator-verify",
+    "analytics": "analytics",
 }
 PATIENCE_SECONDS = 60
 PLANTED = {
@@ -105,6 +106,8 @@ class Mesh:
             ("approval", "/queue", officer),
             ("search", f"{record}/audit", auditor),
             ("search", "/applications", officer),
+            ("analytics", "/kpis", officer),
+            ("analytics", "/builds", officer),
         ):
             response = await self.clients[service].get(path, headers=reader)
             assert response.status_code == 200, response.text

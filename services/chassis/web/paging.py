@@ -9,11 +9,11 @@ import binascii
 import hashlib
 import hmac
 import secrets
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, TypeVar
 from uuid import UUID
 
 import orjson
@@ -28,6 +28,10 @@ TAG_BYTES = 16
 """Length of a cursor's HMAC: 128 bits, as forging needs the service to check each guess."""
 UNBOUND = frozenset({"after", "limit", "facets"})
 """Parameters that neither select nor order rows: the next page may have others."""
+
+KeyValue = str | date
+"""A value of a key that pages are ordered by."""
+C = TypeVar("C")
 
 Place = datetime | Decimal | int | None
 """A value of a column that pages are ordered by; an instant is aware."""
@@ -115,14 +119,31 @@ class Cursors:
 
         Raises BadRequest when it is no cursor of this caller and these parameters.
         """
-        if after is None:
-            return None
+        return None if after is None else self._opened(after, Cursor.decode, self.encode)
+
+    def start_key(self, after: str | None) -> tuple[KeyValue, ...]:
+        """The same of a page that is ordered by a key: its values in the last row before; empty for the first page."""
+        return () if after is None else self._opened(after, _decode_key, self.encode_key)
+
+    def encode(self, cursor: Cursor) -> str:
+        """The opaque text that the client sends back as `after`."""
+        return self._sealed(cursor.encode())
+
+    def encode_key(self, values: Sequence[KeyValue]) -> str:
+        """The same of the values of a key."""
+        return self._sealed(orjson.dumps([_spelt(value) for value in values]).decode())
+
+    def _sealed(self, text: str) -> str:
+        plain = text.encode()
+        return base64.urlsafe_b64encode(self.key.tag(self.binding, plain) + plain).decode().rstrip("=")
+
+    def _opened(self, after: str, decode: Callable[[str], C], encode: Callable[[C], str]) -> C:
         try:
             raw = base64.b64decode(after + "=" * (-len(after) % 4), altchars=b"-_", validate=True)
             tag, plain = raw[:TAG_BYTES], raw[TAG_BYTES:]
             if hmac.compare_digest(self.key.tag(self.binding, plain), tag):
-                cursor = Cursor.decode(plain.decode("ascii"))
-                if self.encode(cursor) == after:
+                cursor = decode(plain.decode())
+                if encode(cursor) == after:
                     return cursor
         except (binascii.Error, ValueError, OverflowError):
             pass
@@ -130,11 +151,6 @@ class Cursors:
             "The parameter after is not a cursor of yours for these filters and this order; send `next` of the page "
             "before with the same parameters, or leave it out."
         )
-
-    def encode(self, cursor: Cursor) -> str:
-        """The opaque text that the client sends back as `after`."""
-        plain = cursor.encode().encode()
-        return base64.urlsafe_b64encode(self.key.tag(self.binding, plain) + plain).decode().rstrip("=")
 
     def next(self, cursor: Cursor | None) -> str | None:
         """The value of a page's member `next`: None on the last page."""
@@ -157,6 +173,15 @@ AfterText = Annotated[
     ),
 ]
 Limit = Annotated[WholeText, Field(ge=1, le=200, description="Most items of one page.")]
+
+
+def _spelt(value: KeyValue) -> str:
+    return f"d{value.isoformat()}" if isinstance(value, date) else f"s{value}"
+
+
+def _decode_key(text: str) -> tuple[KeyValue, ...]:
+    return tuple(date.fromisoformat(one[1:]) if one[0] == "d" else one[1:] for one in orjson.loads(text))
+
 
 _PLACES: dict[str, Any] = {
     "n": lambda _: None,

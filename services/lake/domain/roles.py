@@ -48,21 +48,41 @@ SYSTEM_ACTOR = UUID(int=0)
 """The actor of what a process does on its own: the nil UUID (RFC 9562), which no person has."""
 
 _CHECKER = frozenset(
-    {"applications:read", "applications:decide", "applications:book", "parties:read", "parties:correct"}
+    {
+        "applications:read",
+        "applications:decide",
+        "applications:book",
+        "parties:read",
+        "parties:correct",
+        "kpis:read",
+    }
 )
 SCOPES: Mapping[Role, frozenset[str]] = {
     Role.MAKER: frozenset({"applications:read", "applications:submit", "parties:read", "parties:write"}),
     Role.OFFICER: _CHECKER,
     # The people who classify loans are not those who book the small ones every day.
     # Files of clear personal data leave the mesh: only roles that two administrators grant make them.
-    Role.SENIOR_OFFICER: _CHECKER | {"loans:classify", "loans:confirm", "parties:export", "products:propose"},
+    Role.SENIOR_OFFICER: _CHECKER
+    | {"loans:classify", "loans:confirm", "parties:export", "products:propose", "portfolio:rows"},
     Role.COMMITTEE: _CHECKER
-    | {"loans:classify", "loans:confirm", "parties:export", "products:propose", "products:confirm"},
+    | {
+        "loans:classify",
+        "loans:confirm",
+        "parties:export",
+        "products:propose",
+        "products:confirm",
+        "portfolio:rows",
+    },
     # People who neither apply for loans nor grant them record money. A role of the band confirms the records that need
     # two people.
-    Role.SERVICING: frozenset({"applications:read", "parties:read", "loans:service", "loans:confirm"}),
-    Role.AUDITOR: frozenset({"applications:read", "parties:read", "audit:read", "users:read"}),
-    Role.ANALYST: frozenset({"applications:read"}),
+    Role.SERVICING: frozenset(
+        {"applications:read", "parties:read", "loans:service", "loans:confirm", "kpis:read"}
+    ),
+    Role.AUDITOR: frozenset(
+        {"applications:read", "parties:read", "audit:read", "users:read", "kpis:read", "portfolio:rows"}
+    ),
+    # The rows behind a number name no person, and an analyst explains numbers.
+    Role.ANALYST: frozenset({"applications:read", "kpis:read", "portfolio:rows"}),
     # Administrators, who grant rights, read no customer data.
     Role.ADMINISTRATOR: frozenset({"users:manage", "users:read", "audit:read"}),
     # The most that a program can be given. Programs never decide, book, or move money.

@@ -131,6 +131,13 @@ SERVICES = (
         ("warehouse-schema",),
         beside=(),
     ),
+    Service(
+        "analytics",
+        ("services.analytics.main",),
+        {"warehouse": "reporting"},
+        ("serving-schema",),
+        has_pages=True,
+    ),
 )
 
 

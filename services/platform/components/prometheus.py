@@ -27,6 +27,7 @@ SCRAPED = (
     "sink",
     "verifier",
     "exporter",
+    "analytics",
     "receiver",
     "prometheus",
 )
