@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "decisions"
@@ -69,9 +69,12 @@ def read_records(folder: Path = FOLDER) -> list[Record]:
     """Read all records of a folder, by area and number.
 
     Raises:
-        ValueError: one has not the form, or is superseded by one that is not current.
+        ValueError: one has not the form, has the number of another, or is superseded by one that is not current.
     """
-    records = [read_record(path) for path in folder.glob("[0-9]*.md")]
+    records = [read_record(path) for path in sorted(folder.glob("[0-9]*.md"))]
+    for one, other in pairwise(sorted(records, key=lambda record: record.number)):
+        if one.number == other.number:
+            raise ValueError(f"{other.file}: {one.file} has this number, too; take the next free one")
     current = {record.number for record in records if record.successor is None}
     for record in records:
         if record.successor is not None and record.successor not in current:

@@ -51,6 +51,13 @@ def test_superseded_records_name_a_current_one(records: ModuleType) -> None:
     }.items()
 
 
+def test_no_two_records_have_one_number(records: ModuleType, tmp_path: Path) -> None:
+    for name in ("0007-a.md", "0007-b.md"):
+        (tmp_path / name).write_text(RIGHT)
+    with pytest.raises(ValueError, match=r"0007-b\.md: 0007-a\.md has this number"):
+        records.read_records(tmp_path)
+
+
 def test_no_two_current_records_have_one_title(records: ModuleType) -> None:
     titles = [record.title for record in records.read_records() if record.successor is None]
     assert len(set(titles)) == len(titles)
