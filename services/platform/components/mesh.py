@@ -20,6 +20,7 @@ from services.platform.errors import PlatformError
 from services.platform.home import OWNER, PRIVATE, Home
 from services.platform.readiness import answers
 from services.platform.settings import HOST, ROOT, PlatformSettings
+from services.platform.users import USERS
 
 # Which one-shot commands make a database what the services expect, by kind of database, in this order.
 MIGRATIONS: Mapping[str, tuple[str, ...]] = {
@@ -39,25 +40,6 @@ INHERITED = (
     # Where unixODBC finds its drivers and sources; without them a process on SQL Server has no driver.
     *("ODBCINI", "ODBCINSTINI", "ODBCSYSINI"),
 )
-# One login of the embedded platform for each person that a decision may need.
-USERS: Mapping[str, tuple[str, str]] = {
-    "maker1": ("Mia Maker", "maker"),
-    "maker2": ("Max Maker", "maker"),
-    "maker3": ("Mona Maker", "maker"),
-    "officer1": ("Olga Officer", "officer"),
-    "officer2": ("Otto Officer", "officer"),
-    "senior1": ("Selma Senior", "senior_officer"),
-    "senior2": ("Sven Senior", "senior_officer"),
-    "committee1": ("Clara Committee", "committee"),
-    "committee2": ("Cem Committee", "committee"),
-    "servicing1": ("Sara Servicing", "servicing"),
-    "servicing2": ("Simon Servicing", "servicing"),
-    "auditor": ("Ada Auditor", "auditor"),
-    "analyst": ("Anna Analyst", "analyst"),
-    # Some changes need two administrators, so the platform starts with two.
-    "administrator1": ("Ann Administrator", "administrator"),
-    "administrator2": ("Amir Administrator", "administrator"),
-}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ import signal
 
 import httpx
 
-from services.platform.components.mesh import USERS, passwords
+from services.platform.components.mesh import passwords
 from services.platform.platform import Platform
+from services.platform.users import USERS
 
 
 async def unready(platform: Platform) -> list[str]:
