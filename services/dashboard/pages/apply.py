@@ -89,7 +89,7 @@ def register(callbacks: Callbacks) -> None:
         body["currency"] = text(currency, 3)
         started = perf_counter()
         try:
-            known = await _party(details, known)
+            known = await _party(details, known, text(key, 64))
             body["parties"] = [{"party_id": known["id"], "role": "borrower"}]
             made = await here().call(
                 "intake", "POST", "/applications", json=body, headers={"Idempotency-Key": text(key, 64)}
@@ -106,12 +106,21 @@ def register(callbacks: Callbacks) -> None:
 PAGE = Page("/apply", "New application", frozenset({SCOPE}), layout, register, section="Lending", icon="plus")
 
 
-async def _party(details: dict[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
-    """The borrower on record: the one of the attempt before where nothing about them was changed."""
+async def _party(details: dict[str, Any], known: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """The borrower on record: the one of the attempt before where nothing about them was changed.
+
+    `key` is the form's. An answer that was lost makes no second party: what is sent again has the same key.
+    """
     digest = hashlib.sha256(orjson.dumps(details, option=orjson.OPT_SORT_KEYS)).hexdigest()
     if known.get("digest") == digest and isinstance(known.get("id"), str):
         return dict(known)
-    made = await here().call("intake", "POST", "/parties", json={"kind": "person", **details})
+    made = await here().call(
+        "intake",
+        "POST",
+        "/parties",
+        json={"kind": "person", **details},
+        headers={"Idempotency-Key": f"{key[:40]}-{digest[:16]}"},
+    )
     return {"id": made.body["id"], "digest": digest}
 
 
