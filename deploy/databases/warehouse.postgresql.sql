@@ -479,10 +479,6 @@ GRANT USAGE ON SCHEMA dl, dm TO reporting;
 
 GRANT SELECT ON dl.quality_result TO reporting;
 
-GRANT SELECT ON ALL TABLES IN SCHEMA dm TO reporting;
-
-ALTER DEFAULT PRIVILEGES FOR ROLE transformer IN SCHEMA dm GRANT SELECT ON TABLES TO reporting;
-
 INSERT INTO serving.alembic_version (version_num) VALUES ('0001') RETURNING serving.alembic_version.version_num;
 
 COMMIT;

@@ -612,10 +612,6 @@ GRANT SELECT ON dl.quality_result TO reporting;
 
 GO
 
-GRANT SELECT ON SCHEMA::dm TO reporting;
-
-GO
-
 INSERT INTO serving.alembic_version (version_num) OUTPUT inserted.version_num VALUES ('0001');
 
 GO

@@ -28,6 +28,7 @@ pytestmark = pytest.mark.timeout(900)
 @pytest.fixture
 async def serving(copied: Warehouse) -> AsyncIterator[Serving]:
     """The copied warehouse, by the login that publishes."""
+    await copied.forget_other_runs()
     opened = Serving.open(copied.database.url("transformer"), service="test")
     yield opened
     await opened.dispose()
@@ -168,6 +169,8 @@ async def test_old_builds_go_with_their_rows(
 
 
 async def test_the_command_says_what_it_did(copied: Warehouse) -> None:
+    await copied.forget_other_runs()
+
     async def command(login: str) -> tuple[int | None, str, str]:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "services.analytics.main", "publish"),

@@ -8,6 +8,7 @@ from services.lake.types import UtcDateTime, code, long_text
 revision = "0001"
 down_revision = None
 
+# The tables of dm are granted by dbt, which takes away what its project does not say.
 GRANTS = {
     "postgresql": (
         "GRANT USAGE ON SCHEMA serving TO transformer, reporting",
@@ -16,15 +17,11 @@ GRANTS = {
         "GRANT SELECT ON ALL TABLES IN SCHEMA serving TO reporting",
         "GRANT USAGE ON SCHEMA dl, dm TO reporting",
         "GRANT SELECT ON dl.quality_result TO reporting",
-        # The rows behind a number; also tables that dbt is yet to make.
-        "GRANT SELECT ON ALL TABLES IN SCHEMA dm TO reporting",
-        "ALTER DEFAULT PRIVILEGES FOR ROLE transformer IN SCHEMA dm GRANT SELECT ON TABLES TO reporting",
     ),
     "mssql": (
         "GRANT SELECT, INSERT, DELETE ON SCHEMA::serving TO transformer",
         "GRANT SELECT ON SCHEMA::serving TO reporting",
         "GRANT SELECT ON dl.quality_result TO reporting",
-        "GRANT SELECT ON SCHEMA::dm TO reporting",
     ),
 }
 
