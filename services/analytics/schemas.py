@@ -70,6 +70,7 @@ class PartBody(_Body):
     table: str
     where: str = Field(description="Which rows of the table, in the grammar of the catalogue.")
     adds_up: bool = Field(description="Whether the rows add up to the part.")
+    sum: str | None = Field(description="The column that is added up; null where rows or days are counted.")
     columns: list[str]
 
 
@@ -122,6 +123,7 @@ class KpiBody(_Body):
                     table=part.table,
                     where=written(part.where),
                     adds_up=part.adds_up,
+                    sum=part.sum,
                     columns=list(part.columns),
                 )
                 for name, part in kpi.parts.items()

@@ -20,7 +20,7 @@ from services.chassis.web.http import HttpClient
 from services.dashboard.clients.auth import Auth
 from services.dashboard.clients.services import Services
 from services.dashboard.forms.model import application_form
-from services.dashboard.pages import applications, apply, approve, record, search
+from services.dashboard.pages import applications, apply, approve, figure_rows, figures, record, search
 from services.dashboard.pages.page import Page
 from services.dashboard.sessions import login
 from services.dashboard.sessions.cookies import Cookies
@@ -31,7 +31,15 @@ from services.dashboard.shell import build_shell, render_once
 
 SERVICE = "dashboard"
 MIGRATIONS = Path(__file__).parent / "migrations"
-PAGES: tuple[Page, ...] = (approve.PAGE, applications.PAGE, apply.PAGE, search.PAGE, record.PAGE)
+PAGES: tuple[Page, ...] = (
+    approve.PAGE,
+    applications.PAGE,
+    apply.PAGE,
+    search.PAGE,
+    *figures.PAGES,
+    figure_rows.PAGE,
+    record.PAGE,
+)
 """Every page, in the order of the menu; the first that a person may open is theirs after the login."""
 CALL_SECONDS = 5.0
 LOGIN_SECONDS = 8.0

@@ -31,6 +31,7 @@ class DashboardSettings(ServiceSettings):
     intake_url: str = Field(pattern="^https?://", description="URL of intake")
     approval_url: str = Field(pattern="^https?://", description="URL of approval")
     search_url: str = Field(pattern="^https?://", description="URL of search")
+    analytics_url: str = Field(pattern="^https?://", description="URL of analytics")
 
     @property
     def secure(self) -> bool:
@@ -45,6 +46,7 @@ class DashboardSettings(ServiceSettings):
             "intake": self.intake_url,
             "approval": self.approval_url,
             "search": self.search_url,
+            "analytics": self.analytics_url,
         }
 
     @property

@@ -15,11 +15,13 @@ PATIENCE_SECONDS = 6.0
 
 
 class ServiceFailed(Exception):
-    """A service does not answer in time, or fails."""
+    """A service does not answer in time, or fails; `kind` and `detail` are what it says itself, where it does."""
 
-    def __init__(self, service: str) -> None:
+    def __init__(self, service: str, kind: str = "", detail: str | None = None) -> None:
         super().__init__(service)
         self.service = service
+        self.kind = kind
+        self.detail = detail
 
 
 @dataclass
@@ -94,11 +96,22 @@ class Services:
         if response.status_code == 401:
             raise Unauthenticated("Your session has ended; log in again.")
         if response.is_server_error or response.status_code == 429:
-            raise ServiceFailed(service)
+            raise ServiceFailed(service, *_said(response))
         body = response.json() if response.content else None
         if response.is_error:
             raise _refusal(response.status_code, body)
         return Answer(response.status_code, body, response.headers)
+
+
+def _said(response: httpx.Response) -> tuple[str, str | None]:
+    """The kind and the detail of a problem; a proxy before the service may send anything."""
+    try:
+        body = response.json()
+    except ValueError:
+        return "", None
+    if not isinstance(body, dict):
+        return "", None
+    return str(body.get("type", "")).rpartition(":")[2], body.get("detail")
 
 
 _MEMBERS = frozenset({"type", "title", "status", "detail", "instance", "trace_id", "errors"})

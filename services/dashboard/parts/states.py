@@ -10,6 +10,9 @@ from services.dashboard.clients.services import Refused, ServiceFailed
 from services.dashboard.here import here
 from services.dashboard.parts.words import SERVICES
 
+NOTHING_PUBLISHED = "nothing-published"
+"""The kind of the problem with which analytics says so."""
+
 
 def failed(message: str, detail: str | None = None, *, retry: bool = False) -> Any:
     """Say what went wrong; with `retry` offer to load the page again."""
@@ -36,8 +39,13 @@ def note(message: Any, *, color: str = "blue", title: str | None = None) -> Any:
 
 
 def failure(error: ServiceFailed) -> Any:
-    """Say that a service does not answer."""
+    """Say that a service does not answer, or that it has nothing to show yet."""
     t = here().texts
+    if error.kind == NOTHING_PUBLISHED:
+        return empty(
+            t("There are no figures yet."),
+            t("They are here once the warehouse was loaded and built, and its tests have passed."),
+        )
     return failed(
         t("{service} does not answer at the moment.", service=t(SERVICES[error.service])),
         t("The rest of the page works. What is shown elsewhere is not affected."),

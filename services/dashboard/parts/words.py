@@ -40,6 +40,7 @@ SERVICES: Mapping[str, str] = {
     "intake": "The intake of applications",
     "approval": "Approval",
     "search": "Search",
+    "analytics": "Analytics",
 }
 CHANNELS: Mapping[str, str] = {
     "branch": "Branch",

@@ -298,7 +298,7 @@ class ServiceProcess(Component):
             del environment["AUTH_JWKS_URL"]
             environment["DASHBOARD_URL"] = settings.http("dashboard")
             environment["DASHBOARD_SESSION_KEYS"] = self.home.fernet_key("dashboard_session_key")
-            for name in ("auth", "intake", "approval", "search"):
+            for name in ("auth", "intake", "approval", "search", "analytics"):
                 environment[f"{name.upper()}_URL"] = settings.http(name)
         if self.name == "intake":
             environment["PERSON_TAG_KEY"] = self.home.secret("person_tag_key")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -36,6 +37,8 @@ PEOPLE = {
     "ada": Role.AUDITOR,
     "ann": Role.ADMINISTRATOR,
 }
+
+PLAYED = ("intake", "approval", "search", "analytics")
 
 
 @dataclass
@@ -121,13 +124,27 @@ def request_for(output: str, callback: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+Transports = Mapping[str, httpx.AsyncBaseTransport]
+
+
 @pytest.fixture(scope="module")
 async def desk(application: Database) -> AsyncIterator[Desk]:
     """The dashboard with one user a role."""
+    async with desk_over(application) as made:
+        yield made
+
+
+@asynccontextmanager
+async def desk_over(
+    application: Database,
+    real: Callable[[Mapping[str, Any]], Transports] = lambda _: {},
+    people: Mapping[str, Role] = PEOPLE,
+) -> AsyncIterator[Desk]:
+    """The dashboard with these people; `real` gives the services that are not played, for the keys of auth's tokens."""
     passwords = Passwords(PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
     database = ApplicationDatabase.open(application.url("auth"), service="test", pool_size=2)
     users = Users(database, passwords)
-    for name, role in PEOPLE.items():
+    for name, role in people.items():
         await users.add(NewUser(name, name.title(), PASSWORD, frozenset({role}), must_change_password=False))
     await database.dispose()
     auth = build_app(
@@ -147,30 +164,26 @@ async def desk(application: Database) -> AsyncIterator[Desk]:
 
     clock = Clock()
     played = httpx.MockTransport(play)
-    dashboard = build(
-        DashboardSettings(
-            application_url=SecretStr(application.url("dashboard")),
-            dashboard_url=ORIGIN,
-            dashboard_session_keys=SecretStr(Fernet.generate_key().decode()),
-            auth_url="http://auth",
-            intake_url="http://intake",
-            approval_url="http://approval",
-            search_url="http://search",
-        ),
-        span_recorder().telemetry,
-        {
-            "auth": httpx.ASGITransport(auth),
-            "intake": played,
-            "approval": played,
-            "search": played,
-        },
-        clock=clock,
-    )
     async with (
         auth.router.lifespan_context(auth),
-        dashboard.router.lifespan_context(dashboard),
         httpx.AsyncClient(transport=httpx.ASGITransport(auth), base_url="http://auth") as client,
     ):
-        while (await client.get("/.well-known/jwks.json")).status_code == 503:
+        while (keys := await client.get("/.well-known/jwks.json")).status_code == 503:
             await asyncio.sleep(0.01)
-        yield Desk(dashboard, client, application, clock, called)
+        dashboard = build(
+            DashboardSettings(
+                application_url=SecretStr(application.url("dashboard")),
+                dashboard_url=ORIGIN,
+                dashboard_session_keys=SecretStr(Fernet.generate_key().decode()),
+                **{f"{name}_url": f"http://{name}" for name in ("auth", *PLAYED)},
+            ),
+            span_recorder().telemetry,
+            {
+                "auth": httpx.ASGITransport(auth),
+                **dict.fromkeys(PLAYED, played),
+                **real(keys.json()),
+            },
+            clock=clock,
+        )
+        async with dashboard.router.lifespan_context(dashboard):
+            yield Desk(dashboard, client, application, clock, called)

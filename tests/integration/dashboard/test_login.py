@@ -144,6 +144,7 @@ def settings(**changes: str) -> DashboardSettings:
             "intake_url": "http://intake",
             "approval_url": "http://approval",
             "search_url": "http://search",
+            "analytics_url": "http://analytics",
             **changes,
         }
     )

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import services.dashboard
+from services.dashboard.analysis import tiles, written
 from services.dashboard.forms.model import application_form, shown
 from services.dashboard.main import PAGES
-from services.dashboard.pages import approve, search
+from services.dashboard.pages import approve, figure_rows, figures, search
 from services.dashboard.parts import decision, questions, words
 
 FOLDER = Path(services.dashboard.__file__).parent
@@ -58,7 +59,10 @@ def tables() -> Iterator[str]:
         yield from plain.values()
     yield from approve.ORDERS.values()
     yield from approve.CLAIMED.values()
-    for coloured in (words.STATES, words.OUTCOMES, words.STAGE_STATUS):
+    yield from (text for pair in figures.LEADS.values() for text in pair)
+    for plain in (tiles.UNITS, written.BUCKETS, figure_rows.COLUMNS):
+        yield from plain.values()
+    for coloured in (written.STATUS, words.STATES, words.OUTCOMES, words.STAGE_STATUS):
         yield from (text for text, _ in coloured.values())
     yield from (title for title, _, _ in decision.ACTIONS.values())
     yield approve.KEYS_HINT

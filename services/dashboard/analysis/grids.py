@@ -1,0 +1,90 @@
+"""Figures that are a table by nature: transitions between buckets, and cohorts by months on book."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from dash import html
+
+from services.dashboard.analysis.figures import Point, matrix, triangle
+from services.dashboard.analysis.written import member_of, said_by
+from services.dashboard.here import here
+from services.dashboard.parts.words import NOTHING
+
+_STRONGEST = Decimal("0.85")
+
+
+def transitions(entry: Mapping[str, Any], points: Sequence[Point], as_of: str | None) -> Any:
+    """The roll matrix: of each bucket, which share of its money went where."""
+    t = here().texts
+    rows, columns, known = matrix(points, as_of)
+    if not rows:
+        return None
+    return _grid(
+        entry,
+        corner=t("from · to"),
+        columns=[member_of(name) for name in columns],
+        rows=[(member_of(row), [_share(known.get((row, column))) for column in columns]) for row in rows],
+    )
+
+
+def cohorts(entry: Mapping[str, Any], points: Sequence[Point]) -> Any:
+    """The vintage triangle: of each month's loans, the share that is bad after each month on book."""
+    t = here().texts
+    rows, columns, known = triangle(points)
+    if not rows:
+        return None
+    largest = max((Decimal(point["value"]) for point in known.values()), default=Decimal(0))
+    return _grid(
+        entry,
+        corner=t("month · months on book"),
+        columns=[t.number(column) for column in columns],
+        rows=[(row[:7], [_share(known.get((row, column)), largest) for column in columns]) for row in rows],
+    )
+
+
+def _grid(
+    entry: Mapping[str, Any],
+    *,
+    corner: str,
+    columns: Sequence[str],
+    rows: Sequence[tuple[str, Sequence[Any]]],
+) -> Any:
+    return html.Section(
+        className="card figure-card",
+        children=[
+            html.H2(said_by(entry["title"])),
+            html.P(said_by(entry["definition"])),
+            html.Div(
+                className="table-scroll",
+                children=html.Table(
+                    className="table heat",
+                    children=[
+                        html.Caption(said_by(entry["title"]), className="unseen"),
+                        html.Thead(
+                            html.Tr(
+                                [
+                                    html.Th(corner, scope="col"),
+                                    *(html.Th(name, scope="col", className="number") for name in columns),
+                                ]
+                            )
+                        ),
+                        html.Tbody([html.Tr([html.Th(name, scope="row"), *cells]) for name, cells in rows]),
+                    ],
+                ),
+            ),
+        ],
+    )
+
+
+def _share(point: Point | None, largest: Decimal = Decimal(1)) -> Any:
+    """A cell whose shade grows with its share."""
+    if point is None or point["value"] is None:
+        return html.Td(NOTHING, className="number")
+    value = Decimal(point["value"])
+    shade = (value / largest * _STRONGEST if largest else Decimal(0)).quantize(Decimal("0.01"))
+    return html.Td(
+        html.Span(here().texts.percent(value)),
+        className="number shaded",
+        style={"--shade": str(max(Decimal(0), min(shade, Decimal(1))))},
+    )

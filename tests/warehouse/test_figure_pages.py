@@ -1,0 +1,204 @@
+"""The pages of figures over a built warehouse: from a tile to its card, to the rows behind it, to an application."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping
+from decimal import Decimal
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from services.analytics import main as analytics
+from services.analytics.settings import AnalyticsSettings
+from services.chassis.testing import span_recorder
+from services.chassis.web.identity import TokenVerifier
+from services.dashboard.pages.figure_rows import COLUMNS
+from services.dashboard.pages.figures import LEADS
+from services.lake.domain.roles import Role
+from tests.conftest import Database, new_database
+from tests.integration.dashboard.conftest import Browser, Desk, desk_over, request_for
+from tests.warehouse.conftest import Warehouse
+from tests.warehouse.test_analytics import CATALOGUE, publication
+
+# The first of them builds the whole warehouse, which takes minutes on a busy machine.
+pytestmark = pytest.mark.timeout(900)
+
+PEOPLE = {"selma": Role.SENIOR_OFFICER, "olga": Role.OFFICER, "mia": Role.MAKER}
+
+
+@pytest.fixture(scope="module")
+async def desk(built: Warehouse, application: Database) -> AsyncIterator[Desk]:
+    """The dashboard before analytics, over a published copy of the built warehouse."""
+    async with new_database(built.database.platform, "warehouse", built.database.name) as database:
+        await Warehouse(database, built.folder, built.batches).forget_other_runs()
+        await publication(database)
+        settings = AnalyticsSettings(
+            http_port=0,
+            http_hosts="analytics",
+            auth_jwks_url="http://127.0.0.1:1/unused",
+            warehouse_url=SecretStr(database.url("reporting")),
+        )
+
+        def real(keys: Mapping[str, Any]) -> dict[str, httpx.AsyncBaseTransport]:
+            verifier = TokenVerifier("creditmesh", dict(keys))
+            app = analytics.build(settings, span_recorder().telemetry, verifier)
+            apps.append(app)
+            return {"analytics": httpx.ASGITransport(app)}
+
+        apps: list[Any] = []
+        async with desk_over(application, real, PEOPLE) as made, apps[0].router.lifespan_context(apps[0]):
+            yield made
+
+
+async def shown(desk: Desk, browser: Browser, address: str) -> Any:
+    """What a page shows at an address, as a tree of components."""
+    parts = urlsplit(address)
+    document = await browser.http.get(address)
+    assert document.status_code == 200, document.text
+    known = desk.app.state.callbacks.app.callback_map
+    output = next(name for name in known if "page.children" in name)
+    body = request_for(output, known[output])
+    body["inputs"][0]["value"] = parts.path
+    body["state"][0]["value"] = f"?{parts.query}" if parts.query else ""
+    answer = await browser.call(body)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["response"]["page"]["children"]
+
+
+def components(tree: Any) -> Iterator[dict[str, Any]]:
+    """Every component of a tree, from the outside to the inside."""
+    if isinstance(tree, list):
+        for one in tree:
+            yield from components(one)
+    elif isinstance(tree, dict) and "props" in tree:
+        yield tree
+        yield from components(tree["props"].get("children"))
+
+
+def texts(tree: Any) -> str:
+    """The text of a tree."""
+    if isinstance(tree, list):
+        return " ".join(filter(None, map(texts, tree)))
+    if isinstance(tree, dict):
+        return texts(tree["props"].get("children"))
+    return "" if tree is None else str(tree)
+
+
+def of_class(tree: Any, name: str) -> list[dict[str, Any]]:
+    """The components of a class."""
+    return [one for one in components(tree) if name in str(one["props"].get("className", "")).split()]
+
+
+def links(tree: Any) -> list[str]:
+    """Where the links of a tree lead."""
+    return [one["props"]["href"] for one in components(tree) if one["props"].get("href")]
+
+
+@pytest.mark.parametrize("name", sorted(LEADS))
+async def test_every_page_has_its_figures_build_and_choices(desk: Desk, name: str) -> None:
+    page = await shown(desk, await desk.logged_in("olga"), f"/{name}?currency=DEM")
+    assert not of_class(page, "failed"), texts(page)
+    assert "build 1" in texts(of_class(page, "build"))
+    assert "tests passed" in texts(of_class(page, "build"))
+    assert len(of_class(page, "figure-tile")) + len(of_class(page, "figure-card")) >= 2
+    assert "DEM" in texts(of_class(page, "choices"))
+    # An officer reads figures, and no rows.
+    assert not [link for link in links(page) if link.startswith("/figures/rows")]
+
+
+async def test_a_number_leads_to_its_rows_and_they_to_an_application(desk: Desk) -> None:
+    browser = await desk.logged_in("selma")
+    page = await shown(desk, browser, "/portfolio?currency=DEM")
+    (tile,) = [one for one in of_class(page, "figure-tile") if "PAR 30" in texts(one)]
+    page = await shown(desk, browser, tile["props"]["href"])
+    (card,) = of_class(page, "figure-card")
+    assert CATALOGUE.kpis["par_30"].definition.en in texts(card)
+    assert "ap.kpi.value[par_30]" in texts(card)
+    address = next(link for link in links(card) if "part=numerator" in link)
+    asked = parse_qs(urlsplit(address).query)
+    assert (asked["kpi"], asked["build"], asked["currency"]) == (["par_30"], ["1"], ["DEM"])
+    page = await shown(desk, browser, address)
+    said = texts(of_class(page, "note"))
+    added = re.search(r"rows? adds? up to ([\d,.]+)", said)
+    assert added, said
+    assert added[1] in texts(card)
+    rows = [one for one in components(page) if one["type"] == "Tr"][1:]
+    assert len(rows) == int(re.search(r"(\d+) row", said)[1])  # type: ignore[index] # it was found above
+    assert Decimal(added[1].replace(",", "")) > 0
+    assert any(link.startswith("/applications/") for link in links(page))
+
+
+async def test_a_pinned_link_has_day_and_build(desk: Desk) -> None:
+    browser = await desk.logged_in("olga")
+    page = await shown(desk, browser, "/portfolio?currency=DEM&kpi=par_30")
+    address = links(of_class(page, "hint"))[-1]
+    assert parse_qs(urlsplit(address).query).keys() == {"as_of", "build", "currency", "kpi"}
+    again = await shown(desk, browser, address)
+    assert texts(of_class(again, "figures")) == texts(of_class(page, "figures"))
+    gone = await shown(desk, browser, address.replace("build=1", "build=77"))
+    assert "not kept any more" in texts(gone)
+
+
+async def test_an_earlier_day_shows_what_was_so_then(desk: Desk) -> None:
+    browser = await desk.logged_in("olga")
+    page = await shown(desk, browser, "/portfolio?currency=DEM&kpi=par_30")
+    days = [one["props"]["value"] for one in components(of_class(page, "choices")) if one["type"] == "Option"]
+    earlier = sorted(day for day in days if day[:1] == "2")[-4]
+    then = await shown(desk, browser, f"/portfolio?currency=DEM&kpi=par_30&as_of={earlier}")
+    table = [texts(one) for one in components(then) if one["type"] == "Tr"]
+    today = [texts(one) for one in components(page) if one["type"] == "Tr"]
+    assert table[1] in today
+    assert table[1] != today[1]
+
+
+async def test_a_figure_that_is_a_table_is_drawn_as_one(desk: Desk) -> None:
+    browser = await desk.logged_in("olga")
+    page = await shown(desk, browser, "/delinquency?currency=DEM")
+    (grid,) = of_class(page, "heat")
+    for row in [one for one in components(grid) if one["type"] == "Tr"][1:]:
+        shares = [Decimal(found) for found in re.findall(r"([\d.]+) %", texts(row))]
+        assert abs(sum(shares) - 100) <= Decimal("0.05"), texts(row)
+    page = await shown(desk, browser, "/vintage?currency=DEM")
+    assert of_class(page, "heat")
+
+
+async def test_vietnamese_has_its_own_words_and_numbers(desk: Desk) -> None:
+    browser = await desk.logged_in("olga")
+    browser.http.cookies.set("language", "vi")
+    page = await shown(desk, browser, "/portfolio?currency=DEM&kpi=par_30")
+    assert CATALOGUE.kpis["par_30"].definition.vi in texts(page)
+    assert "bản dựng 1" in texts(of_class(page, "build"))
+    assert re.search(r"\d,\d\d %", texts(of_class(page, "figures")))
+
+
+async def test_who_may_not_read_figures_gets_no_page(desk: Desk) -> None:
+    browser = await desk.logged_in("mia")
+    assert (await browser.http.get("/portfolio")).status_code == 403
+    officer = await desk.logged_in("olga")
+    assert (await officer.http.get("/figures/rows")).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        "?kpi=../auth",
+        "?kpi=nothing",
+        "?kpi=par_30&part=quotient",
+        "?kpi=par_30&after=abc",
+        "?kpi=par_30&build=x",
+    ],
+)
+async def test_a_wrong_address_of_rows_says_so(desk: Desk, query: str) -> None:
+    browser = await desk.logged_in("selma")
+    page = await shown(desk, browser, f"/figures/rows{query}")
+    assert of_class([page], "failed"), texts(page)
+
+
+def test_every_column_of_the_catalogue_has_a_title() -> None:
+    named = {name for kpi in CATALOGUE.kpis.values() for part in kpi.parts.values() for name in part.columns}
+    assert named == COLUMNS.keys()
