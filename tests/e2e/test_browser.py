@@ -67,9 +67,14 @@ class Desk:
         page.on("request", lambda request: self._look_at(request.url))
         for _ in range(LOGINS):
             await page.goto(f"{self.url}/login")
+            # What is typed before a field has the focus is lost.
+            await expect(page.locator("#username")).to_be_focused(timeout=PATIENCE_MILLISECONDS)
             await page.keyboard.type(username)
             await page.keyboard.press("Tab")
+            await expect(page.locator("#password")).to_be_focused(timeout=PATIENCE_MILLISECONDS)
             await page.keyboard.type(self.passwords[username])
+            await expect(page.locator("#username")).to_have_value(username)
+            await expect(page.locator("#password")).to_have_value(self.passwords[username])
             await page.keyboard.press("Enter")
             shown = page.locator("#page h1, .error").first
             await expect(shown).to_be_visible(timeout=PATIENCE_MILLISECONDS)
