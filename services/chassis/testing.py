@@ -47,6 +47,11 @@ class SpanRecorder:
         """Those of `spans` that have this name."""
         return [span for span in self.spans if span.name == name]
 
+    def names_beside(self, name: str) -> list[str]:
+        """The names of all of `spans` in the trace of the one with this name, sorted: others work beside a request."""
+        (one,) = self.named(name)
+        return sorted(span.name for span in self.spans if span.context.trace_id == one.context.trace_id)
+
     def clear(self) -> None:
         """Forget all spans."""
         self._exporter.clear()

@@ -303,11 +303,7 @@ async def test_a_submission_costs_two_spans(lending: Lending) -> None:
     recorder = span_recorder()
     recorder.clear()
     await lending.post(maker, body)
-    (request,) = recorder.named("POST /applications")
-    # Search, in the same process, has work and spans of its own.
-    of_request = [span for span in recorder.spans if span.context.trace_id == request.context.trace_id]
-    names = sorted(span.name for span in of_request)
-    assert names == ["POST /applications", "transaction lake"]
+    assert recorder.names_beside("POST /applications") == ["POST /applications", "transaction lake"]
 
 
 def _name(path: str) -> str:
