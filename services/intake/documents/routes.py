@@ -1,16 +1,14 @@
 """HTTP in and out of documents."""
 
 import base64
-from collections.abc import AsyncGenerator
-from email.message import Message as MimeType
 from pathlib import PurePosixPath
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Depends, Query, Request, Response
-from starlette.requests import ClientDisconnect
 
 from services.chassis.web.identity import Caller, require
 from services.chassis.web.input.body_limit import bounded_router, streams_body
+from services.chassis.web.input.streams import IDENTITY, content_encoding, declared_type, pieces_of
 from services.chassis.web.input.strict import Identifier
 from services.chassis.web.output.streaming import StreamedFile
 from services.chassis.web.problems import (
@@ -80,7 +78,7 @@ async def add(  # noqa: PLR0917 - FastAPI passes by name
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > documents.max_bytes:
         raise too_large(documents.max_bytes)
-    made = await documents.add(application_id, upload, _body(request), by=caller, key=key)
+    made = await documents.add(application_id, upload, pieces_of(request), by=caller, key=key)
     return answered(made, DocumentView.of(made.what), {"Location": f"/documents/{made.what.id}"})
 
 
@@ -124,23 +122,12 @@ async def download(document_id: Identifier, caller: CanRead, documents: Document
 
 
 def _media_type(request: Request) -> str:
-    header: Any = MimeType()
-    header["content-type"] = request.headers.get("content-type", "")
-    declared: str = header.get_content_type()
+    declared, _ = declared_type(request)
     if declared not in TYPES:
         raise TypeRefused(f"Send the document as one of {', '.join(TYPES)}.")
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
+    if content_encoding(request) != IDENTITY:
         raise TypeRefused("Send the document without a Content-Encoding.")
     return declared
-
-
-async def _body(request: Request) -> AsyncGenerator[bytes]:
-    try:
-        async for piece in request.stream():
-            if piece:
-                yield piece
-    except ClientDisconnect:
-        raise BadRequest("The connection ended before the document did.") from None
 
 
 def _stored_as(document: Document) -> str:

@@ -1,14 +1,12 @@
 """HTTP in and out of imports."""
 
-from collections.abc import AsyncGenerator
-from email.message import Message as MimeType
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Depends, Query, Request, Response
-from starlette.requests import ClientDisconnect
 
 from services.chassis.web.identity import Caller, require
 from services.chassis.web.input.body_limit import bounded_router, streams_body
+from services.chassis.web.input.streams import IDENTITY, UTF_8, content_encoding, declared_type, pieces_of
 from services.chassis.web.input.strict import Identifier
 from services.chassis.web.output.streaming import StreamedFile
 from services.chassis.web.paging import AfterText, CursorsDep, Limit
@@ -79,7 +77,7 @@ async def add(
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > imports.max_bytes:
         raise too_large(imports.max_bytes)
-    made = await imports.add(sent, _body(request), by=caller, key=key)
+    made = await imports.add(sent, pieces_of(request), by=caller, key=key)
     return answered(made, ImportView.of(made.what), {"Location": f"/imports/{made.what.id}"})
 
 
@@ -127,25 +125,15 @@ async def read_rows(
 
 
 def _format(request: Request) -> FileFormat:
-    header: Any = MimeType()
-    header["content-type"] = request.headers.get("content-type", "")
-    declared = _FORMATS.get(header.get_content_type())
-    if declared is None or str(header.get_param("charset", "utf-8")).lower() not in {"utf-8", "utf8"}:
+    media_type, charset = declared_type(request)
+    declared = _FORMATS.get(media_type)
+    if declared is None or charset not in UTF_8:
         raise UnsupportedMediaType(f"Send the file as {' or '.join(_FORMATS)}, in UTF-8.")
     return declared
 
 
 def _is_gzipped(request: Request) -> bool:
-    encoding = request.headers.get("content-encoding", "identity").lower()
-    if encoding not in {"identity", "gzip"}:
+    encoding = content_encoding(request)
+    if encoding not in {IDENTITY, "gzip"}:
         raise UnsupportedMediaType("Send the file as it is, or packed with gzip.")
     return encoding == "gzip"
-
-
-async def _body(request: Request) -> AsyncGenerator[bytes]:
-    try:
-        async for piece in request.stream():
-            if piece:
-                yield piece
-    except ClientDisconnect:
-        raise BadRequest("The connection ended before the file did.") from None

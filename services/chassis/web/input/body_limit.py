@@ -1,7 +1,6 @@
 """The body of a request: the caller is authenticated first, then the size is checked, then the body is parsed."""
 
 from collections.abc import Callable, Coroutine, Iterator
-from email.message import Message as MimeType
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
@@ -16,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from services.chassis.web.identity import check_caller, checks_caller
 from services.chassis.web.input.json_body import DuplicateMember, parse_json
 from services.chassis.web.input.parameters import Parameters
+from services.chassis.web.input.streams import IDENTITY, UTF_8, content_encoding, declared_type
 from services.chassis.web.problems import (
     BadRequest,
     ContentTooLarge,
@@ -191,12 +191,10 @@ async def _read(request: Request, limit: int, *, is_form: bool) -> None:
 
 
 def _check_type(request: Request, expected: str) -> None:
-    header = MimeType()
-    header["content-type"] = request.headers.get("content-type", "")
-    charset = str(header.get_param("charset", "utf-8")).lower()
-    if header.get_content_type() != expected or charset not in {"utf-8", "utf8"}:
+    media_type, charset = declared_type(request)
+    if media_type != expected or charset not in UTF_8:
         raise UnsupportedMediaType(f"Send the body as {expected} in UTF-8.")
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
+    if content_encoding(request) != IDENTITY:
         raise UnsupportedMediaType("Send the body without a Content-Encoding.")
 
 
