@@ -15,7 +15,6 @@ from pydantic import (
     PlainValidator,
     Strict,
     StringConstraints,
-    ValidationError,
     model_validator,
 )
 from pydantic_core import ErrorDetails
@@ -32,7 +31,7 @@ from services.analytics.catalogue.conditions import (
 from services.analytics.catalogue.errors import InvalidCatalogue
 from services.analytics.catalogue.parameters import PARAMETERS
 from services.analytics.catalogue.parsing import parse
-from services.chassis.yaml_files.reading import Document, UnreadableFile, read_document
+from services.chassis.yaml_files.reading import Location, UnreadableFile, read_checked
 
 ROOT = Path(__file__).resolve().parents[3]
 KPIS = Path(__file__).resolve().parent / "kpis"
@@ -308,30 +307,29 @@ def read_kpi(path: Path) -> Kpi:
         InvalidCatalogue: it is not valid; one line a fault, with file, line and field.
     """
     try:
-        document = read_document(path, _shown(path), "id, unit, value, title, …")
+        return read_checked(
+            path,
+            _shown(path),
+            Kpi.model_validate,
+            _place,
+            fields="id, unit, value, title, …",
+            key="id",
+            whole="KPI",
+        )
     except UnreadableFile as error:
         raise InvalidCatalogue(str(error)) from None
-    try:
-        kpi = Kpi.model_validate(document.content)
-    except ValidationError as error:
-        faults = error.errors(include_url=False, include_context=False)
-        raise InvalidCatalogue("\n".join(_fault(document, fault) for fault in faults)) from None
-    if kpi.id != path.stem:
-        message = f"{kpi.id!r} must be the file's name, {path.stem!r}"
-        raise InvalidCatalogue(document.fault(("id",), message, "KPI"))
-    return kpi
 
 
 _NAMED = re.compile(r"(?P<field>[a-z_0-9]+(?:\.[a-z_0-9]+)*): (?P<message>.+)", re.DOTALL)
 
 
-def _fault(document: Document, fault: ErrorDetails) -> str:
-    """One line of a fault; a check over several fields names the one that it is about before a colon."""
+def _place(fault: ErrorDetails) -> tuple[Location, str]:
+    """The field and the message of a fault; a check over several fields names one of them before a colon."""
     location, message = fault["loc"], fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "value_error" and (named := _NAMED.fullmatch(message)):
         more = (int(part) if part.isdecimal() else part for part in named["field"].split("."))
         location, message = (*location, *more), named["message"]
-    return document.fault(location, f"{message[0].lower()}{message[1:]}", "KPI")
+    return location, message
 
 
 def _shown(path: Path) -> str:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
+T = TypeVar("T")
 Location = tuple[Any, ...]
 """The names and places that lead to a field."""
 
@@ -67,6 +70,43 @@ def read_document(path: Path, shown: str, fields: str) -> Document:
     if twice := [f"{shown}:{line}: {field}: is given twice; keep one" for line, field in _repeated(node, ())]:
         raise UnreadableFile("\n".join(twice))
     return Document(shown, content, node)
+
+
+def read_checked(
+    path: Path,
+    shown: str,
+    validate: Callable[[dict[str, Any]], T],
+    place: Callable[[ErrorDetails], tuple[Location, str]],
+    *,
+    fields: str,
+    key: str,
+    whole: str,
+) -> T:
+    """Read one file that a model of Pydantic checks, and that is named as one of its fields says.
+
+    Args:
+        path: the file.
+        shown: its name in messages.
+        validate: gives what the content is.
+        place: the location and the message of a fault.
+        fields: what it begins with, for who has something else there.
+        key: the field with its name.
+        whole: what the file is, such as `flow`.
+
+    Raises:
+        UnreadableFile: it is not valid.
+    """
+    document = read_document(path, shown, fields)
+    try:
+        found = validate(document.content)
+    except ValidationError as error:
+        faults = [place(fault) for fault in error.errors(include_url=False, include_context=False)]
+        lines = (document.fault(at, f"{said[0].lower()}{said[1:]}", whole) for at, said in faults)
+        raise UnreadableFile("\n".join(lines)) from None
+    if (name := document.content[key]) != path.stem:
+        message = f"{name!r} must be the file's name, {path.stem!r}"
+        raise UnreadableFile(document.fault((key,), message, whole))
+    return found
 
 
 def _field(location: Sequence[Any]) -> str:

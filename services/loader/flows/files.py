@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from services.chassis.yaml_files.reading import Document, UnreadableFile, read_document
+from services.chassis.yaml_files.reading import Location, UnreadableFile, read_checked
 from services.loader.errors import InvalidFlow, UnknownFlow
 from services.loader.flows.model import ADAPTER, DbtFlow, LoadFlow
 
@@ -23,18 +22,17 @@ def read_flow(path: Path) -> LoadFlow | DbtFlow:
         InvalidFlow: it is no YAML, or not what a flow file may say; one line a fault.
     """
     try:
-        document = read_document(path, _shown(path), "name, layer, connector, …")
+        return read_checked(
+            path,
+            _shown(path),
+            ADAPTER.validate_python,
+            _place,
+            fields="name, layer, connector, …",
+            key="name",
+            whole="flow",
+        )
     except UnreadableFile as error:
         raise InvalidFlow(str(error)) from None
-    try:
-        flow = ADAPTER.validate_python(document.content)
-    except ValidationError as error:
-        faults = error.errors(include_url=False, include_context=False)
-        raise InvalidFlow("\n".join(_fault(document, fault) for fault in faults)) from None
-    if flow.name != path.stem:
-        message = f"{flow.name!r} must be the file's name, {path.stem!r}"
-        raise InvalidFlow(document.fault(("name",), message, "flow"))
-    return flow
 
 
 def read_flows(folder: Path) -> dict[str, LoadFlow | DbtFlow]:
@@ -98,7 +96,7 @@ def _disagreements(folder: Path, flows: dict[str, LoadFlow | DbtFlow]) -> Iterat
                 yield f"{shown}:1: targets: dl.{target.table} is written by flow {writer!r} already"
 
 
-def _fault(document: Document, fault: ErrorDetails) -> str:
+def _place(fault: ErrorDetails) -> tuple[Location, str]:
     # The first part of a location is the connector, by which the model was chosen.
     location = tuple(part for part in fault["loc"][1:] if part not in {"next_link", "page_number"})
     if fault["type"].startswith("union_tag"):
@@ -106,7 +104,7 @@ def _fault(document: Document, fault: ErrorDetails) -> str:
     message = fault["msg"].removeprefix("Value error, ")
     if not location and ": " in message and (field := message.partition(":")[0]).isidentifier():
         location, message = (field,), message.partition(": ")[2]
-    return document.fault(location, f"{message[0].lower()}{message[1:]}", "flow")
+    return location, message
 
 
 def _shown(path: Path) -> str:
