@@ -158,6 +158,7 @@ class Gate:
         try:
             return await self._sessions.find(cookie)
         except Exception as error:
+            # Each driver has errors of its own; `is_transient` knows them, and every other goes on.
             if not is_transient(error):
                 raise
             raise Unavailable("Logins cannot be checked at the moment; try again shortly.") from error
