@@ -170,6 +170,18 @@ class PointBody(_Body):
         return cls(**{name: value for name, value in point.items() if name in cls.model_fields} | parts)
 
 
+class PointsBody(_Body):
+    """The points of a KPI."""
+
+    kpi: KpiName
+    points: list[PointBody]
+
+    @classmethod
+    def of(cls, values: service.Values) -> Self:
+        """Show values."""
+        return cls(kpi=values.kpi.id, points=_points(values))
+
+
 class ValuesBody(_Body):
     """The points of a KPI in one build."""
 
@@ -180,11 +192,11 @@ class ValuesBody(_Body):
     @classmethod
     def of(cls, values: service.Values) -> Self:
         """Show values."""
-        return cls(
-            kpi=values.kpi.id,
-            build=BuildBody.of(values.build),
-            points=[PointBody.of(point, values.kpi.source) for point in values.points],
-        )
+        return cls(kpi=values.kpi.id, build=BuildBody.of(values.build), points=_points(values))
+
+
+def _points(values: service.Values) -> list[PointBody]:
+    return [PointBody.of(point, values.kpi.source) for point in values.points]
 
 
 class RowsBody(_Body):
@@ -242,7 +254,7 @@ class PageBody(_Body):
     currency: str | None
     currencies: list[str]
     as_of: date | None
-    kpis: list[ValuesBody]
+    kpis: list[PointsBody]
 
     @classmethod
     def of(cls, page: service.Page) -> Self:
@@ -253,7 +265,7 @@ class PageBody(_Body):
             currency=page.currency,
             currencies=list(page.currencies),
             as_of=page.as_of,
-            kpis=[ValuesBody.of(values) for values in page.kpis],
+            kpis=[PointsBody.of(values) for values in page.kpis],
         )
 
 
