@@ -18,6 +18,8 @@ from services.chassis.web.http_server import (
 from services.chassis.web.input.body_limit import DEFAULT_BODY_BYTES, LARGEST_BODY_BYTES, MAX_FORM_FIELDS
 from services.chassis.web.input.json_body import MAX_DEPTH
 from services.chassis.web.limits.rates import RouteClass
+from services.intake.imports.domain import MOST_ROWS
+from services.intake.imports.formats import MOST_EXPANSION
 
 
 def limits() -> str:
@@ -35,6 +37,12 @@ def limits() -> str:
                 "document",
                 "`MAX_DOCUMENT_BYTES`; it is streamed, not parsed",
                 "413, with `max_bytes`",
+            ),
+            (
+                "import",
+                f"`MAX_IMPORT_BYTES` unpacked, {MOST_ROWS:,} rows, {MOST_EXPANSION} times its packed size; it is "
+                "streamed",
+                "413, with `max_bytes`, `max_rows` or `max_ratio`",
             ),
             (
                 "content type",

@@ -156,17 +156,13 @@ def open_imports(
     max_bytes: int,
 ) -> Imports:
     """The use cases of imports, and among `working` the worker that writes their rows where there is a store."""
-    repository, added = ImportRepository(), _nothing
-    if objects is not None:
-        writer = RowWriter(app.state.intake, app.state.servicing)
-        worker = ImportWorker(lake, repository, objects, writer, max_bytes=max_bytes)
-        working.append(asyncio.create_task(worker.keep(), name="imports"))
-        added = worker.wake
-    return Imports(lake, repository, answers, objects, max_bytes=max_bytes, added=added)
-
-
-def _nothing() -> None:
-    return None
+    repository = ImportRepository()
+    if objects is None:
+        return Imports(lake, repository, answers, None, max_bytes=max_bytes)
+    writer = RowWriter(repository, app.state.intake, app.state.servicing)
+    worker = ImportWorker(lake, repository, objects, writer)
+    working.append(asyncio.create_task(worker.keep(), name="imports"))
+    return Imports(lake, repository, answers, objects, max_bytes=max_bytes, added=worker.wake)
 
 
 def open_bureau(settings: IntakeSettings) -> Bureau | None:

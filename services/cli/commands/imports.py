@@ -108,11 +108,11 @@ def show_import(
 def show_rows(
     import_id: ImportId,
     *,
-    made: Annotated[bool, typer.Option("--made", help="what the others have become instead")] = False,
+    made: Annotated[bool, typer.Option("--made", help="what the import has made of rows instead")] = False,
     profile: Profile = NO_PROFILE,
     output: Form = Output.TABLE,
 ) -> None:
-    """Print what is wrong with each rejected row, or with --made the id of what each other row has become."""
+    """Print what is wrong with each rejected row, or with --made the id of what each made row has become."""
     with connect(profile) as platform:
         columns = ("line", "id") if made else FAULTS
         show(_rows(platform, import_id, "made" if made else "rejected"), columns, output)

@@ -15,6 +15,8 @@ MOST_WAITING = 10
 """Imports of one sender that have not ended."""
 MOST_FAULTS = 50
 """Faults of one row that are told."""
+MOST_ROWS = 1_000_000
+"""Rows of one file: each leaves a row of its own in the lake."""
 ROWS_OF_A_TRANSACTION = 100
 
 
@@ -57,6 +59,21 @@ class RowFault(NamedTuple):
     line: int
     pointer: str
     detail: str
+
+
+class WrittenRow(NamedTuple):
+    """A row that was written, by which it is known when it is sent again."""
+
+    sender: UUID
+    kind: ImportKind
+    reference: str
+    sha256: bytes
+    """Of what the row says."""
+    record_id: UUID
+    """Of what was made of it."""
+    recorded_at: datetime
+    import_id: UUID | None
+    line: int | None
 
 
 class MadeRow(NamedTuple):

@@ -34,10 +34,10 @@ class TooManyImports(Conflict):
 
 
 class ImportsBusy(Unavailable):
-    """Other rows of this sender are being written."""
+    """Other files or rows of this sender are being written."""
 
     def __init__(self) -> None:
-        super().__init__("Nothing was written; it is tried again.")
+        super().__init__("Nothing was written. Try again.")
 
 
 class NoImportStore(Unavailable):

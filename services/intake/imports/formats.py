@@ -36,10 +36,11 @@ class Record:
 class Unpacker:
     """Unpacks a file, and measures it."""
 
-    def __init__(self, *, gzipped: bool, max_bytes: int) -> None:
-        """`max_bytes` is the limit of what comes out."""
+    def __init__(self, *, gzipped: bool, max_bytes: int, known: bool = False) -> None:
+        """`max_bytes` is the limit of what comes out; of a `known` file it is the size, so nothing else is limited."""
         self._stream = zlib.decompressobj(wbits=31) if gzipped else None
         self._max = max_bytes
+        self._known = known
         self.packed = self.size = 0
         """Bytes that have gone in, and that have come out."""
 
@@ -81,7 +82,8 @@ class Unpacker:
         self.size += len(part)
         if self.size > self._max:
             raise too_large(self._max)
-        if self.size > max(FREE_BYTES, MOST_EXPANSION * self.packed):
+        # How tightly the start is packed differs with the size of the pieces: only what arrives is judged by it.
+        if not self._known and self.size > max(FREE_BYTES, MOST_EXPANSION * self.packed):
             raise ExpandsTooMuch(
                 f"It unpacks to more than {MOST_EXPANSION} times its size.", max_ratio=MOST_EXPANSION
             )

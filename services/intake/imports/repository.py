@@ -11,13 +11,22 @@ import sqlalchemy as sa
 from services.chassis.database import beyond
 from services.chassis.web.identity import Caller
 from services.chassis.web.paging import Cursor
-from services.intake.imports.domain import FileFormat, Import, ImportKind, ImportState, MadeRow, RowFault
+from services.intake.imports.domain import (
+    FileFormat,
+    Import,
+    ImportKind,
+    ImportState,
+    MadeRow,
+    RowFault,
+    WrittenRow,
+)
 from services.lake import access
 from services.lake.database import LakeReader, LakeTransaction
 from services.lake.tables import import_fault, import_file, imported_row
 
 INSERT_IMPORT = sa.insert(import_file)
 INSERT_FAULT = sa.insert(import_fault)
+INSERT_ROW = sa.insert(imported_row)
 _COLUMNS = [import_file.c[name] for name in Import.__dataclass_fields__]
 _OPEN = (ImportState.WAITING, ImportState.RUNNING)
 _PROGRESS = (
@@ -74,6 +83,14 @@ def select_made(import_id: UUID, after: int, limit: int) -> sa.Select[Any]:
         .where(row.import_id == import_id, row.line > after)
         .order_by(row.line)
         .limit(limit)
+    )
+
+
+def select_written(sender: UUID, kind: ImportKind, references: Sequence[str]) -> sa.Select[Any]:
+    """Read which rows of a sender were written, and the hash of each."""
+    row = imported_row.c
+    return sa.select(row.reference, row.sha256).where(
+        row.sender == sender, row.kind == kind, row.reference.in_(references)
     )
 
 
@@ -146,6 +163,17 @@ class ImportRepository:
         rows = await reader.execute(select_made(import_id, after, limit))
         return [MadeRow(one.line, one.record_id) for one in rows]
 
+    async def written(
+        self, tx: LakeTransaction, sender: UUID, kind: ImportKind, references: Sequence[str]
+    ) -> dict[str, bytes]:
+        """The rows of these references that a sender has had written, with their hashes."""
+        rows = await tx.execute(select_written(sender, kind, references))
+        return {one.reference: bytes(one.sha256) for one in rows}
+
+    async def add_row(self, tx: LakeTransaction, row: WrittenRow) -> None:
+        """Insert by what a row is known that was written."""
+        await tx.execute(INSERT_ROW, row._asdict())
+
     async def due(self, reader: LakeReader, now: datetime) -> Import | None:
         """The import that is due for the longest time, or None."""
         row = (await reader.execute(select_due(now))).mappings().first()
@@ -184,13 +212,14 @@ def statements() -> Iterator[sa.Executable]:
     some = UUID(int=1)
     at = datetime.fromisoformat("2000-01-01T00:00:00Z")
     caller = access.examples()[0]
-    yield from (INSERT_IMPORT, INSERT_FAULT)
+    yield from (INSERT_IMPORT, INSERT_FAULT, INSERT_ROW)
     yield select_imports(caller, None, 1)
     yield select_imports(caller, Cursor(at, some), 1)
     yield select_import(some, caller)
     yield count_open(caller)
     yield select_faults(some, (0, 0), 1)
     yield select_made(some, 0, 1)
+    yield select_written(some, ImportKind.APPLICATIONS, ["1"])
     yield select_due(at)
     yield update_import(some, at, **dict.fromkeys(_PROGRESS))
     yield select_unfinished([some])

@@ -65,11 +65,12 @@ async def add(
     """Send a file of applications (`applications:submit`, `parties:write`) or of payments (`loans:service`).
 
     The body is NDJSON, a row on each line, or CSV as RFC 4180 has it with a header: the members' paths, such as
-    `party.full_name`. UTF-8; packed with `Content-Encoding: gzip`. 413 above 256 MiB unpacked, unless this installation
-    says otherwise, and for what unpacks to more than a hundred times its size. The rows are written afterwards, each
-    by the rules of `POST /parties` and `POST /applications`, or of `POST /loans/{loan_id}/transactions`: `Location`
-    says how far. A row is known by its `external_ref`, else by its file and line: what is sent again is made once. The
-    body must arrive within 20 seconds: pack large files, and send `X-Request-Timeout-Ms: 60000`.
+    `party.full_name`. UTF-8; packed with `Content-Encoding: gzip`. 413 above 256 MiB unpacked, unless this
+    installation says otherwise, above 1,000,000 rows, and for what unpacks to more than a hundred times its size. The
+    rows are written afterwards, each by the rules of `POST /parties` and `POST /applications`, or of `POST
+    /loans/{loan_id}/transactions`: `Location` says how far. A row is known by its `external_ref`, else by its file
+    and line: what is sent again is made once. The body must arrive within 20 seconds: pack large files, and send
+    `X-Request-Timeout-Ms: 60000`.
     """
     for needed in _NEEDED[kind]:
         await needed(caller)
@@ -113,7 +114,7 @@ async def read(import_id: Identifier, caller: CanImport, imports: ImportsDep) ->
 async def read_rows(
     import_id: Identifier, caller: CanImport, imports: ImportsDep, status: RowStatus = "rejected"
 ) -> Response:
-    """Read what is wrong with the rejected rows, or what the others have become, in the order of their lines.
+    """Read what is wrong with the rejected rows, or what the made ones have become, in the order of their lines.
 
     `pointer` is that of the member in its row. No line repeats what the row says.
     """

@@ -12,7 +12,9 @@ from services.intake.imports.domain import FileFormat, Import, ImportKind, Impor
 
 RowStatus = Annotated[
     Literal["rejected", "made"],
-    Field(description="`rejected`: what is wrong with each; `made`: what each has become."),
+    Field(
+        description="`rejected`: what is wrong with each; `made`: what it has become. Repeated rows are in neither."
+    ),
 ]
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
@@ -15,9 +15,10 @@ from services.chassis.telemetry.logging import get_logger
 from services.chassis.telemetry.spans import current_traceparent
 from services.chassis.web.identity import Caller
 from services.chassis.web.paging import Cursor
-from services.chassis.web.problems import Problem
+from services.chassis.web.problems import ContentTooLarge, Problem
 from services.intake.idempotency import Answers, IdempotentRequest, Made
 from services.intake.imports.domain import (
+    MOST_ROWS,
     MOST_WAITING,
     FileFormat,
     Import,
@@ -25,14 +26,21 @@ from services.intake.imports.domain import (
     ImportState,
     object_key,
 )
-from services.intake.imports.errors import FileRefused, NoImportStore, NoSuchImport, TooManyImports
-from services.intake.imports.formats import Splitter, Unpacker
+from services.intake.imports.errors import (
+    FileRefused,
+    ImportsBusy,
+    NoImportStore,
+    NoSuchImport,
+    TooManyImports,
+)
+from services.intake.imports.formats import Record, Splitter, Unpacker
 from services.intake.imports.repository import ImportRepository
 from services.intake.imports.rows import RowReader
 from services.lake.database import Lake, LakeReader
 
 ACCEPTED = 202
 ROWS_OF_A_PIECE = 500
+LOCK_WAIT_SECONDS = 5
 
 _log = get_logger(__name__)
 
@@ -88,8 +96,8 @@ class Imports:
 
         The object is stored before its row: what a killed process leaves has no row, and is swept.
 
-        Raises NoImportStore, TooManyImports, FileRefused, ContentTooLarge, ExpandsTooMuch, RequestInFlight,
-        IdempotencyKeyReused.
+        Raises NoImportStore, TooManyImports, ImportsBusy, FileRefused, ContentTooLarge, ExpandsTooMuch,
+        RequestInFlight, IdempotencyKeyReused.
         """
         if self._objects is None:
             raise NoImportStore("This installation has no store of objects.", retry_after=3600)
@@ -108,6 +116,9 @@ class Imports:
                 if earlier := await self._answers.earlier(tx, by.id, request):
                     made = earlier.shows(await self._repository.one(tx, earlier.made_id, by))
                 else:
+                    # Of files that arrive at once, each is counted after those before it.
+                    if not await tx.try_lock(f"imports:{by.id}", LOCK_WAIT_SECONDS):
+                        raise ImportsBusy
                     await self._check(tx, by)
                     new = passing.of(import_id, place, by, datetime.now(UTC))
                     await self._repository.add(tx, new)
@@ -186,18 +197,31 @@ class _Passing:
         return self._hash.digest()
 
     async def checked(self, pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
-        """The same pieces; raises FileRefused, ContentTooLarge, ExpandsTooMuch."""
+        """The same pieces.
+
+        Raises:
+            FileRefused: it is not what it says it is, or has no row.
+            ContentTooLarge: it has more bytes or rows than a file may have.
+            ExpandsTooMuch: it is packed too tightly.
+        """
         async for piece in pieces:
             for part in self._unpacker.feed(piece):
                 self._hash.update(part)
-                self._rows += sum(self._reader.is_row(record) for record in self._splitter.feed(part))
+                self._count(self._splitter.feed(part))
                 # A piece can unpack to a hundred times as much: let others have their turn.
                 await asyncio.sleep(0)
             yield piece
         self._unpacker.end()
-        self._rows += sum(self._reader.is_row(record) for record in self._splitter.end())
+        self._count(self._splitter.end())
         if not self._rows:
             raise FileRefused("it has no row")
+
+    def _count(self, records: Iterable[Record]) -> None:
+        self._rows += sum(self._reader.is_row(record) for record in records)
+        if self._rows > MOST_ROWS:
+            raise ContentTooLarge(
+                f"Send a file of at most {MOST_ROWS} rows; more of them in several files.", max_rows=MOST_ROWS
+            )
 
     def of(self, import_id: UUID, place: str, by: Caller, at: datetime) -> Import:
         return Import(

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from opentelemetry import context
-from sqlalchemy.exc import SQLAlchemyError
 
 from services.chassis.engines import is_transient
 from services.chassis.error_names import error_name
@@ -19,7 +18,7 @@ from services.chassis.objects.interface import NoSuchObject, ObjectDamaged, Obje
 from services.chassis.telemetry.logging import get_logger
 from services.chassis.telemetry.spans import parent_from
 from services.chassis.web.identity import Caller
-from services.chassis.web.problems import Unavailable
+from services.chassis.web.problems import ContentTooLarge, Unavailable
 from services.intake.domain import Fault
 from services.intake.imports.domain import (
     FOLDER,
@@ -34,7 +33,7 @@ from services.intake.imports.domain import (
     object_key,
 )
 from services.intake.imports.errors import FileRefused
-from services.intake.imports.formats import Splitter, Unpacker
+from services.intake.imports.formats import Record, Splitter, Unpacker
 from services.intake.imports.metrics import IMPORT_ROWS, IMPORT_SECONDS
 from services.intake.imports.repository import ImportRepository
 from services.intake.imports.rows import ReadRow, Row, RowReader
@@ -52,6 +51,7 @@ LEASE = timedelta(seconds=60)
 """For how long nobody else works on an import after its last transaction; that of a killed process goes on then."""
 TURN_SECONDS = 60.0
 """How long an import is worked on while others wait."""
+_UNREAD = "could not be read; the error was logged"
 _UNWRITTEN = "could not be written; the error was logged"
 
 _log = get_logger(__name__)
@@ -80,15 +80,13 @@ class ImportWorker:
         objects: Objects,
         writer: RowWriter,
         *,
-        max_bytes: int,
         lease: timedelta = LEASE,
     ) -> None:
-        """`max_bytes` is the limit of a file's size, unpacked; `lease` see LEASE."""
+        """`lease` see LEASE."""
         self._lake = lake
         self._repository = repository
         self._objects = objects
         self._writer = writer
-        self._max_bytes = max_bytes
         self._lease = lease
         self._wanted = asyncio.Event()
 
@@ -136,16 +134,17 @@ class ImportWorker:
             await self._write_all(progress)
         except _Lost:
             _log.info("another process has this import", import_id=str(claimed.id))
-        except (NoSuchObject, ObjectDamaged, FileRefused) as error:
+        except (NoSuchObject, ObjectDamaged, FileRefused, ContentTooLarge) as error:
             _log.error(
                 "a file cannot be read any more", import_id=str(claimed.id), error=type(error).__name__
             )
             await self._end(progress.now, ImportState.FAILED)
-        except (Unavailable, SQLAlchemyError) as error:
-            if not isinstance(error, Unavailable) and not is_transient(error):
-                raise
+        except Exception as error:
             _log.warning("an import waits", import_id=str(claimed.id), reason=error_name(error))
             await self._note(progress.seen, progress.now.postponed(datetime.now(UTC)))
+            # What nobody foresaw must not hold up the imports behind it: it is logged by the caller.
+            if not isinstance(error, Unavailable) and not is_transient(error):
+                raise
 
     async def _write_all(self, progress: "_Progress") -> None:
         batch: list[ReadRow] = []
@@ -164,7 +163,7 @@ class ImportWorker:
 
     async def _rows(self, of: Import) -> AsyncGenerator[ReadRow]:
         """The rows of the file behind those that are written."""
-        unpacker = Unpacker(gzipped=of.gzipped, max_bytes=self._max_bytes)
+        unpacker = Unpacker(gzipped=of.gzipped, max_bytes=of.size_bytes, known=True)
         splitter = Splitter(quoted=of.format is FileFormat.CSV)
         reader = RowReader(of.kind, of.format)
         async with aclosing(self._objects.get(of.object_key)) as pieces:
@@ -172,10 +171,12 @@ class ImportWorker:
                 for part in unpacker.feed(piece):
                     for record in splitter.feed(part):
                         if reader.is_row(record) and record.line > of.line:
-                            yield reader.read(record)
+                            yield _read(reader, record)
+                    # A piece can unpack to thousands of lines that are written: let others have their turn.
+                    await asyncio.sleep(0)
         for record in splitter.end():
             if reader.is_row(record) and record.line > of.line:
-                yield reader.read(record)
+                yield _read(reader, record)
 
     async def _write(self, progress: "_Progress", batch: Sequence[ReadRow]) -> None:
         """Write rows in one transaction, or where one of them fails in several, split at that row."""
@@ -249,7 +250,12 @@ class ImportWorker:
                 if is_transient(error):
                     raise
                 # One row that fails in a way that nobody foresaw must not stop the others.
-                _log.error("a row could not be written", line=row.line, error=error_name(error))
+                _log.error(
+                    "a row could not be written",
+                    import_id=str(claimed.id),
+                    line=row.line,
+                    error=error_name(error),
+                )
                 raise _Failed(index, ()) from error
             yield row, outcome
 
@@ -302,6 +308,14 @@ class _Progress:
         if self.now.next_attempt_at is None:
             raise ValueError("the import has ended")
         return self.now.next_attempt_at
+
+
+def _read(reader: RowReader, record: Record) -> ReadRow:
+    try:
+        return reader.read(record)
+    except Exception as error:  # noqa: BLE001 - one row that fails as nobody foresaw must not stop the others
+        _log.error("a row could not be read", line=record.line, error=error_name(error))
+        return ReadRow(record.line, None, (Fault("", _UNREAD),))
 
 
 def _reference(of: Import, row: ReadRow) -> str:

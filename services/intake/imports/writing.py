@@ -4,16 +4,14 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
 from uuid import UUID
-
-import sqlalchemy as sa
 
 from services.chassis.web.identity import Caller
 from services.intake.domain import Fault
 from services.intake.errors import ContentRefused, DuplicateNationalId
-from services.intake.imports.domain import ImportKind, RowRefused
+from services.intake.imports.domain import ImportKind, RowRefused, WrittenRow
 from services.intake.imports.errors import ImportsBusy
+from services.intake.imports.repository import ImportRepository
 from services.intake.imports.rows import ApplicationRow, PaymentRow, Row, participants
 from services.intake.service import Intake
 from services.intake.servicing.domain import Kind
@@ -21,10 +19,8 @@ from services.intake.servicing.errors import NoSuchLoan, TransactionNotAllowed
 from services.intake.servicing.metrics import LOAN_TRANSACTIONS
 from services.intake.servicing.service import Servicing
 from services.lake.database import LakeTransaction
-from services.lake.tables import imported_row
 
 LOCK_WAIT_SECONDS = 5
-INSERT_ROW = sa.insert(imported_row)
 _BORROWER = "the borrower needs a birth date, by which they are 18 to 120 years old today"
 
 
@@ -36,19 +32,12 @@ class Outcome(StrEnum):
     REJECTED = "rejected"
 
 
-def select_known(sender: UUID, kind: ImportKind, references: list[str]) -> sa.Select[Any]:
-    """Read which rows of a sender were written, and the hash of each."""
-    row = imported_row.c
-    return sa.select(row.reference, row.sha256).where(
-        row.sender == sender, row.kind == kind, row.reference.in_(references)
-    )
-
-
 class RowWriter:
     """Writes rows of one sender; holds no state of them."""
 
-    def __init__(self, intake: Intake, servicing: Servicing) -> None:
-        """The use cases whose steps rows take."""
+    def __init__(self, repository: ImportRepository, intake: Intake, servicing: Servicing) -> None:
+        """The SQL of imports, and the use cases whose steps rows take."""
+        self._repository = repository
         self._intake = intake
         self._servicing = servicing
 
@@ -64,8 +53,7 @@ class RowWriter:
             raise ImportsBusy
         if not references:
             return {}
-        rows = await tx.execute(select_known(by.id, kind, references))
-        return {one.reference: bytes(one.sha256) for one in rows}
+        return await self._repository.written(tx, by.id, kind, references)
 
     async def write(
         self,
@@ -104,19 +92,17 @@ class RowWriter:
                 )
             return Outcome.REPEATED
         kind, record_id = await self._made(tx, row, by)
-        await tx.execute(
-            INSERT_ROW,
-            {
-                "sender": by.id,
-                "kind": kind,
-                "reference": reference,
-                "sha256": sha256,
-                "record_id": record_id,
-                "recorded_at": datetime.now(UTC),
-                "import_id": import_id,
-                "line": line,
-            },
+        written = WrittenRow(
+            sender=by.id,
+            kind=kind,
+            reference=reference,
+            sha256=sha256,
+            record_id=record_id,
+            recorded_at=datetime.now(UTC),
+            import_id=import_id,
+            line=line,
         )
+        await self._repository.add_row(tx, written)
         known[reference] = sha256
         return Outcome.MADE
 
@@ -166,9 +152,3 @@ def _faults(refused: ContentRefused, place: str) -> Iterator[Fault]:
             yield Fault("/party/birth_date", _BORROWER)
         else:
             yield Fault(place + pointer, error["detail"])
-
-
-def statements() -> Iterator[sa.Executable]:
-    """Yield an example of every statement by which rows are recognised."""
-    yield INSERT_ROW
-    yield select_known(UUID(int=1), ImportKind.APPLICATIONS, ["1"])

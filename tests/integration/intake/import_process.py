@@ -22,8 +22,6 @@ from services.intake.servicing.service import Servicing
 from services.lake.database import Lake
 from tests.integration.lending import OBJECT_KEY, TAG_KEY
 
-MAX_BYTES = 256 << 20
-
 
 def worker_over(lake: Lake, folder: str, lease: timedelta) -> ImportWorker:
     """A worker over a lake and the folder of its objects."""
@@ -39,9 +37,9 @@ def worker_over(lake: Lake, folder: str, lease: timedelta) -> ImportWorker:
         lock_wait_seconds=1,
         overpayment_tolerance=Decimal(0),
     )
-    writer = RowWriter(intake, servicing)
-    objects = open_objects(folder, OBJECT_KEY)
-    return ImportWorker(lake, ImportRepository(), objects, writer, max_bytes=MAX_BYTES, lease=lease)
+    repository = ImportRepository()
+    writer = RowWriter(repository, intake, servicing)
+    return ImportWorker(lake, repository, open_objects(folder, OBJECT_KEY), writer, lease=lease)
 
 
 async def main(url: str, folder: str, lease: float) -> None:

@@ -109,6 +109,21 @@ FAULTS: Sequence[tuple[Any, str]] = (
     # The number of another row.
     (_with("external_ref", "S-1"), "/external_ref"),
 )
+WRONG_VALUES = (
+    *(
+        "robot",
+        "12345",
+        "2999-01-01",
+        "2020-01-31",
+        "IMPORT-000001",
+        "no address",
+        "call me",
+        "YACHT",
+        "1.001",
+    ),
+    *("999999999", "599", "pigeon", "lots", "BOOKED", "created_by", "S 1", "S-1", "not JSON", "NaN"),
+)
+"""What FAULTS and BROKEN put into rows, and no report may repeat."""
 BROKEN: Sequence[bytes] = (
     b"{",
     b"null",

@@ -20,7 +20,6 @@ from services.intake import repository as intake
 from services.intake.bureau import repository as bureau
 from services.intake.documents import repository as documents
 from services.intake.imports import repository as imports
-from services.intake.imports import writing
 from services.intake.lists import repository as lists
 from services.intake.parties import national_ids, tags
 from services.intake.parties import repository as parties
@@ -40,7 +39,6 @@ REPOSITORIES = {
     "documents": documents.statements,
     "bureau": bureau.statements,
     "imports": imports.statements,
-    "rows of imports": writing.statements,
     "outcomes": outcomes.statements,
     "backlog": backlog.statements,
     "approval": approval.statements,
