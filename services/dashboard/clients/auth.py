@@ -1,5 +1,7 @@
 """Calls of auth: tokens for a login, the next ones, and who somebody is."""
 
+import asyncio
+import contextlib
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -7,11 +9,17 @@ from uuid import UUID
 import httpx
 
 from services.chassis.web.http import HttpClient, ServerUnavailable
+from services.dashboard.clients.services import said_by
 from services.dashboard.sessions.domain import Person, Tokens
+
+LOGIN_SECONDS = 8.0
+"""A login waits for auth for this long, repetitions included."""
+CHECK_SECONDS = 3.0
+"""Any other request of a session waits for this long: it may go on without an answer."""
 
 
 class AuthUnreachable(Exception):
-    """Auth does not answer, or fails."""
+    """Auth does not answer in time, or fails."""
 
 
 class LoginRefused(Exception):
@@ -43,16 +51,19 @@ class Auth:
         answer = await self._call(
             "POST",
             "/token",
+            seconds=LOGIN_SECONDS,
             data={**form, **({"otp": otp} if otp else {})},
             headers={"X-Forwarded-For": address} if address else {},
         )
         if answer.status_code != 200:
-            raise _refusal(answer)
+            raise LoginRefused(*said_by(answer))
         body = answer.json()
-        if body["password_change_required"]:
-            raise LoginRefused("password-change-required", None)
-        if body["otp_enrolment_required"]:
-            raise LoginRefused("otp-enrolment-required", None)
+        for missing in ("password_change", "otp_enrolment"):
+            if body[f"{missing}_required"]:
+                # Nobody uses this token; if auth cannot be told, it expires by itself.
+                with contextlib.suppress(AuthUnreachable):
+                    await self._revoke(body["access_token"])
+                raise LoginRefused(f"{missing.replace('_', '-')}-required", None)
         tokens = _tokens(body, now)
         person = await self.person(tokens.access)
         if person is None:
@@ -62,7 +73,10 @@ class Auth:
     async def refresh(self, tokens: Tokens, now: datetime) -> Tokens | None:
         """The next tokens of a session; None when auth has ended it."""
         answer = await self._call(
-            "POST", "/token", data={"grant_type": "refresh_token", "refresh_token": tokens.refresh}
+            "POST",
+            "/token",
+            seconds=CHECK_SECONDS,
+            data={"grant_type": "refresh_token", "refresh_token": tokens.refresh},
         )
         if answer.status_code == 200:
             return _tokens(answer.json(), now)
@@ -72,7 +86,9 @@ class Auth:
 
     async def person(self, access_token: str) -> Person | None:
         """Who has this token; None when its session has ended."""
-        answer = await self._call("GET", "/me", headers={"Authorization": f"Bearer {access_token}"})
+        answer = await self._call(
+            "GET", "/me", seconds=CHECK_SECONDS, headers={"Authorization": f"Bearer {access_token}"}
+        )
         if answer.status_code == 200:
             body = answer.json()
             return Person(UUID(body["id"]), body["username"], body["display_name"], tuple(body["roles"]))
@@ -82,12 +98,16 @@ class Auth:
 
     async def revoke(self, tokens: Tokens) -> None:
         """End the session of these tokens."""
-        await self._call("POST", "/revoke", data={"token": tokens.refresh})
+        await self._revoke(tokens.refresh)
 
-    async def _call(self, method: str, path: str, **options: Any) -> httpx.Response:
+    async def _revoke(self, token: str) -> None:
+        await self._call("POST", "/revoke", seconds=CHECK_SECONDS, data={"token": token})
+
+    async def _call(self, method: str, path: str, *, seconds: float, **options: Any) -> httpx.Response:
         try:
-            answer = await self._client.request(method, path, **options)
-        except (httpx.TransportError, ServerUnavailable) as error:
+            async with asyncio.timeout(seconds):
+                answer = await self._client.request(method, path, **options)
+        except (httpx.TransportError, ServerUnavailable, TimeoutError) as error:
             raise AuthUnreachable("auth does not answer") from error
         if answer.is_server_error:
             raise AuthUnreachable(f"auth answered {answer.status_code}")
@@ -96,8 +116,3 @@ class Auth:
 
 def _tokens(body: dict[str, Any], now: datetime) -> Tokens:
     return Tokens(body["access_token"], body["refresh_token"], now + timedelta(seconds=body["expires_in"]))
-
-
-def _refusal(answer: httpx.Response) -> LoginRefused:
-    body = answer.json()
-    return LoginRefused(str(body.get("type", "")).rpartition(":")[2], body.get("detail"))

@@ -96,14 +96,14 @@ class Services:
         if response.status_code == 401:
             raise Unauthenticated("Your session has ended; log in again.")
         if response.is_server_error or response.status_code == 429:
-            raise ServiceFailed(service, *_said(response))
+            raise ServiceFailed(service, *said_by(response))
         body = response.json() if response.content else None
         if response.is_error:
             raise _refusal(response.status_code, body)
         return Answer(response.status_code, body, response.headers)
 
 
-def _said(response: httpx.Response) -> tuple[str, str | None]:
+def said_by(response: httpx.Response) -> tuple[str, str | None]:
     """The kind and the detail of a problem; a proxy before the service may send anything."""
     try:
         body = response.json()

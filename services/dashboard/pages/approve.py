@@ -1,5 +1,6 @@
 """Approve: the queue of an officer, oldest first, with what is claimed and what changed since the last version."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -82,8 +83,13 @@ def register(callbacks: Callbacks) -> None:
         if wanted := choice(claimed, CLAIMED, ""):
             parameters["claimed"] = wanted
         try:
-            summary = (await here().call("approval", "GET", "/queue/summary")).body
-            page = (await here().call("approval", "GET", "/queue", params=parameters)).body
+            summary, page = (
+                answer.body
+                for answer in await asyncio.gather(
+                    here().call("approval", "GET", "/queue/summary"),
+                    here().call("approval", "GET", "/queue", params=parameters),
+                )
+            )
         except ServiceFailed as error:
             return failure(error), None
         except Refused as error:

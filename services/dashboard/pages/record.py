@@ -1,5 +1,6 @@
 """The record of an application: what is applied for, the score with its reasons, the decisions, and what to do next."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -129,13 +130,14 @@ def _why(error: Refused) -> Any:
 async def _record(application_id: str, told: Any = None) -> Any:
     t, path = here().texts, f"/applications/{application_id}"
     try:
-        answer = await here().call("approval", "GET", path)
-        whole = (await here().call("search", "GET", f"/lake{path}")).body
+        answer, lake = await asyncio.gather(
+            here().call("approval", "GET", path), here().call("search", "GET", f"/lake{path}")
+        )
     except ServiceFailed as error:
         return [heading(t("Application")), failure(error)]
     except Refused as error:
         return [heading(t("Application")), refusal(error)]
-    record = answer.body
+    record, whole = answer.body, lake.body
     version = record["versions"][-1] if record["versions"] else None
     borrower = next((one["full_name"] for one in record["parties"] if one["role"] == "borrower"), None)
     return [

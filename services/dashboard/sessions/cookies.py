@@ -4,11 +4,11 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Mapping
-from http.cookies import CookieError, SimpleCookie
+from urllib.parse import quote
 
 from starlette.responses import Response
 
+LOGIN = "/login"
 LANGUAGE = "language"
 THEME = "theme"
 THEMES = ("light", "dark")
@@ -17,17 +17,14 @@ _YEAR_SECONDS = 365 * 24 * 3600
 _OWN_PATH = re.compile(r"/(?![/\\])[A-Za-z0-9/_.~%=&?+:,-]{0,1000}")
 
 
-def read_cookies(header: str | None) -> Mapping[str, str]:
-    """The cookies of a request; those that cannot be read are left out."""
-    try:
-        return {name: morsel.value for name, morsel in SimpleCookie(header or "").items()}
-    except CookieError:
-        return {}
-
-
 def own_path(path: str | None) -> str | None:
     """`path` when it leads to a page of ours, else None."""
     return path if path and _OWN_PATH.fullmatch(path) else None
+
+
+def login_address(wanted: str | None) -> str:
+    """The address of the login that leads to `wanted`, which is None or an own path."""
+    return f"{LOGIN}?next={quote(wanted, safe='')}" if wanted else LOGIN
 
 
 class Cookies:

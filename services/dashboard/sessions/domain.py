@@ -12,8 +12,10 @@ LONGEST = timedelta(hours=12)
 """No session is longer."""
 RECHECK = timedelta(seconds=30)
 """A session that auth has ended is ended here after this time at most."""
+RETRY = timedelta(seconds=5)
+"""While auth does not answer it is asked at most this often."""
 REFRESH_BEFORE = timedelta(seconds=60)
-"""An access token that is valid for less than this is replaced before it is used."""
+"""An access token that is valid for less than this is replaced at the next check: more than RECHECK, so in time."""
 SEEN_AGAIN = timedelta(seconds=60)
 """The time of the last request is written at most this often."""
 

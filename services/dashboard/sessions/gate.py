@@ -4,10 +4,9 @@ It is a layer before routing, so a page or a callback that is added later cannot
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from urllib.parse import quote
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -28,12 +27,19 @@ from services.dashboard.clients.services import Services
 from services.dashboard.here import Here, being
 from services.dashboard.pages.page import Page
 from services.dashboard.sessions.callbacks import Callbacks
-from services.dashboard.sessions.cookies import LANGUAGE, THEME, THEMES, Cookies, own_path, read_cookies
+from services.dashboard.sessions.cookies import (
+    LANGUAGE,
+    LOGIN,
+    THEME,
+    THEMES,
+    Cookies,
+    login_address,
+    own_path,
+)
 from services.dashboard.sessions.domain import Session
 from services.dashboard.sessions.store import Sessions
 from services.dashboard.texts.catalogue import chosen, texts_of
 
-LOGIN = "/login"
 LOGOUT = "/logout"
 PREFERENCES = "/preferences"
 CALLBACKS = "/_dash-update-component"
@@ -119,7 +125,7 @@ class Gate:
             # Also before a login.
             await self._app(scope, receive, send)
             return
-        cookies = read_cookies(headers.get("cookie"))
+        cookies = HTTPConnection(scope).cookies
         session = await self._session(cookies.get(self._cookies.session))
         is_page = page is not None or path == "/"
         if session is None:
@@ -195,7 +201,7 @@ class Gate:
     def _to_login(self, scope: Scope) -> Response:
         query = scope["query_string"].decode("latin-1")
         wanted = own_path(scope["path"] + (f"?{query}" if query else ""))
-        return RedirectResponse(f"{LOGIN}?next={quote(wanted, safe='')}" if wanted else LOGIN, 303)
+        return RedirectResponse(login_address(wanted), 303)
 
     def _first_page(self, session: Session) -> Response:
         for page in self._pages:
@@ -227,8 +233,3 @@ async def _body(receive: Receive) -> bytes:
             raise ContentTooLarge(f"Send at most {MOST_CALLBACK_BYTES} bytes.")
         more = message.get("more_body", False)
     return b"".join(parts)
-
-
-def cookies_of(request: Request) -> Mapping[str, str]:
-    """The cookies of a request, read as the gate reads them."""
-    return read_cookies(request.headers.get("cookie"))

@@ -11,8 +11,16 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from services.chassis.web.input.body_limit import bounded_router
 from services.chassis.web.problems import Forbidden
 from services.dashboard.clients.auth import Auth, AuthUnreachable, LoginRefused
-from services.dashboard.sessions.cookies import LANGUAGE, THEME, THEMES, Cookies, own_path
-from services.dashboard.sessions.gate import LOGIN, LOGOUT, PREFERENCES, cookies_of
+from services.dashboard.sessions.cookies import (
+    LANGUAGE,
+    LOGIN,
+    THEME,
+    THEMES,
+    Cookies,
+    login_address,
+    own_path,
+)
+from services.dashboard.sessions.gate import LOGOUT, PREFERENCES
 from services.dashboard.sessions.store import Sessions
 from services.dashboard.texts.catalogue import LANGUAGES, Texts, chosen, texts_of
 
@@ -85,7 +93,7 @@ async def log_in(  # noqa: PLR0917 - FastAPI passes by name
     cookies: Cookies = request.app.state.cookies
     auth: Auth = request.app.state.auth
     sessions: Sessions = request.app.state.sessions
-    known, wanted = cookies_of(request), own_path(target)
+    known, wanted = request.cookies, own_path(target)
     t = _texts(request)
     if not cookies.accepts(token, known.get(cookies.visitor)):
         return _form(
@@ -124,7 +132,7 @@ async def log_out(request: Request, token: Text = "") -> Response:
     """End the session, here and in auth."""
     cookies: Cookies = request.app.state.cookies
     sessions: Sessions = request.app.state.sessions
-    cookie = cookies_of(request).get(cookies.session, "")
+    cookie = request.cookies.get(cookies.session, "")
     if not cookies.accepts(token, cookie):
         raise Forbidden("The form is not of this session; load the page again.")
     await sessions.end(cookie)
@@ -143,7 +151,7 @@ async def choose(
 ) -> Response:
     """Keep the language and the theme of this browser."""
     cookies: Cookies = request.app.state.cookies
-    known = cookies_of(request)
+    known = request.cookies
     if not any(cookies.accepts(token, known.get(name)) for name in (cookies.session, cookies.visitor)):
         raise Forbidden("The form is not of this session; load the page again.")
     response = RedirectResponse(own_path(target) or "/", 303)
@@ -164,7 +172,7 @@ def _form(
     status: int = 200,
 ) -> Response:
     cookies: Cookies = request.app.state.cookies
-    known, t = cookies_of(request), _texts(request)
+    known, t = request.cookies, _texts(request)
     response = HTMLResponse("", status_code=status)
     visitor = known.get(cookies.visitor) or cookies.new_visitor(response)
     theme = known.get(THEME)
@@ -176,7 +184,7 @@ def _form(
         error=f'<p class="error" role="alert">{escape(error)}</p>' if error else "",
         token=cookies.form_token(visitor),
         next=escape(target or ""),
-        here=escape(f"{LOGIN}?next={target}" if target else LOGIN),
+        here=escape(login_address(target)),
         username_label=escape(t("User name")),
         username=escape(username),
         focus_name="" if needs_otp else "autofocus",
@@ -196,7 +204,7 @@ def _language_button(code: str, name: str, current: str) -> str:
 
 
 def _texts(request: Request) -> Texts:
-    return texts_of(chosen(cookies_of(request).get(LANGUAGE), request.headers.get("accept-language")))
+    return texts_of(chosen(request.cookies.get(LANGUAGE), request.headers.get("accept-language")))
 
 
 def _said(t: Texts, refusal: LoginRefused) -> str:

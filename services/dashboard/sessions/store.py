@@ -20,6 +20,7 @@ from services.dashboard.sessions.domain import (
     LONGEST,
     RECHECK,
     REFRESH_BEFORE,
+    RETRY,
     SEEN_AGAIN,
     Person,
     Session,
@@ -115,11 +116,7 @@ class Sessions:
                 _log.warning("auth was not told of a logout: it does not answer")
 
     def _is_due(self, row: Any, now: datetime) -> bool:
-        return bool(
-            row.access_expires_at <= now + REFRESH_BEFORE
-            or row.checked_at <= now - RECHECK
-            or row.seen_at <= now - SEEN_AGAIN
-        )
+        return _asks_auth(row, now) or bool(row.seen_at <= now - SEEN_AGAIN)
 
     async def _renewed(self, key: bytes, now: datetime) -> Session | None:
         """Do what is due, one request of a session at a time: a refresh token that is used twice ends the session."""
@@ -139,28 +136,27 @@ class Sessions:
         if session is None or tokens is None:
             return None
         changes: dict[str, Any] = {"seen_at": now}
-        try:
-            if tokens.expires_at <= now + REFRESH_BEFORE:
-                refreshed = await self._auth.refresh(tokens, now)
-                if refreshed is None:
-                    return None
-                tokens = refreshed
-                changes |= self._stored(tokens)
-                session = replace(session, access_token=tokens.access)
-            if row.checked_at <= now - RECHECK:
+        if _asks_auth(row, now):
+            changes["checked_at"] = now
+            try:
+                if tokens.expires_at <= now + REFRESH_BEFORE:
+                    refreshed = await self._auth.refresh(tokens, now)
+                    if refreshed is None:
+                        return None
+                    tokens = refreshed
+                    changes |= self._stored(tokens)
+                    session = replace(session, access_token=tokens.access)
                 person = await self._auth.person(tokens.access)
                 if person is None:
                     return None
-                changes |= {
-                    "checked_at": now,
-                    "display_name": person.display_name,
-                    "roles": list(person.roles),
-                }
+                changes |= {"display_name": person.display_name, "roles": list(person.roles)}
                 session = replace(session, person=person)
-        except AuthUnreachable as error:
-            # The services refuse an ended session by themselves, so it may go on here while its token is valid.
-            if tokens.expires_at <= now:
-                raise Unavailable("Logins cannot be checked at the moment; try again shortly.") from error
+            except AuthUnreachable as error:
+                # The services refuse an ended session by themselves, so it may go on here while its token is valid.
+                if tokens.expires_at <= now:
+                    raise Unavailable("Logins cannot be checked at the moment; try again shortly.") from error
+                # Not every request of the session waits for an auth that does not answer.
+                changes["checked_at"] = now - RECHECK + RETRY
         await tx.execute(sa.update(sessions).where(sessions.c.cookie_sha256 == row.cookie_sha256), changes)
         return session
 
@@ -182,6 +178,10 @@ class Sessions:
             # Its key is gone: the session cannot go on.
             return None
         return Tokens(read["access"], read["refresh"], row.access_expires_at)
+
+
+def _asks_auth(row: Any, now: datetime) -> bool:
+    return bool(row.checked_at <= now - RECHECK or row.access_expires_at <= now)
 
 
 def _goes_on(row: Any, now: datetime) -> bool:

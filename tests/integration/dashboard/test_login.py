@@ -125,6 +125,44 @@ async def test_a_logout_ends_the_session_here_and_in_auth(desk: Desk) -> None:
         )
 
 
+async def test_a_login_that_must_be_finished_elsewhere_leaves_no_session(desk: Desk) -> None:
+    open_sessions = (
+        "SELECT count(*) FROM auth.sessions s JOIN auth.users u ON u.id = s.user_id "
+        "WHERE u.username = 'olga' AND revoked_at IS NULL"
+    )
+    async with desk.database.connect() as owner:
+        before = await owner.fetchval(open_sessions)
+        await owner.execute("UPDATE auth.users SET must_change_password = true WHERE username = 'olga'")
+        try:
+            answer = await desk.browser().log_in("olga")
+            assert answer.status_code == 401
+            assert "creditmesh login" in answer.text
+            assert await owner.fetchval(open_sessions) == before
+        finally:
+            await owner.execute("UPDATE auth.users SET must_change_password = false WHERE username = 'olga'")
+
+
+async def test_a_cookie_of_another_program_on_this_host_does_no_harm(desk: Desk) -> None:
+    browser = await desk.logged_in("mia")
+    value = browser.http.cookies["session"]
+    for other in ('broken="a', "a b=c", 'x={"y": [1, 2]}'):
+        answer = await desk.browser().http.get("/search", headers={"Cookie": f"{other}; session={value}"})
+        assert answer.status_code == 200
+
+
+async def test_the_choice_of_a_language_keeps_the_page_that_was_asked_for(desk: Desk) -> None:
+    browser = desk.browser()
+    form = await browser.http.get("/login?next=%2Fsearch%3Fq%3Danna%26sort%3D-amount")
+    assert 'name="next" value="/login?next=%2Fsearch%3Fq%3Danna%26sort%3D-amount"' in form.text
+    answer = await browser.post(
+        "/preferences",
+        token=await browser.form_token(),
+        language="vi",
+        next="/login?next=%2Fsearch%3Fq%3Danna%26sort%3D-amount",
+    )
+    assert answer.headers["location"] == "/login?next=%2Fsearch%3Fq%3Danna%26sort%3D-amount"
+
+
 async def test_language_and_theme_are_kept_for_the_browser(desk: Desk) -> None:
     browser = await desk.logged_in("mia")
     token = desk.app.state.cookies.form_token(browser.http.cookies["session"])

@@ -9,6 +9,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
+from services.chassis.web.http import HttpClient
 from services.dashboard.clients import auth as auth_client
 from tests.integration.dashboard.conftest import Desk
 
@@ -67,6 +68,29 @@ async def test_while_auth_is_away_a_session_goes_on_as_long_as_its_token(
     login = await desk.browser().log_in("mia")
     assert login.status_code == 503
     assert 'role="alert"' in login.text
+
+
+async def test_one_request_of_a_session_waits_for_a_slow_auth_and_the_next_ones_do_not(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser = await desk.logged_in("mia")
+    asked = 0
+
+    async def slow(*_: object, **__: object) -> httpx.Response:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(60)
+        raise AssertionError("nobody waits a minute")
+
+    monkeypatch.setattr(auth_client, "CHECK_SECONDS", 0.2)
+    monkeypatch.setattr(HttpClient, "request", slow)
+    try:
+        for seconds, calls in ((31, 1), (32, 1), (35, 1), (37, 2), (38, 2)):
+            desk.clock.offset = timedelta(seconds=seconds)
+            assert (await browser.http.get("/search")).status_code == 200
+            assert asked == calls
+    finally:
+        desk.clock.offset = timedelta()
 
 
 async def test_a_new_role_counts_within_thirty_seconds(desk: Desk) -> None:
