@@ -15,6 +15,7 @@ from tests.integration.intake.killing import import_with_kills
 from tests.integration.lending import OBJECT_KEY, Lending
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)
 async def test_case_19_a_worker_killed_ten_times_changes_nothing(
     monkeypatch: pytest.MonkeyPatch, fresh_lake: Database, application: Database, tmp_path: Path

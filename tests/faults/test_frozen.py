@@ -63,6 +63,7 @@ async def test_while_kafka_is_frozen_relay_and_sink_are_not_ready_and_the_lag_gr
     assert (await pipeline.get("verifier", "/status")).json()["relay_fault"] is None
 
 
+@pytest.mark.long
 async def test_while_kafka_is_frozen_the_backlog_is_an_alert_also_of_a_relay_that_has_just_begun(
     pipeline: Pipeline, servers: Servers, tmp_path: Path
 ) -> None:
@@ -127,6 +128,7 @@ async def test_a_relay_that_dies_at_each_start_is_never_ready(pipeline: Pipeline
     await pipeline.replica("UPDATE replication.relay SET incarnation = $1", before["incarnation"])
 
 
+@pytest.mark.long
 async def test_while_its_database_is_silent_the_verifier_is_not_ready(
     pipeline: Pipeline, proxy: Proxy
 ) -> None:

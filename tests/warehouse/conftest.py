@@ -133,7 +133,9 @@ class Warehouse:
 
     def _setting(self, more: Sequence[str]) -> str:
         variables = [value for name, value in pairwise(more) if name == "--vars"]
-        settings = [self.database.name, str(self.project), sorted(self.environment.items()), variables]
+        # Whom lineage is told to changes nothing that dbt parses.
+        read = sorted(one for one in self.environment.items() if not one[0].startswith("OPENLINEAGE"))
+        settings = [self.database.name, str(self.project), read, variables]
         return hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:12]
 
     async def build(self, select: str = "path:models path:seeds", *more: str, status: int = 0) -> Built:

@@ -31,6 +31,7 @@ async def test_building_twice_changes_no_row(built: Warehouse) -> None:
     assert len(before) > 70
 
 
+@pytest.mark.long
 async def test_unit_tests_run_when_asked_for_and_in_no_other_build(built: Warehouse) -> None:
     def kinds() -> set[str]:
         found = json.loads(next(built.folder.rglob("run_results.json")).read_text())["results"]
@@ -47,6 +48,7 @@ async def test_unit_tests_run_when_asked_for_and_in_no_other_build(built: Wareho
     assert "unit_test" not in kinds()
 
 
+@pytest.mark.long
 async def test_readers_miss_no_table_while_layers_are_built(copied: Warehouse) -> None:
     # The bins of the score are a seed, which no analyst reads.
     names = [name for name in await copied.checksums("dm", "ap") if name != "dm.score_bins"]

@@ -39,6 +39,7 @@ async def test_every_column_is_described(built: Warehouse) -> None:
     assert described == there
 
 
+@pytest.mark.long
 async def test_what_postgresql_runs_is_written_alike(built: Warehouse) -> None:
     models = next(built.folder.rglob("compiled/creditmesh/models"))
     assert await complaints(models, "postgres") == ""
