@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.dashboard.here import Here, here
 from services.dashboard.pages.page import Page
+from services.dashboard.parts.form import hidden
 from services.dashboard.parts.states import failed, guarded
 from services.dashboard.parts.words import ROLES
 from services.dashboard.sessions.callbacks import NOBODY_IN_PARTICULAR, Callbacks
@@ -232,7 +233,7 @@ def _frame() -> Any:
                                         method="POST",
                                         action=LOGOUT,
                                         children=[
-                                            _hidden("token", reader.form_token),
+                                            hidden("token", reader.form_token),
                                             html.Button(t("Log out"), type="submit", className="quiet"),
                                         ],
                                     ),
@@ -257,9 +258,9 @@ def _preferences(reader: Here) -> Any:
         action=PREFERENCES,
         className="preferences",
         children=[
-            _hidden("token", reader.form_token),
+            hidden("token", reader.form_token),
             # The script fills in the page that is open.
-            html.Span(_hidden("next", "/"), **{"data-here": ""}),
+            html.Span(hidden("next", "/"), **{"data-here": ""}),
             html.Div(
                 className="languages",
                 role="group",
@@ -288,10 +289,6 @@ def _preferences(reader: Here) -> Any:
             ),
         ],
     )
-
-
-def _hidden(name: str, value: str) -> Any:
-    return dcc.Input(type="hidden", name=name, value=value)
 
 
 def _menu(pages: Sequence[Page], current: Page | None, reader: Here) -> list[Any]:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dash import dcc, html
+from dash import html
 
 from services.dashboard.analysis.figures import Figure, figure
 from services.dashboard.analysis.grids import cohorts, transitions
@@ -12,6 +12,7 @@ from services.dashboard.analysis.links import with_changes
 from services.dashboard.analysis.tiles import card, tiles
 from services.dashboard.here import here
 from services.dashboard.pages.page import Page
+from services.dashboard.parts.form import hidden
 from services.dashboard.parts.heading import heading
 from services.dashboard.parts.states import empty
 
@@ -117,7 +118,7 @@ def _build(build: Mapping[str, Any], as_of: str | None) -> Any:
 def _choices(name: str, chosen: Mapping[str, str], page: Mapping[str, Any], days: Mapping[str, Any]) -> Any:
     """Currency and day: a form of the browser's own, so that the URL has what is shown."""
     t = here().texts
-    kept = [_kept(one, chosen[one]) for one in ("build", "kpi") if one in chosen]
+    kept = [hidden(one, chosen[one]) for one in ("build", "kpi") if one in chosen]
     known = list(dict.fromkeys(day["day"] for day in days["days"]))
     as_of = chosen.get("as_of", page["build"]["as_of_date"])
     return html.Form(
@@ -131,10 +132,6 @@ def _choices(name: str, chosen: Mapping[str, str], page: Mapping[str, Any], days
             html.Button(t("Show"), type="submit", className="button small"),
         ],
     )
-
-
-def _kept(name: str, value: str) -> Any:
-    return dcc.Input(type="hidden", name=name, value=value)
 
 
 def _select(name: str, title: str, options: Sequence[tuple[str, str]], chosen: str | None) -> Any:

@@ -17,6 +17,7 @@ from services.dashboard.parts.states import empty, failure, note, refusal
 from services.dashboard.parts.table import cell, marked, short, table, to_record
 from services.dashboard.parts.words import CHANNELS, NOTHING, STATES, badge, word
 from services.dashboard.sessions.callbacks import Callbacks
+from services.lake.domain.money import MINOR_UNITS
 
 SCOPE = "applications:read"
 BLOCK = 50
@@ -31,13 +32,14 @@ ORDERS: Mapping[str, str] = {
 }
 FACETS: Mapping[str, str] = {"state": "State", "product": "Product", "channel": "Channel"}
 _NEWEST = "-submitted_at"
-_CURRENCIES = ("DEM", "EUR", "USD", "VND", "BRL")
+_CURRENCY = "DEM"
+"""That of the sample applications, until the reader chooses another one."""
 
 
 async def layout(_: Mapping[str, str], query: Mapping[str, str]) -> Any:
     """The page with the filters that its URL names."""
     t = here().texts
-    currency = query.get("currency") if query.get("currency") in _CURRENCIES else _CURRENCIES[0]
+    currency = choice(query.get("currency"), MINOR_UNITS, _CURRENCY)
     return [
         heading(
             t("Search"), t("Submitted applications that you may see, by name, e-mail, purpose or number.")
@@ -81,7 +83,8 @@ async def layout(_: Mapping[str, str], query: Mapping[str, str]) -> Any:
                                 ),
                                 dmc.Select(
                                     id="search-currency",
-                                    data=list(_CURRENCIES),
+                                    data=sorted(MINOR_UNITS),
+                                    searchable=True,
                                     value=currency,
                                     allowDeselect=False,
                                     inputProps={"aria-label": t("Currency")},
@@ -230,7 +233,7 @@ def _parameters(
     found |= {name: value for name, value in (("amount_min", least), ("amount_max", most)) if value}
     if least or most:
         # Amounts of different currencies cannot be compared.
-        found["currency"] = choice(currency, _CURRENCIES, _CURRENCIES[0])
+        found["currency"] = choice(currency, MINOR_UNITS, _CURRENCY)
     order = choice(sort, ORDERS, _NEWEST)
     return found if order == _NEWEST else {**found, "sort": order}
 

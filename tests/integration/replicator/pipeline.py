@@ -159,6 +159,18 @@ class Pipeline:
             await asyncio.sleep(0.05)
         raise TimeoutError(f"the relay did not reach {last}; its log:\n{self.log('relay')}")
 
+    async def complete(self) -> None:
+        """Wait until no other transaction of the server keeps the last change of the journal from being read."""
+        async with self.lake_database.connect() as connection:
+            last = await connection.fetchval("SELECT max(position) FROM journal.change") or 0
+        lake = Lake.open(self.lake_url("verifier"), service="test-complete", pool_size=1)
+        try:
+            async with asyncio.timeout(60):
+                while (await JournalReader(lake).last_position()).major < last:
+                    await asyncio.sleep(0.05)
+        finally:
+            await lake.dispose()
+
     async def count_writes(self, table: str) -> None:
         """From now on count each row that is written to a table of the replica, in the same transaction."""
         async with self.application_database.connect() as connection:
@@ -216,6 +228,7 @@ class Pipeline:
             wait_seconds: how long the replica may take to catch up.
             stopped: tables (full names) whose replication the case has stopped: they alone are not compared.
         """
+        await self.complete()
         result = await self.verify(wait_seconds)
         assert result.stopped == tuple(sorted(stopped))
         assert result.findings == ()
