@@ -12,7 +12,7 @@ from services.platform.settings import ROOT
 
 NOTES = sorted(
     path
-    for folder in ("docs", "services")
+    for folder in ("docs", "services", "tests")
     for path in (ROOT / folder).rglob("vendored.json")
     if "node_modules" not in path.parts
 )
@@ -33,7 +33,7 @@ def test_files_of_others_are_as_they_were_published(note: Path) -> None:
 
 def test_large_scripts_are_noted() -> None:
     noted = {note.parent / name for note in NOTES for name in json.loads(note.read_text())["files"]}
-    scripts = [path for folder in ("docs", "services") for path in (ROOT / folder).rglob("*.min.js")]
+    scripts = [path for folder in ("docs", "services", "tests") for path in (ROOT / folder).rglob("*.min.js")]
     scripts += [path for path in (ROOT / "docs").rglob("*.js") if path.stat().st_size > 50_000]
     assert scripts
     assert set(scripts) <= noted

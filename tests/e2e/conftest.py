@@ -1,9 +1,10 @@
-"""The running platform with Airflow beside it, for the tests of the warehouse."""
+"""The running platform, with Airflow beside it for the tests of the warehouse, or a browser before its dashboard."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import threading
 from collections.abc import AsyncIterator
@@ -14,8 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.async_api import async_playwright
 
+from services.platform.account import is_root
+from services.platform.components.mesh import passwords
+from services.platform.errors import NotAvailableError
 from services.platform.platform import Platform
+from tests.e2e.browsing import Desk
+from tests.e2e.chromium import FLAGS, chromium
 
 # A source that nobody answers for. Its last time was New Year, so Airflow tries it as soon as it reads the file.
 UNREACHABLE = """
@@ -88,3 +95,21 @@ async def warehouse(
         await asyncio.to_thread(platform.supervisor.stop, name)
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture
+async def desk(running_platform: Platform) -> AsyncIterator[Desk]:
+    """The running dashboard; fails where there is no browser and none can be fetched."""
+    settings = running_platform.settings
+    try:
+        program, environment = await asyncio.to_thread(chromium, settings.tools.resolve())
+    except NotAvailableError as error:
+        pytest.fail(f"{error}; BROWSER=off leaves these tests out")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=program,
+            args=[*FLAGS, *(["--no-sandbox"] if is_root() else [])],
+            env={**os.environ, **environment},
+        )
+        yield Desk(browser, settings.http("dashboard"), passwords(running_platform.home))
+        await browser.close()

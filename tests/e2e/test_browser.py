@@ -5,23 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Page, expect
 
-from services.platform.account import is_root
-from services.platform.components.mesh import passwords
-from services.platform.errors import NotAvailableError
-from services.platform.platform import Platform
-from tests.e2e.chromium import FLAGS, chromium
+from tests.e2e.browsing import PATIENCE_MILLISECONDS, Desk
 
 pytestmark = pytest.mark.skipif(os.environ.get("BROWSER") == "off", reason="BROWSER=off")
 
-PATIENCE_MILLISECONDS = 60_000
-LOGINS = 3
 CHOICES = {
     "checking_account": "No checking account",
     "savings": "500 up to 1,000",
@@ -44,68 +36,6 @@ TYPED = {
     "existing_credits": "1",
     "dependants": "1",
 }
-
-
-@dataclass
-class Desk:
-    """Browsers of people, and what any of them has complained about."""
-
-    browser: Browser
-    url: str
-    passwords: dict[str, str]
-    complaints: list[str] = field(default_factory=list)
-
-    async def log_in(self, username: str) -> Page:
-        """A browser in which somebody has logged in by keyboard alone."""
-        context = await self.browser.new_context(
-            locale="en-US", viewport={"width": 1280, "height": 860}, reduced_motion="reduce"
-        )
-        page = await context.new_page()
-        page.set_default_timeout(PATIENCE_MILLISECONDS)
-        page.on("console", lambda said: self.complaints.append(f"{said.type}: {said.text}"))
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("request", lambda request: self._look_at(request.url))
-        for _ in range(LOGINS):
-            await page.goto(f"{self.url}/login")
-            # What is typed before a field has the focus is lost.
-            await expect(page.locator("#username")).to_be_focused(timeout=PATIENCE_MILLISECONDS)
-            await page.keyboard.type(username)
-            await page.keyboard.press("Tab")
-            await expect(page.locator("#password")).to_be_focused(timeout=PATIENCE_MILLISECONDS)
-            await page.keyboard.type(self.passwords[username])
-            await expect(page.locator("#username")).to_have_value(username)
-            await expect(page.locator("#password")).to_have_value(self.passwords[username])
-            await page.keyboard.press("Enter")
-            shown = page.locator("#page h1, .error").first
-            await expect(shown).to_be_visible(timeout=PATIENCE_MILLISECONDS)
-            if await page.locator("#page").count():
-                return page
-            # On a machine where everything runs at once, auth may take longer for a password than the dashboard waits.
-            await expect(page.locator(".error")).to_contain_text("not possible at the moment")
-            self.complaints = [one for one in self.complaints if "503" not in one]
-        raise AssertionError(f"{username} cannot log in")
-
-    def _look_at(self, url: str) -> None:
-        if not url.startswith((self.url, "data:", "blob:")):
-            self.complaints.append(f"a request to {url}")
-
-
-@pytest.fixture
-async def desk(running_platform: Platform) -> AsyncIterator[Desk]:
-    """The running dashboard; fails where there is no browser and none can be fetched."""
-    settings = running_platform.settings
-    try:
-        program, environment = await asyncio.to_thread(chromium, settings.tools.resolve())
-    except NotAvailableError as error:
-        pytest.fail(f"{error}; BROWSER=off leaves these tests out")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=program,
-            args=[*FLAGS, *(["--no-sandbox"] if is_root() else [])],
-            env={**os.environ, **environment},
-        )
-        yield Desk(browser, settings.http("dashboard"), passwords(running_platform.home))
-        await browser.close()
 
 
 async def choose(page: Page, name: str, label: str) -> None:

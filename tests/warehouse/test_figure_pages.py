@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -27,6 +28,20 @@ from tests.warehouse.test_analytics import CATALOGUE, publication
 # The first of them builds the whole warehouse, which takes minutes on a busy machine.
 pytestmark = pytest.mark.timeout(900)
 
+CHECKED = (
+    "INSERT INTO dl.quality_result (result_id, run_id, flow, target, column_name, expectation, severity, success, "
+    "checked_count, failed_count, checked_at) "
+    "VALUES (gen_random_uuid(), gen_random_uuid(), 'lake', $1, $2, $3, $4, $5, $6, $7, $8)"
+)
+_NEWEST = datetime(2026, 6, 30, 6, 15)  # noqa: DTZ001 - the column's times are in UTC
+CHECKS = [
+    ("credit_loan", "currency", "expect_column_values_to_be_in_set", "error", True, 30, 0, _NEWEST),
+    ("credit_party", "birth_date", "expect_column_values_to_not_be_null", "warning", False, 1234, 5, _NEWEST),
+    ("credit_loan", None, "expect_table_row_count_to_be_between", "error", False, None, None, _NEWEST),
+    # Of a check before the newest.
+    ("credit_old", None, "expect_table_row_count_to_be_between", "error", False, 1, 1, datetime(2026, 6, 29)),  # noqa: DTZ001 - as above
+]
+"""Table, column, expectation, severity, success, checked and failed values, time."""
 PEOPLE = {"selma": Role.SENIOR_OFFICER, "olga": Role.OFFICER, "mia": Role.MAKER}
 
 
@@ -36,6 +51,8 @@ async def desk(built: Warehouse, application: Database) -> AsyncIterator[Desk]:
     async with new_database(built.database.platform, "warehouse", built.database.name) as database:
         await Warehouse(database, built.folder, built.batches).forget_other_runs()
         await publication(database)
+        async with database.connect() as owner:
+            await owner.executemany(CHECKED, CHECKS)
         settings = AnalyticsSettings(
             http_port=0,
             http_hosts="analytics",
@@ -130,6 +147,19 @@ async def test_a_number_leads_to_its_rows_and_they_to_an_application(desk: Desk)
     assert len(rows) == int(re.search(r"(\d+) row", said)[1])  # type: ignore[index] # it was found above
     assert Decimal(added[1].replace(",", "")) > 0
     assert any(link.startswith("/applications/") for link in links(page))
+
+
+async def test_data_quality_names_what_is_broken_first_and_the_builds(desk: Desk) -> None:
+    page = await shown(desk, await desk.logged_in("olga"), "/quality")
+    rows = [texts(one) for one in components(page) if one["type"] == "Tr" and "row" in str(one["props"])]
+    checks = [row for row in rows if "credit_" in row]
+    assert ["Passed" in row for row in checks] == [False, False, True]
+    assert [row for row in checks if "Warning" in row] == [
+        "Warning lake credit_party birth_date not be null 5 of 1,234 30 Jun 2026, 06:15"
+    ]
+    assert "1 check passed" in texts(of_class(page, "build"))
+    (build,) = [row for row in rows if "tests passed" in row]
+    assert build.startswith("1 ")
 
 
 async def test_a_pinned_link_has_day_and_build(desk: Desk) -> None:

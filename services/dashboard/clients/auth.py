@@ -13,7 +13,7 @@ from services.dashboard.clients.services import said_by
 from services.dashboard.sessions.domain import Person, Tokens
 
 LOGIN_SECONDS = 8.0
-"""A login waits for auth for this long, repetitions included."""
+"""A login waits for auth for this long, repetitions included: passwords are hashed slowly on purpose."""
 CHECK_SECONDS = 3.0
 """Any other request of a session waits for this long: it may go on without an answer."""
 
