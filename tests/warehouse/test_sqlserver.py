@@ -98,6 +98,7 @@ async def said(*command: str) -> str:
     return output.decode()
 
 
+@pytest.mark.long
 async def test_no_flag_of_the_adapter_that_is_off_ends_a_build(tmp_path: Path) -> None:
     """The adapter asks for one at a model's second run, to widen columns; being off, each says so by an event."""
     flags = (await said(str(DBT.with_name("python")), "-c", FLAGS)).split()

@@ -72,8 +72,11 @@ async def running(pipeline: Pipeline) -> Pipeline:
 
 @pytest.mark.parametrize(
     "draft",
-    ["repeat('x', 30 * 1024 * 1024)", "repeat('漢', 6 * 1024 * 1024)", "repeat(chr(1), 3 * 1024 * 1024)"],
-    ids=["30 MB", "18 MB of three bytes each", "3 MB that JSON escapes"],
+    [
+        pytest.param("repeat('x', 30 * 1024 * 1024)", id="30 MB", marks=pytest.mark.long),
+        pytest.param("repeat('漢', 6 * 1024 * 1024)", id="18 MB of three bytes each", marks=pytest.mark.long),
+        pytest.param("repeat(chr(1), 3 * 1024 * 1024)", id="3 MB that JSON escapes"),
+    ],
 )
 async def test_a_row_that_fits_no_record_stops_its_table_alone_and_comes_back(
     running: Pipeline, draft: str
