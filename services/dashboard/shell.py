@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from services.dashboard.here import Here, here
 from services.dashboard.pages.page import Page
 from services.dashboard.parts.form import hidden
+from services.dashboard.parts.heading import heading
 from services.dashboard.parts.states import failed, guarded
 from services.dashboard.parts.words import ROLES
 from services.dashboard.sessions.callbacks import NOBODY_IN_PARTICULAR, Callbacks
@@ -114,7 +115,8 @@ def build_shell(server: FastAPI, pages: Sequence[Page]) -> tuple[Shell, Callback
             return failed(t("There is no such page.")), menu, t("There is no such page.")
         if not page.open_to(reader.person):
             return failed(t("Your role does not have this page.")), menu, t(page.title)
-        return await guarded(page.layout(parts, _parameters(query))), menu, t(page.title)
+        content = await guarded(page.layout(parts, _parameters(query)), heading(t(page.title)))
+        return content, menu, t(page.title)
 
     callbacks.in_browser(
         ClientsideFunction("desk", "title"),

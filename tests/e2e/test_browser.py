@@ -143,5 +143,22 @@ async def test_what_was_typed_is_there_after_the_end_of_the_session(desk: Desk) 
     assert desk.complaints == []
 
 
+@pytest.mark.timeout(300)
+async def test_more_of_what_was_found_follows_on_demand(desk: Desk) -> None:
+    page = await desk.log_in("auditor")
+    await page.goto(f"{desk.url}/search")
+    rows = page.locator("#search-rows tr")
+    more = page.locator("#search-more")
+    await expect(more).to_be_visible(timeout=PATIENCE_MILLISECONDS)
+    first = await rows.count()
+    await more.click()
+    await expect(rows).to_have_count(2 * first, timeout=PATIENCE_MILLISECONDS)
+    links = await page.locator("#search-rows a[href^='/applications/']").evaluate_all(
+        "all => all.map(a => a.href)"
+    )
+    assert len(set(links)) == 2 * first
+    assert desk.complaints == []
+
+
 def _given(cookie: Any) -> Any:
     return {name: cookie[name] for name in ("name", "value", "domain", "path")}

@@ -9,6 +9,7 @@ from dash import html
 from services.dashboard.analysis.figures import Point, matrix, triangle
 from services.dashboard.analysis.written import member_of, said_by
 from services.dashboard.here import here
+from services.dashboard.parts.table import scrolled
 from services.dashboard.parts.words import NOTHING
 
 _STRONGEST = Decimal("0.85")
@@ -55,9 +56,8 @@ def _grid(
         children=[
             html.H2(said_by(entry["title"])),
             html.P(said_by(entry["definition"])),
-            html.Div(
-                className="table-scroll",
-                children=html.Table(
+            scrolled(
+                html.Table(
                     className="table heat",
                     children=[
                         html.Caption(said_by(entry["title"]), className="unseen"),
@@ -72,6 +72,7 @@ def _grid(
                         html.Tbody([html.Tr([html.Th(name, scope="row"), *cells]) for name, cells in rows]),
                     ],
                 ),
+                said_by(entry["title"]),
             ),
         ],
     )

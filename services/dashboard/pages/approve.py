@@ -59,7 +59,7 @@ async def layout(_: Mapping[str, str], query: Mapping[str, str]) -> Any:
                     data=[{"value": code, "label": t(name)} for code, name in ORDERS.items()],
                     value=choice(query.get("sort"), ORDERS, "-age"),
                     allowDeselect=False,
-                    inputProps={"aria-label": t("Order")},
+                    **{"aria-label": t("Order")},
                     size="sm",
                 ),
             ],

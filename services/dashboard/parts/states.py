@@ -63,11 +63,11 @@ def refusal(error: Refused) -> Any:
     return failed(error.title, error.detail)
 
 
-async def guarded(part: Awaitable[Any]) -> Any:
-    """The content of a part, or what stands in its place when its service fails or refuses."""
+async def guarded(part: Awaitable[Any], title: Any = None) -> Any:
+    """The content of a part, or what stands in its place, below a title, when its service fails or refuses."""
     try:
         return await part
     except ServiceFailed as error:
-        return failure(error)
+        return [title, failure(error)]
     except Refused as error:
-        return refusal(error)
+        return [title, refusal(error)]

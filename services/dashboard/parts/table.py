@@ -12,9 +12,8 @@ def table(
     columns: Sequence[tuple[str, str]], rows: Sequence[Any], *, caption: str, identity: str = ""
 ) -> Any:
     """A table: `columns` are titles with a class each, `caption` says to screen readers what it lists."""
-    return html.Div(
-        className="table-scroll",
-        children=html.Table(
+    return scrolled(
+        html.Table(
             className="table",
             children=[
                 html.Caption(caption, className="unseen"),
@@ -22,6 +21,14 @@ def table(
                 html.Tbody(rows, **({"id": identity} if identity else {})),
             ],
         ),
+        caption,
+    )
+
+
+def scrolled(content: Any, caption: str) -> Any:
+    """A table that may be wider than the page: it scrolls by itself, also by keyboard."""
+    return html.Div(
+        className="table-scroll", tabIndex=0, role="region", **{"aria-label": caption}, children=content
     )
 
 

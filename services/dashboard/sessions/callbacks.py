@@ -100,10 +100,8 @@ def _are_outputs(given: Any, output: str) -> bool:
             isinstance(one, dict | list)
             and (
                 part.startswith("{")
-                or (
-                    isinstance(one, dict)
-                    and f"{one.get('id')}.{one.get('property')}" == part.partition("@")[0]
-                )
+                # An output that several callbacks have ends with a hash, in both places.
+                or (isinstance(one, dict) and f"{one.get('id')}.{one.get('property')}" == part)
             )
             for one, part in zip(listed, parts, strict=True)
         )

@@ -110,11 +110,9 @@ class Browser:
 
 
 def request_for(output: str, callback: dict[str, Any]) -> dict[str, Any]:
-    """A well-formed request for a callback, without values."""
+    """A request for a callback as the browser sends it, without values."""
     names = output.strip(".").split("...") if output.startswith("..") else [output]
-    outputs = [
-        dict(zip(("id", "property"), name.partition("@")[0].rsplit(".", 1), strict=True)) for name in names
-    ]
+    outputs = [dict(zip(("id", "property"), name.rsplit(".", 1), strict=True)) for name in names]
     return {
         "output": output,
         "outputs": outputs if output.startswith("..") else outputs[0],
