@@ -18,6 +18,7 @@ FOLDER = Path(__file__).parent
 LANGUAGES: Mapping[str, str] = {"en": "English", "vi": "Tiếng Việt"}
 """What can be chosen, each by its own name."""
 DEFAULT = "en"
+_DAY = "d MMM y"
 
 Messages = Mapping[str, tuple[str, ...]]
 
@@ -78,12 +79,12 @@ class Texts:
     def day(self, value: str | date) -> str:
         """A day."""
         day = date.fromisoformat(value) if isinstance(value, str) else value
-        return str(format_date(day, format="medium", locale=self._locale))
+        return str(format_date(day, format=_DAY, locale=self._locale))
 
     def time(self, value: str | datetime) -> str:
         """A day and a time of UTC."""
         instant = datetime.fromisoformat(value) if isinstance(value, str) else value
-        return str(format_datetime(instant.astimezone(UTC), format="d MMM y, HH:mm", locale=self._locale))
+        return str(format_datetime(instant.astimezone(UTC), format=f"{_DAY}, HH:mm", locale=self._locale))
 
     def hours(self, hours: float) -> str:
         """For how long something has lasted, in the largest unit that fits."""
