@@ -49,16 +49,22 @@ def parties(caller: Caller, of: sa.FromClause = party) -> sa.ColumnElement[bool]
 def clear_parties(caller: Caller, of: sa.FromClause = party) -> sa.ColumnElement[bool]:
     """The condition on `of` that `caller` sees the row's personal data unmasked: parties of their own work."""
     part, where = _VISIBLE_PART, _VISIBLE_APPLICATION
-    on_something = sa.exists().where(
-        part.c.party_id == of.c.id,
-        where.c.id == part.c.application_id,
-        _applications(caller, _clear_roles(caller), where),
+    clear = _clear_roles(caller)
+    on_something = (
+        sa.exists().where(
+            part.c.party_id == of.c.id,
+            where.c.id == part.c.application_id,
+            _applications(caller, clear, where),
+        )
+        # Joined to nothing otherwise: SQLAlchemy leaves the other conditions of a false one out.
+        if clear
+        else sa.false()
     )
     if Role.MAKER in caller.roles or (
         Role.SERVICE in caller.roles and caller.scopes & {_SUBMIT, _WRITE_PARTIES}
     ):
         return sa.or_(of.c.created_by == caller.id, on_something)
-    return on_something if _clear_roles(caller) else sa.false()
+    return on_something
 
 
 def clear_applications(caller: Caller, of: sa.FromClause = application) -> sa.ColumnElement[bool]:

@@ -107,3 +107,10 @@ def test_a_program_sees_what_its_scopes_say() -> None:
     assert "submitted_at" in where(access.parties(parties))
     assert where(access.applications(maker)).startswith("credit.application.created_by =")
     assert where(access.parties(maker)).startswith("credit.party.created_by =")
+
+
+def test_a_program_that_only_writes_is_joined_to_no_applications() -> None:
+    writer = program("applications:submit", "parties:write")
+
+    assert where(access.clear_parties(writer)) == where(access.parties(writer))
+    assert "application" not in where(access.clear_parties(writer))
