@@ -78,7 +78,7 @@ class SealedObjects:
             async for piece in stored:
                 held += piece
                 if cipher is None and len(held) >= HEADER_BYTES:
-                    cipher = self._opened(key, bytes(held[:HEADER_BYTES]))
+                    cipher = _cipher(self._keys, key, bytes(held[:HEADER_BYTES]))
                     del held[:HEADER_BYTES]
                 # What could be the last segment waits: only the end of the object says whether it is.
                 while cipher is not None and len(held) > SEGMENT_BYTES + TAG_BYTES:
@@ -103,8 +103,8 @@ class SealedObjects:
         return await self._inner.discard_unfinished(instant)
 
     async def _sealed(self, key: str, content: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
-        header = _MARK + self._keys.newest + secrets.token_bytes(_SALT_BYTES)
-        cipher = self._opened(key, header)
+        header = _header(self._keys)
+        cipher = _cipher(self._keys, key, header)
         yield header
         held, number = bytearray(), 0
         async for piece in content:
@@ -116,13 +116,50 @@ class SealedObjects:
                 number += 1
         yield cipher.encrypt(_nonce(number, last=True), bytes(held), None)
 
-    def _opened(self, key: str, header: bytes) -> AESGCM:
-        """The cipher of one object, by its name and header."""
-        found = self._keys.by_id.get(header[len(_MARK) : len(_MARK) + _ID_BYTES])
-        if found is None or not header.startswith(_MARK):
-            raise ObjectDamaged(f"{key} was stored with a key that is not set")
-        derived = HKDF(SHA256(), 32, salt=header[-_SALT_BYTES:], info=header + key.encode()).derive(found)
-        return AESGCM(derived)
+
+def seal(keys: Keys, name: str, content: bytes) -> bytes:
+    """A small content encrypted as an object called `name`, for where a row holds it."""
+    header = _header(keys)
+    cipher = _cipher(keys, name, header)
+    starts = range(0, max(len(content), 1), SEGMENT_BYTES)
+    return header + b"".join(
+        cipher.encrypt(
+            _nonce(number, last=number == len(starts) - 1), content[start : start + SEGMENT_BYTES], None
+        )
+        for number, start in enumerate(starts)
+    )
+
+
+def unseal(keys: Keys, name: str, stored: bytes) -> bytes:
+    """What `seal` encrypted under this name.
+
+    Raises:
+        ObjectDamaged: it was not stored like this, or with a key that is not set.
+    """
+    header, rest = stored[:HEADER_BYTES], stored[HEADER_BYTES:]
+    if not rest:
+        raise ObjectDamaged(f"{name} ends in its header")
+    cipher = _cipher(keys, name, header)
+    starts = range(0, len(rest), SEGMENT_BYTES + TAG_BYTES)
+    return b"".join(
+        _decrypted(
+            cipher, number, rest[start : start + SEGMENT_BYTES + TAG_BYTES], last=number == len(starts) - 1
+        )
+        for number, start in enumerate(starts)
+    )
+
+
+def _header(keys: Keys) -> bytes:
+    return _MARK + keys.newest + secrets.token_bytes(_SALT_BYTES)
+
+
+def _cipher(keys: Keys, name: str, header: bytes) -> AESGCM:
+    """The cipher of one object, by its name and header."""
+    found = keys.by_id.get(header[len(_MARK) : len(_MARK) + _ID_BYTES])
+    if found is None or not header.startswith(_MARK):
+        raise ObjectDamaged(f"{name} was stored with a key that is not set")
+    derived = HKDF(SHA256(), 32, salt=header[-_SALT_BYTES:], info=header + name.encode()).derive(found)
+    return AESGCM(derived)
 
 
 def _nonce(number: int, *, last: bool) -> bytes:

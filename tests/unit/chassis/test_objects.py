@@ -15,7 +15,15 @@ import pytest
 from services.chassis.objects.interface import NoSuchObject, ObjectDamaged, Objects
 from services.chassis.objects.local import BLOCK_BYTES, LocalObjects
 from services.chassis.objects.opening import open_objects
-from services.chassis.objects.sealed import HEADER_BYTES, SEGMENT_BYTES, TAG_BYTES, Keys, SealedObjects
+from services.chassis.objects.sealed import (
+    HEADER_BYTES,
+    SEGMENT_BYTES,
+    TAG_BYTES,
+    Keys,
+    SealedObjects,
+    seal,
+    unseal,
+)
 
 KEY = base64.urlsafe_b64encode(bytes(range(32))).decode()
 OTHER = base64.urlsafe_b64encode(bytes(32)).decode()
@@ -220,3 +228,30 @@ async def test_a_store_is_named_by_a_url(tmp_path: Path) -> None:
     for url in ("s3://bucket", "file://host/x", "/folder", "file:folder"):
         with pytest.raises(ValueError, match="file:///folder"):
             open_objects(url, KEY)
+
+
+@pytest.mark.parametrize("size", [0, 1, SEGMENT_BYTES, SEGMENT_BYTES + 1])
+async def test_a_content_of_a_row_is_encrypted_as_an_object_is(
+    store: SealedObjects, tmp_path: Path, size: int
+) -> None:
+    keys, content = Keys.parse(KEY), os.urandom(size)
+    sealed = seal(keys, NAME, content)
+    assert unseal(keys, NAME, sealed) == content
+    assert content[:64] not in sealed or size < 2
+    await store.put(NAME, pieces(content))
+    (file,) = files(tmp_path)
+    assert unseal(keys, NAME, file.read_bytes()) == content
+
+
+def test_a_content_of_a_row_that_was_changed_moved_or_cut_is_noticed() -> None:
+    keys = Keys.parse(KEY)
+    sealed = seal(keys, NAME, b"x" * 100)
+    for stored, name, used in (
+        (sealed[:-1] + bytes([sealed[-1] ^ 1]), NAME, keys),
+        (sealed, NAME + "a", keys),
+        (sealed[:HEADER_BYTES], NAME, keys),
+        (b"", NAME, keys),
+        (sealed, NAME, Keys.parse(OTHER)),
+    ):
+        with pytest.raises(ObjectDamaged):
+            unseal(used, name, stored)
