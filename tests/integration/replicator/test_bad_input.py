@@ -9,13 +9,11 @@ from __future__ import annotations
 import signal
 
 import pytest
-from aiokafka import AIOKafkaProducer
-from aiokafka.record.default_records import DefaultRecordBatchBuilder
-from aiokafka.record.util import calc_crc32c_py
 
 from services.chassis.messaging import open_producer
 from services.replicator.records import Headers
 from tests.integration.replicator.pipeline import Pipeline, party_insert, until
+from tests.integration.undecodable import send_undecodable
 
 PARTY = "credit.party"
 
@@ -69,28 +67,6 @@ async def test_records_that_no_relay_wrote_are_set_aside_and_nothing_else_is_los
     assert pipeline.processes["sink"].returncode is None
 
 
-async def send_undecodable(pipeline: Pipeline, partition: int) -> int:
-    """Put a record with a header whose name is not UTF-8 between two others of one batch; its offset."""
-    builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 1 << 20)
-    for number in range(3):
-        headers = [("marker", b"")] if number == 1 else []
-        builder.append(number, timestamp=1_700_000_000_000, key=b'["k"]', value=b"{}", headers=headers)
-    spoiled = bytes(builder.build()).replace(b"marker", b"\xff\xfeer\xfd\xfc")
-    # Bytes 17 to 20 are the checksum of those behind it.
-    spoiled = spoiled[:17] + calc_crc32c_py(spoiled[21:]).to_bytes(4, "big") + spoiled[21:]
-    producer = AIOKafkaProducer(**pipeline.kafka.client())
-    await producer.start()
-    try:
-        batch = producer.create_batch()
-        batch.append(timestamp=None, key=None, value=b"")
-        batch.close()
-        batch._buffer = bytearray(spoiled)  # no client writes such a name
-        sent = await (await producer.send_batch(batch, pipeline.prefix + PARTY, partition=partition))
-    finally:
-        await producer.stop()
-    return int(sent.offset) + 1
-
-
 async def test_a_record_that_the_client_cannot_decode_is_set_aside_too(pipeline: Pipeline) -> None:
     await pipeline.start("relay")
     await pipeline.start("sink")
@@ -99,7 +75,9 @@ async def test_a_record_that_the_client_cannot_decode_is_set_aside_too(pipeline:
     await pipeline.signal("sink", signal.SIGSTOP)
     await pipeline.lake(party_insert(200, "before"))
     await pipeline.relayed()
-    bad = [await send_undecodable(pipeline, partition) for partition in (0, 1, 1)]
+    bad = [
+        await send_undecodable(pipeline.kafka, pipeline.prefix + PARTY, partition) for partition in (0, 1, 1)
+    ]
     await pipeline.lake(party_insert(200, "after"))
     await pipeline.relayed()
     await pipeline.signal("sink", signal.SIGCONT)
