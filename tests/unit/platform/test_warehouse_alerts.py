@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
-from typing import Any
 
-import pytest
-import yaml
-
-from services.platform.components.prometheus import ALERTS, alerts, binary
-from services.platform.errors import NotAvailableError
-from services.platform.settings import PlatformSettings
+from tests.unit.platform.alerting import assert_firing
 
 # promtool's clock begins at 0, so a flow that was last made at time 0 is as old as the test.
 SERIES = {
@@ -65,39 +58,4 @@ FIRING: dict[int, dict[str, list[dict[str, str]]]] = {
 
 
 def test_the_alerts_fire_when_they_should_and_only_then(tmp_path: Path) -> None:
-    try:
-        promtool = binary("promtool", PlatformSettings().tools)
-    except NotAvailableError as error:
-        pytest.skip(str(error))
-    (tmp_path / "rules.yaml").write_text(alerts(ALERTS / "warehouse.yaml", after_seconds=60))
-    rules = yaml.safe_load((tmp_path / "rules.yaml").read_text())["groups"][0]["rules"]
-    severity = {rule["alert"]: rule["labels"] for rule in rules}
-    assert {name for firing in FIRING.values() for name in firing} == severity.keys()
-    expected: list[dict[str, Any]] = [
-        {
-            "eval_time": f"{minute}m",
-            "alertname": name,
-            "exp_alerts": [{"exp_labels": {**severity[name], **labels}} for labels in firing],
-        }
-        for minute, alarms in FIRING.items()
-        for name, firing in alarms.items()
-    ]
-    for rule in rules:  # what people read is not compared here
-        rule.pop("annotations")
-    (tmp_path / "rules.yaml").write_text(yaml.safe_dump({"groups": [{"name": "warehouse", "rules": rules}]}))
-    test = {
-        "rule_files": ["rules.yaml"],
-        "evaluation_interval": "1m",
-        "tests": [
-            {
-                "interval": "1m",
-                "input_series": [{"series": name, "values": values} for name, values in SERIES.items()],
-                "alert_rule_test": expected,
-            }
-        ],
-    }
-    (tmp_path / "test.yaml").write_text(yaml.safe_dump(test))
-    done = subprocess.run(
-        [promtool, "test", "rules", "test.yaml"], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert_firing("warehouse.yaml", SERIES, FIRING, tmp_path)
