@@ -1,8 +1,9 @@
 # ruff: noqa: INP001 - a script, not a package
-"""Write the AsyncAPI document of the change topics to docs/api, or with --check say whether it is out of date.
+"""Write the AsyncAPI documents of the topics to docs/api, or with --check say whether one is out of date.
 
-Consumers of `lake.credit.*` read it: what the key, the headers and the image of each table's records are. It is
-generated from the captured tables, so that it changes with them.
+Consumers of `lake.credit.*` read one: what the key, the headers and the image of each table's records are. Senders of
+applications and payments read the other. They are generated from the captured tables and from the models of records,
+so that they change with them.
 """
 
 from __future__ import annotations
@@ -15,6 +16,11 @@ from typing import Any
 FOLDER = Path(__file__).parent / "api"
 sys.path.insert(0, str(FOLDER.parents[1]))
 
+from services.intake.imports.domain import ImportKind  # noqa: E402
+from services.intake.imports.formats import LARGEST_ROW_BYTES  # noqa: E402
+from services.intake.imports.rows import MODELS  # noqa: E402
+from services.intake.messages.consumer import MESSAGE_ID  # noqa: E402
+from services.intake.messages.domain import NUMBER, TOPIC_PREFIX  # noqa: E402
 from services.lake.journal.capture import captured_table  # noqa: E402
 from services.lake.journal.model import CapturedColumn, CapturedTable, ColumnType  # noqa: E402
 from services.lake.tables import CAPTURED  # noqa: E402
@@ -23,9 +29,11 @@ from services.replicator.settings import ReplicatorSettings  # noqa: E402
 from services.replicator.topics import LARGEST_RECORD_BYTES, topic_of  # noqa: E402
 
 FILE = "lake.asyncapi.json"
+SENDERS_FILE = "intake.asyncapi.json"
 PREFIX = str(ReplicatorSettings.model_fields["topic_prefix"].default)
 PARTITIONS = int(ReplicatorSettings.model_fields["topic_partitions"].default)
 
+LICENSE = {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"}
 _NUMBER = r"^(-?[0-9]+(\.[0-9]+)?|NaN|-?Infinity)$"
 _FLOAT = r"^(-?[0-9.]+(e[+-]?[0-9]+)?|NaN|-?Infinity)$"
 _TYPES: dict[ColumnType, dict[str, Any]] = {
@@ -162,7 +170,7 @@ def document() -> dict[str, Any]:
             "version": "1.0.0",
             "description": "Every committed change of every table of schema credit. Read committed; at least once: a "
             "record at or below the position of its key's last one is a repetition.",
-            "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
+            "license": LICENSE,
         },
         "defaultContentType": "application/json",
         "channels": channels,
@@ -174,22 +182,99 @@ def document() -> dict[str, Any]:
     }
 
 
+def senders_document() -> dict[str, Any]:
+    """The AsyncAPI document of what senders send."""
+    channels: dict[str, Any] = {}
+    operations: dict[str, Any] = {}
+    messages: dict[str, Any] = {}
+    schemas: dict[str, Any] = {"headers": _sender_headers()}
+    for kind, model in MODELS.items():
+        schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas |= {**schema.pop("$defs", {}), model.__name__: schema}
+        what = (
+            "An application and its borrower" if kind is ImportKind.APPLICATIONS else "A payment under a loan"
+        )
+        messages[kind] = {
+            "name": str(kind),
+            "title": what,
+            "summary": f"At most {LARGEST_ROW_BYTES // 1024} KiB of JSON.",
+            "contentType": "application/json",
+            "headers": {"$ref": "#/components/schemas/headers"},
+            "payload": {"$ref": f"#/components/schemas/{model.__name__}"},
+            "bindings": {
+                "kafka": {
+                    "key": {
+                        "type": "string",
+                        "description": "Records of one key stay in order. It is the number of a record that has no "
+                        f"{MESSAGE_ID} and no external_ref.",
+                    },
+                    "bindingVersion": "0.5.0",
+                }
+            },
+        }
+        channels[kind] = {
+            "address": f"{TOPIC_PREFIX}{kind}.{{sender}}",
+            "description": f"{what} in each record. Only its sender may write to the topic.",
+            "parameters": {"sender": {"description": "The sender's client id."}},
+            "messages": {"record": {"$ref": f"#/components/messages/{kind}"}},
+        }
+        operations[f"receive.{kind}"] = {
+            "action": "receive",
+            "channel": {"$ref": f"#/channels/{kind}"},
+            "summary": f"Intake writes each record of {kind} once, or keeps it as rejected.",
+        }
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Applications and payments of senders",
+            "version": "1.0.0",
+            "description": "A record is made once, by its number. What is wrong with a record is read by auditors with "
+            "GET /rejected-records of intake.",
+            "license": LICENSE,
+        },
+        "defaultContentType": "application/json",
+        "channels": channels,
+        "operations": operations,
+        "components": {"messages": messages, "schemas": schemas},
+    }
+
+
+def _sender_headers() -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {
+            MESSAGE_ID: {
+                "type": "string",
+                "description": "The number by which the record is known; without it external_ref is.",
+                "pattern": f"^{NUMBER.pattern}$",
+            },
+            TRACEPARENT: {
+                "type": "string",
+                "description": "W3C Trace Context in which the record is handled.",
+            },
+        },
+    }
+
+
 def main(arguments: list[str], folder: Path = FOLDER) -> int:
-    """Write or check (`--check`) the document in `folder`.
+    """Write or check (`--check`) the documents in `folder`.
 
     Returns:
-        The exit status: 0 when it is up to date, 1 when it is not.
+        The exit status: 0 when they are up to date, 1 when one is not.
     """
-    path = folder / FILE
-    wanted = json.dumps(document(), indent=2, ensure_ascii=False) + "\n"
-    if path.exists() and path.read_text(encoding="utf-8") == wanted:
-        return 0
-    if "--check" in arguments:
-        print(f"out of date: docs/api/{FILE}; run `make docs-tables`", file=sys.stderr)
-        return 1
-    folder.mkdir(exist_ok=True)
-    path.write_text(wanted, encoding="utf-8")
-    return 0
+    status = 0
+    for name, found in ((FILE, document()), (SENDERS_FILE, senders_document())):
+        path = folder / name
+        wanted = json.dumps(found, indent=2, ensure_ascii=False) + "\n"
+        if path.exists() and path.read_text(encoding="utf-8") == wanted:
+            continue
+        if "--check" in arguments:
+            print(f"out of date: docs/api/{name}; run `make docs-tables`", file=sys.stderr)
+            status = 1
+            continue
+        folder.mkdir(exist_ok=True)
+        path.write_text(wanted, encoding="utf-8")
+    return status
 
 
 if __name__ == "__main__":

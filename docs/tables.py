@@ -135,7 +135,7 @@ def logins() -> str:
                 "yes" if login in KAFKA_LOGINS else "",
                 f"{len(writes[login])} tables" if len(writes[login]) > 3 else _code(*sorted(writes[login])),
             )
-            for login in LOGINS
+            for login in dict.fromkeys((*LOGINS, *KAFKA_LOGINS))
         ),
     )
 

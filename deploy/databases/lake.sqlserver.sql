@@ -1257,6 +1257,37 @@ UPDATE journal.alembic_version SET version_num='0019' WHERE journal.alembic_vers
 
 GO
 
+-- Running upgrade 0019 -> 0020
+
+CREATE TABLE intake.rejected_record (
+    id UNIQUEIDENTIFIER NOT NULL,
+    sender UNIQUEIDENTIFIER NOT NULL,
+    kind VARCHAR(16) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    topic VARCHAR(249) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
+    partition_number INTEGER NOT NULL,
+    record_offset BIGINT NOT NULL,
+    reference VARCHAR(64) COLLATE Latin1_General_100_BIN2_UTF8 NULL,
+    problem NVARCHAR(max) COLLATE Latin1_General_100_CI_AS_SC NOT NULL,
+    payload VARBINARY(max) NULL,
+    payload_bytes INTEGER NULL,
+    traceparent VARCHAR(64) COLLATE Latin1_General_100_BIN2_UTF8 NULL,
+    received_at DATETIME2(6) NOT NULL,
+    CONSTRAINT pk_rejected_record PRIMARY KEY (id),
+    CONSTRAINT ck_rejected_record_kind CHECK (kind IN ('applications', 'payments')),
+    CONSTRAINT ck_rejected_record_payload CHECK ((payload IS NULL AND payload_bytes IS NULL) OR (payload IS NOT NULL AND payload_bytes IS NOT NULL)),
+    CONSTRAINT uq_rejected_record_topic_partition_number_record_offset UNIQUE (topic, partition_number, record_offset)
+);
+
+GO
+
+CREATE INDEX ix_rejected_record_received_at ON intake.rejected_record (received_at, id);
+
+GO
+
+UPDATE journal.alembic_version SET version_num='0020' WHERE journal.alembic_version.version_num = '0019';
+
+GO
+
 INSERT INTO journal.backfill (id, table_name, requested_by, requested_at, chunks, rows_done) SELECT NEWID(), 'credit.party', N'migration', SYSUTCDATETIME(), 0, 0 WHERE COALESCE((SELECT TOP (1) fingerprint FROM journal.captured_table WHERE table_name = 'credit.party' ORDER BY installed_at DESC), CASE WHEN EXISTS (SELECT 1 FROM credit.party) THEN '' END) <> 'f52697de16ebf106';
 
 GO
@@ -4214,6 +4245,18 @@ GRANT SELECT ON intake.imported_row TO intake;
 GO
 
 GRANT INSERT ON intake.imported_row TO intake;
+
+GO
+
+GRANT SELECT ON intake.rejected_record TO intake;
+
+GO
+
+GRANT INSERT ON intake.rejected_record TO intake;
+
+GO
+
+GRANT DELETE ON intake.rejected_record TO intake;
 
 GO
 

@@ -33,6 +33,10 @@ from services.intake.imports.writing import RowWriter
 from services.intake.lists.repository import ListRepository
 from services.intake.lists.routes import router as lists
 from services.intake.lists.service import Lists
+from services.intake.messages.consumer import MessageConsumer, open_source
+from services.intake.messages.repository import RejectedRepository
+from services.intake.messages.routes import router as messages
+from services.intake.messages.service import Messages, RejectedRecords
 from services.intake.parties.national_ids import NationalIds
 from services.intake.parties.repository import PartyRepository
 from services.intake.parties.tags import PersonTags
@@ -118,6 +122,7 @@ def build(settings: IntakeSettings, telemetry: Telemetry, verifier: TokenVerifie
         app.state.imports = open_imports(
             app, lake, answers, objects, working, max_bytes=settings.max_import_bytes
         )
+        app.state.rejected_records = open_messages(app, lake, settings, telemetry, working)
         if inquirer is not None:
             working.append(asyncio.create_task(inquirer.keep(), name="bureau"))
         yield
@@ -136,7 +141,7 @@ def build(settings: IntakeSettings, telemetry: Telemetry, verifier: TokenVerifie
         "people do to them.",
         settings=settings,
         telemetry=telemetry,
-        routers=[router, lists, documents, imports, servicing, proposals],
+        routers=[router, lists, documents, imports, messages, servicing, proposals],
         checks=[Check("lake", lake.ping)],
         lifespan=lifespan,
         verifier=verifier,
@@ -163,6 +168,29 @@ def open_imports(
     worker = ImportWorker(lake, repository, objects, writer)
     working.append(asyncio.create_task(worker.keep(), name="imports"))
     return Imports(lake, repository, answers, objects, max_bytes=max_bytes, added=worker.wake)
+
+
+def open_messages(
+    app: FastAPI,
+    lake: Lake,
+    settings: IntakeSettings,
+    telemetry: Telemetry,
+    working: list[asyncio.Task[None]],
+) -> RejectedRecords:
+    """The use cases of rejected records, and among `working` what reads the topics of senders where there are any."""
+    repository, keys, origins = RejectedRepository(), settings.object_keys, settings.origins
+    rejected = RejectedRecords(lake, repository, keys)
+    working.append(asyncio.create_task(rejected.keep_recent(), name="rejected-records"))
+    if origins and keys is not None:
+        writer = RowWriter(ImportRepository(), app.state.intake, app.state.servicing)
+        consumer = MessageConsumer(
+            Messages(lake, repository, writer, keys),
+            origins,
+            open_source(settings.kafka()),
+            telemetry.tracer,
+        )
+        working.append(asyncio.create_task(consumer.keep(), name="messages"))
+    return rejected
 
 
 def open_bureau(settings: IntakeSettings) -> Bureau | None:

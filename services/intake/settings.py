@@ -1,20 +1,24 @@
 """Settings of intake."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Literal, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from services.chassis.kafka_access import KafkaSettings
 from services.chassis.objects.interface import Objects
 from services.chassis.objects.opening import open_objects
-from services.chassis.settings import DatabaseUrl, ServiceSettings
+from services.chassis.objects.sealed import Keys
+from services.chassis.settings import DatabaseUrl
 from services.intake.documents.scanners import open_scanner
+from services.intake.messages.domain import Origin, parse_senders
 from services.intake.parties.tags import TagKeys
 from services.lake.domain.dates import UTC_ZONE, ZONE_DESCRIPTION
 
 
-class IntakeSettings(ServiceSettings):
+class IntakeSettings(KafkaSettings):
     """What intake reads from its environment."""
 
     auth_jwks_url: str = Field(
@@ -73,6 +77,27 @@ class IntakeSettings(ServiceSettings):
         5.0, gt=0, le=30, description="seconds that the bureau `http` has for an answer, at most 30"
     )
 
+    kafka_bootstrap: str = Field(
+        "", description="brokers to start from, host:port[,host:port…]; needed with KAFKA_SENDERS alone"
+    )
+    kafka_senders: str = Field(
+        "",
+        description="who sends applications or payments by Kafka: a JSON object with the kinds of each client by its "
+        'id, {"<uuid>": ["applications", "payments"]}; by default nobody, and Kafka is not used',
+    )
+
+    @property
+    def origins(self) -> Mapping[str, Origin]:
+        """The topics of the senders, each with its origin."""
+        return parse_senders(self.kafka_senders)
+
+    @property
+    def object_keys(self) -> Keys | None:
+        """The keys of the store of contents; None when there is none."""
+        if self.object_store_keys is None:
+            return None
+        return Keys.parse(self.object_store_keys.get_secret_value())
+
     @property
     def tag_keys(self) -> TagKeys:
         """The keys of tags."""
@@ -84,6 +109,19 @@ class IntakeSettings(ServiceSettings):
         if self.object_store_url is None or self.object_store_keys is None:
             return None
         return open_objects(self.object_store_url, self.object_store_keys.get_secret_value())
+
+    @field_validator("kafka_senders")
+    @classmethod
+    def _names_senders(cls, value: str) -> str:
+        parse_senders(value)
+        return value
+
+    @model_validator(mode="after")
+    def _can_receive(self) -> Self:
+        needed = {"KAFKA_BOOTSTRAP": self.kafka_bootstrap, "OBJECT_STORE_KEYS": self.object_store_keys}
+        if self.kafka_senders.strip() and (missing := [name for name, value in needed.items() if not value]):
+            raise ValueError(f"KAFKA_SENDERS needs {' and '.join(missing)}")
+        return self
 
     @model_validator(mode="after")
     def _has_whole_store(self) -> Self:

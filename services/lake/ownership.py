@@ -172,6 +172,8 @@ _WRITES = (
         for table in ("import_fault", "imported_row")
         for right in ("SELECT", "INSERT")
     ),
+    # What was rejected never changes; it is deleted when it is old.
+    *(Grant("intake", right, "intake.rejected_record") for right in ("SELECT", "INSERT", "DELETE")),
     # Confirmations and their reasons never change.
     Grant("intake", "SELECT", "intake.national_id_confirmation"),
     Grant("intake", "INSERT", "intake.national_id_confirmation"),

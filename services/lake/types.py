@@ -104,6 +104,14 @@ def binary(size: int) -> TypeEngine[bytes]:
     )
 
 
+def long_binary() -> TypeEngine[bytes]:
+    """Bytes without a limit of their type."""
+    return sa.LargeBinary().with_variant(
+        mssql.VARBINARY("max"),  # type: ignore[no-untyped-call] # SQLAlchemy's
+        "mssql",
+    )
+
+
 def day() -> TypeEngine[date]:
     """A calendar day. By its SQL name: SQLAlchemy renders `sa.Date` as DATETIME when no server is connected."""
     return sa.DATE()

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import UUID
 
 from services.chassis.files import write_private
 from services.platform.errors import PlatformError
@@ -35,7 +36,9 @@ LOGINS = (
     "airflow",
 )
 
-KAFKA_LOGINS = ("relay", "sink", "loader")
+KAFKA_LOGINS = ("relay", "sink", "loader", "intake", "partner")
+PARTNER = UUID("0197a2a0-0000-7000-8000-00000000c11e")
+"""The client that the login `partner` sends records for."""
 
 
 def _private(path: str, flags: int) -> int:

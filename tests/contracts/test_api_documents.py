@@ -58,6 +58,23 @@ def test_the_document_of_the_change_topics_is_that_of_the_captured_tables(
     assert image["required"] == [column.name for column in application.columns]
 
 
+def test_the_document_of_the_senders_topics_has_what_a_record_may_be(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    generator = load_script(ROOT / "docs/asyncapi.py")
+    assert generator.main(["--check"], tmp_path) == 1
+    assert "docs/api/intake.asyncapi.json" in capsys.readouterr().err
+    assert generator.main([], tmp_path) == 0
+    document = json.loads((tmp_path / generator.SENDERS_FILE).read_text())
+    assert {channel["address"] for channel in document["channels"].values()} == {
+        "intake.applications.{sender}",
+        "intake.payments.{sender}",
+    }
+    row = document["components"]["schemas"]["ApplicationRow"]
+    assert row["additionalProperties"] is False
+    assert set(row["required"]) == {"party", "application"}
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_reference_leads_somewhere_and_every_answer_is_described(service: str) -> None:
     document = json.loads((ROOT / f"docs/api/{service}.openapi.json").read_text())

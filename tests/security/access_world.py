@@ -112,6 +112,9 @@ ROUTES: Mapping[tuple[str, str, str], Route] = {
     # Its sender's alone, as a draft is.
     ("intake", "GET", "/imports/{import_id}"): Route(frozenset({M, S, P}), "import"),
     ("intake", "GET", "/imports/{import_id}/rows"): Route(frozenset({M, S, P}), "import"),
+    # Administrators read the trail, but no customer's data.
+    ("intake", "GET", "/rejected-records"): Route(frozenset({U})),
+    ("intake", "GET", "/rejected-records/{record_id}"): Route(frozenset({U})),
     ("intake", "GET", "/loans"): Route(READ),
     ("intake", "GET", "/loans/{loan_id}"): Route(READ, "loan"),
     ("intake", "POST", "/loans/{loan_id}/transactions"): Route(frozenset({S}), "loan", CONTENT, _CREATE),
@@ -318,6 +321,9 @@ async def _import(lending: Lending, maker: User) -> str:
 def outcome(response: httpx.Response) -> str:
     """What a caller learns: `no token`, `no scope`, `hidden`, or that the thing is there for them: `seen`."""
     assert response.status_code < 500, response.text
+    if "insufficient_user_authentication" in response.headers.get("www-authenticate", ""):
+        # Somebody who may, and has to log in again before.
+        return "seen"
     if response.status_code == 401:
         return "no token"
     if response.status_code == 404:

@@ -1,7 +1,7 @@
 """Writes rows as a part of a transaction, each once, by the rules that the API's requests follow."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from uuid import UUID
@@ -64,6 +64,7 @@ class RowWriter:
         reference: str,
         sha256: bytes,
         by: Caller,
+        also: Sequence[str] = (),
         import_id: UUID | None = None,
         line: int | None = None,
     ) -> Outcome:
@@ -76,6 +77,7 @@ class RowWriter:
             reference: the identity of the row.
             sha256: the hash of what it says.
             by: its sender, whose rights count.
+            also: further references by which it is known from now on, all of them given to `begin`.
             import_id: the import that it belongs to.
             line: the line in which it begins there.
 
@@ -83,8 +85,9 @@ class RowWriter:
             RowRefused: it cannot be written as it is; the transaction can only be rolled back.
             Unavailable: somebody else is changing the same party or loan; it can be written later.
         """
-        if reference in known:
-            if known[reference] != sha256:
+        references = (reference, *also)
+        if earlier := {known[one] for one in references if one in known}:
+            if earlier != {sha256}:
                 raise RowRefused(
                     Fault(
                         "/external_ref", "another row was sent with this number, and it says something else"
@@ -92,18 +95,19 @@ class RowWriter:
                 )
             return Outcome.REPEATED
         kind, record_id = await self._made(tx, row, by)
-        written = WrittenRow(
-            sender=by.id,
-            kind=kind,
-            reference=reference,
-            sha256=sha256,
-            record_id=record_id,
-            recorded_at=datetime.now(UTC),
-            import_id=import_id,
-            line=line,
-        )
-        await self._repository.add_row(tx, written)
-        known[reference] = sha256
+        for one in references:
+            written = WrittenRow(
+                sender=by.id,
+                kind=kind,
+                reference=one,
+                sha256=sha256,
+                record_id=record_id,
+                recorded_at=datetime.now(UTC),
+                import_id=import_id,
+                line=line,
+            )
+            await self._repository.add_row(tx, written)
+            known[one] = sha256
         return Outcome.MADE
 
     def committed(self, made: list[Row]) -> None:

@@ -85,7 +85,8 @@ SCOPES: Mapping[Role, frozenset[str]] = {
     Role.ANALYST: frozenset({"applications:read", "kpis:read", "portfolio:rows"}),
     # Administrators, who grant rights, read no customer data.
     Role.ADMINISTRATOR: frozenset({"users:manage", "users:read", "audit:read"}),
-    # The most that a program can be given. Programs never decide, book, or move money.
+    # The most that a program can be given. Programs never decide, book, or move money: no token can let them. Payments
+    # that a program reports by Kafka are taken from the senders that the operator names in a setting of intake.
     Role.SERVICE: frozenset({"applications:read", "applications:submit", "parties:read", "parties:write"}),
 }
 

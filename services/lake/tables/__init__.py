@@ -33,6 +33,7 @@ from services.lake.tables.intake import (
     national_id_confirmation,
     party_national_id,
     person_tag,
+    rejected_record,
 )
 from services.lake.tables.loans import (
     CLASSIFICATIONS,
@@ -84,6 +85,7 @@ __all__ = [
     "product",
     "product_parameters",
     "product_proposal",
+    "rejected_record",
     "servicing_band",
 ]
 

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 
 from services.lake.tables.applications import application_version, bureau_report, document, party
 from services.lake.tables.columns import metadata, one_of, own_id, required
-from services.lake.types import UtcDateTime, binary, code, text
+from services.lake.types import UtcDateTime, binary, code, long_binary, long_text, text
 
 # Not captured: intake's record of requests, so that a repeated one is answered with what the first made.
 idempotency_key = sa.Table(
@@ -191,6 +191,36 @@ imported_row = sa.Table(
     sa.Column("line", sa.Integer),
     one_of("kind", ("applications", "payments")),
     sa.Index("ix_imported_row_import_id_line", "import_id", "line"),
+    schema="intake",
+    implicit_returning=False,
+)
+
+# Not captured: a record of Kafka that could not be written as it is. It is there once, however often it is read.
+# `problem` never says what the record says. `payload` is encrypted; of a value that is longer than a row may be it is
+# the beginning, and `payload_bytes` is the length of the whole. Both are NULL where the record had no value, or could
+# not be read at all.
+rejected_record = sa.Table(
+    "rejected_record",
+    metadata,
+    own_id(),
+    required("sender", sa.Uuid),
+    required("kind", code(16)),
+    required("topic", code(249)),
+    required("partition_number", sa.Integer),
+    required("record_offset", sa.BigInteger),
+    sa.Column("reference", code(64)),
+    required("problem", long_text()),
+    sa.Column("payload", long_binary()),
+    sa.Column("payload_bytes", sa.Integer),
+    sa.Column("traceparent", code(64)),
+    required("received_at", UtcDateTime),
+    one_of("kind", ("applications", "payments")),
+    sa.CheckConstraint(
+        "(payload IS NULL AND payload_bytes IS NULL) OR (payload IS NOT NULL AND payload_bytes IS NOT NULL)",
+        name="payload",
+    ),
+    sa.UniqueConstraint("topic", "partition_number", "record_offset"),
+    sa.Index("ix_rejected_record_received_at", "received_at", "id"),
     schema="intake",
     implicit_returning=False,
 )

@@ -15,11 +15,12 @@ from pydantic import SecretStr
 
 from services.chassis.files import write_private
 from services.chassis.kafka_access import KafkaAccess, Mechanism
+from services.chassis.messaging import ensure_topics
 from services.platform.components import java
 from services.platform.components.component import Component, Program, Tell
 from services.platform.components.kafka_admin import Operation, Pattern, Resource, Right, set_logins
 from services.platform.errors import NotReadyYet, PlatformError
-from services.platform.home import KAFKA_LOGINS, OWNER, PRIVATE, Home
+from services.platform.home import KAFKA_LOGINS, OWNER, PARTNER, PRIVATE, Home
 from services.platform.readiness import accepts
 from services.platform.settings import HOST, PlatformSettings
 
@@ -43,6 +44,8 @@ appender.stdout.layout.pattern = %d{ISO8601} %p %c{1} %m%n
 """
 
 
+PARTNER_TOPICS = {f"intake.applications.{PARTNER}": 4}
+"""The topics of the platform's one sender of records, with their partitions."""
 # What each login may do: relay and sink with the topics of the lake, whose missing ones both create. The loader reads
 # what a flow file names; it may read the lake as well.
 RIGHTS = (
@@ -52,6 +55,17 @@ RIGHTS = (
         for operation in (own, Operation.CREATE, Operation.DESCRIBE, Operation.DESCRIBE_CONFIGS)
     ),
     Right("sink", Operation.READ, Resource.GROUP, "creditmesh-sink"),
+    # A record's topic says who has sent it: only that sender writes there.
+    *(
+        Right("partner", operation, Resource.TOPIC, topic)
+        for topic in PARTNER_TOPICS
+        for operation in (Operation.WRITE, Operation.DESCRIBE)
+    ),
+    *(
+        Right("intake", operation, Resource.TOPIC, "intake.", Pattern.PREFIXED)
+        for operation in (Operation.READ, Operation.DESCRIBE)
+    ),
+    Right("intake", Operation.READ, Resource.GROUP, "intake"),
     *(Right("loader", operation, Resource.TOPIC, "*") for operation in (Operation.READ, Operation.DESCRIBE)),
 )
 
@@ -208,7 +222,7 @@ class Kafka(Component):
 
 
 class KafkaLogins(Component):
-    """The logins of the processes at the broker, and what each may do."""
+    """The logins of the processes at the broker, what each may do, and the topics of the sender."""
 
     name = "kafka-logins"
     needs = ("kafka",)
@@ -218,14 +232,18 @@ class KafkaLogins(Component):
         """Set them, unless this storage has them: also one that was made before there were any."""
         passwords = {login: self.home.kafka_password(login) for login in (OWNER, *KAFKA_LOGINS)}
         identity = (self.home.data / "kafka" / "meta.properties").read_text()
-        done = hashlib.sha256(repr((sorted(passwords.items()), RIGHTS, identity)).encode()).hexdigest()
+        wanted = (sorted(passwords.items()), RIGHTS, PARTNER_TOPICS, identity)
+        done = hashlib.sha256(repr(wanted).encode()).hexdigest()
         stamp = self.home.steps / self.name
         if stamp.exists() and stamp.read_text() == done:
             tell("nothing to do")
             return
         tell("setting passwords and rights")
+        owner = owner_access(self.settings, self.home)
         try:
-            await set_logins(owner_access(self.settings, self.home), passwords, RIGHTS)
+            await set_logins(owner, passwords, RIGHTS)
+            # As an operator does for every sender: intake creates none.
+            await ensure_topics(owner, PARTNER_TOPICS)
         except KafkaError as error:
             raise PlatformError(f"Kafka's logins could not be set: {error}") from error
         write_private(stamp, done)

@@ -17,7 +17,7 @@ from services.platform.components.component import Component, Program, Tell
 from services.platform.components.kafka import access
 from services.platform.components.postgres import database_url
 from services.platform.errors import PlatformError
-from services.platform.home import OWNER, PRIVATE, Home
+from services.platform.home import OWNER, PARTNER, PRIVATE, Home
 from services.platform.readiness import answers
 from services.platform.settings import HOST, ROOT, PlatformSettings
 from services.platform.users import USERS
@@ -65,7 +65,16 @@ SERVICES = (
         beside=(),
         has_pages=True,
     ),
-    Service("intake", ("services.intake.main",), {"lake": "intake"}, ("lake-schema",), has_pages=True),
+    # It needs no Kafka to start: it answers its API without, and reads records when the broker is there.
+    Service(
+        "intake",
+        ("services.intake.main",),
+        {"lake": "intake"},
+        ("lake-schema",),
+        uses_kafka=True,
+        has_pages=True,
+        environment={"KAFKA_SENDERS": json.dumps({str(PARTNER): ["applications"]})},
+    ),
     Service(
         "approval",
         ("services.approval.main",),

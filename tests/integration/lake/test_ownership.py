@@ -23,6 +23,7 @@ from services.lake.tables import (
     party_national_id,
     person_tag,
     product_proposal,
+    rejected_record,
 )
 from tests.conftest import Database
 
@@ -44,6 +45,7 @@ COLUMNS = {
             person_tag,
             national_id_confirmation,
             product_proposal,
+            rejected_record,
         )
     },
     "journal.change": ("position", "image", "actor"),

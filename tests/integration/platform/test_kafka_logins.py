@@ -11,6 +11,9 @@ from pydantic import SecretStr
 
 from services.chassis.kafka_access import KafkaAccess
 from services.chassis.messaging import close, ensure_topics, open_consumer, open_producer
+from services.intake.messages.domain import GROUP
+from services.platform.components.kafka import PARTNER_TOPICS
+from services.platform.home import PARTNER
 from services.platform.platform import Platform
 
 TOPIC = "lake.credit.logins_under_test"
@@ -57,6 +60,31 @@ async def test_relay_writes_and_sink_and_loader_read_the_lake(broker: Platform) 
 async def test_nobody_else_writes(broker: Platform, login: str, topic: str) -> None:
     with pytest.raises(KafkaError):
         await produce(broker.kafka_access(login), topic)
+
+
+async def test_the_partner_writes_to_its_own_topic_alone(broker: Platform) -> None:
+    (own,) = PARTNER_TOPICS
+    another = f"intake.payments.{PARTNER}", "intake.applications.00000000-0000-7000-8000-000000000001"
+    await ensure_topics(broker.kafka_access(), dict.fromkeys(another, 1))
+    await produce(broker.kafka_access("partner"), own)
+    for topic in (*another, TOPIC, OTHER):
+        with pytest.raises(KafkaError):
+            await produce(broker.kafka_access("partner"), topic)
+        with pytest.raises(KafkaError):
+            await produce(broker.kafka_access("intake"), topic)
+
+
+async def test_intake_reads_the_senders_and_sees_no_other_topic(broker: Platform) -> None:
+    (own,) = PARTNER_TOPICS
+    await produce(broker.kafka_access("partner"), own)
+    assert await consume(broker.kafka_access("intake"), own, GROUP) >= 1
+    consumer = await open_consumer(broker.kafka_access("intake"), GROUP, "test")
+    try:
+        assert {topic.partition(".")[0] for topic in await consumer.topics()} == {"intake"}
+    finally:
+        await close(consumer)
+    with pytest.raises(GroupAuthorizationFailedError):
+        await consume(broker.kafka_access("partner"), own, GROUP)
 
 
 async def test_the_sink_reads_nothing_but_the_lake(broker: Platform) -> None:

@@ -21,6 +21,7 @@ from services.intake.bureau import repository as bureau
 from services.intake.documents import repository as documents
 from services.intake.imports import repository as imports
 from services.intake.lists import repository as lists
+from services.intake.messages import repository as messages
 from services.intake.parties import national_ids, tags
 from services.intake.parties import repository as parties
 from services.intake.proposals import repository as proposals
@@ -39,6 +40,7 @@ REPOSITORIES = {
     "documents": documents.statements,
     "bureau": bureau.statements,
     "imports": imports.statements,
+    "rejected records": messages.statements,
     "outcomes": outcomes.statements,
     "backlog": backlog.statements,
     "approval": approval.statements,
