@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install hooks docs docs-tables demo up down status logs reset seed test coverage test-unit test-long lint-api test-api test-sqlserver test-faults checks lint typecheck bench-replication bench-warehouse bench-api bench-attack dbt-models init-sql jars-lock
+.PHONY: help install hooks docs docs-tables demo up down status logs reset seed test coverage test-unit test-long test-browser lint-api test-api test-sqlserver test-faults checks lint typecheck bench-replication bench-warehouse bench-api bench-attack dbt-models init-sql jars-lock
 
 UV_VERSION := 0.13.8
 TOOLS := .tools
@@ -144,6 +144,9 @@ test-unit: $(INSTALLED) ## run the tests that need no server, in half a minute
 
 test-long: $(INSTALLED) ## run the tests that take half a minute or more: whole warehouses again and again, long outages
 	@.venv/bin/pytest -m long --ignore tests/api $(TWO_LANES)
+
+test-browser: $(INSTALLED) ## try every page in a real browser: themes, languages and widths, with axe; the journey first, so that there are figures
+	@.venv/bin/pytest tests/e2e/test_application_journey.py tests/e2e/test_browser.py tests/e2e/test_browser_accessibility.py
 
 lint-api: $(API_LINT) $(INSTALLED) ## check the API documents by Spectral, AsyncAPI's parser and oasdiff; BASE=… names what they must not break
 	@$(PY) docs/lint_api.py --base "$(BASE)"
