@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import httpx
 import pytest
 
-from services.lake.domain.roles import Role
+from services.lake.domain.roles import Role, scopes_of
 from tests.integration import documents
 from tests.integration.lending import Lending
 
@@ -20,7 +21,8 @@ async def described(
 ) -> tuple[httpx.AsyncClient, dict[str, Any], dict[str, str]]:
     """A service's client, its document, and the headers of somebody who may do everything."""
     client: httpx.AsyncClient = getattr(lending, service)
-    return client, (await client.get("/openapi.json")).json(), dict(lending.user(*Role).headers)
+    everything = lending.tokens.headers(scopes=scopes_of(Role), roles=list(Role), auth_time=int(time.time()))
+    return client, (await client.get("/openapi.json")).json(), everything
 
 
 @pytest.mark.parametrize("service", REQUIRED)
