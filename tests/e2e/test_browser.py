@@ -73,7 +73,7 @@ async def approve(page: Page, path: str, url: str) -> None:
     await expect(page.get_by_text("Due now")).to_be_visible(timeout=PATIENCE_MILLISECONDS)
     await page.keyboard.press("a")
     confirm, recorded = page.locator("#record-confirm"), page.get_by_text("Your decision is recorded.")
-    # The page draws the form anew when its answer is late: a key that was pressed meanwhile went nowhere.
+    # The page draws the form again when its answer is late: a key that was pressed meanwhile went nowhere.
     for _ in range(ATTEMPTS):
         await expect(confirm).to_be_visible(timeout=PATIENCE_MILLISECONDS)
         await confirm.press("Enter")
