@@ -9,7 +9,7 @@ from dash import html
 from services.dashboard.here import here
 from services.dashboard.pages.page import Page
 from services.dashboard.parts.heading import heading
-from services.dashboard.parts.states import empty, guarded
+from services.dashboard.parts.states import empty, guarded, no_figures
 from services.dashboard.parts.table import cell, table
 from services.dashboard.parts.words import NOTHING, badge
 
@@ -31,19 +31,19 @@ async def layout(_: Mapping[str, str], __: Mapping[str, str]) -> Any:
             t("Data quality"),
             t("Whether what was loaded can be relied on, and what the figures are made of."),
         ),
-        *_listed(checks),
-        html.Section(className="part", children=[html.H2(t("Published builds")), *_listed(builds)]),
+        *checks,
+        html.Section(className="part", children=[html.H2(t("Published builds")), *builds]),
     ]
 
 
 PAGE = Page("/quality", "Data quality", frozenset({SCOPE}), layout, section="Analysis", icon="chart")
 
 
-async def _checks() -> Any:
+async def _checks() -> list[Any]:
     t = here().texts
     results = (await here().call("analytics", "GET", "/quality")).body["items"]
     if not results:
-        return empty(t("Nothing was checked yet."), t("The checks run after each load of the warehouse."))
+        return [empty(t("Nothing was checked yet."), t("The checks run after each load of the warehouse."))]
     broken = [one for one in results if not one["success"]]
     passed = t.plural("{count} check passed", "{count} checks passed", len(results) - len(broken))
     failed = t.plural("{count} failed", "{count} failed", len(broken))
@@ -143,14 +143,11 @@ def _expectation(name: str) -> str:
     return name.removeprefix(start).replace("_", " ")
 
 
-async def _builds() -> Any:
+async def _builds() -> list[Any]:
     t = here().texts
     builds = (await here().call("analytics", "GET", "/builds")).body["items"]
     if not builds:
-        return empty(
-            t("There are no figures yet."),
-            t("They are here once the warehouse was loaded and built, and its tests have passed."),
-        )
+        return [no_figures()]
     columns = (
         (t("Build"), "number"),
         (t("As of"), "time"),
@@ -185,7 +182,3 @@ def _build(build: Mapping[str, Any]) -> Any:
         ],
         className="row",
     )
-
-
-def _listed(part: Any) -> Sequence[Any]:
-    return part if isinstance(part, list) else [part]

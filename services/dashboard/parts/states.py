@@ -33,6 +33,15 @@ def empty(message: str, hint: str | None = None) -> Any:
     return html.Div(className="state empty", children=[html.Strong(message), html.P(hint) if hint else None])
 
 
+def no_figures() -> Any:
+    """Say that nothing was published yet."""
+    t = here().texts
+    return empty(
+        t("There are no figures yet."),
+        t("They are here once the warehouse was loaded and built, and its tests have passed."),
+    )
+
+
 def note(message: Any, *, color: str = "blue", title: str | None = None) -> Any:
     """A message within a page: something to know before going on."""
     return dmc.Alert(message, title=title, color=color, variant="light", className="note")
@@ -42,10 +51,7 @@ def failure(error: ServiceFailed) -> Any:
     """Say that a service does not answer, or that it has nothing to show yet."""
     t = here().texts
     if error.kind == NOTHING_PUBLISHED:
-        return empty(
-            t("There are no figures yet."),
-            t("They are here once the warehouse was loaded and built, and its tests have passed."),
-        )
+        return no_figures()
     return failed(
         t("{service} does not answer at the moment.", service=t(SERVICES[error.service])),
         t("The rest of the page works. What is shown elsewhere is not affected."),
@@ -64,7 +70,7 @@ def refusal(error: Refused) -> Any:
 
 
 async def guarded(part: Awaitable[Any], title: Any = None) -> Any:
-    """The content of a part, or what stands in its place, below a title, when its service fails or refuses."""
+    """The content of a part; when its service fails or refuses, a list: the title, and what stands in its place."""
     try:
         return await part
     except ServiceFailed as error:

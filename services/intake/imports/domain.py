@@ -18,6 +18,8 @@ MOST_FAULTS = 50
 MOST_ROWS = 1_000_000
 """Rows of one file: each leaves a row of its own in the lake."""
 ROWS_OF_A_TRANSACTION = 100
+LOCK_WAIT_SECONDS = 5
+"""How long a transaction waits for another one of the same sender."""
 
 
 class ImportKind(StrEnum):

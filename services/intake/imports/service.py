@@ -18,6 +18,7 @@ from services.chassis.web.paging import Cursor
 from services.chassis.web.problems import ContentTooLarge, Problem
 from services.intake.idempotency import Answers, IdempotentRequest, Made
 from services.intake.imports.domain import (
+    LOCK_WAIT_SECONDS,
     MOST_ROWS,
     MOST_WAITING,
     FileFormat,
@@ -40,7 +41,6 @@ from services.lake.database import Lake, LakeReader
 
 ACCEPTED = 202
 ROWS_OF_A_PIECE = 500
-LOCK_WAIT_SECONDS = 5
 
 _log = get_logger(__name__)
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from services.chassis.web.identity import Caller
 from services.intake.domain import Fault
 from services.intake.errors import ContentRefused, DuplicateNationalId
-from services.intake.imports.domain import ImportKind, RowRefused, WrittenRow
+from services.intake.imports.domain import LOCK_WAIT_SECONDS, ImportKind, RowRefused, WrittenRow
 from services.intake.imports.errors import ImportsBusy
 from services.intake.imports.repository import ImportRepository
 from services.intake.imports.rows import ApplicationRow, PaymentRow, Row, participants
@@ -20,7 +20,6 @@ from services.intake.servicing.metrics import LOAN_TRANSACTIONS
 from services.intake.servicing.service import Servicing
 from services.lake.database import LakeTransaction
 
-LOCK_WAIT_SECONDS = 5
 _BORROWER = "the borrower needs a birth date, by which they are 18 to 120 years old today"
 
 

@@ -14,7 +14,7 @@ from services.chassis.web.identity import Caller
 from services.chassis.web.paging import Cursor
 from services.chassis.web.problems import Unavailable, problem_details
 from services.intake.domain import Fault
-from services.intake.imports.domain import ImportKind, RowRefused
+from services.intake.imports.domain import LOCK_WAIT_SECONDS, ImportKind, RowRefused
 from services.intake.imports.formats import LARGEST_ROW_BYTES
 from services.intake.imports.rows import ReadRow
 from services.intake.imports.writing import Outcome, RowWriter
@@ -116,7 +116,7 @@ class Messages:
         )
         async with self._lake.transaction(actor=ACTOR) as tx:
             # A process that has lost the partition may still be handling the same record.
-            if not await tx.try_lock(f"rejected:{record.topic}:{record.partition}", 5):
+            if not await tx.try_lock(f"rejected:{record.topic}:{record.partition}", LOCK_WAIT_SECONDS):
                 raise Unavailable
             if await self._repository.add(tx, rejected):
                 _log.warning("a record was rejected", **_place(record), rejected_id=str(record_id))
