@@ -10,7 +10,18 @@
         ~ ', tests_left integer not null, failures ' ~ text_type() ~ ' not null, through_batch_id bigint'
         ~ ', constraint pk_run primary key (invocation_id)'
     ) }}
+    {{ show_runs(env_var('WAREHOUSE_REPORTING', 'reporting')) }}
 {% endmacro %}
+
+{# Pages say that a newer build has failed, and why: who reads them reads this table. #}
+{% macro show_runs(reader) %}{{ return(adapter.dispatch('show_runs')(reader)) }}{% endmacro %}
+{% macro default__show_runs(reader) %}
+    grant usage on schema build to {{ reader }};
+    grant select on build.run to {{ reader }};
+{%- endmacro %}
+{% macro sqlserver__show_runs(reader) %}
+    grant select on build.run to {{ reader }};
+{%- endmacro %}
 
 {# The models of ap. #}
 {% macro models_of_ap() -%}

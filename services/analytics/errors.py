@@ -47,6 +47,15 @@ class NoSuchPoint(NotFound):
     """No single point of this KPI is as asked for."""
 
 
+class NoSuchFilter(Unprocessable):
+    """The KPI, or the build, has nothing that such a filter could choose."""
+
+    def __init__(self, name: str, detail: str) -> None:
+        super().__init__(
+            "Correct the parts named in errors.", errors=[{"pointer": f"/query/{name}", "detail": detail}]
+        )
+
+
 class TooManyPoints(Unprocessable):
     """The answer would have too many points."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from services.analytics import command
+from services.analytics.answers import Answers
 from services.analytics.catalogue.model import read_catalogue
 from services.analytics.repository import AnalyticsRepository
 from services.analytics.routes import router
@@ -26,6 +27,7 @@ SERVICE = "analytics"
 MIGRATIONS = Path(__file__).parent / "migrations"
 VERSION_SCHEMA = "serving"
 STATEMENT_SECONDS = 5.0
+MIB = 1 << 20
 
 
 def build(
@@ -45,10 +47,12 @@ def build(
     analytics = Analytics(
         warehouse, AnalyticsRepository(), read_catalogue(), str(settings.business_time_zone)
     )
+    answers = Answers(settings.answers_mib * MIB)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         app.state.analytics = analytics
+        app.state.answers = answers
         yield
         await warehouse.dispose()
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import UTC, date
 from typing import Any
 
 import sqlalchemy as sa
 
 from services.analytics.catalogue.model import Kpi, Part
 from services.analytics.catalogue.statements import Slice, expression, rows_of, total
-from services.analytics.domain import MOST_POINTS, Asked, Build
-from services.analytics.tables import COPIED, build, kpi, quality_result
+from services.analytics.domain import FILTERS, MOST_POINTS, Asked, Build, Run
+from services.analytics.tables import COPIED, build, kpi, quality_result, run
 from services.chassis.database import Session
 
 _SERVED: Mapping[str, sa.Table] = {f"ap.{table.name}": table for table in COPIED}
+_RUN = ("started_at", "finished_at", "models_left", "tests_left", "failures")
+_HAS_RUNS = sa.text(
+    "SELECT 1 FROM INFORMATION_SCHEMA.TABLES WHERE TABLE_SCHEMA = 'build' AND TABLE_NAME = 'run'"
+)
 _BUILD = [build.c[name] for name in Build.__dataclass_fields__]
 MOST_BUILDS = 200
 EXACT_ROWS = 10_000
@@ -62,6 +67,34 @@ class AnalyticsRepository:
         )
         return list(found.scalars())
 
+    def has(self, one: Kpi, column: str) -> bool:
+        """Whether the points of a KPI have a column."""
+        return column in _SERVED[one.source.table].c
+
+    async def newest_run(self, session: Session) -> Run | None:
+        """The build of `ap` that was begun last; None before the first."""
+        # dbt creates the table with the first build. A login sees only what it may read, on both engines.
+        if await session.scalar(_HAS_RUNS) is None:
+            return None
+        found = await session.execute(
+            sa.select(*(run.c[name] for name in _RUN), build.c.build_id)
+            .select_from(run.outerjoin(build, build.c.invocation_id == run.c.invocation_id))
+            .order_by(run.c.started_at.desc(), run.c.invocation_id.desc())
+            .limit(1)
+        )
+        row = found.one_or_none()
+        if row is None:
+            return None
+        ended = None if row.finished_at is None else row.finished_at.replace(tzinfo=UTC)
+        return Run(
+            started_at=row.started_at.replace(tzinfo=UTC),
+            finished_at=ended,
+            models_left=row.models_left,
+            tests_left=row.tests_left,
+            failures=tuple(json.loads(row.failures)),
+            build_id=row.build_id,
+        )
+
     async def points(
         self, session: Session, one: Kpi, build_id: int, asked: Asked
     ) -> Sequence[Mapping[str, Any]]:
@@ -70,15 +103,9 @@ class AnalyticsRepository:
         query = sa.select(table).where(table.c.build_id == build_id)
         if one.source.where is not None:
             query = query.where(expression(one.source.where, table, {}))
-        for name, column in (
-            ("currency", "currency"),
-            ("dimension", "dimension"),
-            ("member", "member"),
-            ("grain", "grain"),
-            ("as_of", "as_of_date"),
-        ):
+        for name, column in FILTERS.items():
             value = getattr(asked, name)
-            if value is not None and column in table.c:
+            if value is not None:
                 query = query.where(table.c[column] == value)
         period = table.c[_period(table)]
         if asked.period_from is not None:

@@ -1,11 +1,16 @@
 """HTTP in and out of analytics."""
 
-from typing import Annotated
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Header, Query, Request, Response
+from pydantic import BaseModel
 
+from services.analytics.answers import Answers
+from services.analytics.domain import Build
 from services.analytics.errors import (
     BuildGone,
+    NoSuchFilter,
     NoSuchKpi,
     NoSuchPage,
     NoSuchPoint,
@@ -28,6 +33,7 @@ from services.analytics.schemas import (
     QualityResult,
     RowParameters,
     RowsBody,
+    RunBody,
     ValueParameters,
     ValuesBody,
 )
@@ -58,6 +64,37 @@ CanRead = Annotated[Caller, Depends(require("kpis:read"))]
 CanReadRows = Annotated[Caller, Depends(require("portfolio:rows"))]
 
 
+Known = Annotated[str | None, Header(alias="If-None-Match", description="The ETag of the last answer.")]
+_UNCHANGED: dict[int | str, dict[str, Any]] = {
+    304: {"description": "The answer is the one that If-None-Match names."}
+}
+_MEDIA_TYPE = "application/json"
+
+
+async def _kept(
+    request: Request,
+    known: str | None,
+    parameters: BuildParameters,
+    make: Callable[[Build], Awaitable[BaseModel]],
+) -> Response:
+    """An answer about one build, out of memory where it was made before."""
+    analytics, answers = _analytics(request), request.app.state.answers
+    assert isinstance(answers, Answers)
+    build = await analytics.build(parameters.build)
+    # The build's number stands for the newest, and whatever is left out has its default.
+    asked = parameters.model_dump(exclude={"build"}, exclude_none=True)
+    key = (build.build_id, request.url.path, tuple(sorted(asked.items())))
+
+    async def encoded() -> bytes:
+        return (await make(build)).model_dump_json().encode()
+
+    answer = await answers.get(key, encoded)
+    headers = {"ETag": answer.etag, "Cache-Control": "private, no-cache"}
+    if known == answer.etag:
+        return Response(status_code=304, headers=headers)
+    return Response(answer.body, headers=headers, media_type=_MEDIA_TYPE)
+
+
 @router.get("/kpis", responses=documented(Unauthenticated, Forbidden))
 async def kpis(caller: CanRead, analytics: AnalyticsDep) -> KpiList:
     """Read the catalogue: what each KPI means, what it is made of, and where it comes from."""
@@ -72,13 +109,27 @@ async def kpi_of(kpi: KpiName, caller: CanRead, analytics: AnalyticsDep) -> KpiB
     return KpiBody.of(analytics.kpi(kpi))
 
 
-@router.get("/kpis/{kpi}/values", responses=documented(*_ALWAYS, NoSuchKpi, BuildGone, TooManyPoints))
-async def values(
-    kpi: KpiName, caller: CanRead, analytics: AnalyticsDep, parameters: Annotated[ValueParameters, Query()]
-) -> ValuesBody:
+@router.get(
+    "/kpis/{kpi}/values",
+    response_model=ValuesBody,
+    responses=documented(*_ALWAYS, NoSuchKpi, BuildGone, NoSuchFilter, TooManyPoints) | _UNCHANGED,
+)
+async def values(  # noqa: PLR0917 - FastAPI names them all
+    kpi: KpiName,
+    caller: CanRead,
+    request: Request,
+    analytics: AnalyticsDep,
+    parameters: Annotated[ValueParameters, Query()],
+    known: Known = None,
+) -> Response:
     """Read the values of a KPI, each with its numerator and denominator, of one build."""
     del caller
-    return ValuesBody.of(await analytics.values(kpi, parameters.to_domain(), parameters.build))
+    analytics.kpi(kpi)
+
+    async def make(build: Build) -> ValuesBody:
+        return ValuesBody.of(await analytics.values(kpi, parameters.to_domain(), build.build_id))
+
+    return await _kept(request, known, parameters, make)
 
 
 @router.get("/kpis/{kpi}/rows", responses=documented(*_ALWAYS, BadRequest, NoSuchPoint, BuildGone))
@@ -102,13 +153,26 @@ async def rows(
     return RowsBody.of(behind, cursors)
 
 
-@router.get("/pages/{page}", responses=documented(*_ALWAYS, NoSuchPage, BuildGone))
-async def page_of(
-    page: PageName, caller: CanRead, analytics: AnalyticsDep, parameters: Annotated[PageParameters, Query()]
-) -> PageBody:
-    """Read everything that a page shows of one currency, of one build."""
+@router.get(
+    "/pages/{page}",
+    response_model=PageBody,
+    responses=documented(*_ALWAYS, NoSuchPage, BuildGone, NoSuchFilter) | _UNCHANGED,
+)
+async def page_of(  # noqa: PLR0917 - FastAPI names them all
+    page: PageName,
+    caller: CanRead,
+    request: Request,
+    analytics: AnalyticsDep,
+    parameters: Annotated[PageParameters, Query()],
+    known: Known = None,
+) -> Response:
+    """Read everything that a page shows of one currency on one day: three years up to the day, of one build."""
     del caller
-    return PageBody.of(await analytics.page(page, parameters.currency, parameters.as_of, parameters.build))
+
+    async def make(build: Build) -> PageBody:
+        return PageBody.of(await analytics.page(page, parameters.currency, parameters.as_of, build.build_id))
+
+    return await _kept(request, known, parameters, make)
 
 
 @router.get("/builds", responses=documented(Unauthenticated, Forbidden))
@@ -118,18 +182,33 @@ async def builds(caller: CanRead, analytics: AnalyticsDep) -> BuildList:
     return BuildList(items=[BuildBody.of(build) for build in await analytics.builds()])
 
 
-@router.get("/as-of", responses=documented(*_ALWAYS, BuildGone))
+@router.get("/runs/newest", responses=documented(Unauthenticated, Forbidden))
+async def newest_run(caller: CanRead, analytics: AnalyticsDep) -> RunBody:
+    """Read how the newest build of the warehouse went: one that failed is not shown, and the older one stays."""
+    del caller
+    return RunBody.of(await analytics.newest_run())
+
+
+@router.get("/as-of", response_model=DaysBody, responses=documented(*_ALWAYS, BuildGone) | _UNCHANGED)
 async def days(
-    caller: CanRead, analytics: AnalyticsDep, parameters: Annotated[BuildParameters, Query()]
-) -> DaysBody:
+    caller: CanRead,
+    request: Request,
+    analytics: AnalyticsDep,
+    parameters: Annotated[BuildParameters, Query()],
+    known: Known = None,
+) -> Response:
     """List the days that a build has the portfolio of, and its currencies."""
     del caller
-    build, found, currencies = await analytics.days(parameters.build)
-    return DaysBody(
-        build=BuildBody.of(build),
-        days=[DayBody(day=day, grain=grain) for day, grain in found],
-        currencies=list(currencies),
-    )
+
+    async def make(build: Build) -> DaysBody:
+        of, found, currencies = await analytics.days(build.build_id)
+        return DaysBody(
+            build=BuildBody.of(of),
+            days=[DayBody(day=day, grain=grain) for day, grain in found],
+            currencies=list(currencies),
+        )
+
+    return await _kept(request, known, parameters, make)
 
 
 @router.get("/quality", responses=documented(Unauthenticated, Forbidden))

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 from services.analytics import service
 from services.analytics.catalogue import model
 from services.analytics.catalogue.conditions import written
-from services.analytics.domain import Asked, Build
+from services.analytics.domain import Asked, Build, Run
 from services.chassis.web.input.strict import Day, WholeText
 from services.chassis.web.paging import AfterText, Cursors, Limit
 from services.lake.domain.currency import Currency
@@ -50,6 +50,26 @@ class BuildBody(_Body):
     def of(cls, build: Build) -> Self:
         """Show a build."""
         return cls.model_validate(build, from_attributes=True)
+
+
+class RunBody(_Body):
+    """The newest build of `ap`, published or not."""
+
+    state: Literal["none", "published", "under_way", "failed", "partial", "passed"] = Field(
+        description="none: nothing was built yet. under_way: or killed. partial: models or tests were left out. "
+        "passed: it is copied next."
+    )
+    started_at: datetime | None
+    finished_at: datetime | None
+    failures: list[str] = Field(description="The models and tests that failed.")
+    build_id: int | None = Field(description="Its number; null when it is not published.")
+
+    @classmethod
+    def of(cls, run: Run | None) -> Self:
+        """Show a run."""
+        if run is None:
+            return cls(state="none", started_at=None, finished_at=None, failures=[], build_id=None)
+        return cls.model_validate(run, from_attributes=True)
 
 
 class TextBody(_Body):
@@ -321,6 +341,7 @@ class BuildParameters(_Parameters):
 
 
 Member = Annotated[str, Field(min_length=1, max_length=64)]
+Bucket = Annotated[str, Field(min_length=1, max_length=11, examples=["1-30"])]
 
 
 class ValueParameters(BuildParameters):
@@ -334,17 +355,16 @@ class ValueParameters(BuildParameters):
     period_from: Annotated[Day | None, Field(alias="from", description="First period, or day.")] = None
     period_to: Annotated[Day | None, Field(alias="to", description="Last period, or day.")] = None
 
+    from_bucket: Annotated[Bucket | None, Field(description="Of a transition: where the money was.")] = None
+    to_bucket: Annotated[Bucket | None, Field(description="Of a transition: where it went.")] = None
+    cohort_month: Annotated[Day | None, Field(description="Of a vintage: its month's first day.")] = None
+    months_on_book: Annotated[
+        WholeText | None, Field(ge=0, le=1200, description="Of a vintage: how old it was.")
+    ] = None
+
     def to_domain(self) -> Asked:
         """The filters as the use case knows them."""
-        return Asked(
-            currency=self.currency,
-            dimension=self.dimension,
-            member=self.member,
-            grain=self.grain,
-            as_of=self.as_of,
-            period_from=self.period_from,
-            period_to=self.period_to,
-        )
+        return Asked(**{name: getattr(self, name) for name in Asked.__dataclass_fields__})
 
 
 class RowParameters(ValueParameters):

@@ -12,9 +12,10 @@ from services.analytics.catalogue.errors import UnknownMember
 from services.analytics.catalogue.model import WHOLE, Catalogue, Kpi, Part
 from services.analytics.catalogue.parameters import parameters_of
 from services.analytics.catalogue.statements import Slice
-from services.analytics.domain import MOST_POINTS, PAGES, Asked, Build
+from services.analytics.domain import FILTERS, MOST_POINTS, PAGES, Asked, Build, Run, first_day_shown
 from services.analytics.errors import (
     BuildGone,
+    NoSuchFilter,
     NoSuchKpi,
     NoSuchPage,
     NoSuchPoint,
@@ -109,6 +110,16 @@ class Analytics:
                 await self._repository.currencies(session, build.build_id),
             )
 
+    async def build(self, build_id: int | None) -> Build:
+        """The build of this id, by default the newest; raises NothingPublished or BuildGone."""
+        async with self._warehouse.transaction() as session:
+            return await self._build(session, build_id)
+
+    async def newest_run(self) -> Run | None:
+        """How the newest build of `ap` went, published or not; None before the first."""
+        async with self._warehouse.transaction() as session:
+            return await self._repository.newest_run(session)
+
     async def quality(self) -> Sequence[Mapping[str, Any]]:
         """The results of each flow's latest check."""
         async with self._warehouse.transaction() as session:
@@ -121,6 +132,7 @@ class Analytics:
             NoSuchKpi: the catalogue has none of this name.
             NothingPublished: there is no build yet.
             BuildGone: the named build is not kept any more, or never was.
+            NoSuchFilter: its table does not have what is filtered by.
             TooManyPoints: there are more than MOST_POINTS.
         """
         one = self.kpi(identifier)
@@ -133,29 +145,38 @@ class Analytics:
 
         Args:
             name: one of PAGES.
-            currency: by default the first one of the build.
-            as_of: a day that the build has the portfolio of; by default its reporting date.
+            currency: one of the build's, by default the first.
+            as_of: a day that the build has the portfolio of; by default its reporting date. What the page shows
+                ends with it, and begins PAGE_MONTHS before.
             build_id: by default the newest.
 
         Raises:
-            NoSuchPage: there is none of this name; else as `values`.
+            NoSuchPage: there is none of this name.
+            NoSuchFilter: the build has no such currency or day; else as `values`.
         """
         if name not in PAGES:
             raise NoSuchPage(name)
         async with self._warehouse.transaction() as session:
             build = await self._build(session, build_id)
             currencies = await self._repository.currencies(session, build.build_id)
+            if currency is not None and currency not in currencies:
+                raise NoSuchFilter("currency", f"the build has: {', '.join(currencies) or 'none'}")
+            if as_of is not None and as_of not in {
+                day for day, _ in await self._repository.days(session, build.build_id)
+            }:
+                raise NoSuchFilter("as_of", "GET /as-of lists the days that the build has")
             chosen = currency or (currencies[0] if currencies else None)
+            day = as_of or build.as_of_date
+            asked = Asked(
+                currency=chosen, period_from=None if day is None else first_day_shown(day), period_to=day
+            )
             return Page(
                 name=name,
                 build=build,
                 currency=chosen,
                 currencies=currencies,
-                as_of=as_of or build.as_of_date,
-                kpis=[
-                    await self._values(session, self.kpi(one), Asked(currency=chosen), build)
-                    for one in PAGES[name]
-                ],
+                as_of=day,
+                kpis=[await self._values(session, self.kpi(one), asked, build) for one in PAGES[name]],
             )
 
     async def rows(  # noqa: PLR0917 - what tells a point apart
@@ -180,7 +201,8 @@ class Analytics:
             if len(found.points) != 1:
                 raise NoSuchPoint(
                     f"{len(found.points)} points of {identifier} are as asked for, not one; narrow it by currency, "
-                    "dimension, member, grain, as_of, from and to"
+                    "dimension, member, grain, as_of, from and to; a transition also by from_bucket and to_bucket, a "
+                    "vintage by cohort_month and months_on_book"
                 )
             (point,) = found.points
             behind = one.parts[part]
@@ -213,6 +235,9 @@ class Analytics:
         return row.total, row.row_count
 
     async def _values(self, session: Session, one: Kpi, asked: Asked, build: Build) -> Values:
+        for name, column in FILTERS.items():
+            if getattr(asked, name) is not None and not self._repository.has(one, column):
+                raise NoSuchFilter(name, f"{one.id} is not told apart by it")
         points = await self._repository.points(session, one, build.build_id, asked)
         if len(points) > MOST_POINTS:
             raise TooManyPoints(one.id)

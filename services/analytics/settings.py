@@ -23,6 +23,9 @@ class AnalyticsSettings(ServiceSettings):
     warehouse_pool_size: int = Field(
         10, ge=1, le=200, description="most connections to the warehouse, 1 to 200"
     )
+    answers_mib: int = Field(
+        64, ge=0, le=4096, description="most memory for answers that are kept, in MiB, 0 to 4096"
+    )
     business_time_zone: ZoneInfo = Field(default=ZoneInfo(UTC_ZONE), description=ZONE_DESCRIPTION)
 
 

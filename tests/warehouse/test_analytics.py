@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import httpx
 import pytest
+from prometheus_client import REGISTRY
 from pydantic import SecretStr
 
+from services.analytics import domain
 from services.analytics import main as analytics
 from services.analytics.catalogue.model import read_catalogue
-from services.analytics.domain import PAGES
+from services.analytics.domain import FILTERS, PAGES
 from services.analytics.publication import publish
 from services.analytics.settings import AnalyticsSettings
 from services.analytics.warehouse import Warehouse as Serving
@@ -153,20 +156,16 @@ async def test_each_part_of_each_kpi_has_rows_to_show(client: httpx.AsyncClient)
         if point is None:
             assert kpi.unit == "count", kpi.id
             continue
-        names = ("currency", "dimension", "member", "grain")
-        asked = {name: point[name] for name in names if point[name] is not None}
+        asked = {name: point[name] for name in FILTERS if point.get(name) is not None}
         period = point["period_start"] or point["cohort_month"] or point["as_of_date"]
         asked |= {"as_of": point["as_of_date"], "from": period, "to": period}
         for part in kpi.parts:
             response = await client.get(
                 f"/kpis/{kpi.id}/rows", params={**asked, "part": part}, headers=READER
             )
-            if response.status_code == 404:
-                # Transitions and months on book are told apart by what is no filter yet.
-                assert kpi.source.table in {"ap.roll_rate", "ap.vintage"}, response.text
-                continue
             answer = response.json()
             assert response.status_code == 200, response.text
+            assert answer["point"] == point
             if kpi.parts[part].adds_up:
                 assert Decimal(answer["total"]) == Decimal(answer["published"] or 0), (kpi.id, part)
             shown += bool(answer["rows"])
@@ -191,6 +190,49 @@ async def test_a_page_has_its_kpis_of_one_currency_and_one_build(
     assert (await got(client, f"/pages/{page}"))["currency"] == answer["currencies"][0]
 
 
+async def test_a_page_shows_its_months_up_to_its_day(
+    published: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(domain, "PAGE_MONTHS", 6)
+    async with api(published.database) as client:
+        days = sorted({day["day"] for day in (await got(client, "/as-of"))["days"]}, reverse=True)
+        for day in (days[0], days[3]):
+            first = domain.first_day_shown(date.fromisoformat(day)).isoformat()
+            answer = await got(client, "/pages/delinquency", currency="DEM", as_of=day)
+            assert answer["as_of"] == day
+            earlier, later = set(), set()
+            for one in answer["kpis"]:
+                every = (await got(client, f"/kpis/{one['kpi']}/values", currency="DEM"))["points"]
+                periods = [point["period_start"] or point["as_of_date"] for point in every]
+                assert one["points"] == [
+                    point for point, period in zip(every, periods, strict=True) if first <= period <= day
+                ]
+                earlier |= {period for period in periods if period < first}
+                later |= {period for period in periods if period > day}
+            assert earlier
+            assert bool(later) is (day != days[0])
+
+
+async def test_an_answer_about_a_build_is_made_once(published: Warehouse) -> None:
+    def made() -> float:
+        return REGISTRY.get_sample_value("analytics_answers_total", {"source": "warehouse"}) or 0
+
+    async with api(published.database) as client:
+        for path in ("/kpis/par_60/values?currency=DEM&grain=as_of", "/pages/vintage", "/as-of"):
+            before = made()
+            responses = await asyncio.gather(*(client.get(path, headers=READER) for _ in range(5)))
+            assert made() == before + 1
+            (tag,) = {response.headers["ETag"] for response in responses}
+            assert {response.headers["Cache-Control"] for response in responses} == {"private, no-cache"}
+            again = await client.get(path, headers=READER | {"If-None-Match": tag})
+            assert (again.status_code, again.content, again.headers["ETag"]) == (304, b"", tag)
+            other = await client.get(path, headers=READER | {"If-None-Match": '"other"'})
+            assert other.content == responses[0].content
+            assert made() == before + 1
+            # The scope is asked for before what is kept.
+            assert (await client.get(path)).status_code == 401
+
+
 async def test_builds_days_and_quality(client: httpx.AsyncClient) -> None:
     (build,) = (await got(client, "/builds"))["items"]
     assert build["tests_passed"] > 50
@@ -198,6 +240,8 @@ async def test_builds_days_and_quality(client: httpx.AsyncClient) -> None:
     assert days["days"][0] == {"day": AS_OF.isoformat(), "grain": "as_of"}
     assert days["currencies"]
     assert (await got(client, "/quality"))["items"] == []
+    run = await got(client, "/runs/newest")
+    assert (run["state"], run["build_id"], run["failures"]) == ("published", build["build_id"], [])
 
 
 @pytest.mark.parametrize("role", [role for role in Role if role is not Role.SERVICE])
@@ -222,6 +266,7 @@ async def test_who_reads_what(client: httpx.AsyncClient, role: Role) -> None:
         ("/kpis/par_30/values", reads),
         ("/pages/portfolio", reads),
         ("/builds", reads),
+        ("/runs/newest", reads),
         ("/as-of", reads),
         ("/quality", reads),
         ("/kpis/par_30/rows", rows),
@@ -240,6 +285,11 @@ async def test_who_reads_what(client: httpx.AsyncClient, role: Role) -> None:
         ("/kpis/par_30/values?bild=1", 422, "bild"),
         ("/kpis/par_30/values?currency=dem", 422, "currency"),
         ("/kpis/par_30/values?as_of=yesterday", 422, "as_of"),
+        ("/kpis/par_30/values?from_bucket=0", 422, "/query/from_bucket"),
+        ("/kpis/vintage/values?grain=as_of", 422, "/query/grain"),
+        ("/kpis/vintage/rows?currency=DEM&months_on_book=01", 422, "/query/months_on_book"),
+        ("/pages/portfolio?currency=XTS", 422, "/query/currency"),
+        ("/pages/portfolio?as_of=2001-01-01", 422, "/query/as_of"),
         ("/kpis/par_30/rows?currency=DEM", 404, "narrow"),
         ("/kpis/par_30/rows?currency=DEM&part=quotient", 422, "part"),
         ("/kpis/par_30/rows?currency=DEM&dimension=all&grain=as_of&after=abc", 400, "after"),
@@ -270,6 +320,35 @@ async def test_before_the_first_build_it_says_what_to_run(fresh_warehouse: Datab
         assert_problem(response, 503)
         assert "Airflow" in response.text
         assert response.headers["Retry-After"]
+        assert (await got(client, "/runs/newest"))["state"] == "none"
+
+
+@pytest.mark.parametrize(
+    ("noted", "state"),
+    [
+        ("finished_at = NULL", "under_way"),
+        ("failures = '[\"par_30_is_a_share\"]', tests_left = 1", "failed"),
+        ("models_left = 2", "partial"),
+        ("tests_left = 2", "partial"),
+        ("models = models", "passed"),
+    ],
+)
+async def test_a_newer_build_says_why_it_is_not_shown(
+    client: httpx.AsyncClient, published: Warehouse, noted: str, state: str
+) -> None:
+    async with published.database.connect("transformer") as transformer:
+        await transformer.execute(
+            "CREATE TEMPORARY TABLE newer AS SELECT * FROM build.run; "
+            "UPDATE newer SET invocation_id = 'newer', started_at = started_at + interval '1 hour'; "
+            f"UPDATE newer SET {noted}; INSERT INTO build.run SELECT * FROM newer"
+        )
+        try:
+            run = await got(client, "/runs/newest")
+        finally:
+            await transformer.execute("DELETE FROM build.run WHERE invocation_id = 'newer'")
+    assert (run["state"], run["build_id"]) == (state, None)
+    assert run["failures"] == (["par_30_is_a_share"] if state == "failed" else [])
+    assert (run["finished_at"] is None) is (state == "under_way")
 
 
 async def test_each_answer_is_of_one_build_while_others_are_published(copied: Warehouse) -> None:

@@ -46,29 +46,35 @@ PEOPLE = {"selma": Role.SENIOR_OFFICER, "olga": Role.OFFICER, "mia": Role.MAKER}
 
 
 @pytest.fixture(scope="module")
-async def desk(built: Warehouse, application: Database) -> AsyncIterator[Desk]:
-    """The dashboard before analytics, over a published copy of the built warehouse."""
+async def published(built: Warehouse) -> AsyncIterator[Database]:
+    """A published copy of the built warehouse."""
     async with new_database(built.database.platform, "warehouse", built.database.name) as database:
         await Warehouse(database, built.folder, built.batches).forget_other_runs()
         await publication(database)
         async with database.connect() as owner:
             await owner.executemany(CHECKED, CHECKS)
-        settings = AnalyticsSettings(
-            http_port=0,
-            http_hosts="analytics",
-            auth_jwks_url="http://127.0.0.1:1/unused",
-            warehouse_url=SecretStr(database.url("reporting")),
-        )
+        yield database
 
-        def real(keys: Mapping[str, Any]) -> dict[str, httpx.AsyncBaseTransport]:
-            verifier = TokenVerifier("creditmesh", dict(keys))
-            app = analytics.build(settings, span_recorder().telemetry, verifier)
-            apps.append(app)
-            return {"analytics": httpx.ASGITransport(app)}
 
-        apps: list[Any] = []
-        async with desk_over(application, real, PEOPLE) as made, apps[0].router.lifespan_context(apps[0]):
-            yield made
+@pytest.fixture(scope="module")
+async def desk(published: Database, application: Database) -> AsyncIterator[Desk]:
+    """The dashboard before analytics, over the published warehouse."""
+    settings = AnalyticsSettings(
+        http_port=0,
+        http_hosts="analytics",
+        auth_jwks_url="http://127.0.0.1:1/unused",
+        warehouse_url=SecretStr(published.url("reporting")),
+    )
+
+    def real(keys: Mapping[str, Any]) -> dict[str, httpx.AsyncBaseTransport]:
+        verifier = TokenVerifier("creditmesh", dict(keys))
+        app = analytics.build(settings, span_recorder().telemetry, verifier)
+        apps.append(app)
+        return {"analytics": httpx.ASGITransport(app)}
+
+    apps: list[Any] = []
+    async with desk_over(application, real, PEOPLE) as made, apps[0].router.lifespan_context(apps[0]):
+        yield made
 
 
 async def shown(desk: Desk, browser: Browser, address: str) -> Any:
@@ -197,6 +203,42 @@ async def test_a_figure_that_is_a_table_is_drawn_as_one(desk: Desk) -> None:
         assert abs(sum(shares) - 100) <= Decimal("0.05"), texts(row)
     page = await shown(desk, browser, "/vintage?currency=DEM")
     assert of_class(page, "heat")
+
+
+@pytest.mark.parametrize(
+    ("address", "place"), [("/delinquency", r" → "), ("/vintage", r"\d+ months? on book")]
+)
+async def test_a_cell_of_a_table_leads_to_its_loans(desk: Desk, address: str, place: str) -> None:
+    page = await shown(desk, await desk.logged_in("olga"), f"{address}?currency=DEM")
+    assert not links(of_class(page, "heat"))
+    browser = await desk.logged_in("selma")
+    page = await shown(desk, browser, f"{address}?currency=DEM")
+    found = links(of_class(page, "heat"))
+    assert found
+    for one in (found[0], found[-1]):
+        rows = await shown(desk, browser, one)
+        assert not of_class(rows, "failed"), texts(rows)
+        assert re.search(place, texts(rows)), texts(rows)
+        assert re.search(r"[1-9]\d* rows? adds? up to", texts(of_class(rows, "note"))), texts(rows)
+
+
+async def test_a_newer_build_that_failed_is_said(desk: Desk, published: Database) -> None:
+    async with published.connect() as owner:
+        await owner.execute(
+            "CREATE TEMPORARY TABLE newer AS SELECT * FROM build.run; "
+            "UPDATE newer SET invocation_id = 'newer', started_at = started_at + interval '1 hour', "
+            """failures = '["one", "two", "three", "four"]'; """
+            "INSERT INTO build.run SELECT * FROM newer"
+        )
+        try:
+            page = await shown(desk, await desk.logged_in("olga"), "/portfolio?currency=DEM")
+        finally:
+            await owner.execute("DELETE FROM build.run WHERE invocation_id = 'newer'")
+    said = texts(of_class(page, "note"))
+    assert "is not shown. These failed:" in said
+    assert said.split()[-6:] == ["one", "two", "three", "and", "1", "more"]
+    assert "build 1" in texts(of_class(page, "build"))
+    assert not of_class(await shown(desk, await desk.logged_in("olga"), "/portfolio"), "note")
 
 
 async def test_vietnamese_has_its_own_words_and_numbers(desk: Desk) -> None:

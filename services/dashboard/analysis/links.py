@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from urllib.parse import urlencode
 
-from services.dashboard.analysis.figures import Figure, Point, position
+from services.dashboard.analysis.figures import Entry, Point, position
 
 ROWS = "/figures/rows"
+CAN_READ_ROWS = "portfolio:rows"
 
 
 def with_changes(path: str, query: Mapping[str, str], **changes: str | None) -> str:
@@ -15,10 +16,10 @@ def with_changes(path: str, query: Mapping[str, str], **changes: str | None) -> 
     return f"{path}?{urlencode(kept)}" if kept else path
 
 
-def rows_of(figure: Figure, point: Point, part: str, build_id: int) -> str:
+def rows_of(entry: Entry, point: Point, part: str, build_id: int) -> str:
     """The page of the rows behind a part of a point, in the build that it is of."""
     narrowed = {
-        "kpi": figure.entry["id"],
+        "kpi": entry["id"],
         "part": part,
         "build": str(build_id),
         "currency": point["currency"],
@@ -28,5 +29,9 @@ def rows_of(figure: Figure, point: Point, part: str, build_id: int) -> str:
         "as_of": point["as_of_date"],
         "from": position(point),
         "to": position(point),
+        "from_bucket": point["from_bucket"],
+        "to_bucket": point["to_bucket"],
+        "cohort_month": point["cohort_month"],
+        "months_on_book": None if point["months_on_book"] is None else str(point["months_on_book"]),
     }
     return with_changes(ROWS, {}, **narrowed)

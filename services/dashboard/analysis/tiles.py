@@ -7,7 +7,7 @@ import dash_mantine_components as dmc
 from dash import html
 
 from services.dashboard.analysis.figures import Figure, Point, decimal_of, position
-from services.dashboard.analysis.links import rows_of, with_changes
+from services.dashboard.analysis.links import CAN_READ_ROWS, rows_of, with_changes
 from services.dashboard.analysis.written import (
     STATUS,
     change_of,
@@ -21,7 +21,6 @@ from services.dashboard.here import here
 from services.dashboard.parts.table import cell, table
 from services.dashboard.parts.words import NOTHING
 
-CAN_READ_ROWS = "portfolio:rows"
 UNITS: Mapping[str, str] = {
     "ratio": "Share",
     "amount": "Amount of money",
@@ -140,7 +139,7 @@ def _to_rows(figure: Figure, point: Point, name: str, build: Mapping[str, Any]) 
     if name not in figure.entry["parts"] or CAN_READ_ROWS not in here().person.scopes:
         return None
     return html.A(
-        here().texts("rows"), href=rows_of(figure, point, name, build["build_id"]), className="to-rows"
+        here().texts("rows"), href=rows_of(figure.entry, point, name, build["build_id"]), className="to-rows"
     )
 
 
@@ -180,7 +179,7 @@ def _linked(figure: Figure, point: Point, name: str, build: Mapping[str, Any], c
     shown = part_of(point, name, figure.entry, currency)
     if name not in figure.entry["parts"] or CAN_READ_ROWS not in here().person.scopes:
         return cell(shown, "number")
-    return cell(html.A(shown, href=rows_of(figure, point, name, build["build_id"])), "number")
+    return cell(html.A(shown, href=rows_of(figure.entry, point, name, build["build_id"])), "number")
 
 
 def _split(figure: Figure, build: Mapping[str, Any], currency: str) -> Any:

@@ -18,7 +18,7 @@ from services.dashboard.parts.words import NOTHING, STATES, badge
 SCOPE = "portfolio:rows"
 PARAMETERS = (
     *("kpi", "part", "build", "currency", "dimension", "member", "grain", "as_of", "from", "to"),
-    "after",
+    *("from_bucket", "to_bucket", "cohort_month", "months_on_book", "after"),
 )
 BLOCK = 100
 COLUMNS: Mapping[str, str] = {
@@ -98,6 +98,7 @@ async def layout(_: Mapping[str, str], query: Mapping[str, str]) -> Any:
                     title,
                     currency,
                     member_of(point["member"]) if point["member"] not in {None, "all"} else None,
+                    _place(point),
                     t.day(position(point)),
                     t("build {number}", number=answer["build"]["build_id"]),
                 )
@@ -116,6 +117,16 @@ async def layout(_: Mapping[str, str], query: Mapping[str, str]) -> Any:
 
 
 PAGE = Page(ROWS, "Rows", frozenset({SCOPE}), layout)
+
+
+def _place(point: Mapping[str, Any]) -> str | None:
+    """The cell of a table of transitions or of vintages."""
+    t = here().texts
+    if point["from_bucket"] is not None:
+        return f"{member_of(point['from_bucket'])} → {member_of(point['to_bucket'])}"
+    if point["months_on_book"] is not None:
+        return t.plural("{count} month on book", "{count} months on book", point["months_on_book"])
+    return None
 
 
 def _sum(answer: Mapping[str, Any], entry: Mapping[str, Any], currency: str) -> Any:

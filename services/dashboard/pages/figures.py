@@ -14,7 +14,7 @@ from services.dashboard.here import here
 from services.dashboard.pages.page import Page
 from services.dashboard.parts.form import hidden
 from services.dashboard.parts.heading import heading
-from services.dashboard.parts.states import empty
+from services.dashboard.parts.states import empty, note
 
 SCOPE = "kpis:read"
 SECTION = "Analysis"
@@ -28,6 +28,8 @@ LEADS: Mapping[str, tuple[str, str]] = {
 }
 """Title and first line of each page, by its name in analytics."""
 PARAMETERS = ("currency", "as_of", "build", "kpi")
+MOST_FAILURES = 3
+"""Failed models and tests that are named."""
 _ROLL_RATE, _VINTAGES = "roll_rate", frozenset({"vintage", "vintage_written_off"})
 
 
@@ -47,10 +49,13 @@ async def _layout(name: str, query: Mapping[str, str]) -> Any:
     t = here().texts
     title, lead = (t(text) for text in LEADS[name])
     chosen = {one: query[one] for one in PARAMETERS if query.get(one)}
-    asked: dict[str, str] = {one: chosen[one] for one in ("currency", "build") if one in chosen}
+    asked: dict[str, str] = {one: chosen[one] for one in ("currency", "as_of", "build") if one in chosen}
     pinned = {"build": chosen["build"]} if "build" in chosen else {}
-    page, catalogue, days = await asyncio.gather(
-        _read(f"/pages/{name}", asked), _read("/kpis", {}), _read("/as-of", pinned)
+    page, catalogue, days, run = await asyncio.gather(
+        _read(f"/pages/{name}", asked),
+        _read("/kpis", {}),
+        _read("/as-of", pinned),
+        _read("/runs/newest", {}),
     )
     entries = {entry["id"]: entry for entry in catalogue["items"]}
     currency, build = page["currency"], page["build"]
@@ -65,13 +70,16 @@ async def _layout(name: str, query: Mapping[str, str]) -> Any:
     ]
     opened = next((one for one in figures if one.entry["id"] == chosen.get("kpi")), None)
     grids = [
-        transitions(entries[kpi], found, as_of) if kpi == _ROLL_RATE else cohorts(entries[kpi], found)
+        transitions(entries[kpi], found, as_of, build["build_id"])
+        if kpi == _ROLL_RATE
+        else cohorts(entries[kpi], found, build["build_id"])
         for kpi, found in points.items()
         if kpi == _ROLL_RATE or kpi in _VINTAGES
     ]
     return [
         heading(title, lead, beside=_choices(name, chosen, page, days)),
         _build(build, as_of or build["as_of_date"]),
+        _not_shown(run),
         tiles(figures, f"/{name}", chosen, currency),
         *([card(opened, build, currency)] if opened else _whole_splits(figures, build, currency)),
         *(grid for grid in grids if grid is not None),
@@ -113,6 +121,25 @@ def _build(build: Mapping[str, Any], as_of: str | None) -> Any:
         else None,
     ]
     return html.P(" · ".join(part for part in parts if part), className="build", role="status")
+
+
+def _not_shown(run: Mapping[str, Any]) -> Any:
+    """That a newer build is not shown, and why; nothing while the newest is shown, under way or about to be copied."""
+    t = here().texts
+    if run["state"] not in {"failed", "partial"}:
+        return None
+    said = t("A newer build of {time} UTC is not shown.", time=t.time(run["started_at"]))
+    if run["state"] == "partial":
+        return note(f"{said} {t('It left out models or tests.')}", color="orange")
+    failed, more = run["failures"][:MOST_FAILURES], len(run["failures"]) - MOST_FAILURES
+    return note(
+        [
+            f"{said} {t('These failed:')} ",
+            *(part for name in failed for part in (html.Code(name), " ")),
+            t.plural("and {count} more", "and {count} more", more) if more > 0 else None,
+        ],
+        color="orange",
+    )
 
 
 def _choices(name: str, chosen: Mapping[str, str], page: Mapping[str, Any], days: Mapping[str, Any]) -> Any:
