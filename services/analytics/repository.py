@@ -22,8 +22,6 @@ _HAS_RUNS = sa.text(
 )
 _BUILD = [build.c[name] for name in Build.__dataclass_fields__]
 MOST_BUILDS = 200
-EXACT_ROWS = 10_000
-"""Up to here the rows behind a part are counted one by one."""
 
 
 class AnalyticsRepository:
