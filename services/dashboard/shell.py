@@ -23,7 +23,7 @@ from services.dashboard.parts.states import failed, guarded
 from services.dashboard.parts.words import ROLES
 from services.dashboard.sessions.callbacks import NOBODY_IN_PARTICULAR, Callbacks
 from services.dashboard.sessions.gate import LOGOUT, PREFERENCES
-from services.dashboard.texts.catalogue import LANGUAGES
+from services.dashboard.texts.catalogue import LANGUAGES, described
 
 ASSETS = Path(__file__).parent / "assets"
 MOST_PARAMETERS = 50
@@ -269,16 +269,16 @@ def _preferences(reader: Here) -> Any:
                 **{"aria-label": t("Language")},
                 children=[
                     html.Button(
-                        code.upper(),
+                        code.partition("-")[0].upper(),
                         type="submit",
                         name="language",
                         value=code,
-                        title=name,
+                        title=described(code),
                         lang=code,
                         className="quiet" + (" chosen" if code == t.language else ""),
                         **{"aria-current": "true" if code == t.language else "false"},
                     )
-                    for code, name in LANGUAGES.items()
+                    for code in LANGUAGES
                 ],
             ),
             html.Button(

@@ -108,5 +108,6 @@ def line(series: Sequence[Point]) -> str | None:
 
 
 def said_by(words: Mapping[str, Any]) -> str:
-    """A text of the catalogue in the reader's language, in English where it has no other."""
-    return str(words.get(here().texts.language) or words["en"])
+    """A text of the catalogue in the reader's language: the catalogue's own, else the one of the pages' messages."""
+    t = here().texts
+    return str(words.get(t.language) or t(words["en"]))

@@ -22,7 +22,7 @@ from services.dashboard.sessions.cookies import (
 )
 from services.dashboard.sessions.gate import LOGOUT, PREFERENCES
 from services.dashboard.sessions.store import Sessions
-from services.dashboard.texts.catalogue import LANGUAGES, Texts, chosen, texts_of
+from services.dashboard.texts.catalogue import LANGUAGES, Texts, chosen, described, texts_of
 
 router = bounded_router()
 router.include_in_schema = False
@@ -191,16 +191,16 @@ def _form(
         password_label=escape(t("Password")),
         otp=_OTP.substitute(label=escape(t("One-time code of your device"))) if needs_otp else "",
         submit=escape(t("Log in")),
-        languages="\n".join(_language_button(code, name, t.language) for code, name in LANGUAGES.items()),
+        languages="\n".join(_language_button(code, t.language) for code in LANGUAGES),
     )
     response.body = page.encode()
     response.headers["Content-Length"] = str(len(response.body))
     return response
 
 
-def _language_button(code: str, name: str, current: str) -> str:
+def _language_button(code: str, current: str) -> str:
     pressed = ' aria-current="true"' if code == current else ""
-    return f'<button name="language" value="{code}" lang="{code}"{pressed}>{escape(name)}</button>'
+    return f'<button name="language" value="{code}" lang="{code}"{pressed}>{escape(described(code))}</button>'
 
 
 def _texts(request: Request) -> Texts:

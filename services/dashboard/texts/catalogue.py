@@ -1,26 +1,51 @@
 """Messages in the reader's language, and numbers, money and times as that language writes them.
 
-A message is its English text. `<language>.po` beside this file has the translations; tests hold that none is missing.
+A message is its English text. `<language>.po` beside this file has the translations. A language is added by adding its
+file: what it lacks is shown in English. Tests hold that the languages of COMPLETE lack nothing.
 """
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from functools import cache
+from gettext import GNUTranslations, NullTranslations
+from io import BytesIO
 from pathlib import Path
 
 from babel import Locale
+from babel.core import get_global
 from babel.dates import format_date, format_datetime
+from babel.messages.catalog import Catalog
+from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal, format_percent
 
 FOLDER = Path(__file__).parent
-LANGUAGES: Mapping[str, str] = {"en": "English", "vi": "Tiếng Việt"}
-"""What can be chosen, each by its own name."""
 DEFAULT = "en"
+COMPLETE = ("en", "vi")
 _DAY = "d MMM y"
 
 Messages = Mapping[str, tuple[str, ...]]
+
+
+def _locale(language: str) -> Locale:
+    return Locale.parse(language, sep="-")
+
+
+def _name(language: str) -> str:
+    name = str(_locale(language).get_display_name())
+    return name[:1].upper() + name[1:]
+
+
+LANGUAGES: Mapping[str, str] = {
+    language: _name(language) for language in (DEFAULT, *sorted(path.stem for path in FOLDER.glob("*.po")))
+}
+"""What can be chosen, each by its own name; the codes are those of BCP 47."""
+
+
+def _catalogue(language: str) -> Catalog:
+    with (FOLDER / f"{language}.po").open("rb") as file:
+        return read_po(file, locale=_locale(language))
 
 
 @cache
@@ -28,10 +53,8 @@ def messages_of(language: str) -> Messages:
     """The translations of a language by their English text, with one form for each plural of the language."""
     if language == DEFAULT:
         return {}
-    with (FOLDER / f"{language}.po").open("rb") as file:
-        catalogue = read_po(file, locale=language)
     found: dict[str, tuple[str, ...]] = {}
-    for message in catalogue:
+    for message in _catalogue(language):
         if not message.id:
             continue
         if isinstance(message.id, str):
@@ -41,25 +64,48 @@ def messages_of(language: str) -> Messages:
     return found
 
 
+@cache
+def completeness(language: str) -> int:
+    """How much of the pages a language has, as a whole percentage."""
+    if language in COMPLETE:
+        return 100
+    every = messages_of(COMPLETE[-1]).keys()
+    return 100 * len(every & messages_of(language).keys()) // len(every)
+
+
+@cache
+def described(language: str) -> str:
+    """The name of a language, with how much of the pages it has where that is not all."""
+    share = completeness(language)
+    return LANGUAGES[language] if share == 100 else f"{LANGUAGES[language]} · {share} %"
+
+
+def _translations(language: str) -> NullTranslations:
+    if language == DEFAULT:
+        return NullTranslations()
+    compiled = BytesIO()
+    write_mo(compiled, _catalogue(language))
+    compiled.seek(0)
+    return GNUTranslations(compiled)
+
+
 class Texts:
     """What a page says, in one language."""
 
     def __init__(self, language: str) -> None:
         """`language`: one of LANGUAGES."""
         self.language = language
-        self._messages = messages_of(language)
-        self._locale = Locale.parse(language)
+        self._messages = _translations(language)
+        self._locale = _locale(language)
 
     def __call__(self, message: str, **values: object) -> str:
         """The message in this language, `{name}` replaced by the value of that name."""
-        found = self._messages.get(message, (message,))[0]
+        found = self._messages.gettext(message)
         return found.format(**values) if values else found
 
     def plural(self, one: str, many: str, count: int, **values: object) -> str:
         """The form of a message that fits `count`, which `{count}` stands for."""
-        forms = self._messages.get(one)
-        # Vietnamese has one form for every number.
-        form = forms[-1] if forms is not None else one if count == 1 else many
+        form = self._messages.ngettext(one, many, count)
         return form.format(count=self.number(count), **values)
 
     def number(self, value: Decimal | int | str) -> str:
@@ -106,10 +152,23 @@ def chosen(cookie: str | None, accepted: str | None) -> str:
     if cookie in LANGUAGES:
         return str(cookie)
     for part in (accepted or "").split(","):
-        name = part.partition(";")[0].strip().lower().partition("-")[0]
-        if name in LANGUAGES:
-            return name
+        script = _script(part.partition(";")[0].strip())
+        for language in LANGUAGES:
+            if script == _script(language):
+                return language
     return DEFAULT
+
+
+def _script(tag: str) -> tuple[str, str] | None:
+    """Language and script of a tag of BCP 47, None of no tag: who reads zh-HK reads zh-TW, who reads zh-CN does not."""
+    subtags = tag.split("-")
+    name = subtags[0].lower()
+    for one in subtags[1:]:
+        if len(one) == 4:
+            return name, one.title()
+    likely = get_global("likely_subtags")
+    known = likely.get("_".join((name, *(one.upper() for one in subtags[1:2])))) or likely.get(name)
+    return (name, known.split("_")[1]) if known else None
 
 
 def _decimal(value: Decimal | int | str) -> Decimal:
