@@ -4200,6 +4200,10 @@ GRANT INSERT ON intake.document_scan TO intake;
 
 GO
 
+GRANT DELETE ON intake.document_scan TO intake;
+
+GO
+
 GRANT UPDATE (state, scanner, finding, attempts, next_attempt_at, scanned_at) ON intake.document_scan TO intake;
 
 GO

@@ -62,7 +62,7 @@ def build(settings: IntakeSettings, telemetry: Telemetry, verifier: TokenVerifie
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
-        repository = IntakeRepository()
+        repository, filed = IntakeRepository(), DocumentRepository()
         national_ids, tags = NationalIds(), PersonTags(settings.tag_keys)
         bureau, asked = open_bureau(settings), BureauRepository()
         inquirer = None if bureau is None else BureauWorker(lake, asked, bureau)
@@ -72,6 +72,7 @@ def build(settings: IntakeSettings, telemetry: Telemetry, verifier: TokenVerifie
             PartyRepository(),
             national_ids,
             tags,
+            documents=filed,
             zone=settings.business_time_zone,
             asking=None if bureau is None or inquirer is None else Asking(asked, bureau.name, inquirer.wake),
         )
@@ -102,11 +103,7 @@ def build(settings: IntakeSettings, telemetry: Telemetry, verifier: TokenVerifie
             asyncio.create_task(tags.keep_filled(lake), name="person-tags"),
             asyncio.create_task(answers.keep_recent(lake), name="kept-answers"),
         ]
-        filed, objects, scanner = (
-            DocumentRepository(),
-            settings.objects,
-            open_scanner(settings.document_scanner),
-        )
+        objects, scanner = settings.objects, open_scanner(settings.document_scanner)
         worker = None if objects is None else DocumentWorker(lake, filed, objects, scanner)
         app.state.documents = Documents(
             lake,

@@ -126,7 +126,7 @@ async def find_parties(  # noqa: PLR0917 - FastAPI passes by name
     """Find parties by what is exactly theirs, in any spelling: all that you give, at least one of the three.
 
     Only those whose personal data you see. Parties that intake did not write are found from a minute after they
-    appear.
+    appear, or some minutes where there are millions.
     """
     sought = Sought(national_id, email, phone)
     found = await intake.find_parties(sought, cursors.start(after), limit + 1, by=caller)
@@ -237,14 +237,14 @@ async def save_draft(  # noqa: PLR0917 - FastAPI passes by name
     "/applications/{application_id}/draft",
     status_code=204,
     tags=["applications"],
-    responses=documented(*_CHANGING, Conflict),
+    responses=documented(*_CHANGING, Conflict, Unavailable),
 )
 async def delete_draft(
     application_id: Identifier, caller: CanSubmit, expected: ExpectedRevision, intake: IntakeDep
 ) -> None:
     """Delete an application of yours that was never submitted.
 
-    It and its documents are then 404 here, and it is withdrawn for auditors in search.
+    It is then 404 here, and withdrawn for auditors in search. Its documents are deleted; their contents soon after.
     """
     await intake.delete_draft(application_id, expected=expected, by=caller)
 

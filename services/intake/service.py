@@ -14,6 +14,7 @@ from services.chassis.web.identity import Caller
 from services.chassis.web.paging import Cursor
 from services.intake import errors
 from services.intake.bureau.service import Asking
+from services.intake.documents.repository import DocumentRepository
 from services.intake.domain import (
     Application,
     Content,
@@ -59,6 +60,7 @@ class Intake:
         national_ids: NationalIds,
         tags: PersonTags,
         *,
+        documents: DocumentRepository,
         zone: ZoneInfo,
         asking: Asking | None = None,
     ) -> None:
@@ -68,6 +70,7 @@ class Intake:
         self._parties = parties
         self._national_ids = national_ids
         self._tags = tags
+        self._documents = documents
         self._repository = repository
         self._asking = asking
         self._answers = Answers()
@@ -147,7 +150,7 @@ class Intake:
             if not await self._parties.change_party(tx, party_id, expected, changed.details):
                 raise StaleRevision(expected)
             if "national_id" in changes:
-                await self._national_ids.record(tx, party_id, changed.details.national_id, by.id)
+                await self._national_ids.change(tx, party_id, changed.details.national_id, by.id)
             await self._tags.change(tx, changed)
         return changed
 
@@ -247,15 +250,18 @@ class Intake:
         return changed
 
     async def delete_draft(self, application_id: UUID, *, expected: int, by: Caller) -> None:
-        """Withdraw an application that was never submitted, and clear its content.
+        """Withdraw an application that was never submitted, clear its content, and delete its documents.
 
-        Raises NoSuchApplication, NotTheMaker, StaleRevision, NoDraft.
+        Raises NoSuchApplication, NotTheMaker, StaleRevision, NoDraft, DocumentsBusy.
         """
         async with self._changing(application_id, expected=expected, by=by) as (tx, application):
             try:
                 deleted = application.deleted()
             except NotADraft as reason:
                 raise errors.NoDraft(reason.state) from None
+            # A document that is being added would stay behind.
+            await self._documents.lock(tx, application_id)
+            await self._documents.delete(tx, application_id)
             await self._write(tx, deleted, expected)
             await self._repository.add_event(tx, deleted, application.state, by.id, datetime.now(UTC))
         APPLICATIONS.labels(State.WITHDRAWN).inc()

@@ -141,6 +141,7 @@ _WRITES = (
     *(Grant("intake", right, "intake.person_tag") for right in ("SELECT", "INSERT", "UPDATE")),
     Grant("intake", "SELECT", "intake.document_scan"),
     Grant("intake", "INSERT", "intake.document_scan"),
+    Grant("intake", "DELETE", "intake.document_scan"),
     Grant(
         "intake",
         "UPDATE",

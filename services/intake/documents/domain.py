@@ -7,13 +7,14 @@ from typing import Self
 from uuid import UUID
 
 from services.intake.retries import wait_after
+from services.intake.stored.domain import Folder
 from services.lake.domain.states import State
 
 MOST_DOCUMENTS = 50
 """Documents of one application."""
 UNSCANNED = "none"
 """The name of the scanner that does not look."""
-FOLDER = "documents"
+FOLDER = Folder("documents")
 """Where the objects of documents are in their store."""
 
 _OVER = frozenset({State.REJECTED, State.WITHDRAWN, State.EXPIRED, State.BOOKED})
@@ -86,20 +87,6 @@ class Document:
     uploaded_by: UUID
     uploaded_at: datetime
     scan: Scan
-
-
-def object_key(document_id: UUID) -> str:
-    """The key of a document's object: its id, whatever it is called."""
-    return f"{FOLDER}/{document_id}"
-
-
-def document_of(key: str) -> UUID | None:
-    """The id of the document whose object has this key; None: no document's has."""
-    try:
-        found = UUID(key.rpartition("/")[2])
-    except ValueError:
-        return None
-    return found if object_key(found) == key else None
 
 
 def takes_documents(state: State) -> bool:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from services.chassis.web.identity import Caller
 from services.intake.documents.domain import UNSCANNED, Document, Scan, ScanState
+from services.intake.documents.errors import DocumentsBusy
 from services.intake.repository import EXISTS
 from services.lake import access
 from services.lake.database import LakeReader, LakeTransaction
@@ -22,6 +23,7 @@ INSERT_SCAN = sa.insert(document_scan)
 _DOCUMENT_COLUMNS = [document.c[name] for name in Document.__dataclass_fields__ if name in document.c]
 _SCAN_COLUMNS = [document_scan.c[name] for name in Scan.__dataclass_fields__]
 _IDS_OF_A_STATEMENT = 500
+LOCK_WAIT_SECONDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,17 @@ def select_known(ids: Sequence[UUID]) -> sa.Select[Any]:
     return sa.select(document.c.id).where(document.c.id.in_(ids))
 
 
+def delete_scans(application_id: UUID) -> sa.Delete:
+    """Delete the scans of an application's documents."""
+    ids = sa.select(document.c.id).where(document.c.application_id == application_id)
+    return sa.delete(document_scan).where(document_scan.c.document_id.in_(ids))
+
+
+def delete_documents(application_id: UUID) -> sa.Delete:
+    """Delete the documents of an application, whose scans are deleted."""
+    return sa.delete(document).where(document.c.application_id == application_id)
+
+
 class DocumentRepository:
     """Reads and writes documents, always in the caller's transaction; has no state."""
 
@@ -131,6 +144,16 @@ class DocumentRepository:
         """The document, None unless `caller` may see its content."""
         row = (await reader.execute(select_document_in_clear(document_id, caller))).mappings().first()
         return None if row is None else _document(row)
+
+    async def lock(self, tx: LakeTransaction, application_id: UUID) -> None:
+        """Have other additions to an application, and its deletion, wait until the commit; raises DocumentsBusy."""
+        if not await tx.try_lock(f"documents:{application_id}", LOCK_WAIT_SECONDS):
+            raise DocumentsBusy
+
+    async def delete(self, tx: LakeTransaction, application_id: UUID) -> None:
+        """Delete the documents of an application with their scans; their objects are swept."""
+        await tx.execute(delete_scans(application_id))
+        await tx.execute(delete_documents(application_id))
 
     async def due_scans(self, reader: LakeReader, now: datetime, limit: int) -> list[DueScan]:
         """At most `limit` scans that are due."""
@@ -181,3 +204,5 @@ def statements() -> Iterator[sa.Executable]:
     yield update_scan(some, at, Scan(ScanState.CLEAN, "clamd"))
     yield update_unscanned(at)
     yield select_known([some])
+    yield delete_scans(some)
+    yield delete_documents(some)

@@ -14,19 +14,18 @@ from services.chassis.web.identity import Caller
 from services.chassis.web.problems import Problem
 from services.intake.documents.content import Content
 from services.intake.documents.domain import (
+    FOLDER,
     MOST_DOCUMENTS,
     UNSCANNED,
     Document,
     DocumentKind,
     Scan,
     ScanState,
-    object_key,
     takes_documents,
 )
 from services.intake.documents.errors import (
     DocumentLost,
     DocumentNotClean,
-    DocumentsBusy,
     DocumentsNotTaken,
     NoDocumentStore,
     NoSuchDocument,
@@ -36,10 +35,9 @@ from services.intake.documents.metrics import DOCUMENTS
 from services.intake.documents.repository import DocumentRepository
 from services.intake.errors import NotTheMaker
 from services.intake.idempotency import Answers, IdempotentRequest, Made
+from services.intake.stored.removal import discard
 from services.lake.database import Lake, LakeReader
 from services.lake.errors import NoSuchApplication
-
-LOCK_WAIT_SECONDS = 5
 
 _log = get_logger(__name__)
 
@@ -108,7 +106,7 @@ class Documents:
             is_repeated = await self._answers.has(reader, by.id, key)
             await self._check(reader, application_id, by, is_repeated=is_repeated)
         document_id, passed = uuid7(), Content(upload.media_type, self.max_bytes)
-        place = object_key(document_id)
+        place = FOLDER.key(document_id)
         await store.put(place, passed.checked(content))
         try:
             async with self._lake.transaction(actor=str(by.id)) as tx:
@@ -119,8 +117,7 @@ class Documents:
                     made = earlier.shows(await self._repository.document(tx, earlier.made_id, by))
                 else:
                     # Of two uploads at once, the second waits here, and sees the document of the first.
-                    if not await tx.try_lock(f"documents:{application_id}", LOCK_WAIT_SECONDS):
-                        raise DocumentsBusy
+                    await self._repository.lock(tx, application_id)
                     await self._check(tx, application_id, by)
                     at = datetime.now(UTC)
                     document = Document(
@@ -141,10 +138,10 @@ class Documents:
         except Problem:
             # Whatever else ends the transaction may have come after its commit: then the object has a row. If it has
             # none, it is swept.
-            await self._discard(store, place)
+            await discard(store, place)
             raise
         if made.replayed:
-            await store.remove(place)
+            await discard(store, place)
         else:
             DOCUMENTS.labels(ScanState.CLEAN if self._scanner == UNSCANNED else ScanState.WAITING).inc()
             self._added()
@@ -204,12 +201,6 @@ class Documents:
             raise DocumentsNotTaken(f"An application that is {place.state} takes no more documents.")
         if place.documents >= MOST_DOCUMENTS:
             raise TooManyDocuments
-
-    async def _discard(self, store: Objects, place: str) -> None:
-        try:
-            await store.remove(place)
-        except OSError as error:
-            _log.warning("an object stays until it is swept", error=type(error).__name__)
 
 
 async def _begun(pieces: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:

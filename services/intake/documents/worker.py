@@ -1,16 +1,19 @@
 """Scans documents, and sweeps objects that no document has. Every process of intake may: attempts are claimed."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 from services.chassis.objects.interface import NoSuchObject, ObjectDamaged, Objects
 from services.chassis.telemetry.logging import get_logger
-from services.intake.documents.domain import FOLDER, Scan, ScanState, document_of, object_key
+from services.intake.documents.domain import FOLDER, Scan, ScanState
 from services.intake.documents.metrics import DOCUMENTS
 from services.intake.documents.repository import DocumentRepository, DueScan
 from services.intake.documents.scanners import SECONDS, ScanFailed, Scanner
+from services.intake.stored.removal import ORPHAN_AGE, SWEEP_SECONDS, sweep
 from services.intake.upkeep import repeat
 from services.lake.database import Lake
 
@@ -18,9 +21,6 @@ ACTOR = "intake"
 SCANS_AT_ONCE = 10
 POLL_SECONDS = 5.0
 """Other processes add documents too, and failed scans come due."""
-SWEEP_SECONDS = 600.0
-ORPHAN_AGE = timedelta(hours=1)
-"""No request lasts as long: an older object without a document was left by a killed process."""
 LEASE = timedelta(seconds=2 * SECONDS)
 """For how long nobody else attempts a scan that is under way; the attempt of a killed process is repeated then."""
 
@@ -75,19 +75,14 @@ class DocumentWorker:
 
     async def sweep(self, age: timedelta = ORPHAN_AGE) -> int:
         """Remove objects older than `age` that no document has, and unfinished ones; how many."""
-        before = datetime.now(UTC) - age
-        swept = await self._objects.discard_unfinished(before)
-        found = [document_of(key) async for key in self._objects.older_than(FOLDER, before)]
-        # What has another name was not stored by intake, and stays.
-        if ids := [one for one in found if one is not None]:
-            async with self._lake.reading() as reader:
-                orphans = await self._repository.unknown(reader, ids)
-            for one in orphans:
-                await self._objects.remove(object_key(one))
-            swept += len(orphans)
+        swept = await self._objects.discard_unfinished(datetime.now(UTC) - age)
         if swept:
-            _log.info("objects without a document were removed", objects=swept)
-        return swept
+            _log.info("unfinished objects were removed", objects=swept)
+        return swept + await sweep(self._objects, FOLDER, self._unknown, age)
+
+    async def _unknown(self, ids: Sequence[UUID]) -> list[UUID]:
+        async with self._lake.reading() as reader:
+            return await self._repository.unknown(reader, ids)
 
     async def _attempt(self, due: DueScan, scanner: Scanner) -> None:
         seen, now = due.scan.next_attempt_at, datetime.now(UTC)

@@ -1,5 +1,6 @@
 """Imports: what is known of a file, and how far its rows are written. Plain Python."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -8,8 +9,9 @@ from uuid import UUID
 
 from services.intake.domain import Fault
 from services.intake.retries import wait_after
+from services.intake.stored.domain import Folder
 
-FOLDER = "imports"
+FOLDER = Folder("imports")
 """Where the objects of imports are in their store."""
 MOST_WAITING = 10
 """Imports of one sender that have not ended."""
@@ -27,6 +29,14 @@ class ImportKind(StrEnum):
 
     APPLICATIONS = "applications"
     PAYMENTS = "payments"
+
+
+SCOPES: Mapping[ImportKind, frozenset[str]] = {
+    # A row of applications puts a party on record, too.
+    ImportKind.APPLICATIONS: frozenset({"applications:submit", "parties:write"}),
+    ImportKind.PAYMENTS: frozenset({"loans:service"}),
+}
+"""The scopes that a sender of rows needs, all of them."""
 
 
 class FileFormat(StrEnum):
@@ -172,17 +182,3 @@ class RowRefused(Exception):
         """`faults`: at least one; pointers are relative to the row, and no detail repeats what the row says."""
         super().__init__("; ".join(fault.detail for fault in faults))
         self.faults = faults
-
-
-def object_key(import_id: UUID) -> str:
-    """The key of the object of an import's file."""
-    return f"{FOLDER}/{import_id}"
-
-
-def import_of(key: str) -> UUID | None:
-    """The id of the import whose object has this key; None: no import's has."""
-    try:
-        found = UUID(key.rpartition("/")[2])
-    except ValueError:
-        return None
-    return found if object_key(found) == key else None

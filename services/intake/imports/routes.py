@@ -22,7 +22,7 @@ from services.chassis.web.problems import (
     UnsupportedMediaType,
     documented,
 )
-from services.intake.imports.domain import FileFormat, ImportKind
+from services.intake.imports.domain import SCOPES, FileFormat, ImportKind
 from services.intake.imports.formats import too_large
 from services.intake.imports.schemas import ImportPage, ImportView, RowStatus
 from services.intake.imports.service import Imports, Sent
@@ -31,12 +31,7 @@ from services.intake.routes import IdempotencyKey, answered
 _ALWAYS = (Unauthenticated, Forbidden, Unprocessable)
 _FORMATS = {"application/x-ndjson": FileFormat.NDJSON, "text/csv": FileFormat.CSV}
 _FILE = {name: {"schema": {"type": "string", "format": "binary"}} for name in _FORMATS}
-_MAY_SUBMIT, _MAY_SERVICE = "applications:submit", "loans:service"
-_NEEDED = {
-    # A row of applications puts a party on record, too.
-    ImportKind.APPLICATIONS: (require(_MAY_SUBMIT), require("parties:write")),
-    ImportKind.PAYMENTS: (require(_MAY_SERVICE),),
-}
+_NEEDED = {kind: [require(scope) for scope in sorted(SCOPES[kind])] for kind in ImportKind}
 
 router = bounded_router(prefix="/imports", tags=["imports"])
 
@@ -47,7 +42,7 @@ def _imports(request: Request) -> Imports:
 
 
 ImportsDep = Annotated[Imports, Depends(_imports)]
-CanImport = Annotated[Caller, Depends(require(_MAY_SUBMIT, _MAY_SERVICE))]
+CanImport = Annotated[Caller, Depends(require("applications:submit", "loans:service"))]
 Kind = Annotated[ImportKind, Query(description="What the rows become.")]
 
 

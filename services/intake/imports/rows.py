@@ -6,7 +6,7 @@ and read by more people, than the file.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
@@ -20,7 +20,7 @@ from services.chassis.web.problems import BadRequest
 from services.intake.domain import Fault, Participant, PartyRole
 from services.intake.imports.domain import MOST_FAULTS, FileFormat, ImportKind
 from services.intake.imports.errors import FileRefused
-from services.intake.imports.formats import LARGEST_ROW_BYTES, Record, cells_of
+from services.intake.imports.formats import LARGEST_ROW_BYTES, Record, Splitter, Unpacker, cells_of
 from services.intake.schemas import ApplicationTerms, Body, NewParty
 from services.intake.servicing.schemas import NewTransaction
 from services.intake.servicing.service import Recording
@@ -123,6 +123,53 @@ class RowReader:
         except ValueError as error:
             return _wrong(record, str(error))
         return understood(self._kind, record.line, value)
+
+
+class FileRows:
+    """The rows of one file, piece by piece, for who takes the file and for who writes its rows: both find the same."""
+
+    def __init__(
+        self, kind: ImportKind, file_format: FileFormat, *, gzipped: bool, max_bytes: int, known: bool = False
+    ) -> None:
+        """What the rows become, and how the file is written; `max_bytes` and `known` see `Unpacker`."""
+        self._unpacker = Unpacker(gzipped=gzipped, max_bytes=max_bytes, known=known)
+        self._splitter = Splitter(quoted=file_format is FileFormat.CSV)
+        self._reader = RowReader(kind, file_format)
+        self._hash = sha256()
+
+    @property
+    def size(self) -> int:
+        """How many bytes have been unpacked."""
+        return self._unpacker.size
+
+    @property
+    def sha256(self) -> bytes:
+        """The hash of what has been unpacked."""
+        return self._hash.digest()
+
+    def feed(self, piece: bytes) -> Iterator[list[Record]]:
+        """The records of rows that end in a piece, a list for each part of what it unpacks to.
+
+        Raises:
+            FileRefused: it is not what it says it is.
+            ContentTooLarge: it is more than the limit.
+            ExpandsTooMuch: it is packed too tightly.
+        """
+        for part in self._unpacker.feed(piece):
+            self._hash.update(part)
+            yield self._rows(self._splitter.feed(part))
+
+    def end(self) -> list[Record]:
+        """The records of rows that end with the file; raises FileRefused when it was cut."""
+        self._unpacker.end()
+        return self._rows(self._splitter.end())
+
+    def read(self, record: Record) -> ReadRow:
+        """The row of one of the records."""
+        return self._reader.read(record)
+
+    def _rows(self, records: Iterable[Record]) -> list[Record]:
+        return [record for record in records if self._reader.is_row(record)]
 
 
 def understood(kind: ImportKind, line: int, value: Any) -> ReadRow:

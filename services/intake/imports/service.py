@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
@@ -11,13 +11,13 @@ import orjson
 from uuid_utils.compat import uuid7
 
 from services.chassis.objects.interface import Objects
-from services.chassis.telemetry.logging import get_logger
 from services.chassis.telemetry.spans import current_traceparent
 from services.chassis.web.identity import Caller
 from services.chassis.web.paging import Cursor
 from services.chassis.web.problems import ContentTooLarge, Problem
 from services.intake.idempotency import Answers, IdempotentRequest, Made
 from services.intake.imports.domain import (
+    FOLDER,
     LOCK_WAIT_SECONDS,
     MOST_ROWS,
     MOST_WAITING,
@@ -25,7 +25,6 @@ from services.intake.imports.domain import (
     Import,
     ImportKind,
     ImportState,
-    object_key,
 )
 from services.intake.imports.errors import (
     FileRefused,
@@ -34,15 +33,14 @@ from services.intake.imports.errors import (
     NoSuchImport,
     TooManyImports,
 )
-from services.intake.imports.formats import Record, Splitter, Unpacker
+from services.intake.imports.formats import Record
 from services.intake.imports.repository import ImportRepository
-from services.intake.imports.rows import RowReader
+from services.intake.imports.rows import FileRows
+from services.intake.stored.removal import discard
 from services.lake.database import Lake, LakeReader
 
 ACCEPTED = 202
 ROWS_OF_A_PIECE = 500
-
-_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +104,7 @@ class Imports:
             if not await self._answers.has(reader, by.id, key):
                 await self._check(reader, by)
         import_id, passing = uuid7(), _Passing(sent, self.max_bytes)
-        place = object_key(import_id)
+        place = FOLDER.key(import_id)
         await self._objects.put(place, passing.checked(content))
         try:
             async with self._lake.transaction(actor=str(by.id)) as tx:
@@ -126,10 +124,10 @@ class Imports:
         except Problem:
             # Whatever else ends the transaction may have come after its commit: then the object has a row. If it has
             # none, it is swept.
-            await self._discard(self._objects, place)
+            await discard(self._objects, place)
             raise
         if made.replayed:
-            await self._discard(self._objects, place)
+            await discard(self._objects, place)
         else:
             self._added()
         return made
@@ -174,27 +172,18 @@ class Imports:
         if await self._repository.open_imports(reader, by) >= MOST_WAITING:
             raise TooManyImports
 
-    async def _discard(self, store: Objects, place: str) -> None:
-        try:
-            await store.remove(place)
-        except OSError as error:
-            _log.warning("an object stays until it is swept", error=type(error).__name__)
-
 
 class _Passing:
     """A file while it passes into the store: measured, unpacked and cut as the worker will do it."""
 
     def __init__(self, sent: Sent, max_bytes: int) -> None:
         self._sent = sent
-        self._unpacker = Unpacker(gzipped=sent.gzipped, max_bytes=max_bytes)
-        self._splitter = Splitter(quoted=sent.format is FileFormat.CSV)
-        self._reader = RowReader(sent.kind, sent.format)
-        self._hash = hashlib.sha256()
+        self._file = FileRows(sent.kind, sent.format, gzipped=sent.gzipped, max_bytes=max_bytes)
         self._rows = 0
 
     @property
     def sha256(self) -> bytes:
-        return self._hash.digest()
+        return self._file.sha256
 
     async def checked(self, pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
         """The same pieces.
@@ -205,19 +194,17 @@ class _Passing:
             ExpandsTooMuch: it is packed too tightly.
         """
         async for piece in pieces:
-            for part in self._unpacker.feed(piece):
-                self._hash.update(part)
-                self._count(self._splitter.feed(part))
+            for records in self._file.feed(piece):
+                self._count(records)
                 # A piece can unpack to a hundred times as much: let others have their turn.
                 await asyncio.sleep(0)
             yield piece
-        self._unpacker.end()
-        self._count(self._splitter.end())
+        self._count(self._file.end())
         if not self._rows:
             raise FileRefused("it has no row")
 
-    def _count(self, records: Iterable[Record]) -> None:
-        self._rows += sum(self._reader.is_row(record) for record in records)
+    def _count(self, records: Sequence[Record]) -> None:
+        self._rows += len(records)
         if self._rows > MOST_ROWS:
             raise ContentTooLarge(
                 f"Send a file of at most {MOST_ROWS} rows; more of them in several files.", max_rows=MOST_ROWS
@@ -231,7 +218,7 @@ class _Passing:
             gzipped=self._sent.gzipped,
             state=ImportState.WAITING,
             object_key=place,
-            size_bytes=self._unpacker.size,
+            size_bytes=self._file.size,
             sha256=self.sha256,
             row_count=self._rows,
             line=0,

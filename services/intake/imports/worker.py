@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 from opentelemetry import context
 
@@ -23,30 +24,25 @@ from services.intake.domain import Fault
 from services.intake.imports.domain import (
     FOLDER,
     ROWS_OF_A_TRANSACTION,
-    FileFormat,
     Import,
     ImportState,
     RowFault,
     RowRefused,
     Written,
-    import_of,
-    object_key,
 )
 from services.intake.imports.errors import FileRefused
-from services.intake.imports.formats import Record, Splitter, Unpacker
+from services.intake.imports.formats import Record
 from services.intake.imports.metrics import IMPORT_ROWS, IMPORT_SECONDS
 from services.intake.imports.repository import ImportRepository
-from services.intake.imports.rows import ReadRow, Row, RowReader
+from services.intake.imports.rows import FileRows, ReadRow, Row
 from services.intake.imports.writing import Outcome, RowWriter
+from services.intake.stored.removal import ORPHAN_AGE, SWEEP_SECONDS, sweep
 from services.intake.upkeep import repeat
 from services.lake.database import Lake, LakeTransaction
 
 ACTOR = "intake"
 POLL_SECONDS = 5.0
 """Other processes take imports too, and stopped ones come due."""
-SWEEP_SECONDS = 600.0
-ORPHAN_AGE = timedelta(hours=1)
-"""No request lasts as long: an older object without an import was left by a killed process."""
 LEASE = timedelta(seconds=60)
 """For how long nobody else works on an import after its last transaction; that of a killed process goes on then."""
 TURN_SECONDS = 60.0
@@ -115,18 +111,11 @@ class ImportWorker:
 
     async def sweep(self, age: timedelta = ORPHAN_AGE) -> int:
         """Remove objects older than `age` that no unfinished import has; how many."""
-        before = datetime.now(UTC) - age
-        found = [import_of(key) async for key in self._objects.older_than(FOLDER, before)]
-        ids = [one for one in found if one is not None]
-        if not ids:
-            return 0
+        return await sweep(self._objects, FOLDER, self._finished, age)
+
+    async def _finished(self, ids: Sequence[UUID]) -> list[UUID]:
         async with self._lake.reading() as reader:
-            unneeded = await self._repository.finished(reader, ids)
-        for one in unneeded:
-            await self._objects.remove(object_key(one))
-        if unneeded:
-            _log.info("files that no import needs were removed", objects=len(unneeded))
-        return len(unneeded)
+            return await self._repository.finished(reader, ids)
 
     async def _run(self, claimed: Import) -> None:
         progress = _Progress(claimed, time.monotonic() + TURN_SECONDS)
@@ -163,20 +152,18 @@ class ImportWorker:
 
     async def _rows(self, of: Import) -> AsyncGenerator[ReadRow]:
         """The rows of the file behind those that are written."""
-        unpacker = Unpacker(gzipped=of.gzipped, max_bytes=of.size_bytes, known=True)
-        splitter = Splitter(quoted=of.format is FileFormat.CSV)
-        reader = RowReader(of.kind, of.format)
+        file = FileRows(of.kind, of.format, gzipped=of.gzipped, max_bytes=of.size_bytes, known=True)
         async with aclosing(self._objects.get(of.object_key)) as pieces:
             async for piece in pieces:
-                for part in unpacker.feed(piece):
-                    for record in splitter.feed(part):
-                        if reader.is_row(record) and record.line > of.line:
-                            yield _read(reader, record)
+                for records in file.feed(piece):
+                    for record in records:
+                        if record.line > of.line:
+                            yield _read(file, record)
                     # A piece can unpack to thousands of lines that are written: let others have their turn.
                     await asyncio.sleep(0)
-        for record in splitter.end():
-            if reader.is_row(record) and record.line > of.line:
-                yield _read(reader, record)
+        for record in file.end():
+            if record.line > of.line:
+                yield _read(file, record)
 
     async def _write(self, progress: "_Progress", batch: Sequence[ReadRow]) -> None:
         """Write rows in one transaction, or where one of them fails in several, split at that row."""
@@ -310,9 +297,9 @@ class _Progress:
         return self.now.next_attempt_at
 
 
-def _read(reader: RowReader, record: Record) -> ReadRow:
+def _read(file: FileRows, record: Record) -> ReadRow:
     try:
-        return reader.read(record)
+        return file.read(record)
     except Exception as error:  # noqa: BLE001 - one row that fails as nobody foresaw must not stop the others
         _log.error("a row could not be read", line=record.line, error=error_name(error))
         return ReadRow(record.line, None, (Fault("", _UNREAD),))

@@ -7,7 +7,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from services.chassis.web.identity import Caller
-from services.intake.domain import Fault
+from services.intake.domain import OLDEST, YOUNGEST, Fault
 from services.intake.errors import ContentRefused, DuplicateNationalId
 from services.intake.imports.domain import LOCK_WAIT_SECONDS, ImportKind, RowRefused, WrittenRow
 from services.intake.imports.errors import ImportsBusy
@@ -20,7 +20,7 @@ from services.intake.servicing.metrics import LOAN_TRANSACTIONS
 from services.intake.servicing.service import Servicing
 from services.lake.database import LakeTransaction
 
-_BORROWER = "the borrower needs a birth date, by which they are 18 to 120 years old today"
+_BORROWER = f"the borrower needs a birth date, by which they are {YOUNGEST} to {OLDEST} years old today"
 
 
 class Outcome(StrEnum):

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from services.intake.imports.domain import ImportKind
+from services.intake.imports.domain import SCOPES, ImportKind
 from services.lake.domain.roles import SYSTEM_ACTOR, Role
 
 GROUP = "intake"
@@ -29,9 +29,9 @@ class Rights(NamedTuple):
 
 
 RIGHTS: Mapping[ImportKind, Rights] = {
-    ImportKind.APPLICATIONS: Rights(Role.SERVICE, frozenset({"applications:submit", "parties:write"})),
+    ImportKind.APPLICATIONS: Rights(Role.SERVICE, SCOPES[ImportKind.APPLICATIONS]),
     # No token of a program moves money: here it is the operator who says that this sender may.
-    ImportKind.PAYMENTS: Rights(Role.SERVICING, frozenset({"loans:service"})),
+    ImportKind.PAYMENTS: Rights(Role.SERVICING, SCOPES[ImportKind.PAYMENTS]),
 }
 
 

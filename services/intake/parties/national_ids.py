@@ -24,6 +24,7 @@ from services.lake.tables import national_id_confirmation, party, party_national
 
 LOCK_WAIT_SECONDS = 5
 KEY_LENGTH = 64
+FILL_LOCK = "intake:national-ids"
 FILL_ROWS = 1_000
 FILL_EVERY_SECONDS = 60.0
 
@@ -105,13 +106,12 @@ class NationalIds:
     """The parties' national ids, always in the caller's transaction; has no state."""
 
     async def record(self, tx: LakeTransaction, party_id: UUID, national_id: str | None, by: UUID) -> None:
-        """Record the national id of a party that was just written.
+        """Record the national id of a party that was just put on record.
 
         Raises:
             DuplicateNationalId: another party has it, and no officer has confirmed a second record.
             PartiesBusy: somebody else is recording the same id.
         """
-        await tx.execute(delete_key(party_id))
         if national_id is None:
             return
         key = key_of(national_id)
@@ -125,6 +125,15 @@ class NationalIds:
             values = {"party_id": party_id, "used_by": by, "used_at": datetime.now(UTC)}
             await tx.execute(use_confirmation(usable, **values))
         await tx.execute(INSERT_KEY, {"party_id": party_id, "national_id_key": key})
+
+    async def change(self, tx: LakeTransaction, party_id: UUID, national_id: str | None, by: UUID) -> None:
+        """Record the national id of a party that was just changed; raises as `record` does."""
+        if not (await tx.execute(delete_key(party_id))).rowcount:
+            # `fill` may be adding the key of what the party was: both would add one, or the old key would stay.
+            if not await tx.try_lock(FILL_LOCK, LOCK_WAIT_SECONDS):
+                raise PartiesBusy
+            await tx.execute(delete_key(party_id))
+        await self.record(tx, party_id, national_id, by)
 
     async def confirm(self, tx: LakeTransaction, national_id: str, reason: str, by: UUID) -> Confirmation:
         """Allow one more party with a national id.
@@ -169,7 +178,7 @@ class NationalIds:
     async def fill(self, lake: Lake) -> int:
         """Add the missing keys of parties that other programs wrote, in one transaction; returns their number."""
         async with lake.transaction(actor="intake") as tx:
-            if not await tx.try_lock("intake:national-ids"):
+            if not await tx.try_lock(FILL_LOCK):
                 return 0
             missing = (await tx.execute(select_keyless(FILL_ROWS))).all()
             if missing:
@@ -185,7 +194,7 @@ class NationalIds:
                 pass
 
         failure = "keys of national ids could not be filled"
-        await repeat(fill_all, seconds=FILL_EVERY_SECONDS, failure=failure)
+        await repeat(fill_all, seconds=FILL_EVERY_SECONDS, failure=failure, costly=True)
 
     async def parties(self, reader: LakeReader, national_id: str) -> list[UUID]:
         """Who has a national id."""

@@ -157,7 +157,9 @@ class PersonTags:
             while await self.fill(lake) == FILL_ROWS:
                 pass
 
-        await repeat(fill_all, seconds=FILL_EVERY_SECONDS, failure="tags of parties could not be filled")
+        # It compares all parties with all tags.
+        failure = "tags of parties could not be filled"
+        await repeat(fill_all, seconds=FILL_EVERY_SECONDS, failure=failure, costly=True)
 
 
 def statements() -> Iterator[sa.Executable]:

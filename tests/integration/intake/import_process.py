@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from services.chassis.objects.opening import open_objects
 from services.chassis.telemetry.spans import Telemetry
+from services.intake.documents.repository import DocumentRepository
 from services.intake.idempotency import Answers
 from services.intake.imports.repository import ImportRepository
 from services.intake.imports.worker import ImportWorker
@@ -27,7 +28,13 @@ def worker_over(lake: Lake, folder: str, lease: timedelta) -> ImportWorker:
     """A worker over a lake and the folder of its objects."""
     zone = ZoneInfo("UTC")
     intake = Intake(
-        lake, IntakeRepository(), PartyRepository(), NationalIds(), PersonTags(TagKeys(TAG_KEY)), zone=zone
+        lake,
+        IntakeRepository(),
+        PartyRepository(),
+        NationalIds(),
+        PersonTags(TagKeys(TAG_KEY)),
+        documents=DocumentRepository(),
+        zone=zone,
     )
     servicing = Servicing(
         lake,

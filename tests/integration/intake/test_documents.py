@@ -163,6 +163,13 @@ async def test_a_deleted_draft_takes_its_documents_along(filing: Filing) -> None
     headers = {**maker.headers, "If-Match": '"1"'}
     deleted = await lending.intake.delete(f"/applications/{application_id}/draft", headers=headers)
     assert deleted.status_code == 204
+    async with lending.lake.connect() as connection:
+        for table, name in (("credit.document", "id"), ("intake.document_scan", "document_id")):
+            query = f"SELECT count(*) FROM {table} WHERE {name} = $1"
+            assert await connection.fetchval(query, uuid.UUID(document_id)) == 0
+    assert await filing.worker(1).sweep(timedelta(0)) >= 1
+    assert not [path for path in filing.files if document_id in str(path)]
+    assert [path for path in filing.files if my_document in str(path)]
 
     for user in (maker, lending.user("auditor")):
         assert_problem(await filing.get(user, f"/applications/{application_id}/documents"), 404)

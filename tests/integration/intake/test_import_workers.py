@@ -14,7 +14,7 @@ import pytest
 from pydantic import SecretStr
 
 from services.intake.imports import worker
-from services.intake.imports.domain import ROWS_OF_A_TRANSACTION, object_key
+from services.intake.imports.domain import FOLDER, ROWS_OF_A_TRANSACTION
 from services.intake.imports.formats import Record
 from services.intake.imports.rows import ReadRow, RowReader
 from services.intake.imports.worker import ImportWorker
@@ -233,7 +233,7 @@ async def test_files_that_nobody_needs_are_swept(
     async def killed() -> AsyncIterator[bytes]:
         yield b"{}"
 
-    await workers[0]._objects.put(object_key(uuid.uuid4()), killed())
+    await workers[0]._objects.put(FOLDER.key(uuid.uuid4()), killed())
     await asyncio.sleep(0.01)
     assert len(files(tmp_path)) == 2
     # What waits for its worker stays, and so does what may belong to a request that is under way.

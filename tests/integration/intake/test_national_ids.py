@@ -10,7 +10,7 @@ import asyncpg
 import httpx
 import pytest
 
-from services.intake.parties.national_ids import NationalIds
+from services.intake.parties.national_ids import FILL_LOCK, NationalIds, key_of
 from services.lake.database import Lake
 from tests.integration.lending import Lending, User, assert_problem
 
@@ -145,3 +145,39 @@ async def test_what_others_have_written_is_found_soon(lending: Lending) -> None:
     finally:
         await lake.dispose()
     assert_problem(await add(lending, maker, national_id), 409)
+
+
+async def test_a_change_waits_for_those_who_add_missing_keys(lending: Lending) -> None:
+    maker, other, old, new = lending.user("maker"), lending.user("maker"), new_id(), new_id()
+    party_id = uuid.uuid4()
+    async with lending.lake.connect() as connection:
+        filling = connection.transaction()
+        await filling.start()
+        # As `fill` does: it has found the party, and is adding its key.
+        await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", FILL_LOCK)
+        async with lending.lake.connect() as writer:
+            await writer.execute(
+                "INSERT INTO credit.party (id, kind, full_name, national_id, created_by, created_at, revision) "
+                "VALUES ($1, 'person', 'Imported', $2, $3, now() AT TIME ZONE 'UTC', 1)",
+                *(party_id, old, maker.id),
+            )
+        await connection.execute(
+            "INSERT INTO intake.party_national_id VALUES ($1, $2)", party_id, key_of(old)
+        )
+        headers = {**maker.headers, "If-Match": '"1"'}
+        changing = asyncio.create_task(
+            lending.intake.patch(f"/parties/{party_id}", json={"national_id": new}, headers=headers)
+        )
+        waiting = (
+            "SELECT count(*) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        async with asyncio.timeout(5):
+            while not await connection.fetchval(waiting):
+                await asyncio.sleep(0.01)
+        await filling.commit()
+    changed = await changing
+    assert changed.status_code == 200, changed.text
+    # The old one is free, the new one is taken.
+    assert (await add(lending, other, old)).status_code == 201
+    assert_problem(await add(lending, other, new), 409)

@@ -17,7 +17,7 @@ from services.chassis.web.http_server import BODY_SECONDS
 from services.chassis.web.output.names import disposition
 from services.chassis.web.problems import ContentTooLarge
 from services.intake.documents.content import TYPES, Content, TypeRefused
-from services.intake.documents.domain import Scan, ScanState, document_of, object_key, takes_documents
+from services.intake.documents.domain import FOLDER, Scan, ScanState, takes_documents
 from services.intake.documents.errors import DocumentEmpty
 from services.intake.documents.repository import select_known
 from services.intake.documents.routes import add
@@ -253,7 +253,7 @@ def test_case_18_the_name_of_a_download_is_no_path(name: str, header: str) -> No
 
 def test_objects_are_looked_up_by_the_id_that_ends_their_key() -> None:
     some = uuid.uuid4()
-    assert document_of(object_key(some)) == some
+    assert FOLDER.id_of(FOLDER.key(some)) == some
     for key in (
         "documents/core",
         f"documents/{some.hex}",
@@ -262,7 +262,7 @@ def test_objects_are_looked_up_by_the_id_that_ends_their_key() -> None:
         str(some),
         "",
     ):
-        assert document_of(key) is None
+        assert FOLDER.id_of(key) is None
     # The primary key: no index has the objects' keys.
     where = str(select_known([some]).whereclause)
     assert "document.id IN" in where

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import random
 from collections.abc import Iterable, Iterator
@@ -21,7 +22,7 @@ from services.intake.imports.formats import (
     Splitter,
     Unpacker,
 )
-from services.intake.imports.rows import ReadRow, RowReader, columns, required_columns, understood
+from services.intake.imports.rows import FileRows, ReadRow, columns, required_columns, understood
 from tests.integration.intake.importing import application_row, as_csv
 
 NDJSON, CSV = FileFormat.NDJSON, FileFormat.CSV
@@ -41,10 +42,11 @@ def cut(content: bytes, *, quoted: bool, size: int = 1 << 16) -> list[Record]:
 
 
 def read(content: bytes, file_format: FileFormat = CSV, kind: ImportKind = APPLICATIONS) -> list[ReadRow]:
-    reader = RowReader(kind, file_format)
-    return [
-        reader.read(record) for record in cut(content, quoted=file_format is CSV) if reader.is_row(record)
-    ]
+    file = FileRows(kind, file_format, gzipped=False, max_bytes=1 << 30)
+    found = [record for piece in pieces(content, 1 << 16) for part in file.feed(piece) for record in part]
+    rows = [file.read(record) for record in [*found, *file.end()]]
+    assert (file.size, file.sha256) == (len(content), hashlib.sha256(content).digest())
+    return rows
 
 
 def unpacked(content: bytes, *, gzipped: bool = True, most: int = 1 << 30, size: int = 1 << 16) -> bytes:

@@ -22,6 +22,7 @@ from services.intake.documents.repository import DocumentRepository
 from services.intake.documents.scanners import Clamd
 from services.intake.documents.worker import DocumentWorker
 from services.intake.settings import IntakeSettings
+from services.intake.upkeep import pause_after
 from services.lake.database import Lake
 
 PERSONAL = "Nguyễn Văn Đạt"
@@ -112,3 +113,8 @@ async def test_a_worker_that_failed_leaves_no_connection_open(
     async with app.router.lifespan_context(app):
         await asyncio.sleep(0.01)
     assert closed == ["bureau", "lake"]
+
+
+def test_what_reads_whole_tables_rests_a_hundred_times_as_long() -> None:
+    assert pause_after(0.1, 60) == 60
+    assert pause_after(3, 60) == 300

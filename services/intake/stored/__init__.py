@@ -1,0 +1,1 @@
+"""The objects of documents and of imports in their store."""
