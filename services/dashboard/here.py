@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
+from services.dashboard.clients.prometheus import Prometheus
 from services.dashboard.clients.services import Answer, Services
 from services.dashboard.sessions.domain import Person, Session
 from services.dashboard.texts.catalogue import Texts
@@ -19,6 +20,7 @@ class Here:
     texts: Texts
     theme: str
     services: Services
+    prometheus: Prometheus
     form_token: str
     """Proves that a form was filled in on one of our pages."""
 

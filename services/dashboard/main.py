@@ -12,12 +12,14 @@ from starlette.types import ASGIApp
 
 from services.chassis.database import ApplicationDatabase
 from services.chassis.migrations import upgrade
+from services.chassis.resilience import Breaker
 from services.chassis.settings import load_settings
 from services.chassis.telemetry.spans import Telemetry
 from services.chassis.web.app import create_app, serve
 from services.chassis.web.health import Check
 from services.chassis.web.http import HttpClient
 from services.dashboard.clients.auth import LOGIN_SECONDS, Auth
+from services.dashboard.clients.prometheus import Prometheus
 from services.dashboard.clients.services import Services
 from services.dashboard.forms.model import application_form
 from services.dashboard.pages import (
@@ -26,6 +28,7 @@ from services.dashboard.pages import (
     approve,
     figure_rows,
     figures,
+    platform,
     quality,
     record,
     search,
@@ -47,11 +50,14 @@ PAGES: tuple[Page, ...] = (
     search.PAGE,
     *figures.PAGES,
     quality.PAGE,
+    platform.PAGE,
     figure_rows.PAGE,
     record.PAGE,
 )
 """Every page, in the order of the menu; the first that a person may open is theirs after the login."""
 CALL_SECONDS = 5.0
+NEVER = 2.0
+"""A share of failures that there cannot be."""
 
 
 def build(
@@ -79,6 +85,17 @@ def build(
         for name, url in settings.service_urls.items()
     }
     services, auth = Services(clients), Auth(clients["auth"])
+    prometheus = Prometheus(
+        HttpClient(
+            settings.prometheus_url,
+            timeout_seconds=CALL_SECONDS,
+            transport=(transports or {}).get("prometheus"),
+            # An expression that takes too long says nothing about the others.
+            breaker=Breaker(failure_ratio=NEVER),
+        )
+        if settings.prometheus_url
+        else None
+    )
     sessions = Sessions(database, auth, settings.session_keys, clock=clock)
     cookies = Cookies(settings.session_keys[0], secure=settings.secure)
     application_form()
@@ -91,6 +108,7 @@ def build(
             pages=PAGES,
             sessions=sessions,
             services=services,
+            prometheus=prometheus,
             cookies=cookies,
             callbacks=lambda: callbacks,
             script_hashes=lambda: hashes,
@@ -107,6 +125,7 @@ def build(
         hashes.extend(shell.csp_hashes())
         yield
         await services.aclose()
+        await prometheus.aclose()
         await database.dispose()
 
     app = create_app(

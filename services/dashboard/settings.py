@@ -32,6 +32,11 @@ class DashboardSettings(ServiceSettings):
     approval_url: str = Field(pattern="^https?://", description="URL of approval")
     search_url: str = Field(pattern="^https?://", description="URL of search")
     analytics_url: str = Field(pattern="^https?://", description="URL of analytics")
+    prometheus_url: str = Field(
+        "",
+        pattern="^(https?://.+)?$",
+        description="URL of Prometheus, which tells the state of the platform; empty where there is none",
+    )
 
     @property
     def secure(self) -> bool:

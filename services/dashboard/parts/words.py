@@ -41,6 +41,7 @@ SERVICES: Mapping[str, str] = {
     "approval": "Approval",
     "search": "Search",
     "analytics": "Analytics",
+    "prometheus": "What measures the platform (Prometheus)",
 }
 CHANNELS: Mapping[str, str] = {
     "branch": "Branch",

@@ -23,6 +23,7 @@ from services.chassis.web.problems import (
     Unavailable,
     problem_response,
 )
+from services.dashboard.clients.prometheus import Prometheus
 from services.dashboard.clients.services import Services
 from services.dashboard.here import Here, being
 from services.dashboard.pages.page import Page
@@ -67,6 +68,7 @@ class Gate:
         pages: Sequence[Page],
         sessions: Sessions,
         services: Services,
+        prometheus: Prometheus,
         cookies: Cookies,
         callbacks: Callable[[], Callbacks],
         script_hashes: Callable[[], Collection[str]],
@@ -79,6 +81,7 @@ class Gate:
             pages: that there are.
             sessions: who is logged in.
             services: what pages call.
+            prometheus: what tells the state of the platform.
             cookies: names of the cookies, and the tokens of forms.
             callbacks: those that there are, once all are registered.
             script_hashes: CSP sources of the scripts inside a page, once it was rendered.
@@ -88,6 +91,7 @@ class Gate:
         self._pages = pages
         self._sessions = sessions
         self._services = services
+        self._prometheus = prometheus
         self._cookies = cookies
         self._callbacks = callbacks
         self._hashes = script_hashes
@@ -195,6 +199,7 @@ class Gate:
             texts,
             theme if theme in THEMES else THEMES[0],
             self._services,
+            self._prometheus,
             self._cookies.form_token(cookies[self._cookies.session]),
         )
 

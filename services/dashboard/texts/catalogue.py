@@ -132,6 +132,12 @@ class Texts:
         instant = datetime.fromisoformat(value) if isinstance(value, str) else value
         return str(format_datetime(instant.astimezone(UTC), format=f"{_DAY}, HH:mm", locale=self._locale))
 
+    def seconds(self, seconds: float) -> str:
+        """How long something takes or was ago, in the largest unit that fits."""
+        if seconds < 60:
+            return self.plural("{count} second", "{count} seconds", round(seconds))
+        return self.hours(seconds / 3600)
+
     def hours(self, hours: float) -> str:
         """For how long something has lasted, in the largest unit that fits."""
         if hours < 1:

@@ -79,12 +79,20 @@ SCOPES: Mapping[Role, frozenset[str]] = {
         {"applications:read", "parties:read", "loans:service", "loans:confirm", "kpis:read"}
     ),
     Role.AUDITOR: frozenset(
-        {"applications:read", "parties:read", "audit:read", "users:read", "kpis:read", "portfolio:rows"}
+        {
+            "applications:read",
+            "parties:read",
+            "audit:read",
+            "users:read",
+            "kpis:read",
+            "portfolio:rows",
+            "platform:read",
+        }
     ),
     # The rows behind a number name no person, and an analyst explains numbers.
     Role.ANALYST: frozenset({"applications:read", "kpis:read", "portfolio:rows"}),
     # Administrators, who grant rights, read no customer data.
-    Role.ADMINISTRATOR: frozenset({"users:manage", "users:read", "audit:read"}),
+    Role.ADMINISTRATOR: frozenset({"users:manage", "users:read", "audit:read", "platform:read"}),
     # The most that a program can be given. Programs never decide, book, or move money: no token can let them. Payments
     # that a program reports by Kafka are taken from the senders that the operator names in a setting of intake.
     Role.SERVICE: frozenset({"applications:read", "applications:submit", "parties:read", "parties:write"}),

@@ -309,6 +309,7 @@ class ServiceProcess(Component):
             environment["DASHBOARD_SESSION_KEYS"] = self.home.fernet_key("dashboard_session_key")
             for name in ("auth", "intake", "approval", "search", "analytics"):
                 environment[f"{name.upper()}_URL"] = settings.http(name)
+            environment["PROMETHEUS_URL"] = settings.http("prometheus")
         if self.name == "intake":
             environment["PERSON_TAG_KEY"] = self.home.secret("person_tag_key")
             environment["OBJECT_STORE_URL"] = (self.home.data / "objects").as_uri()

@@ -38,7 +38,7 @@ PEOPLE = {
     "ann": Role.ADMINISTRATOR,
 }
 
-PLAYED = ("intake", "approval", "search", "analytics")
+PLAYED = ("intake", "approval", "search", "analytics", "prometheus")
 
 
 @dataclass

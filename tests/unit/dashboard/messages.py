@@ -11,7 +11,7 @@ from services.dashboard.analysis import tiles, written
 from services.dashboard.forms.model import application_form, shown
 from services.dashboard.main import PAGES
 from services.dashboard.pages import approve, figure_rows, figures, quality, search
-from services.dashboard.parts import decision, questions, words
+from services.dashboard.parts import decision, health, questions, words
 
 FOLDER = Path(services.dashboard.__file__).parent
 
@@ -55,6 +55,8 @@ def tables() -> Iterator[str]:
         words.PARTY_ROLES,
         search.ORDERS,
         search.FACETS,
+        health.PROCESSES,
+        health.ALERTS,
     ):
         yield from plain.values()
     yield from approve.ORDERS.values()
@@ -62,7 +64,15 @@ def tables() -> Iterator[str]:
     yield from (text for pair in figures.LEADS.values() for text in pair)
     for plain in (tiles.UNITS, written.BUCKETS, figure_rows.COLUMNS):
         yield from plain.values()
-    for coloured in (written.STATUS, words.STATES, words.OUTCOMES, words.STAGE_STATUS, quality.OUTCOMES):
+    for coloured in (
+        written.STATUS,
+        words.STATES,
+        words.OUTCOMES,
+        words.STAGE_STATUS,
+        quality.OUTCOMES,
+        health.HEALTH,
+        health.URGENCY,
+    ):
         yield from (text for text, _ in coloured.values())
     yield from (title for title, _, _ in decision.ACTIONS.values())
     yield approve.KEYS_HINT
