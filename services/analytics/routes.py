@@ -1,6 +1,6 @@
 """HTTP in and out of analytics."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Query, Request, Response
@@ -78,15 +78,21 @@ async def _kept(
     make: Callable[[Build], Awaitable[BaseModel]],
 ) -> Response:
     """An answer about one build, out of memory where it was made before."""
-    analytics, answers = _analytics(request), request.app.state.answers
-    assert isinstance(answers, Answers)
-    build = await analytics.build(parameters.build)
+    build = await _analytics(request).build(parameters.build)
     # The build's number stands for the newest, and whatever is left out has its default.
     asked = parameters.model_dump(exclude={"build"}, exclude_none=True)
     key = (build.build_id, request.url.path, tuple(sorted(asked.items())))
+    return await _answered(request, known, key, lambda: make(build))
+
+
+async def _answered(
+    request: Request, known: str | None, key: Hashable, make: Callable[[], Awaitable[BaseModel]]
+) -> Response:
+    answers = request.app.state.answers
+    assert isinstance(answers, Answers)
 
     async def encoded() -> bytes:
-        return (await make(build)).model_dump_json().encode()
+        return (await make()).model_dump_json().encode()
 
     answer = await answers.get(key, encoded)
     headers = {"ETag": answer.etag, "Cache-Control": "private, no-cache"}
@@ -95,11 +101,15 @@ async def _kept(
     return Response(answer.body, headers=headers, media_type=_MEDIA_TYPE)
 
 
-@router.get("/kpis", responses=documented(Unauthenticated, Forbidden))
-async def kpis(caller: CanRead, analytics: AnalyticsDep) -> KpiList:
+@router.get("/kpis", response_model=KpiList, responses=documented(Unauthenticated, Forbidden) | _UNCHANGED)
+async def kpis(caller: CanRead, request: Request, analytics: AnalyticsDep, known: Known = None) -> Response:
     """Read the catalogue: what each KPI means, what it is made of, and where it comes from."""
     del caller
-    return KpiList(items=[KpiBody.of(kpi) for kpi in analytics.catalogue.kpis.values()])
+
+    async def make() -> KpiList:
+        return KpiList(items=[KpiBody.of(kpi) for kpi in analytics.catalogue.kpis.values()])
+
+    return await _answered(request, known, "catalogue", make)
 
 
 @router.get("/kpis/{kpi}", responses=documented(Unauthenticated, Forbidden, Unprocessable, NoSuchKpi))

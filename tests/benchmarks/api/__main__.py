@@ -22,7 +22,7 @@ from services.platform.settings import PlatformSettings
 from services.replicator.replica.tables import create_tables
 from tests.benchmarks.api import portfolio
 from tests.benchmarks.api.measures import Bench
-from tests.benchmarks.replication import table
+from tests.benchmarks.report import show
 from tests.conftest import Database
 
 ROOT = Path(__file__).parents[3]
@@ -63,7 +63,7 @@ async def main(options: argparse.Namespace) -> None:
         for part in options.only:
             runs = [await measures[part]() for _ in range(options.runs)]
             result[part] = runs
-            show(part, runs)
+            show(console, part, runs)
         result["memory_mib"] = bench.memory()
         console.print(f"memory, MiB: {result['memory_mib']}")
     finally:
@@ -80,27 +80,6 @@ async def make_replica(lake: Database, application: Database) -> None:
     async with lake.connect() as source, application.connect("sink") as replica:
         rows = await source.fetch("SELECT definition FROM journal.captured_table")
         await create_tables(replica, [CapturedTable.from_json(row["definition"]) for row in rows])
-
-
-def show(part: str, runs: list[dict[str, Any]]) -> None:
-    """Print the median of each figure."""
-    made = table(f"{part}, median of {len(runs)}", "")
-    for name, value in _medians(runs).items():
-        made.add_row(name, value)
-    console.print(made)
-
-
-def _medians(runs: list[dict[str, Any]], prefix: str = "") -> dict[str, str]:
-    found: dict[str, str] = {}
-    for name, first in runs[0].items():
-        values = [run[name] for run in runs]
-        if isinstance(first, dict):
-            found |= _medians(values, f"{prefix}{name}: ")
-        elif isinstance(first, int | float):
-            found[f"{prefix}{name}"] = f"{sorted(values)[len(values) // 2]:,}"
-        else:
-            found[f"{prefix}{name}"] = str(values[-1])
-    return found
 
 
 def options() -> argparse.Namespace:

@@ -82,8 +82,7 @@ async def drive(base: str, make: Request, *, connections: int, seconds: float) -
     taken: list[float] = []
     opened = [await Connection.open(base) for _ in range(connections)]
     # Neither the first request of a connection nor the first plan of a statement is what is measured.
-    for connection in opened:
-        await connection.send(make())
+    await asyncio.gather(*(connection.send(make()) for connection in opened))
     began = time.perf_counter()
     until = began + seconds
 
