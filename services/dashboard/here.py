@@ -10,6 +10,7 @@ from services.dashboard.clients.prometheus import Prometheus
 from services.dashboard.clients.services import Answer, Services
 from services.dashboard.sessions.domain import Person, Session
 from services.dashboard.texts.catalogue import Texts
+from services.dashboard.traces.stores import TraceStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class Here:
     theme: str
     services: Services
     prometheus: Prometheus
+    traces: TraceStore
     form_token: str
     """Proves that a form was filled in on one of our pages."""
 

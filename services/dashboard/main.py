@@ -32,6 +32,7 @@ from services.dashboard.pages import (
     quality,
     record,
     search,
+    trace,
 )
 from services.dashboard.pages.page import Page
 from services.dashboard.sessions import login
@@ -40,6 +41,7 @@ from services.dashboard.sessions.gate import MOST_CALLBACK_BYTES, Gate
 from services.dashboard.sessions.store import Sessions, utc_now
 from services.dashboard.settings import DashboardSettings, MigrationSettings
 from services.dashboard.shell import build_shell, render_once
+from services.dashboard.traces.stores import Jaeger, TraceStore, Zipkin
 
 SERVICE = "dashboard"
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -51,6 +53,7 @@ PAGES: tuple[Page, ...] = (
     *figures.PAGES,
     quality.PAGE,
     platform.PAGE,
+    trace.PAGE,
     figure_rows.PAGE,
     record.PAGE,
 )
@@ -96,6 +99,14 @@ def build(
         if settings.prometheus_url
         else None
     )
+    trace_client = (
+        HttpClient(
+            settings.traces_url, timeout_seconds=CALL_SECONDS, transport=(transports or {}).get("traces")
+        )
+        if settings.traces_url
+        else None
+    )
+    stores: Mapping[str, TraceStore] = {"zipkin": Zipkin(trace_client), "jaeger": Jaeger(trace_client)}
     sessions = Sessions(database, auth, settings.session_keys, clock=clock)
     cookies = Cookies(settings.session_keys[0], secure=settings.secure)
     application_form()
@@ -109,6 +120,7 @@ def build(
             sessions=sessions,
             services=services,
             prometheus=prometheus,
+            traces=stores[settings.traces_store],
             cookies=cookies,
             callbacks=lambda: callbacks,
             script_hashes=lambda: hashes,
@@ -126,6 +138,8 @@ def build(
         yield
         await services.aclose()
         await prometheus.aclose()
+        if trace_client is not None:
+            await trace_client.aclose()
         await database.dispose()
 
     app = create_app(

@@ -1,6 +1,6 @@
 """Settings of the dashboard."""
 
-from typing import Self
+from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from cryptography.fernet import Fernet
@@ -37,6 +37,12 @@ class DashboardSettings(ServiceSettings):
         pattern="^(https?://.+)?$",
         description="URL of Prometheus, which tells the state of the platform; empty where there is none",
     )
+    traces_url: str = Field(
+        "",
+        pattern="^(https?://.+)?$",
+        description="URL of the store of traces; empty where there is none",
+    )
+    traces_store: Literal["zipkin", "jaeger"] = Field("zipkin", description="what answers at TRACES_URL")
 
     @property
     def secure(self) -> bool:

@@ -24,7 +24,7 @@ FIGURES = ("portfolio", "origination", "delinquency", "vintage", "decisioning", 
 PAGES = {
     "maker1": ("/applications", "/apply", "/search"),
     "senior1": ("/approve", *(f"/{name}" for name in FIGURES), "/portfolio?kpi=par_30"),
-    "auditor": ("/platform",),
+    "auditor": ("/platform", "/trace"),
 }
 LOOKS = [
     pytest.param(

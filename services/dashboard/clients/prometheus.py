@@ -11,11 +11,9 @@ from typing import Any
 import httpx
 
 from services.chassis.web.http import HttpClient, ServerUnavailable
-from services.dashboard.clients.services import ServiceFailed, said_by
+from services.dashboard.clients.services import NOT_SET, ServiceFailed, said_by
 
 NAME = "prometheus"
-NOT_SET = "not-set"
-"""The kind of the failure where no address was set."""
 PATIENCE_SECONDS = 5.0
 """A part of a page waits for Prometheus for this long, repetitions included."""
 

@@ -14,6 +14,10 @@ PATIENCE_SECONDS = 6.0
 """A part of a page waits for a service for this long, repetitions included."""
 
 
+NOT_SET = "not-set"
+"""The kind of the failure where no address was set."""
+
+
 class ServiceFailed(Exception):
     """A service does not answer in time, or fails; `kind` and `detail` are what it says itself, where it does."""
 

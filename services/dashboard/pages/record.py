@@ -10,17 +10,20 @@ from dash.exceptions import PreventUpdate
 from services.chassis.web.problems import BadRequest
 from services.dashboard.clients.services import Refused, ServiceFailed
 from services.dashboard.here import here
+from services.dashboard.pages import trace
 from services.dashboard.pages.page import Page
 from services.dashboard.parts.decision import ACTIONS, decision_form, decision_panel
 from services.dashboard.parts.dossier import left_side, right_side
 from services.dashboard.parts.heading import heading
 from services.dashboard.parts.input import text
-from services.dashboard.parts.states import failure, note, refusal
+from services.dashboard.parts.states import failure, guarded, note, refusal
 from services.dashboard.parts.table import short
 from services.dashboard.parts.words import STATES, badge
 from services.dashboard.sessions.callbacks import Callbacks
 
 READ = "applications:read"
+AUDIT = "audit:read"
+MOST_TRACES = 10
 DECIDE = "applications:decide"
 _BUTTONS = ("claim", "release", "confirm", "book")
 
@@ -138,6 +141,10 @@ async def _record(application_id: str, told: Any = None) -> Any:
     except Refused as error:
         return [heading(t("Application")), refusal(error)]
     record, whole = answer.body, lake.body
+    may_trace = {AUDIT, trace.SCOPE} <= here().person.scopes
+    traces = (
+        await guarded(_traces(application_id), html.H2(t("Traces of its changes"))) if may_trace else None
+    )
     version = record["versions"][-1] if record["versions"] else None
     borrower = next((one["full_name"] for one in record["parties"] if one["role"] == "borrower"), None)
     return [
@@ -160,7 +167,42 @@ async def _record(application_id: str, told: Any = None) -> Any:
             className="record",
             children=[
                 html.Div(left_side(record, whole)),
-                html.Div([decision_panel(record), *right_side(record, whole)]),
+                html.Div(
+                    [
+                        decision_panel(record),
+                        *right_side(record, whole),
+                        traces and html.Section(traces, className="card"),
+                    ]
+                ),
+            ],
+        ),
+    ]
+
+
+async def _traces(application_id: str) -> list[Any]:
+    """The transactions that changed it, newest first, each with its trace."""
+    t = here().texts
+    items = (await here().call("search", "GET", f"/applications/{application_id}/audit")).body["items"]
+    changes: dict[str, list[Mapping[str, Any]]] = {}
+    for one in items:
+        if one["trace_id"]:
+            changes.setdefault(one["trace_id"], []).append(one)
+    title = html.H2(t("Traces of its changes"))
+    if not changes:
+        return [title, html.P(t("Its changes were made without a trace."), className="hint")]
+    newest = list(reversed(changes.items()))[:MOST_TRACES]
+    return [
+        title,
+        html.Ul(
+            className="history",
+            children=[
+                html.Li(
+                    [
+                        html.Div(trace.to_trace(trace_id, t.time(found[0]["captured_at"]))),
+                        html.Small(t.plural("{count} change", "{count} changes", len(found))),
+                    ]
+                )
+                for trace_id, found in newest
             ],
         ),
     ]

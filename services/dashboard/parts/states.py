@@ -6,10 +6,9 @@ from typing import Any
 import dash_mantine_components as dmc
 from dash import html
 
-from services.dashboard.clients.prometheus import NOT_SET
-from services.dashboard.clients.services import Refused, ServiceFailed
+from services.dashboard.clients.services import NOT_SET, Refused, ServiceFailed
 from services.dashboard.here import here
-from services.dashboard.parts.words import SERVICES
+from services.dashboard.parts.words import SERVICES, UNSET
 
 NOTHING_PUBLISHED = "nothing-published"
 """The kind of the problem with which analytics says so."""
@@ -54,10 +53,7 @@ def failure(error: ServiceFailed) -> Any:
     if error.kind == NOTHING_PUBLISHED:
         return no_figures()
     if error.kind == NOT_SET:
-        return empty(
-            t("Nothing measures this platform."),
-            t("Start Prometheus, and set PROMETHEUS_URL of the dashboard to its address."),
-        )
+        return empty(*(t(one) for one in UNSET[error.service]))
     return failed(
         t("{service} does not answer at the moment.", service=t(SERVICES[error.service])),
         t("The rest of the page works. What is shown elsewhere is not affected."),

@@ -42,7 +42,19 @@ SERVICES: Mapping[str, str] = {
     "search": "Search",
     "analytics": "Analytics",
     "prometheus": "What measures the platform (Prometheus)",
+    "traces": "The store of traces",
 }
+UNSET: Mapping[str, tuple[str, str]] = {
+    "prometheus": (
+        "Nothing measures this platform.",
+        "Start Prometheus, and set PROMETHEUS_URL of the dashboard to its address.",
+    ),
+    "traces": (
+        "Nothing keeps traces here.",
+        "Start Zipkin or Jaeger, and set TRACES_URL of the dashboard to its address.",
+    ),
+}
+"""What is said, and what helps, where the address of one of them was not set."""
 CHANNELS: Mapping[str, str] = {
     "branch": "Branch",
     "online": "Online",

@@ -40,6 +40,7 @@ from services.dashboard.sessions.cookies import (
 from services.dashboard.sessions.domain import Session
 from services.dashboard.sessions.store import Sessions
 from services.dashboard.texts.catalogue import chosen, texts_of
+from services.dashboard.traces.stores import TraceStore
 
 LOGOUT = "/logout"
 PREFERENCES = "/preferences"
@@ -69,6 +70,7 @@ class Gate:
         sessions: Sessions,
         services: Services,
         prometheus: Prometheus,
+        traces: TraceStore,
         cookies: Cookies,
         callbacks: Callable[[], Callbacks],
         script_hashes: Callable[[], Collection[str]],
@@ -82,6 +84,7 @@ class Gate:
             sessions: who is logged in.
             services: what pages call.
             prometheus: what tells the state of the platform.
+            traces: what keeps traces.
             cookies: names of the cookies, and the tokens of forms.
             callbacks: those that there are, once all are registered.
             script_hashes: CSP sources of the scripts inside a page, once it was rendered.
@@ -92,6 +95,7 @@ class Gate:
         self._sessions = sessions
         self._services = services
         self._prometheus = prometheus
+        self._traces = traces
         self._cookies = cookies
         self._callbacks = callbacks
         self._hashes = script_hashes
@@ -200,6 +204,7 @@ class Gate:
             theme if theme in THEMES else THEMES[0],
             self._services,
             self._prometheus,
+            self._traces,
             self._cookies.form_token(cookies[self._cookies.session]),
         )
 

@@ -138,6 +138,12 @@ class Texts:
             return self.plural("{count} second", "{count} seconds", round(seconds))
         return self.hours(seconds / 3600)
 
+    def milliseconds(self, microseconds: int) -> str:
+        """A duration of a span: in milliseconds, from ten seconds on in seconds."""
+        if abs(microseconds) < 10_000_000:
+            return f"{format_decimal(microseconds / 1000, format='#,##0.0', locale=self._locale)}\u00a0ms"
+        return f"{format_decimal(microseconds / 1_000_000, format='#,##0.0', locale=self._locale)}\u00a0s"
+
     def hours(self, hours: float) -> str:
         """For how long something has lasted, in the largest unit that fits."""
         if hours < 1:

@@ -310,6 +310,7 @@ class ServiceProcess(Component):
             for name in ("auth", "intake", "approval", "search", "analytics"):
                 environment[f"{name.upper()}_URL"] = settings.http(name)
             environment["PROMETHEUS_URL"] = settings.http("prometheus")
+            environment["TRACES_URL"] = settings.http("zipkin")
         if self.name == "intake":
             environment["PERSON_TAG_KEY"] = self.home.secret("person_tag_key")
             environment["OBJECT_STORE_URL"] = (self.home.data / "objects").as_uri()

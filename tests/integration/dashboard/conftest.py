@@ -38,7 +38,7 @@ PEOPLE = {
     "ann": Role.ADMINISTRATOR,
 }
 
-PLAYED = ("intake", "approval", "search", "analytics", "prometheus")
+PLAYED = ("intake", "approval", "search", "analytics", "prometheus", "traces")
 
 
 @dataclass

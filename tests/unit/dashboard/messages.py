@@ -59,6 +59,7 @@ def tables() -> Iterator[str]:
         health.ALERTS,
     ):
         yield from plain.values()
+    yield from (text for pair in words.UNSET.values() for text in pair)
     yield from approve.ORDERS.values()
     yield from approve.CLAIMED.values()
     yield from (text for pair in figures.LEADS.values() for text in pair)

@@ -1,0 +1,1 @@
+"""Traces: read from their store, followed along their links, and drawn."""
