@@ -30,6 +30,8 @@ from services.chassis.telemetry.spans import Telemetry, new_provider  # noqa: E4
 from services.chassis.web.identity import TokenVerifier  # noqa: E402
 from services.intake import main as intake  # noqa: E402
 from services.intake.settings import IntakeSettings  # noqa: E402
+from services.lineage import main as lineage  # noqa: E402
+from services.lineage.settings import LineageSettings  # noqa: E402
 from services.search import main as search  # noqa: E402
 from services.search.settings import SearchSettings  # noqa: E402
 
@@ -73,11 +75,17 @@ def _analytics() -> FastAPI:
     return analytics.build(settings, _telemetry("analytics"), _verifier())
 
 
+def _lineage() -> FastAPI:
+    settings = LineageSettings(application_url=NOWHERE, **COMMON)
+    return lineage.build(settings, _telemetry("lineage"), _verifier())
+
+
 SERVICES: Mapping[str, Callable[[], FastAPI]] = {
     "analytics": _analytics,
     "approval": _approval,
     "auth": _auth,
     "intake": _intake,
+    "lineage": _lineage,
     "search": _search,
 }
 

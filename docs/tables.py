@@ -46,6 +46,7 @@ SETTINGS = [
     "services.approval.settings",
     "services.search.settings",
     "services.dashboard.settings",
+    "services.lineage.settings",
     "services.replicator.settings",
     "services.loader.settings",
     "services.lake.settings",

@@ -7,6 +7,7 @@
 SELECT 'CREATE ROLE auth NOLOGIN' WHERE to_regrole('auth') IS NULL \gexec
 SELECT 'CREATE ROLE search NOLOGIN' WHERE to_regrole('search') IS NULL \gexec
 SELECT 'CREATE ROLE dashboard NOLOGIN' WHERE to_regrole('dashboard') IS NULL \gexec
+SELECT 'CREATE ROLE lineage NOLOGIN' WHERE to_regrole('lineage') IS NULL \gexec
 SELECT 'CREATE ROLE sink NOLOGIN' WHERE to_regrole('sink') IS NULL \gexec
 SELECT 'CREATE ROLE relay NOLOGIN' WHERE to_regrole('relay') IS NULL \gexec
 SELECT 'CREATE ROLE verifier NOLOGIN' WHERE to_regrole('verifier') IS NULL \gexec
@@ -287,6 +288,14 @@ CREATE TABLE auth.recovery_code (
 
 UPDATE auth.alembic_version SET version_num='0009' WHERE auth.alembic_version.version_num = '0008';
 
+-- Running upgrade 0009 -> 0010
+
+ALTER TABLE auth.client_secret DROP CONSTRAINT ck_client_secret_scopes;
+
+ALTER TABLE auth.client_secret ADD CONSTRAINT ck_client_secret_scopes CHECK (cardinality(scopes) > 0 AND scopes <@ ARRAY['applications:read', 'applications:submit', 'parties:read', 'parties:write', 'lineage:read', 'lineage:write']::varchar[]);
+
+UPDATE auth.alembic_version SET version_num='0010' WHERE auth.alembic_version.version_num = '0009';
+
 GRANT USAGE ON SCHEMA auth TO auth;
 
 GRANT SELECT, INSERT, UPDATE ON auth.users TO auth;
@@ -352,6 +361,192 @@ INSERT INTO dashboard.alembic_version (version_num) VALUES ('0001') RETURNING da
 GRANT USAGE ON SCHEMA dashboard TO dashboard;
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON dashboard.session TO dashboard;
+
+COMMIT;
+
+BEGIN;
+
+CREATE SCHEMA IF NOT EXISTS lineage;
+
+CREATE TABLE lineage.alembic_version (
+    version_num VARCHAR(32) NOT NULL,
+    CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+);
+
+-- Running upgrade  -> 0001
+
+CREATE TABLE lineage.event (
+    sha256 BYTEA NOT NULL,
+    kind VARCHAR(16) NOT NULL,
+    event_time TIMESTAMP(6) WITH TIME ZONE NOT NULL,
+    namespace TEXT NOT NULL,
+    run_id UUID,
+    received_at TIMESTAMP(6) WITH TIME ZONE NOT NULL,
+    body TEXT NOT NULL,
+    CONSTRAINT pk_event PRIMARY KEY (sha256)
+);
+
+CREATE INDEX ix_lineage_event_event_time_sha256 ON lineage.event (event_time, sha256);
+
+CREATE INDEX ix_lineage_event_received_at ON lineage.event (received_at);
+
+CREATE INDEX ix_lineage_event_run_id ON lineage.event (run_id);
+
+CREATE TABLE lineage.dataset (
+    id UUID NOT NULL,
+    namespace TEXT NOT NULL,
+    name TEXT NOT NULL,
+    first_at TIMESTAMP(6) WITH TIME ZONE NOT NULL,
+    last_at TIMESTAMP(6) WITH TIME ZONE NOT NULL,
+    version_at TIMESTAMP(6) WITH TIME ZONE,
+    version_hash BYTEA,
+    version_id UUID,
+    CONSTRAINT pk_dataset PRIMARY KEY (id)
+);
+
+CREATE TABLE lineage.job (
+    id UUID NOT NULL,
+    namespace TEXT NOT NULL,
+    name TEXT NOT NULL,
+    first_at TIMESTAMP(6) WITH TIME ZONE NOT NULL,
+    last_at TIMESTAMP(6) WITH TIME ZONE NOT NULL,
+    io_at TIMESTAMP(6) WITH TIME ZONE,
+    io_hash BYTEA,
+    io_set UUID,
+    CONSTRAINT pk_job PRIMARY KEY (id)
+);
+
+CREATE TABLE lineage.run (
+    id UUID NOT NULL,
+    first_at TIMESTAMP(6) WITH TIME ZONE NOT NULL,
+    started_at TIMESTAMP(6) WITH TIME ZONE,
+    last_at TIMESTAMP(6) WITH TIME ZONE NOT NULL,
+    job_at TIMESTAMP(6) WITH TIME ZONE NOT NULL,
+    job_hash BYTEA NOT NULL,
+    job_id UUID NOT NULL,
+    ended_at TIMESTAMP(6) WITH TIME ZONE,
+    ended_hash BYTEA,
+    ended_as VARCHAR(16),
+    CONSTRAINT pk_run PRIMARY KEY (id)
+);
+
+CREATE INDEX ix_lineage_run_job_id_first_at ON lineage.run (job_id, first_at);
+
+CREATE TABLE lineage.io (
+    set_id UUID NOT NULL,
+    direction VARCHAR(3) NOT NULL,
+    dataset_id UUID NOT NULL,
+    job_id UUID NOT NULL,
+    first_at TIMESTAMP(6) WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_io PRIMARY KEY (set_id, direction, dataset_id, job_id)
+);
+
+CREATE TABLE lineage.version (
+    id UUID NOT NULL,
+    dataset_id UUID NOT NULL,
+    set_id UUID NOT NULL,
+    first_at TIMESTAMP(6) WITH TIME ZONE NOT NULL,
+    at TIMESTAMP(6) WITH TIME ZONE,
+    hash BYTEA,
+    columns_id UUID,
+    CONSTRAINT pk_version PRIMARY KEY (id)
+);
+
+CREATE INDEX ix_lineage_version_dataset_id_first_at ON lineage.version (dataset_id, first_at);
+
+CREATE TABLE lineage.columns (
+    id UUID NOT NULL,
+    fields TEXT NOT NULL,
+    CONSTRAINT pk_columns PRIMARY KEY (id)
+);
+
+CREATE TABLE lineage.facet (
+    kind VARCHAR(8) NOT NULL,
+    owner UUID NOT NULL,
+    name TEXT NOT NULL,
+    at TIMESTAMP(6) WITH TIME ZONE NOT NULL,
+    hash BYTEA NOT NULL,
+    body TEXT NOT NULL,
+    CONSTRAINT pk_facet PRIMARY KEY (kind, owner, name)
+);
+
+CREATE TABLE lineage.column_lineage (
+    dataset_id UUID NOT NULL,
+    job_id UUID NOT NULL,
+    at TIMESTAMP(6) WITH TIME ZONE NOT NULL,
+    hash BYTEA NOT NULL,
+    fields TEXT NOT NULL,
+    CONSTRAINT pk_column_lineage PRIMARY KEY (dataset_id, job_id)
+);
+
+CREATE TABLE lineage.namespace (
+    id UUID NOT NULL,
+    name TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    description TEXT,
+    created_at TIMESTAMP(6) WITH TIME ZONE NOT NULL,
+    updated_at TIMESTAMP(6) WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_namespace PRIMARY KEY (id)
+);
+
+CREATE TABLE lineage.source (
+    id UUID NOT NULL,
+    name TEXT NOT NULL,
+    type TEXT NOT NULL,
+    connection_url TEXT NOT NULL,
+    description TEXT,
+    created_at TIMESTAMP(6) WITH TIME ZONE NOT NULL,
+    updated_at TIMESTAMP(6) WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_source PRIMARY KEY (id)
+);
+
+CREATE TABLE lineage.tag (
+    id UUID NOT NULL,
+    name TEXT NOT NULL,
+    description TEXT,
+    created_at TIMESTAMP(6) WITH TIME ZONE NOT NULL,
+    updated_at TIMESTAMP(6) WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_tag PRIMARY KEY (id)
+);
+
+CREATE TABLE lineage.tagged (
+    dataset_id UUID NOT NULL,
+    field_id UUID NOT NULL,
+    tag_id UUID NOT NULL,
+    field TEXT NOT NULL,
+    tagged_at TIMESTAMP(6) WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_tagged PRIMARY KEY (dataset_id, field_id, tag_id)
+);
+
+INSERT INTO lineage.alembic_version (version_num) VALUES ('0001') RETURNING lineage.alembic_version.version_num;
+
+GRANT USAGE ON SCHEMA lineage TO lineage;
+
+GRANT SELECT, INSERT ON lineage.event TO lineage;
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON lineage.dataset TO lineage;
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON lineage.job TO lineage;
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON lineage.run TO lineage;
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON lineage.io TO lineage;
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON lineage.version TO lineage;
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON lineage.columns TO lineage;
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON lineage.facet TO lineage;
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON lineage.column_lineage TO lineage;
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON lineage.namespace TO lineage;
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON lineage.source TO lineage;
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON lineage.tag TO lineage;
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON lineage.tagged TO lineage;
 
 COMMIT;
 

@@ -77,7 +77,7 @@ def addresses(platform: Platform) -> Table:
         "dashboard",
         f"{settings.http('dashboard')} (users maker1, officer1, senior1, committee1, auditor; passwords below)",
     )
-    for name in ("auth", "intake", "approval", "search", "analytics"):
+    for name in ("auth", "intake", "approval", "search", "analytics", "lineage"):
         table.add_row(f"{name} API", f"{settings.http(name)}/docs")
     table.add_row("replication", f"{settings.http('relay')}/status")
     table.add_row("traces", f"{settings.http('zipkin')}/zipkin/")

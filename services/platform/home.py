@@ -25,6 +25,7 @@ LOGINS = (
     "approval",
     "search",
     "dashboard",
+    "lineage",
     "relay",
     "sink",
     "loader",

@@ -94,7 +94,8 @@ class PlatformSettings(BaseSettings):
     receiver_port: Port = 17114
     prometheus_port: Port = 17115
     airflow_port: Port = 17116
-    clamd_port: Port = 17117
+    lineage_port: Port = 17117
+    clamd_port: Port = 17118
 
     @classmethod
     def on_free_ports(cls, home: Path, among: range = SPARE_PORTS, **others: Any) -> Self:

@@ -21,6 +21,7 @@ from services.auth.tables import metadata as auth
 from services.dashboard.tables import metadata as desk
 from services.lake.journal.tables import metadata as steering
 from services.lake.tables import metadata as lending
+from services.lineage.tables import metadata as provenance
 from services.loader.tables import metadata as bookkeeping
 from tests.conftest import Database
 
@@ -60,6 +61,10 @@ async def test_auth_declares_what_it_migrates(application: Database) -> None:
 
 async def test_the_dashboard_declares_what_it_migrates(application: Database) -> None:
     assert await differences(application, desk) == []
+
+
+async def test_lineage_declares_what_it_migrates(application: Database) -> None:
+    assert await differences(application, provenance) == []
 
 
 # SQLAlchemy reads a CHECK that is NOT VALID with an option that its own class does not know.

@@ -10,7 +10,14 @@ from services.auth.clients.model import Client, Secret, SecretState
 from services.auth.domain import USERNAME_PATTERN
 from services.chassis.web.input.strict import Flag, Name
 
-ClientScope = Literal["applications:read", "applications:submit", "parties:read", "parties:write"]
+ClientScope = Literal[
+    "applications:read",
+    "applications:submit",
+    "parties:read",
+    "parties:write",
+    "lineage:read",
+    "lineage:write",
+]
 """The scopes of the role `service`: the most that a client can have."""
 ClientScopes = Annotated[frozenset[ClientScope], Field(min_length=1)]
 ClientName = Annotated[str, Field(pattern=USERNAME_PATTERN, examples=["partner.portal"])]

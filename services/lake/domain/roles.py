@@ -55,6 +55,7 @@ _CHECKER = frozenset(
         "parties:read",
         "parties:correct",
         "kpis:read",
+        "lineage:read",
     }
 )
 SCOPES: Mapping[Role, frozenset[str]] = {
@@ -76,7 +77,14 @@ SCOPES: Mapping[Role, frozenset[str]] = {
     # People who neither apply for loans nor grant them record money. A role of the band confirms the records that need
     # two people.
     Role.SERVICING: frozenset(
-        {"applications:read", "parties:read", "loans:service", "loans:confirm", "kpis:read"}
+        {
+            "applications:read",
+            "parties:read",
+            "loans:service",
+            "loans:confirm",
+            "kpis:read",
+            "lineage:read",
+        }
     ),
     Role.AUDITOR: frozenset(
         {
@@ -87,15 +95,28 @@ SCOPES: Mapping[Role, frozenset[str]] = {
             "kpis:read",
             "portfolio:rows",
             "platform:read",
+            "lineage:read",
         }
     ),
     # The rows behind a number name no person, and an analyst explains numbers.
-    Role.ANALYST: frozenset({"applications:read", "kpis:read", "portfolio:rows"}),
+    Role.ANALYST: frozenset({"applications:read", "kpis:read", "portfolio:rows", "lineage:read"}),
     # Administrators, who grant rights, read no customer data.
-    Role.ADMINISTRATOR: frozenset({"users:manage", "users:read", "audit:read", "platform:read"}),
+    Role.ADMINISTRATOR: frozenset(
+        {"users:manage", "users:read", "audit:read", "platform:read", "lineage:read"}
+    ),
     # The most that a program can be given. Programs never decide, book, or move money: no token can let them. Payments
     # that a program reports by Kafka are taken from the senders that the operator names in a setting of intake.
-    Role.SERVICE: frozenset({"applications:read", "applications:submit", "parties:read", "parties:write"}),
+    # Lineage tells of jobs and columns, never of rows: what loads data says where they go.
+    Role.SERVICE: frozenset(
+        {
+            "applications:read",
+            "applications:submit",
+            "parties:read",
+            "parties:write",
+            "lineage:read",
+            "lineage:write",
+        }
+    ),
 }
 
 

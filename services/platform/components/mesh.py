@@ -30,6 +30,7 @@ MIGRATIONS: Mapping[str, tuple[str, ...]] = {
         "services.search.main",
         "services.replicator.main",
         "services.dashboard.main",
+        "services.lineage.main",
     ),
     "warehouse": ("services.loader.main", "services.analytics.main"),
 }
@@ -129,6 +130,7 @@ SERVICES = (
         ("serving-schema",),
         has_pages=True,
     ),
+    Service("lineage", ("services.lineage.main",), {"application": "lineage"}, ("lineage-schema",)),
 )
 
 
@@ -347,6 +349,7 @@ def mesh(settings: PlatformSettings, home: Home) -> list[Component]:
         step("replica-schema", "services.replicator.main", "migrate", "application"),
         step("search-schema", "services.search.main", "migrate", "application"),
         step("dashboard-schema", "services.dashboard.main", "migrate", "application"),
+        step("lineage-schema", "services.lineage.main", "migrate", "application"),
         Step(
             settings,
             home,

@@ -23,7 +23,7 @@ from services.platform.settings import HOST
 # Who may connect to which database; the owner may to all.
 GRANTS = {
     "lake": ("intake", "approval", "search", "relay", "sink", "loader", "verifier", "importer"),
-    "application": ("auth", "search", "dashboard", "sink", "relay", "verifier"),
+    "application": ("auth", "search", "dashboard", "lineage", "sink", "relay", "verifier"),
     "warehouse": ("loader", "transformer", "analyst", "reporting"),
     "airflow": ("airflow",),
 }

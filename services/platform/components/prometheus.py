@@ -28,6 +28,7 @@ SCRAPED = (
     "verifier",
     "exporter",
     "analytics",
+    "lineage",
     "receiver",
     "prometheus",
 )

@@ -12,7 +12,7 @@ import asyncpg
 import sqlalchemy as sa
 
 ROOT = Path(__file__).parents[3]
-SCHEMAS = ["auth", "credit", "dashboard", "replication", "search"]
+SCHEMAS = ["auth", "credit", "dashboard", "lineage", "replication", "search"]
 
 
 async def columns(connection: asyncpg.Connection) -> set[tuple[Any, ...]]:

@@ -36,6 +36,7 @@ async def test_every_process_is_a_job(platform: Platform, prometheus: str) -> No
         "approval",
         "search",
         "dashboard",
+        "lineage",
         "relay",
         "sink",
         "verifier",

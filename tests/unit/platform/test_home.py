@@ -59,7 +59,7 @@ def test_looking_at_a_platform_that_never_ran_makes_nothing(tmp_path: Path) -> N
 def test_free_ports_are_all_different(tmp_path: Path) -> None:
     settings = PlatformSettings.on_free_ports(tmp_path)
     ports = [value for name, value in settings.model_dump().items() if name.endswith("_port")]
-    assert len(set(ports)) == len(ports) == 18
+    assert len(set(ports)) == len(ports) == 19
 
 
 def test_an_unknown_component_is_named(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""The graph read back: datasets, jobs, runs, columns, searched and walked."""
