@@ -3,21 +3,21 @@
 from typing import ClassVar
 
 from services.analytics.domain import MOST_POINTS
-from services.chassis.web.problems import NotFound, Problem, Unavailable, Unprocessable
+from services.chassis.web.problems import NotFound, Problem, Unprocessable
 
 
 class NotPublished(Exception):
     """What is in `ap` may not be shown; the message says why and what to do. The build before it stays."""
 
 
-class NothingPublished(Unavailable):
+class NothingPublished(NotFound):
     """Nothing was published yet."""
 
+    # No failure of the service: with a 503 clients would repeat the call, and their circuit breakers open.
     def __init__(self) -> None:
         super().__init__(
             "The warehouse was not built yet, or no build has passed its tests. Load it by Airflow's flow lake, or by "
-            "`creditmesh platform build`.",
-            retry_after=30,
+            "`creditmesh platform build`."
         )
 
 

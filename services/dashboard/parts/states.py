@@ -12,6 +12,8 @@ from services.dashboard.parts.words import SERVICES, UNSET
 
 NOTHING_PUBLISHED = "nothing-published"
 """The kind of the problem with which analytics says so."""
+NOT_FOUND = "not-found"
+"""The kind with which the lending services say that there is no such application, or that it is not for the reader."""
 
 
 def failed(message: str, detail: str | None = None, *, retry: bool = False) -> Any:
@@ -48,10 +50,8 @@ def note(message: Any, *, color: str = "blue", title: str | None = None) -> Any:
 
 
 def failure(error: ServiceFailed) -> Any:
-    """Say that a service does not answer, or that it has nothing to show yet."""
+    """Say that a service does not answer, or that there is none."""
     t = here().texts
-    if error.kind == NOTHING_PUBLISHED:
-        return no_figures()
     if error.kind == NOT_SET:
         return empty(*(t(one) for one in UNSET[error.service]))
     return failed(
@@ -62,9 +62,11 @@ def failure(error: ServiceFailed) -> Any:
 
 
 def refusal(error: Refused) -> Any:
-    """Say why a service has refused a call."""
+    """Say why a service has refused a call, or that it has nothing to show yet."""
     t = here().texts
-    if error.status == 404:
+    if error.kind == NOTHING_PUBLISHED:
+        return no_figures()
+    if error.kind == NOT_FOUND:
         return failed(t("There is no such application, or you may not see it."))
     if error.status == 403:
         return failed(t("Your role may not do this."), error.detail)
