@@ -21,6 +21,7 @@ PROCESSES: Mapping[str, str] = {
     "approval": "Decisions",
     "search": "Search",
     "analytics": "Figures",
+    "lineage": "Where data come from",
     "dashboard": "These pages",
     "relay": "Reads the changes of the lake",
     "sink": "Writes the replica",
