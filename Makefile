@@ -12,8 +12,8 @@ UV := $(BOOT)/bin/uv
 PY := .venv/bin/python
 INSTALLED := .venv/.installed .venv-airflow/.installed
 API_LINT := $(TOOLS)/api-lint/.installed
-# What make up PROFILE=… adds to the platform; give the same profiles to every command.
-$(foreach profile,$(filter-out scan,$(PROFILE)),$(error there is no profile $(profile); there is: scan))
+# What make up PROFILE=… adds to the platform or leaves out; give the same profiles to every command.
+$(foreach profile,$(filter-out core scan,$(PROFILE)),$(error there is no profile $(profile); there are: core, scan))
 PLATFORM := $(foreach profile,$(PROFILE),CREDITMESH_$(shell echo $(profile) | tr a-z A-Z)=true) $(PY) -m services.platform.main
 # Without the variable the theme prints an advertisement at every build.
 MKDOCS := NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs
@@ -188,7 +188,7 @@ bench-dashboard: $(INSTALLED) ## measure pages of figures and their rows over a 
 
 ##@ Operate it
 
-up: $(INSTALLED) ## start the platform and wait until all of it is ready; PROFILE=scan adds ClamAV
+up: $(INSTALLED) ## start the platform and wait until all of it is ready; PROFILE=scan adds ClamAV, PROFILE=core leaves out what people look at
 	@$(PLATFORM) up
 
 down: $(INSTALLED) ## stop the platform; the data stays

@@ -73,12 +73,14 @@ def addresses(platform: Platform) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("what")
     table.add_column("where")
-    table.add_row(
-        "dashboard",
-        f"{settings.http('dashboard')} (users maker1, officer1, senior1, committee1, auditor; passwords below)",
-    )
+    if "dashboard" in platform.components:
+        table.add_row(
+            "dashboard",
+            f"{settings.http('dashboard')} (users maker1, officer1, senior1, committee1, auditor; passwords below)",
+        )
     for name in ("auth", "intake", "approval", "search", "analytics", "lineage"):
-        table.add_row(f"{name} API", f"{settings.http(name)}/docs")
+        if name in platform.components:
+            table.add_row(f"{name} API", f"{settings.http(name)}/docs")
     table.add_row("replication", f"{settings.http('relay')}/status")
     table.add_row("traces", f"{settings.http('zipkin')}/zipkin/")
     table.add_row("Prometheus", page(settings))

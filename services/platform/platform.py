@@ -25,7 +25,7 @@ from services.platform.components.traces.zipkin import Receiver, Zipkin
 from services.platform.errors import NotAvailableError, NotReadyYet, PlatformError
 from services.platform.home import OWNER, Home
 from services.platform.movement import Movement
-from services.platform.settings import HOST, PlatformSettings
+from services.platform.settings import FOR_READERS, HOST, PlatformSettings
 from services.platform.supervision import ALIVE, ProcessInfo, Supervisor, last_words, tail
 
 PROBE_INTERVAL = 0.2
@@ -59,7 +59,7 @@ def everything(settings: PlatformSettings, home: Home) -> list[Component]:
     return [
         *(store(settings, home) for store in stores),
         *([Clamd(settings, home)] if settings.scan else []),
-        *mesh(settings, home),
+        *(part for part in mesh(settings, home) if not (settings.core and part.name in FOR_READERS)),
         CommandEnvironments(settings, home),
         *airflow(settings, home),
     ]

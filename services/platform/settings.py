@@ -25,6 +25,10 @@ _NOBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 Port = Annotated[int, Field(ge=1024, le=65535)]
 
 
+FOR_READERS = frozenset({"dashboard", "analytics", "lineage"})
+"""Processes for people who look at figures, which nothing else needs: the profile `core` leaves them out."""
+
+
 class PlatformSettings(BaseSettings):
     """Every setting is an environment variable: its name in capitals behind `CREDITMESH_`."""
 
@@ -57,6 +61,10 @@ class PlatformSettings(BaseSettings):
         },
         description="rate limits of the services by class, as a JSON object; one user of the demo sends hundreds of "
         "requests a second",
+    )
+    core: bool = Field(
+        default=False,
+        description="whether what people look at is left out: dashboard, analytics and lineage; `PROFILE=core`",
     )
     airflow: bool = Field(default=True, description="whether Airflow is part of the platform")
     scan: bool = Field(

@@ -13,7 +13,7 @@ from services.chassis.files import write_private
 from services.platform.components.component import Component, Program, Tell
 from services.platform.components.debian import unpack
 from services.platform.readiness import answers
-from services.platform.settings import HOST, ROOT, PlatformSettings
+from services.platform.settings import FOR_READERS, HOST, ROOT, PlatformSettings
 
 BASE = ROOT / "observability" / "prometheus" / "prometheus.yml"
 ALERTS = ROOT / "observability" / "alerts"
@@ -128,6 +128,7 @@ class Prometheus(Component):
         own: list[dict[str, Any]] = [
             {"targets": [f"{HOST}:{self.settings.port_of(f'{job}_port')}"], "labels": {"job": job}}
             for job in SCRAPED
+            if not (self.settings.core and job in FOR_READERS)
         ]
         elsewhere = {"zipkin": "/prometheus"}
         if self.settings.airflow:
