@@ -18,7 +18,11 @@ from services.chassis.web.health import Check
 from services.chassis.web.identity import TokenVerifier
 from services.lake.domain.roles import scopes_of_people
 from services.lineage import storing
-from services.lineage.routes import intake
+from services.lineage.entering import Entering
+from services.lineage.reading.service import Reading
+from services.lineage.reading.walks import Walks
+from services.lineage.routes import entering, intake, reading
+from services.lineage.routes.parameters import EncodedPaths
 from services.lineage.service import MOST_BYTES, Intake, utc_now
 from services.lineage.settings import CommandSettings, LineageSettings
 
@@ -39,6 +43,9 @@ def build(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         app.state.intake = Intake(database, clock=clock)
+        app.state.reading = Reading(database)
+        app.state.walks = Walks(database)
+        app.state.entering = Entering(database, app.state.intake, app.state.reading)
         yield
         await database.dispose()
 
@@ -48,13 +55,14 @@ def build(
         summary="Where every column comes from: OpenLineage events in, the graph of jobs, datasets and columns out.",
         settings=settings,
         telemetry=telemetry,
-        routers=[intake.router],
+        routers=[intake.router, reading.router, entering.router],
         checks=[Check("application database", database.ping)],
         lifespan=lifespan,
         verifier=verifier,
         scopes_of=scopes_of_people,
         # What is over a route's own limit is read to its end, so that the sender sees the refusal.
         max_body_bytes=2 * MOST_BYTES,
+        gate=EncodedPaths,
     )
 
 

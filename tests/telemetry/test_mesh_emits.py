@@ -30,6 +30,7 @@ TRACED = {
     "sink": "replicator-sink",
     "verifier": "replicator-verify",
     "analytics": "analytics",
+    "lineage": "lineage",
 }
 PATIENCE_SECONDS = 60
 PLANTED = {
@@ -108,6 +109,7 @@ class Mesh:
             ("search", "/applications", officer),
             ("analytics", "/kpis", officer),
             ("analytics", "/builds", officer),
+            ("lineage", "/api/v1/namespaces", officer),
         ):
             response = await self.clients[service].get(path, headers=reader)
             assert response.status_code == 200, response.text
