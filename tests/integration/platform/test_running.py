@@ -37,7 +37,7 @@ async def test_a_second_start_does_no_step_again(running_platform: Platform) -> 
     told: dict[str, list[str]] = {}
     await running_platform.up(on_change=lambda name, what: told.setdefault(name, []).append(what))
     steps = [name for name in told if name.endswith("-schema") or name in ("samples", "users")]
-    assert len(steps) == 9
+    assert len(steps) == 10
     assert all("nothing to do" in told[step] for step in steps)
     assert all(whats[-1] == "ready" or whats[-1].startswith("not available") for whats in told.values())
 
