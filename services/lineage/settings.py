@@ -26,6 +26,4 @@ class CommandSettings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
-    application_url: DatabaseUrl = Field(
-        description=_URL.format(login="its owner (to migrate) or the service (to rebuild)")
-    )
+    application_url: DatabaseUrl = Field(description=_URL.format(login="its owner"))
