@@ -37,6 +37,8 @@ ALERTS: Mapping[str, str] = {
     "AuthManyFailedLogins": "Many logins are refused",
     "AuthRefreshTokenReused": "A used login was sent again",
     "AuthRevocationsStale": "A service does not learn which sessions have ended",
+    "BureauSilent": "The credit bureau does not answer",
+    "DocumentScansFail": "Documents cannot be scanned",
     "RecordsRejected": "Records from outside are rejected",
     "RecordsWait": "Records from outside are not written",
     "ReplicationHorizonHeld": "An open transaction holds replication back",

@@ -84,6 +84,16 @@ def select_due(now: datetime, limit: int) -> sa.Select[Any]:
     )
 
 
+def select_unanswered() -> sa.Select[Any]:
+    """Count the requests that the bureau has not answered and that are made again."""
+    return (
+        sa.select(sa.func.count())
+        .select_from(bureau_request)
+        # Only those that wait: by their index.
+        .where(bureau_request.c.next_attempt_at.is_not(None), bureau_request.c.reason == Reason.NO_ANSWER)
+    )
+
+
 def update_request(seen: datetime, written: BureauRequest) -> sa.Update:
     """Write a request unless somebody else has made an attempt since it was `seen` with this next attempt."""
     return (
@@ -113,6 +123,10 @@ class BureauRepository:
     async def due(self, reader: LakeReader, now: datetime, limit: int) -> list[DueRequest]:
         """At most `limit` requests that are due."""
         return [_due(row) for row in (await reader.execute(select_due(now, limit))).mappings()]
+
+    async def unanswered(self, reader: LakeReader) -> int:
+        """How many requests wait because the bureau did not answer."""
+        return int(await reader.scalar(select_unanswered()))
 
     async def write(self, tx: LakeTransaction, seen: datetime, written: BureauRequest) -> bool:
         """Write a request; False when somebody else has made an attempt since it was `seen`."""
@@ -170,5 +184,6 @@ def statements() -> Iterator[sa.Executable]:
     yield INSERT_REPORT
     yield insert_requests(some, 1, "simulated", at)
     yield select_due(at, 1)
+    yield select_unanswered()
     yield update_request(at, BureauRequest(some, 1, some, Outcome.FOUND, None, 1, None, some, at))
     yield select_raw(some)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from services.chassis.telemetry.logging import get_logger
 from services.intake.bureau.adapters import Bureau, BureauSilent
 from services.intake.bureau.domain import BureauRequest, Outcome, Reason, read
-from services.intake.bureau.metrics import BUREAU_REQUESTS
+from services.intake.bureau.metrics import BUREAU_REQUESTS, BUREAU_UNANSWERED
 from services.intake.bureau.repository import BureauRepository, DueRequest
 from services.intake.upkeep import repeat
 from services.lake.database import Lake
@@ -53,6 +53,8 @@ class BureauWorker:
     async def _ask_all(self) -> None:
         while await self.ask_due() == REQUESTS_AT_ONCE:
             pass
+        async with self._lake.reading() as reader:
+            BUREAU_UNANSWERED.set(await self._repository.unanswered(reader))
 
     async def _attempt(self, due: DueRequest) -> None:
         seen, now = due.request.next_attempt_at, datetime.now(UTC)

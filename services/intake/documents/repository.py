@@ -79,6 +79,16 @@ def select_due_scans(now: datetime, limit: int) -> sa.Select[Any]:
     )
 
 
+def select_failed_scans() -> sa.Select[Any]:
+    """Count the scans whose last attempt failed."""
+    return (
+        sa.select(sa.func.count())
+        .select_from(document_scan)
+        # Only those that wait: by their index.
+        .where(document_scan.c.next_attempt_at.is_not(None), document_scan.c.state == ScanState.FAILED)
+    )
+
+
 def update_scan(document_id: UUID, seen: datetime, written: Scan) -> sa.Update:
     """Write a scan unless somebody else has made an attempt since it was `seen` with this next attempt."""
     return (
@@ -160,6 +170,10 @@ class DocumentRepository:
         rows = (await reader.execute(select_due_scans(now, limit))).mappings()
         return [DueScan(row["document_id"], row["object_key"], _scan(row)) for row in rows]
 
+    async def failed_scans(self, reader: LakeReader) -> int:
+        """How many documents wait because the last attempt at their scan failed."""
+        return int(await reader.scalar(select_failed_scans()))
+
     async def write_scan(self, tx: LakeTransaction, document_id: UUID, seen: datetime, written: Scan) -> bool:
         """Write a scan; False when somebody else has made an attempt since it was `seen`."""
         done = await tx.execute(update_scan(document_id, seen, written))
@@ -201,6 +215,7 @@ def statements() -> Iterator[sa.Executable]:
         yield select_documents(caller, document.c.id == some)
         yield select_document_in_clear(some, caller)
     yield select_due_scans(at, 1)
+    yield select_failed_scans()
     yield update_scan(some, at, Scan(ScanState.CLEAN, "clamd"))
     yield update_unscanned(at)
     yield select_known([some])

@@ -10,7 +10,7 @@ from uuid import UUID
 from services.chassis.objects.interface import NoSuchObject, ObjectDamaged, Objects
 from services.chassis.telemetry.logging import get_logger
 from services.intake.documents.domain import FOLDER, Scan, ScanState
-from services.intake.documents.metrics import DOCUMENTS
+from services.intake.documents.metrics import DOCUMENTS, SCANS_FAILED
 from services.intake.documents.repository import DocumentRepository, DueScan
 from services.intake.documents.scanners import SECONDS, ScanFailed, Scanner
 from services.intake.stored.removal import ORPHAN_AGE, SWEEP_SECONDS, sweep
@@ -118,6 +118,8 @@ class DocumentWorker:
             self._began = True
         while await self.scan_due() == SCANS_AT_ONCE:
             pass
+        async with self._lake.reading() as reader:
+            SCANS_FAILED.set(await self._repository.failed_scans(reader))
 
     async def _keep_scanning(self) -> None:
         await repeat(

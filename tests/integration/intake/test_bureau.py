@@ -17,6 +17,7 @@ from services.intake.bureau.repository import BureauRepository
 from services.intake.bureau.worker import BureauWorker
 from services.lake.database import Lake
 from tests.conftest import Database
+from tests.integration.gauges import gauge_becomes
 from tests.integration.lending import Lending, User
 
 DOWN = "http://127.0.0.1:1/reports"
@@ -105,6 +106,7 @@ async def test_case_21_a_bureau_that_is_down_holds_nothing_up_and_rejects_nothin
     assert (record["state"], record["due_stage"]) == ("SUBMITTED", "officer")
     assert (said["party_id"], said["outcome"], said["reason"]) == (view["party"], "waiting", "no_answer")
     assert said["note"] == "The bureau has not answered."
+    await gauge_becomes("credit_bureau_requests_unanswered", 1)
     assert await bureau.rows("credit.bureau_report") == []
     # The officer decides without it.
     officer = bureau.lending.user("officer")

@@ -12,6 +12,7 @@ import pytest
 from services.intake.documents.worker import DocumentWorker
 from tests.conftest import Database
 from tests.integration.clamd import INFECTED, FakeClamd
+from tests.integration.gauges import gauge_becomes
 from tests.integration.intake.files import PDF
 from tests.integration.intake.filing import Filing
 from tests.integration.lending import assert_problem
@@ -81,12 +82,14 @@ async def test_a_scanner_that_fails_never_makes_a_document_clean(scanning: Filin
     assert row["next_attempt_at"] is not None
     refused = assert_problem(await scanning.get(maker, f"/documents/{document_id}/content"), 409)
     assert refused["scan_state"] == "failed"
+    await gauge_becomes("credit_document_scans_failed", 1)
     # Nothing is due before its time; then it is tried again.
     async with FakeClamd.running(lambda _: b"stream: no memory ERROR\0") as clamd:
         assert await scanning.worker(clamd.port).scan_due() == 0
     async with FakeClamd.running() as clamd:
         await _scan_all(scanning, scanning.worker(clamd.port))
     assert (await state())["state"] == "clean"
+    await gauge_becomes("credit_document_scans_failed", 0)
 
 
 async def test_two_workers_scan_a_document_once(scanning: Filing) -> None:
