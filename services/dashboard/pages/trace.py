@@ -20,6 +20,7 @@ SCOPE = "platform:read"
 PATH = "/trace"
 MOST_ROWS = 200
 _ID = re.compile("[0-9a-f]{32}")
+_METHODS = frozenset({"get", "post", "put", "patch", "delete", "head", "options"})
 
 
 async def layout(_: Mapping[str, str], parameters: Mapping[str, str]) -> Any:
@@ -137,13 +138,19 @@ def _table(found: Followed) -> list[Any]:
     ]
 
 
+def _what(name: str) -> str:
+    """The name of a span; Zipkin keeps names in small letters, also the methods of HTTP."""
+    method, space, rest = name.partition(" ")
+    return method.upper() + space + rest if method in _METHODS else name
+
+
 def _row(span: Span, zero: int, found: Followed, *, decides: bool) -> Any:
     t = here().texts
     this = span.trace_id == found.trace_id
     return html.Tr(
         [
             cell(span.service),
-            cell(html.Strong(span.name) if decides else span.name),
+            cell(html.Strong(_what(span.name)) if decides else _what(span.name)),
             cell(t.milliseconds(span.start - zero), "number"),
             cell(t.milliseconds(span.duration), "number"),
             cell(html.Span(span.error, className="lost") if span.error else NOTHING),

@@ -14,7 +14,7 @@ from services.dashboard.traces.domain import Followed, Span, critical
 
 ORDER = ("intake", "approval", "replicator-relay", "replicator-sink", "airflow", "loader", "dbt")
 """The way of a change; other services stand before."""
-WIDTH, LEFT, RIGHT = 1080, 150, 12
+WIDTH, LEFT, RIGHT = 960, 150, 12
 BAR, GAP, PAD = 12, 4, 10
 MOST_ROWS = 10
 """A lane is at most this high; what does not fit stands in the table."""
@@ -71,7 +71,7 @@ def picture(followed: Followed, theme: str) -> tuple[str, int]:
             )
         y = top + max(len(ends), 1) * (BAR + GAP) + PAD
         drawn.append(
-            f'<text x="0" y="{top + BAR - 1}">{escape(lane)}</text>'
+            f'<text x="{PAD}" y="{top + BAR - 1}">{escape(lane)}</text>'
             f'<line x1="0" x2="{WIDTH}" y1="{y - PAD / 2:g}" y2="{y - PAD / 2:g}" stroke="{colors["line"]}"/>'
         )
         y += PAD // 2
