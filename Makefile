@@ -144,7 +144,7 @@ test-unit: $(INSTALLED) ## run the tests that need no server, in half a minute
 	@.venv/bin/pytest tests/unit --numprocesses 2 --quiet
 
 test-long: $(INSTALLED) ## run the tests that take half a minute or more: whole warehouses again and again, long outages
-	@.venv/bin/pytest -m long --ignore tests/api $(PROCESSES)
+	@.venv/bin/pytest -m long --ignore tests/api --ignore tests/warehouse/test_generated_requests.py $(PROCESSES)
 
 test-browser: $(INSTALLED) ## try every page in a real browser: themes, languages and widths, with axe; the journey first, so that there are figures
 	@.venv/bin/pytest tests/e2e/test_application_journey.py tests/e2e/test_browser.py tests/e2e/test_browser_accessibility.py
@@ -154,7 +154,7 @@ lint-api: $(API_LINT) $(INSTALLED) ## check the API documents by Spectral, Async
 	@.venv/bin/pytest tests/api/test_api_lint.py --quiet
 
 test-api: $(INSTALLED) ## try the APIs at length: generated requests by every role, random lives of applications; PROPERTY_SEED=… repeats a run
-	@.venv/bin/pytest tests/api -s
+	@.venv/bin/pytest tests/api tests/warehouse/test_generated_requests.py -s
 
 test-faults: $(INSTALLED) ## kill and cut everything 200 times under load, then the long cases; SEED=… repeats a run
 	@$(PY) tests/faults/soak.py

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 import sys
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,10 +17,13 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
+from services.chassis.testing import TokenMaker
 from services.chassis.web.http_server import BoundedProtocol
+from services.lake.domain.roles import Role, scopes_of
 
 ROOT = Path(__file__).parents[2]
 API = ROOT / "docs" / "api"
+SEED = int(os.environ.get("PROPERTY_SEED", random.randrange(2**32)))
 DEADLINE = "#/components/parameters/X-Request-Timeout-Ms"
 
 
@@ -106,3 +111,26 @@ async def fuzz(
     )
     output, _ = await process.communicate()
     return Run(process.returncode or 0, output.decode(errors="replace"))
+
+
+async def check(
+    service: str,
+    base: str,
+    folder: Path,
+    *,
+    tokens: TokenMaker,
+    role: Role,
+    examples: int,
+    phases: str,
+    known: Mapping[str, str] | None = None,
+) -> None:
+    """Run every check as somebody with a role, who has just logged in; everything that they find is a failure."""
+    caller = tokens.headers(roles=[role], scopes=scopes_of([role]), auth_time=int(time.time()))
+    print(f"PROPERTY_SEED={SEED}")
+
+    run = await fuzz(
+        service, base, folder, headers=caller, number=SEED, examples=examples, phases=phases, known=known
+    )
+
+    print(f"{service} as {role}:\n{run.summary}")
+    assert run.status == 0, run.output

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -12,51 +11,22 @@ from typing import Any
 import httpx
 import pytest
 from prometheus_client import REGISTRY
-from pydantic import SecretStr
 
 from services.analytics import domain
-from services.analytics import main as analytics
 from services.analytics.catalogue.model import read_catalogue
 from services.analytics.domain import FILTERS, PAGES
-from services.analytics.publication import publish
-from services.analytics.settings import AnalyticsSettings
-from services.analytics.warehouse import Warehouse as Serving
-from services.chassis.testing import TokenMaker, span_recorder
 from services.lake.domain.roles import SCOPES, Role
 from tests.conftest import Database, new_database
-from tests.integration.lending import assert_problem, client_of
+from tests.integration.lending import assert_problem
 from tests.warehouse.conftest import Warehouse
 from tests.warehouse.portfolio import AS_OF
+from tests.warehouse.serving import TOKENS, api, publication
 
 # The first of them builds the whole warehouse, which takes minutes on a busy machine.
 pytestmark = pytest.mark.timeout(900)
 
-TOKENS = TokenMaker()
 READER = TOKENS.headers(scopes=["kpis:read", "portfolio:rows"])
 CATALOGUE = read_catalogue()
-
-
-@asynccontextmanager
-async def api(database: Database) -> AsyncIterator[httpx.AsyncClient]:
-    """The service over a warehouse."""
-    settings = AnalyticsSettings(
-        http_port=0,
-        auth_jwks_url="http://127.0.0.1:1/unused",
-        warehouse_url=SecretStr(database.url("reporting")),
-        # Tests ask more often than people.
-        rate_limit_read="100000/second",
-    )
-    async with client_of(analytics.build(settings, span_recorder().telemetry, TOKENS.verifier())) as client:
-        yield client
-
-
-async def publication(database: Database) -> int:
-    """Publish what is built; the build's id."""
-    opened = Serving.open(database.url("transformer"), service="test", pool_size=1)
-    try:
-        return (await publish(opened)).build_id
-    finally:
-        await opened.dispose()
 
 
 @pytest.fixture(scope="module")

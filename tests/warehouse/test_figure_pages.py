@@ -23,7 +23,8 @@ from services.lake.domain.roles import Role
 from tests.conftest import Database, new_database
 from tests.integration.dashboard.conftest import Browser, Desk, desk_over, request_for
 from tests.warehouse.conftest import Warehouse
-from tests.warehouse.test_analytics import CATALOGUE, publication
+from tests.warehouse.serving import publication
+from tests.warehouse.test_analytics import CATALOGUE
 
 # The first of them builds the whole warehouse, which takes minutes on a busy machine.
 pytestmark = pytest.mark.timeout(900)
