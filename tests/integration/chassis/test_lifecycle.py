@@ -67,7 +67,7 @@ async def ready(client: httpx.AsyncClient) -> None:
                 await asyncio.sleep(0.05)
 
 
-async def test_sigterm_under_load_fails_no_request_and_says_unready_first() -> None:
+async def test_case_25_sigterm_under_load_fails_no_request_and_says_unready_first() -> None:
     # Long enough to be asked on a busy machine.
     async with running("serve", HTTP_DRAIN_SECONDS="3") as process:
         async with httpx.AsyncClient(base_url=process.url) as client:
