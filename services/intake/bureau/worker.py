@@ -53,6 +53,10 @@ class BureauWorker:
     async def _ask_all(self) -> None:
         while await self.ask_due() == REQUESTS_AT_ONCE:
             pass
+        await self.measure()
+
+    async def measure(self) -> None:
+        """Set the gauge of requests that the bureau has not answered."""
         async with self._lake.reading() as reader:
             BUREAU_UNANSWERED.set(await self._repository.unanswered(reader))
 

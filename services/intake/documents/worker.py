@@ -118,6 +118,10 @@ class DocumentWorker:
             self._began = True
         while await self.scan_due() == SCANS_AT_ONCE:
             pass
+        await self.measure()
+
+    async def measure(self) -> None:
+        """Set the gauge of scans that have failed."""
         async with self._lake.reading() as reader:
             SCANS_FAILED.set(await self._repository.failed_scans(reader))
 

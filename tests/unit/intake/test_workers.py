@@ -65,6 +65,8 @@ async def test_a_worker_goes_on_after_a_failure_and_logs_its_name_alone(
         worker = DocumentWorker(lake, DocumentRepository(), LocalObjects(tmp_path), scanner)
         for other in ("sweep", "scan_due", "scan_the_unscanned"):
             monkeypatch.setattr(worker, other, nothing)
+    # What it counts is in the lake, and there is none.
+    monkeypatch.setattr(worker, "measure", nothing)
     monkeypatch.setattr(worker, method, failing)
     with capture_logs() as logs:
         keeping = asyncio.create_task(worker.keep())
