@@ -22,6 +22,10 @@ for _source in ("memory", "warehouse"):
     ANSWERS.labels(_source)
 
 
+ENTRY_BYTES = 1024
+"""What an answer takes beside its body: without it, empty answers to ever other questions would fill the memory."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A body as it is sent."""
@@ -37,9 +41,10 @@ class Answer:
 class Answers:
     """The answers that were asked for last, up to a size; each is made by one request while others wait for it."""
 
-    def __init__(self, most_bytes: int) -> None:
-        """`most_bytes`: of all bodies together. An answer that is larger alone is not kept."""
+    def __init__(self, most_bytes: int, entry_bytes: int = ENTRY_BYTES) -> None:
+        """`most_bytes`: of all answers, each its body and `entry_bytes`. One that is larger alone is not kept."""
         self._most_bytes = most_bytes
+        self._entry_bytes = entry_bytes
         self._kept: OrderedDict[Hashable, Answer] = OrderedDict()
         self._bytes = 0
         self._under_way: dict[Hashable, asyncio.Task[Answer]] = {}
@@ -63,13 +68,16 @@ class Answers:
 
     async def _made(self, key: Hashable, make: Callable[[], Awaitable[bytes]]) -> Answer:
         answer = Answer(await make())
-        if len(answer.body) <= self._most_bytes:
+        if self._size(answer) <= self._most_bytes:
             self._kept[key] = answer
-            self._bytes += len(answer.body)
+            self._bytes += self._size(answer)
             while self._bytes > self._most_bytes:
                 _, oldest = self._kept.popitem(last=False)
-                self._bytes -= len(oldest.body)
+                self._bytes -= self._size(oldest)
         return answer
+
+    def _size(self, answer: Answer) -> int:
+        return len(answer.body) + self._entry_bytes
 
     def _end(self, key: Hashable, done: asyncio.Task[Answer]) -> None:
         del self._under_way[key]

@@ -25,7 +25,7 @@ class Maker:
 
 
 async def test_those_who_ask_at_once_wait_for_one() -> None:
-    answers, make = Answers(100), Maker()
+    answers, make = Answers(100, entry_bytes=0), Maker()
     make.may.clear()
     asking = [asyncio.create_task(answers.get("key", make)) for _ in range(10)]
     await asyncio.sleep(0)
@@ -35,7 +35,7 @@ async def test_those_who_ask_at_once_wait_for_one() -> None:
 
 
 async def test_who_goes_away_takes_the_answer_from_nobody() -> None:
-    answers, make = Answers(100), Maker()
+    answers, make = Answers(100, entry_bytes=0), Maker()
     make.may.clear()
     first, second = (asyncio.create_task(answers.get("key", make)) for _ in range(2))
     await asyncio.sleep(0)
@@ -48,7 +48,7 @@ async def test_who_goes_away_takes_the_answer_from_nobody() -> None:
 
 
 async def test_the_one_that_nobody_asked_for_longest_goes_first() -> None:
-    answers, make = Answers(30), Maker()
+    answers, make = Answers(30, entry_bytes=0), Maker()
     for key in ("a", "b", "c", "a", "d"):
         await answers.get(key, make)
     made = make.made
@@ -61,7 +61,7 @@ async def test_the_one_that_nobody_asked_for_longest_goes_first() -> None:
 
 @pytest.mark.parametrize("most", [0, 9])
 async def test_what_is_too_large_is_not_kept_and_pushes_nothing_out(most: int) -> None:
-    answers, small, large = Answers(most), Maker(0), Maker()
+    answers, small, large = Answers(most, entry_bytes=0), Maker(0), Maker()
     await answers.get("small", small)
     await answers.get("large", large)
     await answers.get("large", large)
@@ -70,7 +70,7 @@ async def test_what_is_too_large_is_not_kept_and_pushes_nothing_out(most: int) -
 
 
 async def test_a_failure_is_everybodys_and_is_not_kept() -> None:
-    answers, made = Answers(100), 0
+    answers, made = Answers(100, entry_bytes=0), 0
 
     async def fails() -> bytes:
         nonlocal made
@@ -86,10 +86,17 @@ async def test_a_failure_is_everybodys_and_is_not_kept() -> None:
 
 
 async def test_a_tag_is_of_the_body() -> None:
-    answers = Answers(100)
+    answers = Answers(100, entry_bytes=0)
     first, same, other = [
         (await answers.get(number, Maker(size))).etag for number, size in ((1, 10), (2, 10), (3, 11))
     ]
     assert first == same != other
     assert first.startswith('"')
     assert first.endswith('"')
+
+
+async def test_empty_answers_take_room_too() -> None:
+    answers, make = Answers(30, entry_bytes=10), Maker(0)
+    for key in ("a", "b", "c", "d", "a"):
+        await answers.get(key, make)
+    assert make.made == 5
