@@ -164,10 +164,9 @@ def chosen(cookie: str | None, accepted: str | None) -> str:
     if cookie in LANGUAGES:
         return str(cookie)
     for part in (accepted or "").split(","):
-        script = _script(part.partition(";")[0].strip())
-        for language in LANGUAGES:
-            if script == _script(language):
-                return language
+        language = _BY_SCRIPT.get(_script(part.partition(";")[0].strip()))
+        if language is not None:
+            return language
     return DEFAULT
 
 
@@ -181,6 +180,9 @@ def _script(tag: str) -> tuple[str, str] | None:
     likely = get_global("likely_subtags")
     known = likely.get("_".join((name, *(one.upper() for one in subtags[1:2])))) or likely.get(name)
     return (name, known.split("_")[1]) if known else None
+
+
+_BY_SCRIPT = {_script(language): language for language in LANGUAGES}
 
 
 def _decimal(value: Decimal | int | str) -> Decimal:
